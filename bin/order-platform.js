@@ -1,0 +1,37 @@
+#!/usr/bin/env node
+import { spawn } from "node:child_process"
+import { existsSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import { cloneNode, isNodeNewEnough, sentence } from "./node-version.js"
+
+const built = new URL("../dist/src/main.js", import.meta.url)
+const source = new URL("../src/main.ts", import.meta.url)
+
+const runWith = (node) => {
+  const child = spawn(node, [...process.execArgv, fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
+    stdio: "inherit"
+  })
+  // A terminal signals the whole process group, so the child may get SIGINT twice: the second changes nothing.
+  const signals = ["SIGTERM", "SIGINT", "SIGHUP"]
+  for (const signal of signals) process.on(signal, () => child.kill(signal))
+  child.on("error", () => {
+    console.error(sentence)
+    process.exitCode = 1
+  })
+  child.on("exit", (code, signal) => {
+    for (const name of signals) process.removeAllListeners(name)
+    if (signal) process.kill(process.pid, signal)
+    else process.exitCode = code
+  })
+}
+
+if (isNodeNewEnough) {
+  await import(existsSync(built) ? built.href : source.href)
+} else {
+  const node = cloneNode()
+  if (node !== undefined) runWith(node)
+  else {
+    console.error(sentence)
+    process.exitCode = 1
+  }
+}

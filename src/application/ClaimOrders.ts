@@ -1,0 +1,69 @@
+import { Duration, Effect, Queue, Random } from "effect"
+import { OrdersUnavailable } from "../domain/OrderErrors.ts"
+import type { ProcessingOrder } from "../domain/Order.ts"
+import { OrderQueue } from "./ports/OrderQueue.ts"
+import { OrderRepository } from "./ports/OrderRepository.ts"
+import { rescueOrders } from "./RescueOrders.ts"
+import { claimTimeout, pauseAfterTrouble, WorkerSettings } from "./WorkerSettings.ts"
+
+/** The most orders started by one statement. */
+const maxClaim = 256
+
+/**
+ * The claiming loop of a worker. It waits for free hands, starts as many of the best due orders as there are
+ * hands, and hands them over. When it finds fewer it sleeps until something is announced, the next order is
+ * due, the next lease ends or the poll interval is over, whatever is first. It never ends.
+ */
+export const claimOrders = Effect.fnUntraced(function* (
+  hands: Queue.Queue<void>,
+  handOver: (orders: ReadonlyArray<ProcessingOrder>) => Effect.Effect<void>
+) {
+  const repository = yield* OrderRepository
+  const queue = yield* OrderQueue
+  const settings = yield* WorkerSettings
+
+  // At least a millisecond, so that a time that is all but there is not waited for in a busy loop.
+  const wait = (until: Duration.Duration | null) =>
+    Effect.flatMap(Random.nextBetween(0.8, 1), (jitter) => {
+      const poll = Duration.times(settings.pollInterval, jitter)
+      const millis = Duration.toMillis(until === null ? poll : Duration.min(poll, until))
+      return Effect.timeoutOption(queue.announced, Math.max(1, Math.ceil(millis)))
+    })
+
+  const claim = (max: number) =>
+    repository.claim({ worker: settings.name, lease: settings.lease, max }).pipe(
+      Effect.timeoutOrElse({
+        duration: claimTimeout(settings),
+        orElse: () => Effect.fail(new OrdersUnavailable({ detail: "a claim took too long" }))
+      })
+    )
+
+  const look = Effect.fnUntraced(function* (free: number) {
+    // Uninterruptible: what was claimed must reach a hand, or be released, even if the worker stops meanwhile.
+    const { nextDueIn, nextLeaseEndIn, orders } = yield* Effect.uninterruptible(
+      claim(free).pipe(
+        Effect.tap(({ orders }) => handOver(orders)),
+        Effect.tap(({ orders }) => giveBack(free - orders.length)),
+        Effect.tapError(() => giveBack(free))
+      )
+    )
+    if (nextLeaseEndIn !== null && Duration.toMillis(nextLeaseEndIn) <= 0) return yield* rescueOrders
+    if (orders.length < free) {
+      const next = [nextDueIn, nextLeaseEndIn].filter((wait) => wait !== null)
+      yield* wait(next.length === 0 ? null : next.reduce((a, b) => Duration.min(a, b)))
+    }
+  })
+
+  const giveBack = (count: number) => Queue.offerAll(hands, new Array<void>(count).fill(undefined))
+
+  return yield* Queue.takeBetween(hands, 1, maxClaim).pipe(
+    Effect.flatMap((free) => look(free.length)),
+    Effect.catchTag("OrdersUnavailable", (error) =>
+      Effect.andThen(
+        Effect.logDebug(`The worker could not look for orders: ${error.message}`),
+        pauseAfterTrouble
+      )
+    ),
+    Effect.forever
+  )
+})

@@ -1,0 +1,118 @@
+import { Context, type DateTime, Effect, Layer, Schema } from "effect"
+import { SecureRandom } from "effect/crypto"
+import type { DeadLetter } from "../domain/DeadLetter.ts"
+import type { Order } from "../domain/Order.ts"
+import type {
+  OrderNotFound,
+  OrderNotInDeadLetterQueue,
+  OrdersUnavailable,
+  OrderVersionMismatch
+} from "../domain/OrderErrors.ts"
+import { endsAttempt, type OrderEvent } from "../domain/OrderEvent.ts"
+import { OrderId } from "../domain/OrderId.ts"
+import type { OrderPayload } from "../domain/OrderPayload.ts"
+import { OrderQueue } from "./ports/OrderQueue.ts"
+import { OrderRepository, type Page } from "./ports/OrderRepository.ts"
+import { reprocessOrder } from "./ReprocessOrder.ts"
+import { SubmitOrder } from "./SubmitOrder.ts"
+
+/** How many attempts an order gets when its submitter does not say: failed attempts until FAILED. */
+export const DefaultMaxRetries = Context.Reference<number>("order-platform/application/DefaultMaxRetries", {
+  defaultValue: () => 3
+})
+
+/** What a submitter may say about an order. */
+export interface Submission<P> {
+  readonly payload: P
+  /** 0 to 9, higher first; 0 by default. */
+  readonly priority?: number
+  /** Not due before this time; past means now. */
+  readonly notBefore?: DateTime.Utc
+  /** 0 to 100; `DefaultMaxRetries` by default, resolved now and stored with the order. */
+  readonly maxRetries?: number
+  readonly metadata?: Readonly<Record<string, string>>
+  /** Stored with the order and in every log line about it; made up if absent. */
+  readonly correlationId?: string
+}
+
+/**
+ * All a caller can ask. HTTP routes, command line and embedding apps call this and nothing else. `P` is the
+ * payload's type, decoded.
+ */
+export interface OrderPlatform<in out P> {
+  /** Stores the order and returns its id after the commit: from then on it is never lost. */
+  readonly submit: (
+    submission: Submission<P>
+  ) => Effect.Effect<OrderId, OrdersUnavailable | Schema.SchemaError>
+  readonly find: (id: OrderId) => Effect.Effect<Order, OrderNotFound | OrdersUnavailable>
+  /** Every transition of the order, oldest first. */
+  readonly timeline: (
+    id: OrderId
+  ) => Effect.Effect<ReadonlyArray<OrderEvent>, OrderNotFound | OrdersUnavailable>
+  /** A page of the dead letter queue, newest first. */
+  readonly deadLetters: (page: Page) => Effect.Effect<ReadonlyArray<DeadLetter>, OrdersUnavailable>
+  /** One entry, with the events that ended its attempts. */
+  readonly deadLetter: (
+    id: OrderId
+  ) => Effect.Effect<
+    DeadLetter & { readonly attempts: ReadonlyArray<OrderEvent> },
+    OrderNotFound | OrderNotInDeadLetterQueue | OrdersUnavailable
+  >
+  /** Takes the order out of the dead letter queue and makes it due again with all its attempts. */
+  readonly reprocess: (
+    id: OrderId,
+    options?: { readonly ifVersion?: number }
+  ) => Effect.Effect<
+    Order,
+    OrderNotFound | OrderNotInDeadLetterQueue | OrderVersionMismatch | OrdersUnavailable
+  >
+  /** Succeeds if the store of orders answers. */
+  readonly ping: Effect.Effect<void, OrdersUnavailable>
+}
+
+const service = <P>(_payload: OrderPayload<P>): Context.Service<OrderPlatform<P>, OrderPlatform<P>> =>
+  Context.Service<OrderPlatform<P>>("order-platform/application/OrderPlatform")
+
+const layer = <P>(
+  payload: OrderPayload<P>
+): Layer.Layer<OrderPlatform<P>, never, OrderRepository | OrderQueue> =>
+  Layer.effect(
+    service(payload),
+    Effect.gen(function* () {
+      const repository = yield* OrderRepository
+      const context = yield* Effect.context<OrderRepository | OrderQueue>()
+      const submitOrder = yield* SubmitOrder
+      const random = yield* SecureRandom.SecureRandom
+      const defaultMaxRetries = yield* DefaultMaxRetries
+      const encode = Schema.encodeEffect(payload.schema)
+
+      return {
+        submit: Effect.fnUntraced(function* (submission) {
+          const id = OrderId.make(yield* random.uuidV7())
+          yield* submitOrder.submit({
+            id,
+            payload: yield* encode(submission.payload),
+            payloadVersion: payload.version,
+            priority: submission.priority ?? 0,
+            maxRetries: submission.maxRetries ?? defaultMaxRetries,
+            metadata: submission.metadata ?? {},
+            correlationId: submission.correlationId ?? (yield* random.uuidV4()),
+            notBefore: submission.notBefore ?? null
+          })
+          return id
+        }),
+        find: repository.find,
+        timeline: repository.timeline,
+        deadLetters: repository.deadLetters,
+        deadLetter: Effect.fnUntraced(function* (id) {
+          const entry = yield* repository.deadLetter(id)
+          const events = yield* repository.timeline(id)
+          return { ...entry, attempts: events.filter(endsAttempt) }
+        }),
+        reprocess: (id, options) => Effect.provideContext(reprocessOrder(id, options), context),
+        ping: repository.ping
+      } satisfies OrderPlatform<P>
+    })
+  ).pipe(Layer.provide([SubmitOrder.layer, SecureRandom.layerWebCrypto]))
+
+export const OrderPlatform = { service, layer }

@@ -1,0 +1,79 @@
+import { Context, DateTime, Deferred, Effect, Exit, Layer, Queue } from "effect"
+import type { NewOrder } from "../domain/Order.ts"
+import type { OrdersUnavailable } from "../domain/OrderErrors.ts"
+import { OrderQueue } from "./ports/OrderQueue.ts"
+import { OrderRepository } from "./ports/OrderRepository.ts"
+
+/** The most orders written by one statement. */
+const maxBatch = 256
+
+/** The most orders waiting to be written; beyond it a submitter waits for a place. */
+const maxWaiting = 4096
+
+interface Waiting {
+  readonly order: NewOrder
+  readonly stored: Deferred.Deferred<void, OrdersUnavailable>
+}
+
+/**
+ * Stores new orders and announces them. Concurrent submits coalesce: while one commit is in flight the next
+ * batch grows by itself, so no timer is needed and a lone order never waits. Each submit returns only after
+ * its own commit. Inside the caller's own transaction it writes there, and announces after that commit.
+ */
+export class SubmitOrder extends Context.Service<
+  SubmitOrder,
+  { readonly submit: (order: NewOrder) => Effect.Effect<void, OrdersUnavailable> }
+>()("order-platform/application/SubmitOrder") {
+  static readonly layer = Layer.effect(
+    SubmitOrder,
+    Effect.gen(function* () {
+      const repository = yield* OrderRepository
+      const queue = yield* OrderQueue
+      const intake = yield* Queue.bounded<Waiting>(maxWaiting)
+
+      const announce = (orders: ReadonlyArray<NewOrder>) =>
+        Effect.flatMap(DateTime.now, (now) =>
+          queue.announce(
+            orders
+              .filter(({ notBefore }) => notBefore === null || DateTime.isLessThanOrEqualTo(notBefore, now))
+              .map(({ id }) => ({ event: "OrderCreated", orderId: id }))
+          )
+        )
+
+      const storeOne = ({ order, stored }: Waiting) =>
+        repository.submit([order]).pipe(
+          Effect.andThen(announce([order])),
+          Effect.onExit((exit) => Deferred.done(stored, exit)),
+          Effect.exit
+        )
+
+      // A row that the store refuses fails the whole statement; written again one by one, it fails alone.
+      const storeBatch = Effect.fnUntraced(function* (batch: ReadonlyArray<Waiting>) {
+        const orders = batch.map(({ order }) => order)
+        const exit = yield* Effect.exit(repository.submit(orders))
+        if (Exit.hasDies(exit) && batch.length > 1)
+          return yield* Effect.forEach(batch, storeOne, { discard: true })
+        if (Exit.isSuccess(exit)) yield* announce(orders)
+        for (const { stored } of batch) yield* Deferred.done(stored, exit)
+      })
+
+      yield* Queue.takeBetween(intake, 1, maxBatch).pipe(
+        Effect.flatMap(storeBatch),
+        Effect.forever,
+        Effect.forkScoped
+      )
+
+      const submit = Effect.fn("SubmitOrder")(function* (order: NewOrder) {
+        if (yield* repository.inTransaction) {
+          yield* repository.submit([order])
+          return yield* repository.afterCommit(announce([order]))
+        }
+        const stored = yield* Deferred.make<void, OrdersUnavailable>()
+        yield* Queue.offer(intake, { order, stored })
+        yield* Deferred.await(stored)
+      })
+
+      return SubmitOrder.of({ submit })
+    })
+  )
+}

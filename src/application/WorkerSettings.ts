@@ -1,0 +1,38 @@
+import { Context, Duration, Effect, Random } from "effect"
+
+/** How a worker works; an app provides its own to change any of it. */
+export interface WorkerSettings {
+  /** Tells this worker from every other that ever ran: leases are held under this name. */
+  readonly name: string
+  /** Attempts at the same time. */
+  readonly concurrency: number
+  /** How long an order stays with a worker that stopped renewing; renewed at a third of it. */
+  readonly lease: Duration.Duration
+  /** An attempt that takes longer is interrupted and fails with `TIMEOUT`. */
+  readonly attemptTimeout: Duration.Duration
+  /** The longest time between two looks at the table. */
+  readonly pollInterval: Duration.Duration
+  /** How long running attempts may go on after the worker is told to stop; the rest is released. */
+  readonly drainTimeout: Duration.Duration
+}
+
+/** The settings in force, with the defaults of the shipped server. */
+export const WorkerSettings = Context.Reference<WorkerSettings>("order-platform/application/WorkerSettings", {
+  defaultValue: () => ({
+    name: `worker-${globalThis.crypto.randomUUID()}`,
+    concurrency: 100,
+    lease: Duration.seconds(30),
+    attemptTimeout: Duration.minutes(1),
+    pollInterval: Duration.seconds(1),
+    drainTimeout: Duration.seconds(20)
+  })
+})
+
+/** A claim that takes longer is given up: a lease younger than this may belong to a claim that is still under way. */
+export const claimTimeout = (settings: WorkerSettings): Duration.Duration =>
+  Duration.times(settings.lease, 1 / 3)
+
+/** The pause of a loop after trouble with the store, jittered so that many workers do not come back at once. */
+export const pauseAfterTrouble = Effect.flatMap(Random.nextBetween(100, 500), (millis) =>
+  Effect.sleep(millis)
+)

@@ -1,0 +1,63 @@
+import { Context, Data, type Duration, Effect, Layer } from "effect"
+import type { ReasonCode } from "../../domain/Failure.ts"
+import type { OrderId } from "../../domain/OrderId.ts"
+import type { OrderPayload } from "../../domain/OrderPayload.ts"
+
+/** One attempt at one order, as the processor sees it. */
+export interface Attempt<P> {
+  readonly orderId: OrderId
+  /** The same on every attempt and after a reprocess: hand it to outside services as their idempotency key. */
+  readonly effectKey: string
+  readonly payload: P
+  /** From 1; counts failed attempts. */
+  readonly attempt: number
+  readonly maxRetries: number
+  readonly metadata: Readonly<Record<string, string>>
+  readonly correlationId: string
+}
+
+/** The attempt failed and may be made again: after `retryIn`, or as the retry policy says. Costs one attempt. */
+export class RetryableFailure extends Data.TaggedError("RetryableFailure")<{
+  readonly reason: string
+  readonly retryIn?: Duration.Duration
+  readonly reasonCode?: Extract<ReasonCode, "PROCESSING_FAILED" | "SIMULATED">
+}> {}
+
+/** The attempt failed and no other can succeed: the order goes to the dead letter queue at once. */
+export class PermanentFailure extends Data.TaggedError("PermanentFailure")<{ readonly reason: string }> {}
+
+/** Not now: the order waits for the given time and this attempt costs nothing. */
+export class Snooze extends Data.TaggedError("Snooze")<{
+  readonly delay: Duration.Duration
+  readonly reason?: string
+}> {}
+
+/** All a processor may fail with. The union is closed: an error that is not classified does not compile. */
+export type AttemptError = RetryableFailure | PermanentFailure | Snooze
+
+/**
+ * The work that an order stands for; what an embedding app supplies. It runs at least once an order: after a
+ * crash or a lost lease it runs again with the same `effectKey`. No transaction is open while it runs. It is
+ * interrupted when the attempt takes too long, the lease is lost or the drain deadline has passed.
+ */
+export interface OrderProcessor<in out P> {
+  readonly process: (attempt: Attempt<P>) => Effect.Effect<void, AttemptError>
+}
+
+/** The service key of the processor of these orders. */
+const service = <P>(_payload: OrderPayload<P>): Context.Service<OrderProcessor<P>, OrderProcessor<P>> =>
+  Context.Service<OrderProcessor<P>>("order-platform/application/ports/OrderProcessor")
+
+/** A layer of a processor from its function, which may need services of its own. */
+const layer = <P, R = never>(
+  payload: OrderPayload<P>,
+  process: (attempt: Attempt<P>) => Effect.Effect<void, AttemptError, R>
+): Layer.Layer<OrderProcessor<P>, never, R> =>
+  Layer.effect(
+    service(payload),
+    Effect.contextWith((context: Context.Context<R>) =>
+      Effect.succeed({ process: (attempt: Attempt<P>) => Effect.provideContext(process(attempt), context) })
+    )
+  )
+
+export const OrderProcessor = { service, layer }

@@ -1,0 +1,112 @@
+import { Context, type DateTime, type Duration, type Effect } from "effect"
+import type { DeadLetter } from "../../domain/DeadLetter.ts"
+import type { Lease, NewOrder, Order, Outcome, ProcessingOrder } from "../../domain/Order.ts"
+import type {
+  OrderNotFound,
+  OrderNotInDeadLetterQueue,
+  OrdersUnavailable,
+  OrderVersionMismatch
+} from "../../domain/OrderErrors.ts"
+import type { OrderEvent } from "../../domain/OrderEvent.ts"
+import type { OrderId } from "../../domain/OrderId.ts"
+
+/** The outcome of an attempt, and the order as it was started: its version fences the settle. */
+export interface Settlement {
+  readonly order: Lease
+  readonly outcome: Outcome
+}
+
+/** A look at the table: what it started, and when there will be a reason to look again. */
+export interface Claim {
+  readonly orders: ReadonlyArray<ProcessingOrder>
+  /** Until the next order that was not due yet becomes due; null if there is none. */
+  readonly nextDueIn: Duration.Duration | null
+  /** Until the next lease ends, whoever holds it; zero if one has ended, null if none is held. */
+  readonly nextLeaseEndIn: Duration.Duration | null
+}
+
+/** One page of a listing, newest first. */
+export interface Page {
+  readonly limit: number
+  /** The last entry of the page before; null for the first page. */
+  readonly after: { readonly at: DateTime.Utc; readonly orderId: OrderId } | null
+}
+
+/**
+ * Keeps orders, their history and the dead letter queue as one record: each transition is stored with its event
+ * and its entry in one transaction, or not at all, whatever crashes. Time is the store's own clock.
+ * Every call may fail with `OrdersUnavailable`; then nothing is known of what was written, and submit, settle,
+ * renew and expire may be repeated as they are.
+ */
+export class OrderRepository extends Context.Service<
+  OrderRepository,
+  {
+    /** Stores new orders, all or none, in the caller's transaction if there is one. An id that is stored already is skipped. */
+    readonly submit: (orders: ReadonlyArray<NewOrder>) => Effect.Effect<void, OrdersUnavailable>
+
+    /** Whether the calling fiber is inside a transaction of its own on the same store. */
+    readonly inTransaction: Effect.Effect<boolean>
+
+    /** Runs the effect once the caller's transaction has committed (never if it rolls back), or now if there is none. */
+    readonly afterCommit: (effect: Effect.Effect<void>) => Effect.Effect<void>
+
+    /** Starts up to `max` of the best due orders: priority descending, then due time, then id. No order is given to two claims. */
+    readonly claim: (request: {
+      readonly worker: string
+      readonly lease: Duration.Duration
+      readonly max: number
+    }) => Effect.Effect<Claim, OrdersUnavailable>
+
+    /**
+     * Writes the outcomes of attempts. Each is fenced by the version that the attempt was started with: `false` for
+     * one whose order was taken away meanwhile and is not changed. An outcome that was stored before, by the
+     * same worker for the same attempt (its answer got lost), is `true`. In the order of the settlements, at most one an order.
+     */
+    readonly settle: (
+      settlements: ReadonlyArray<Settlement>
+    ) => Effect.Effect<ReadonlyArray<boolean>, OrdersUnavailable>
+
+    /** Moves the end of every lease that this worker holds, and answers which orders those are. */
+    readonly renew: (
+      worker: string,
+      lease: Duration.Duration
+    ) => Effect.Effect<ReadonlyArray<Lease>, OrdersUnavailable>
+
+    /** Takes up to `max` orders away from workers whose lease ran out, as a failed attempt `WORKER_LOST`. */
+    readonly expire: (max: number) => Effect.Effect<ReadonlyArray<Order>, OrdersUnavailable>
+
+    readonly find: (id: OrderId) => Effect.Effect<Order, OrderNotFound | OrdersUnavailable>
+
+    /** The history, oldest first. */
+    readonly timeline: (
+      id: OrderId
+    ) => Effect.Effect<ReadonlyArray<OrderEvent>, OrderNotFound | OrdersUnavailable>
+
+    readonly deadLetters: (page: Page) => Effect.Effect<ReadonlyArray<DeadLetter>, OrdersUnavailable>
+
+    readonly deadLetter: (
+      id: OrderId
+    ) => Effect.Effect<DeadLetter, OrderNotFound | OrderNotInDeadLetterQueue | OrdersUnavailable>
+
+    /** FAILED → PENDING with its entry deleted. Of two at the same time one succeeds. */
+    readonly reprocess: (
+      id: OrderId,
+      options?: { readonly ifVersion?: number }
+    ) => Effect.Effect<
+      Order,
+      OrderNotFound | OrderNotInDeadLetterQueue | OrderVersionMismatch | OrdersUnavailable
+    >
+
+    /** Deletes the entry for good; the order stays FAILED. */
+    readonly discard: (
+      id: OrderId,
+      options?: { readonly reason?: string; readonly ifVersion?: number }
+    ) => Effect.Effect<
+      Order,
+      OrderNotFound | OrderNotInDeadLetterQueue | OrderVersionMismatch | OrdersUnavailable
+    >
+
+    /** Succeeds if the store answers. */
+    readonly ping: Effect.Effect<void, OrdersUnavailable>
+  }
+>()("order-platform/application/ports/OrderRepository") {}

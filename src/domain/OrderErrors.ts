@@ -1,0 +1,42 @@
+import { Effect, Schema } from "effect"
+import { HttpApiError } from "effect/http-api"
+
+// RFC 9457 asks for a `detail` that helps; each problem has one, and whoever raises it may say it better.
+const detail = (text: string) => Schema.String.pipe(Schema.withConstructorDefault(Effect.succeed(text)))
+
+/** There is no order with this id. */
+export class OrderNotFound extends HttpApiError.Problem<OrderNotFound>()(
+  "OrderNotFound",
+  { type: "urn:order-platform:not-found", status: 404, title: "There is no such order" },
+  { orderId: Schema.String, detail: detail("No order has this id.") }
+) {}
+
+/** The order exists, but is not in the dead letter queue. */
+export class OrderNotInDeadLetterQueue extends HttpApiError.Problem<OrderNotInDeadLetterQueue>()(
+  "OrderNotInDeadLetterQueue",
+  { type: "urn:order-platform:not-in-dlq", status: 409, title: "The order is not in the dead letter queue" },
+  {
+    orderId: Schema.String,
+    detail: detail(
+      "Only an order that is FAILED, and was neither reprocessed nor discarded since, is in the dead letter queue."
+    )
+  }
+) {}
+
+/** The order is not in the version that the caller named. */
+export class OrderVersionMismatch extends HttpApiError.Problem<OrderVersionMismatch>()(
+  "OrderVersionMismatch",
+  { type: "urn:order-platform:version-mismatch", status: 412, title: "The order has another version" },
+  { orderId: Schema.String, detail: detail("The order has changed since the version that If-Match names.") }
+) {}
+
+/** The store of orders is away for the moment; nothing is lost, and the same call may be made again. */
+export class OrdersUnavailable extends HttpApiError.Problem<OrdersUnavailable>()(
+  "OrdersUnavailable",
+  {
+    type: "urn:order-platform:unavailable",
+    status: 503,
+    title: "Orders cannot be stored or read at the moment"
+  },
+  { detail: detail("The store of orders does not answer. No accepted order is lost; try again later.") }
+) {}

@@ -1,0 +1,48 @@
+import { Context, Duration, Effect, Pull, Schedule } from "effect"
+
+/**
+ * How long an order waits after a failed attempt. `jitter` is the share (0 to 1) by which a delay may differ
+ * from the plain one, up or down; `maxDelay` caps the delay after jitter.
+ */
+export interface RetryPolicy {
+  readonly backoff: "exponential" | "fixed"
+  readonly delay: Duration.Duration
+  readonly maxDelay: Duration.Duration
+  readonly jitter: number
+}
+
+/** The policy in force: 1 s, doubled each time up to 5 minutes, ± 20 %, unless an app provides another. */
+export const RetryPolicy = Context.Reference<RetryPolicy>("order-platform/domain/RetryPolicy", {
+  defaultValue: () => ({
+    backoff: "exponential",
+    delay: Duration.seconds(1),
+    maxDelay: Duration.minutes(5),
+    jitter: 0.2
+  })
+})
+
+/** The policy as a Schedule, capped and without jitter: its n-th step is the delay after the n-th failure. */
+export const schedule = (policy: RetryPolicy): Schedule.Schedule<unknown> =>
+  Schedule.min([
+    policy.backoff === "exponential" ? Schedule.exponential(policy.delay) : Schedule.spaced(policy.delay),
+    Schedule.spaced(policy.maxDelay)
+  ])
+
+/**
+ * The delay after the given failed attempt (from 1), in whole milliseconds. The number of attempts is in the
+ * stored order, so the schedule is stepped to it from the start and a restarted worker goes on where the last one was.
+ * `random` is from [0, 1) and decides the jitter of this step only.
+ */
+export const delayAfter = Effect.fnUntraced(function* (policy: RetryPolicy, attempt: number, random: number) {
+  const step = yield* Schedule.toStep(schedule(policy))
+  let elapsed = 0
+  for (let n = 1; ; n++) {
+    const [, delay] = yield* Pull.catchDone(step(elapsed, n), () => Effect.die("a retry schedule never ends"))
+    const millis = Duration.toMillis(delay)
+    if (n >= attempt) {
+      const jittered = millis * (1 + policy.jitter * (2 * random - 1))
+      return Duration.millis(Math.round(Math.min(jittered, Duration.toMillis(policy.maxDelay))))
+    }
+    elapsed += millis
+  }
+})

@@ -1,0 +1,53 @@
+import { Array, ConfigProvider, Effect, FileSystem, Option, Stream } from "effect"
+import type { PlatformError } from "effect"
+import { InvalidSettings } from "./InvalidSettings.ts"
+import type { SettingsSource } from "./ReadSettings.ts"
+import { yamlSettings } from "./YamlSettings.ts"
+
+const FILE = "application.yaml"
+const MAX_BYTES = 1_048_576
+
+/**
+ * The settings in the file that `config` names, else in `application.yaml` in the working directory, else nowhere.
+ * Fails with a sentence naming file, line and column for whatever is not a setting; no sentence quotes a value.
+ */
+export const applicationYaml = Effect.fn("ApplicationYaml")(function* (
+  config: Option.Option<string>,
+  keys: Iterable<string>,
+  notYetSupported: Iterable<string>
+) {
+  const file = Option.getOrElse(config, () => FILE)
+  const bytes = yield* read(file, Option.isSome(config))
+  if (bytes.length > MAX_BYTES) return yield* refused(`${file} is larger than ${MAX_BYTES} bytes.`)
+  const yaml = yield* Effect.try({
+    try: () => new TextDecoder("utf-8", { fatal: true }).decode(bytes),
+    catch: () => new InvalidSettings({ problems: [`${file} is not UTF-8 text.`] })
+  })
+  const { problems, settings } = yamlSettings(file, yaml, new Set(keys), new Set(notYetSupported))
+  if (Array.isReadonlyArrayNonEmpty(problems)) return yield* new InvalidSettings({ problems })
+  return {
+    provider: ConfigProvider.make((path) => {
+      const given = settings.get(path.join("."))
+      return Effect.succeed(given && ConfigProvider.makeValue(given.text))
+    }),
+    placeOf: (key) => settings.get(key)?.place ?? file
+  } satisfies SettingsSource
+})
+
+const refused = (problem: string) => Effect.fail(new InvalidSettings({ problems: [problem] }))
+
+// As a stream, so that a device or a pipe (--config <(…)) works and none of them is read without bound.
+const read = Effect.fnUntraced(function* (file: string, mustExist: boolean) {
+  const fileSystem = yield* FileSystem.FileSystem
+  return yield* fileSystem.stream(file, { bytesToRead: MAX_BYTES + 1 }).pipe(
+    Stream.runCollect,
+    Effect.map((chunks) => Buffer.concat(chunks)),
+    Effect.catch((error: PlatformError.PlatformError) =>
+      error.reason._tag !== "NotFound"
+        ? refused(`${file} cannot be read (${error.reason._tag}).`)
+        : mustExist
+          ? refused(`${file}, given by --config, does not exist.`)
+          : Effect.succeed(Buffer.alloc(0))
+    )
+  )
+})

@@ -1,0 +1,10 @@
+import { BlockList, isIP } from "node:net"
+
+const loopback = new BlockList()
+loopback.addSubnet("127.0.0.0", 8)
+loopback.addAddress("::1", "ipv6")
+
+/** Whether a server on this host is out of reach for other machines; a name other than localhost may resolve anywhere. */
+export const isLoopback = (host: string): boolean =>
+  host.toLowerCase() === "localhost" ||
+  (isIP(host) > 0 && loopback.check(host, isIP(host) === 4 ? "ipv4" : "ipv6"))

@@ -1,0 +1,82 @@
+import { Array, ConfigProvider, Effect, Option, Result } from "effect"
+import { InvalidSettings } from "./InvalidSettings.ts"
+import type { Setting } from "./Setting.ts"
+import { environmentVariable, settingsByKey, valuesOf } from "./SettingsTree.ts"
+import type { SettingsTree } from "./SettingsTree.ts"
+
+/** Somewhere settings are given, and how to name the place of one so that an operator finds it. */
+export interface SettingsSource {
+  readonly provider: ConfigProvider.ConfigProvider
+  readonly placeOf: (key: string) => string
+}
+
+interface Given {
+  readonly text: string
+  readonly place: string
+}
+
+/** The environment: a setting's place is its variable. */
+export const environmentSource = (environment: ConfigProvider.ConfigProvider): SettingsSource => ({
+  provider: ConfigProvider.constantCase(environment),
+  placeOf: environmentVariable
+})
+
+/**
+ * Reads every setting from the first source that gives it, or takes its default. Fails with all problems at once, so
+ * that an operator mends them in one go. `named` is a key with the place it was given, for problems found later.
+ */
+export const readSettings = Effect.fn("ReadSettings")(function* <const Tree extends SettingsTree>(
+  tree: Tree,
+  notYetSupported: ReadonlyArray<string>,
+  sources: ReadonlyArray<SettingsSource>
+) {
+  const settings = settingsByKey(tree)
+  const given = new Map<string, Given>()
+  for (const key of [...notYetSupported, ...settings.keys()]) {
+    const found = yield* firstGiven(key, sources)
+    if (Option.isSome(found)) given.set(key, found.value)
+  }
+  const named = (key: string) => {
+    const place = given.get(key)?.place
+    return place === undefined ? key : `${key} (${place})`
+  }
+
+  // Passed over in silence, such a key would leave an operator believing in a protection that is not there.
+  const unsupported = notYetSupported
+    .filter((key) => given.has(key))
+    .map((key) => `${named(key)} is not supported by this version yet; remove it.`)
+  const [read, wrong] = Array.partition(settings, ([key, setting]) =>
+    Result.map(valueOf(setting, named(key), given.get(key)), (value) => [key, value] as const)
+  )
+  const problems = [...unsupported, ...wrong]
+  if (Array.isArrayNonEmpty(problems)) return yield* new InvalidSettings({ problems })
+
+  const values = new Map(read)
+  return { values: valuesOf(tree, (key) => values.get(key)), named }
+})
+
+const firstGiven = Effect.fnUntraced(function* (key: string, sources: ReadonlyArray<SettingsSource>) {
+  for (const { placeOf, provider } of sources) {
+    const node = yield* provider
+      .load(key.split("."))
+      .pipe(
+        Effect.mapError(
+          (error) => new InvalidSettings({ problems: [`${key} cannot be read: ${error.message}.`] })
+        )
+      )
+    if (node?.value !== undefined) return Option.some<Given>({ text: node.value, place: placeOf(key) })
+  }
+  return Option.none<Given>()
+})
+
+const valueOf = (setting: Setting<unknown>, name: string, given: Given | undefined) =>
+  given === undefined
+    ? Result.succeed(setting.default)
+    : Result.fromOption(setting.decode(given.text), () =>
+        setting.kind.secret
+          ? `${name} has a wrong value, not shown because it is a secret: it must be ${setting.kind.allowed}.`
+          : `${name} is ${quoted(given.text)}: it must be ${setting.kind.allowed}.`
+      )
+
+// JSON keeps the sentence on one line whatever the value holds; the cut keeps it a sentence.
+const quoted = (text: string) => JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text)

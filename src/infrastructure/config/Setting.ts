@@ -1,0 +1,131 @@
+import { Option, Schema, SchemaTransformation, Struct } from "effect"
+import type { Redacted } from "effect"
+
+/** What a setting's text may be, and what it becomes; the file and the environment are read by the same rule. */
+export interface Kind<out A> {
+  readonly schema: Schema.Codec<A, string>
+  /** Completes the sentence "it must be …". */
+  readonly allowed: string
+  /** A secret value never appears in a sentence. */
+  readonly secret: boolean
+}
+
+/** One setting: its kind, what holds when nobody gives it, and its meaning in one line. */
+export interface Setting<out A> {
+  readonly _tag: "Setting"
+  readonly kind: Kind<unknown>
+  readonly decode: (text: string) => Option.Option<A>
+  readonly default: A
+  readonly defaultText: string
+  readonly meaning: string
+}
+
+/** A setting that always has a value. */
+export const setting = <A>(kind: Kind<A>, value: NoInfer<A>, meaning: string): Setting<A> => ({
+  _tag: "Setting",
+  kind,
+  decode: Schema.decodeOption(kind.schema),
+  default: value,
+  defaultText: Schema.encodeSync(kind.schema)(value),
+  meaning
+})
+
+/** A setting that may be left out; `otherwise` says in the documentation what holds then. */
+export const optional = <A>(
+  kind: Kind<A>,
+  meaning: string,
+  otherwise = "none"
+): Setting<Option.Option<A>> => ({
+  _tag: "Setting",
+  kind,
+  decode: (text) => Option.map(Schema.decodeOption(kind.schema)(text), Option.some),
+  default: Option.none(),
+  defaultText: otherwise,
+  meaning
+})
+
+const kind = <A>(allowed: string, schema: Schema.Codec<A, string>): Kind<A> => ({
+  schema,
+  allowed,
+  secret: false
+})
+
+// Number(" ") is 0 and Number("0x10") is 16: only digits that a reader takes for the same number are let through.
+const number = (form: RegExp, value: Schema.Codec<number>) =>
+  Schema.String.check(Schema.isPattern(form)).pipe(
+    Schema.decodeTo(value, SchemaTransformation.numberFromString)
+  )
+
+/** A whole number between two bounds, both allowed. */
+export const wholeNumber = (minimum: number, maximum: number): Kind<number> =>
+  kind(
+    `a whole number from ${minimum} to ${maximum}`,
+    number(/^\d{1,16}$/, Schema.Int.check(Schema.isBetween({ minimum, maximum })))
+  )
+
+/** A share or a probability. */
+export const share: Kind<number> = kind(
+  "a number from 0 to 1",
+  number(
+    /^(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i,
+    Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))
+  )
+)
+
+/** One of a few words, spelled exactly so. */
+export const oneOf = <const Words extends ReadonlyArray<string>>(words: Words): Kind<Words[number]> =>
+  kind(words.length === 1 ? `${words[0]}` : `one of ${words.join(", ")}`, Schema.Literals(words))
+
+/** True or false; `yes`, `on` and `1` are refused, for YAML 1.2 does not take them for true either. */
+export const flag: Kind<boolean> = kind(
+  "true or false",
+  Schema.String.check(Schema.isPattern(/^([Tt]rue|TRUE|[Ff]alse|FALSE)$/)).pipe(
+    Schema.decodeTo(
+      Schema.Boolean,
+      SchemaTransformation.transform({
+        decode: (text) => text.toLowerCase() === "true",
+        encode: String
+      })
+    )
+  )
+)
+
+/** Text of the form that `allowed` describes. */
+export const matching = (allowed: string, pattern: RegExp): Kind<string> =>
+  kind(allowed, Schema.String.check(Schema.isPattern(pattern)))
+
+/** One of a few words that stand for values of the program. */
+export const wordFor = <A extends string, Word extends string>(
+  meanings: Readonly<Record<Word, A>>
+): Kind<A> => {
+  const words = Struct.keys(meanings)
+  const values = words.map((word) => meanings[word])
+  return kind(
+    `one of ${words.join(", ")}`,
+    Schema.Literals(words).pipe(
+      Schema.decodeTo(
+        Schema.Literals(values),
+        SchemaTransformation.transform({
+          decode: (word: Word) => meanings[word],
+          encode: (value: A) => words[values.indexOf(value)] as Word
+        })
+      )
+    )
+  )
+}
+
+/** A setting whose value is kept out of logs, errors and traces. */
+export const secret = <A>(shown: Kind<A>): Kind<Redacted.Redacted<A>> => ({
+  schema: Schema.RedactedFromValue(shown.schema),
+  allowed: shown.allowed,
+  secret: true
+})
+
+/** A PostgreSQL connection URL. It is parsed here because the driver's own error would carry it, password and all. */
+export const postgresUrl: Kind<string> = kind(
+  "a URL such as postgres://user:password@host:5432/name, with special characters percent-encoded",
+  Schema.String.check(
+    Schema.isPattern(/^postgres(ql)?:\/\/[!-$&-~]*(%[0-9A-Fa-f]{2}[!-$&-~]*)*$/),
+    Schema.makeFilter((url: string) => URL.canParse(url))
+  )
+)

@@ -1,0 +1,74 @@
+import { ByteSize, Effect, Result, Schema } from "effect"
+import { HttpIncomingMessage, type HttpServerError, HttpServerRequest } from "effect/http"
+import { BodyTooLarge, UnsupportedMediaType } from "./Problems.ts"
+import { invalidRequest, requestIssues } from "./RequestIssues.ts"
+import { MaxBodyBytes } from "./RequestLimits.ts"
+import { strictJson } from "./StrictJson.ts"
+
+const isJson = (contentType: string) =>
+  /^application\/(?:json|[a-z0-9!#$&^_.-]+\+json)\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?;?\s*$/i.test(
+    contentType
+  )
+
+const tooLarge = (maxBytes: number) =>
+  new BodyTooLarge({ detail: `The body is larger than the ${maxBytes} bytes taken.`, maxBytes })
+
+const malformed = (message: string) => invalidRequest([{ in: "body", path: [], message }])
+
+const readFailure = (error: HttpServerError.HttpServerError, maxBytes: number) =>
+  error.reason._tag === "RequestParseError" && error.reason.reason === "BodyTooLarge"
+    ? tooLarge(maxBytes)
+    : malformed("The body could not be read")
+
+/** The bytes of the body: none if there is no body, refused before they are read if declared too large. */
+const readBytes = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
+  const maxBytes = yield* MaxBodyBytes
+  const { "content-encoding": encoding, "content-length": length, "content-type": type } = request.headers
+  const chunked = request.headers["transfer-encoding"] !== undefined
+  if (!chunked && (length === undefined || Number(length) === 0)) return new ArrayBuffer(0)
+  if (Number(length) > maxBytes) return yield* tooLarge(maxBytes)
+  if (type !== undefined && !isJson(type)) {
+    return yield* new UnsupportedMediaType({ detail: "Send application/json in UTF-8, or no body." })
+  }
+  if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
+    return yield* new UnsupportedMediaType({ detail: "Send the body without a Content-Encoding." })
+  }
+  return yield* request.arrayBuffer.pipe(
+    Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(maxBytes)),
+    Effect.mapError((error) => readFailure(error, maxBytes))
+  )
+})
+
+const utf8 = new TextDecoder("utf-8", { fatal: true })
+
+/**
+ * Reads the request's body as JSON by a schema that allows no unknown keys. No body is `{}`. Fails with every
+ * issue at once; of duplicate keys the last one counts. Not by HttpApi's own decoding, which neither sees the
+ * bytes nor tells an absent body from a wrong media type.
+ */
+export const decodeJsonBody = <A, I, RD>(schema: Schema.Codec<A, I, RD, unknown>) => {
+  const decode = Schema.decodeUnknownEffect(schema, { errors: "all", onExcessProperty: "error" })
+  return Effect.gen(function* () {
+    const bytes = yield* readBytes(yield* HttpServerRequest.HttpServerRequest)
+    const text = yield* Effect.try({
+      try: () => utf8.decode(bytes),
+      catch: () => malformed("The body is not UTF-8")
+    })
+    const json: unknown = yield* Effect.try({
+      try: (): unknown => (text === "" ? {} : JSON.parse(text)),
+      catch: () => malformed("The body is not JSON")
+    })
+    const { issues, tooDeep } = strictJson(json)
+    if (tooDeep) return yield* invalidRequest(issues)
+    const decoded = yield* Effect.result(decode(json))
+    if (Result.isFailure(decoded)) {
+      const reported = new Set(issues.map(({ path }) => JSON.stringify(path)))
+      const others = requestIssues("body", decoded.failure)
+      return yield* invalidRequest([
+        ...issues,
+        ...others.filter(({ path }) => !reported.has(JSON.stringify(path)))
+      ])
+    }
+    return issues.length > 0 ? yield* invalidRequest(issues) : decoded.success
+  })
+}

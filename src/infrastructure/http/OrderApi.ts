@@ -1,0 +1,27 @@
+import { HttpApi, OpenApi } from "effect/http-api"
+import type { OrderPayload } from "../../domain/OrderPayload.ts"
+import { DeadLettersApi } from "./DeadLettersApi.ts"
+import { HealthApi } from "./HealthApi.ts"
+import { describeEveryAnswer } from "./OpenApiDocument.ts"
+import { makeOrdersApi } from "./OrdersApi.ts"
+
+/** The version of the HTTP contract, which is the product's. */
+export const apiVersion = "0.1.0"
+
+/** The HTTP contract for orders that carry `P`: for servers, typed clients and the OpenAPI document. */
+export const makeOrderApi = <P>(payload: OrderPayload<P>) =>
+  HttpApi.make("order-platform")
+    .add(makeOrdersApi(payload), DeadLettersApi, HealthApi)
+    .annotate(HttpApi.ParseOptions, { errors: "all" })
+    .annotateMerge(
+      OpenApi.annotations({
+        title: "Order Platform",
+        version: apiVersion,
+        description:
+          "Takes orders, processes each at least once and records the outcome exactly once, retries with backoff, and keeps what failed in a dead letter queue. Errors are problems (RFC 9457) with a stable `type`; every answer carries `X-Correlation-Id`.",
+        transform: describeEveryAnswer
+      })
+    )
+
+/** The HTTP contract for orders that carry `P`. */
+export type OrderApi<P> = ReturnType<typeof makeOrderApi<P>>

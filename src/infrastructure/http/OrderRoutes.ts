@@ -1,0 +1,106 @@
+import { DateTime, Effect, Layer, Option } from "effect"
+import { HttpApiBuilder, HttpApiSchema } from "effect/http-api"
+import { explainOrder } from "../../application/ExplainOrder.ts"
+import { OrderPlatform } from "../../application/OrderPlatform.ts"
+import type { OrderPayload } from "../../domain/OrderPayload.ts"
+import { CurrentCorrelationId } from "./CorrelationId.ts"
+import { linkPage, pageOf } from "./DeadLetterCursor.ts"
+import { layerEveryRequest } from "./EveryRequest.ts"
+import { checkReady } from "./Health.ts"
+import { decodeJsonBody } from "./JsonBody.ts"
+import { makeOrderApi, type OrderApi } from "./OrderApi.ts"
+import { viewOrder } from "./OrderView.ts"
+import { RequestDecoding } from "./RequestDecoding.ts"
+import { submitOrderBody } from "./SubmitOrderBody.ts"
+import { layerWrongMethods } from "./WrongMethods.ts"
+
+const openapiPath = "/openapi.json"
+
+const orders = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
+  HttpApiBuilder.group(
+    api,
+    "orders",
+    Effect.fnUntraced(function* (handlers) {
+      const platform = yield* OrderPlatform.service(payload)
+      const decodeBody = decodeJsonBody(submitOrderBody(payload))
+      return handlers
+        .handleRaw("submit", () =>
+          Effect.gen(function* () {
+            const submission = yield* decodeBody
+            const correlationId = Option.getOrUndefined(yield* CurrentCorrelationId)
+            const orderId = yield* platform
+              .submit(correlationId === undefined ? submission : { ...submission, correlationId })
+              .pipe(Effect.catchTag("SchemaError", Effect.die))
+            return HttpApiSchema.withHeaders({
+              body: { orderId },
+              headers: { location: `/orders/${orderId}` }
+            })
+          })
+        )
+        .handle("get", ({ params }) =>
+          Effect.map(platform.find(params.id), (order) =>
+            HttpApiSchema.withHeaders({ body: viewOrder(order), headers: { etag: `"${order.version}"` } })
+          )
+        )
+        .handle("timeline", ({ params }) =>
+          Effect.gen(function* () {
+            const order = yield* platform.find(params.id)
+            const events = yield* platform.timeline(params.id)
+            return { events, explanation: explainOrder(order, events, yield* DateTime.now) }
+          })
+        )
+    })
+  )
+
+const deadLetters = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
+  HttpApiBuilder.group(
+    api,
+    "deadLetters",
+    Effect.fnUntraced(function* (handlers) {
+      const platform = yield* OrderPlatform.service(payload)
+      return handlers.handleAll({
+        list: ({ query }) =>
+          Effect.map(platform.deadLetters(pageOf(query)), (found) =>
+            HttpApiSchema.withHeaders(linkPage(query.limit, found))
+          ),
+        get: ({ params }) => platform.deadLetter(params.orderId),
+        reprocess: ({ headers, params }) => {
+          const ifVersion = headers["if-match"] ?? null
+          return Effect.as(platform.reprocess(params.orderId, ifVersion === null ? {} : { ifVersion }), {
+            orderId: params.orderId
+          })
+        }
+      })
+    })
+  )
+
+const health = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
+  HttpApiBuilder.group(
+    api,
+    "health",
+    Effect.fnUntraced(function* (handlers) {
+      const platform = yield* OrderPlatform.service(payload)
+      return handlers.handleAll({
+        live: () => Effect.succeed({ status: "up" as const }),
+        ready: () => Effect.as(checkReady(platform.ping), { status: "ready" as const })
+      })
+    })
+  )
+
+/**
+ * The routes of the HTTP contract for orders that carry `P`, for any `HttpRouter`: they answer on their own
+ * paths only, with every promise that the contract makes. They need nothing but the platform.
+ */
+const layer = <P>(payload: OrderPayload<P>) => {
+  const api = makeOrderApi(payload)
+  return Layer.mergeAll(
+    HttpApiBuilder.layer(api, { openapiPath }),
+    layerWrongMethods(api, [{ path: openapiPath, methods: ["GET"] }])
+  ).pipe(
+    Layer.provide([orders(api, payload), deadLetters(api, payload), health(api, payload)]),
+    Layer.provide([layerEveryRequest, RequestDecoding.layer])
+  )
+}
+
+/** Serves the HTTP contract: one `OrderPlatform` call an endpoint. */
+export const OrderRoutes = { layer }

@@ -1,0 +1,59 @@
+import { Schema } from "effect"
+import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import { OrderNotFound, OrdersUnavailable } from "../../domain/OrderErrors.ts"
+import { OrderEvent } from "../../domain/OrderEvent.ts"
+import { OrderId } from "../../domain/OrderId.ts"
+import type { OrderPayload } from "../../domain/OrderPayload.ts"
+import { OrderIdFromPath } from "./OrderIdFromPath.ts"
+import { OrderView } from "./OrderView.ts"
+import { BodyTooLarge, InvalidRequest, UnsupportedMediaType } from "./Problems.ts"
+import { RequestDecoding } from "./RequestDecoding.ts"
+import { submitOrderBody } from "./SubmitOrderBody.ts"
+
+/** The answer to everything that starts or restarts an order. */
+export const AcceptedOrder = Schema.Struct({ orderId: OrderId }).annotate({ identifier: "AcceptedOrder" })
+
+/** The history of an order, and where it stands. */
+export const Timeline = Schema.Struct({
+  events: Schema.Array(OrderEvent).annotate({ description: "Every transition, oldest first." }),
+  explanation: Schema.String.annotate({
+    description: "One sentence on why the order is not running or done right now."
+  })
+}).annotate({ identifier: "Timeline" })
+
+/** What clients may do with orders that carry `P`. */
+export const makeOrdersApi = <P>(payload: OrderPayload<P>) =>
+  HttpApiGroup.make("orders")
+    .add(
+      HttpApiEndpoint.post("submit", "/orders", {
+        payload: [HttpApiSchema.NoContent, submitOrderBody(payload)],
+        success: HttpApiSchema.WithHeaders(AcceptedOrder.pipe(HttpApiSchema.status(202)), {
+          location: Schema.String
+        }),
+        error: [InvalidRequest, BodyTooLarge, UnsupportedMediaType, OrdersUnavailable]
+      }).annotateMerge(
+        OpenApi.annotations({
+          summary: "Submit an order",
+          description:
+            "Answers 202 once the order is stored for good; from then on it is never lost. The body is optional; unknown keys are errors, of duplicate keys the last one counts. Text with U+0000 or lone surrogates, integers beyond 2^53 - 1 and nesting beyond 64 levels are refused.",
+          transform: (operation) => ({
+            ...operation,
+            requestBody: { ...operation["requestBody"], required: false }
+          })
+        })
+      ),
+      HttpApiEndpoint.get("get", "/orders/:id", {
+        params: { id: OrderIdFromPath },
+        success: HttpApiSchema.WithHeaders(OrderView, { etag: Schema.String }),
+        error: [OrderNotFound, OrdersUnavailable]
+      }).annotateMerge(OpenApi.annotations({ summary: "Read an order" })),
+      HttpApiEndpoint.get("timeline", "/orders/:id/timeline", {
+        params: { id: OrderIdFromPath },
+        success: Timeline,
+        error: [OrderNotFound, OrdersUnavailable]
+      }).annotateMerge(
+        OpenApi.annotations({ summary: "Read the history of an order, and why it stands where it does" })
+      )
+    )
+    .middleware(RequestDecoding)
+    .annotateMerge(OpenApi.annotations({ title: "Orders", description: "Submit orders and follow them." }))

@@ -1,0 +1,65 @@
+import { Effect, Schema } from "effect"
+import { HttpApiError } from "effect/http-api"
+
+const detail = (text: string) => Schema.String.pipe(Schema.withConstructorDefault(Effect.succeed(text)))
+
+/** One thing wrong with a request: `path` is where, as the client wrote it, inside the part `in`. */
+export const RequestIssue = Schema.Struct({
+  in: Schema.Literals(["body", "query", "path", "header"]),
+  path: Schema.Array(Schema.Union([Schema.String, Schema.Int])),
+  message: Schema.String
+}).annotate({ identifier: "RequestIssue" })
+export type RequestIssue = typeof RequestIssue.Type
+
+/** 400: the request breaks the contract; `errors` has every issue, not the first only. */
+export class InvalidRequest extends HttpApiError.Problem<InvalidRequest>()(
+  "InvalidRequest",
+  { type: "urn:order-platform:invalid-request", status: 400, title: "The request is not valid" },
+  { detail: detail("See errors."), errors: Schema.Array(RequestIssue) }
+) {}
+
+/** 404: nothing is served at this path. */
+export class NoSuchPath extends HttpApiError.Problem<NoSuchPath>()(
+  "NoSuchPath",
+  { type: "urn:order-platform:not-found", status: 404, title: "There is nothing here" },
+  { detail: detail("Nothing is served at this path; see /openapi.json.") }
+) {}
+
+/** 405: the path exists, the method does not; `Allow` names those that do. */
+export class MethodNotAllowed extends HttpApiError.Problem<MethodNotAllowed>()(
+  "MethodNotAllowed",
+  { type: "urn:order-platform:method-not-allowed", status: 405, title: "The method is not allowed here" },
+  { detail: Schema.String }
+) {}
+
+/** 413: the body is larger than the server takes. */
+export class BodyTooLarge extends HttpApiError.Problem<BodyTooLarge>()(
+  "BodyTooLarge",
+  { type: "urn:order-platform:too-large", status: 413, title: "The body is too large" },
+  { detail: Schema.String, maxBytes: Schema.Int }
+) {}
+
+/** 415: the body is not JSON in UTF-8. */
+export class UnsupportedMediaType extends HttpApiError.Problem<UnsupportedMediaType>()(
+  "UnsupportedMediaType",
+  {
+    type: "urn:order-platform:unsupported-media-type",
+    status: 415,
+    title: "The media type is not supported"
+  },
+  { detail: Schema.String }
+) {}
+
+/** 503: the process is not ready for requests, or ran out of time for this one. */
+export class Unavailable extends HttpApiError.Problem<Unavailable>()(
+  "Unavailable",
+  { type: "urn:order-platform:unavailable", status: 503, title: "The service is unavailable at the moment" },
+  { detail: Schema.String }
+) {}
+
+/** 500: a fault of ours. It tells nothing of its cause; the log does, under the same correlation id. */
+export class InternalFault extends HttpApiError.Problem<InternalFault>()(
+  "InternalFault",
+  { type: "urn:order-platform:internal", status: 500, title: "Something went wrong on our side" },
+  { detail: detail("The cause is in our log, under the correlation id of this answer.") }
+) {}

@@ -1,0 +1,12 @@
+import { Context, Duration } from "effect"
+
+/** The largest body of one order, in bytes; more is answered 413. 64 KiB by default. */
+export const MaxBodyBytes = Context.Reference<number>("order-platform/infrastructure/http/MaxBodyBytes", {
+  defaultValue: () => 65_536
+})
+
+/** A request that takes longer is interrupted and answered 503. 15 s by default. */
+export const RequestTimeout = Context.Reference<Duration.Duration>(
+  "order-platform/infrastructure/http/RequestTimeout",
+  { defaultValue: () => Duration.seconds(15) }
+)

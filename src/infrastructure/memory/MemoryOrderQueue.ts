@@ -1,0 +1,17 @@
+import { Effect, Layer, Queue } from "effect"
+import { type Announcement, OrderQueue } from "../../application/ports/OrderQueue.ts"
+
+/** The most announcements waiting; more are dropped, since a worker that wakes up looks for everything anyway. */
+const capacity = 1024
+
+/** Announces within one process. Nothing of it survives the process; what is due is found in the table again. */
+export const layer = Layer.effect(
+  OrderQueue,
+  Effect.gen(function* () {
+    const announcements = yield* Queue.dropping<Announcement>(capacity)
+    return OrderQueue.of({
+      announce: (batch) => Effect.asVoid(Queue.offerAll(announcements, batch)),
+      announced: Queue.takeAll(announcements)
+    })
+  })
+)

@@ -1,0 +1,169 @@
+import { Clock, DateTime, Duration, Effect, Layer } from "effect"
+import { OrderRepository, type Page, type Settlement } from "../../application/ports/OrderRepository.ts"
+import type { DeadLetter } from "../../domain/DeadLetter.ts"
+import {
+  deadLetterOf,
+  discard,
+  expire,
+  type FailedOrder,
+  isDue,
+  type NewOrder,
+  type Order,
+  type PendingOrder,
+  type ProcessingOrder,
+  reprocess,
+  settle,
+  start,
+  submit,
+  type Transition
+} from "../../domain/Order.ts"
+import { OrderNotFound, OrderNotInDeadLetterQueue, OrderVersionMismatch } from "../../domain/OrderErrors.ts"
+import type { OrderEvent } from "../../domain/OrderEvent.ts"
+import type { OrderId } from "../../domain/OrderId.ts"
+
+interface Kept {
+  readonly order: Order
+  readonly events: ReadonlyArray<OrderEvent>
+}
+
+const make = Effect.sync(() => {
+  const orders = new Map<OrderId, Kept>()
+  const deadLetters = new Map<OrderId, DeadLetter>()
+
+  // Order, event and entry change in one step that nothing can interrupt: the transaction of this store.
+  const keep = <To extends Order>(transition: Transition<To>): To => {
+    const { event, order } = transition
+    orders.set(order.id, { order, events: [...(orders.get(order.id)?.events ?? []), event] })
+    const entry = deadLetterOf(transition)
+    if (entry === null) deadLetters.delete(order.id)
+    else deadLetters.set(order.id, entry)
+    return order
+  }
+
+  const withStatus = <S extends Order["status"]>(status: S) =>
+    Array.from(orders.values(), ({ order }) => order).filter(
+      (order): order is Extract<Order, { status: S }> => order.status === status
+    )
+
+  const submitAll = (batch: ReadonlyArray<NewOrder>, at: DateTime.Utc) => {
+    for (const order of batch) if (!orders.has(order.id)) keep(submit(order, at))
+  }
+
+  const claim = (worker: string, lease: Duration.Duration, max: number, at: DateTime.Utc) => {
+    const leaseEnds = withStatus("PROCESSING").map(({ leaseUntil }) => leaseUntil)
+    const pending = withStatus("PENDING")
+    const due = pending.filter((order) => isDue(order, at)).sort(bestFirst)
+    const later = pending.filter((order) => !isDue(order, at)).map(({ dueAt }) => dueAt)
+    return {
+      orders: due.slice(0, max).map((order) => keep(start(order, worker, lease, at))),
+      nextDueIn: untilFirst(later, at),
+      nextLeaseEndIn: untilFirst(leaseEnds, at)
+    }
+  }
+
+  const settleOne = ({ order: { id, version, worker }, outcome }: Settlement, at: DateTime.Utc): boolean => {
+    const kept = orders.get(id)
+    if (kept?.order.status === "PROCESSING" && kept.order.version === version) {
+      keep(settle(kept.order, outcome, at))
+      return true
+    }
+    const next = kept?.events.find((event) => event.version === version + 1)
+    return next !== undefined && next.event === outcome.event && next.worker === worker
+  }
+
+  const renew = (worker: string, lease: Duration.Duration, at: DateTime.Utc) =>
+    withStatus("PROCESSING")
+      .filter((order) => order.worker === worker)
+      .map((order): ProcessingOrder => {
+        const renewed = { ...order, leaseUntil: DateTime.addDuration(at, lease) }
+        orders.set(order.id, { order: renewed, events: orders.get(order.id)?.events ?? [] })
+        return renewed
+      })
+
+  const expireAll = (max: number, at: DateTime.Utc) =>
+    withStatus("PROCESSING")
+      .filter((order) => DateTime.isLessThanOrEqualTo(order.leaseUntil, at))
+      .sort((a, b) => DateTime.Order(a.leaseUntil, b.leaseUntil))
+      .slice(0, max)
+      .map((order) => keep(expire(order, at)))
+
+  const page = ({ after, limit }: Page): ReadonlyArray<DeadLetter> =>
+    Array.from(deadLetters.values())
+      .sort(newestFirst)
+      .filter(
+        (entry) => after === null || newestFirst(entry, { failedAt: after.at, orderId: after.orderId }) > 0
+      )
+      .slice(0, limit)
+
+  const find = (id: OrderId): Effect.Effect<Kept, OrderNotFound> =>
+    Effect.suspend(() => {
+      const kept = orders.get(id)
+      return kept === undefined ? Effect.fail(new OrderNotFound({ orderId: id })) : Effect.succeed(kept)
+    })
+
+  const findDeadLetter = (id: OrderId) =>
+    Effect.flatMap(find(id), () => {
+      const entry = deadLetters.get(id)
+      return entry === undefined
+        ? Effect.fail(new OrderNotInDeadLetterQueue({ orderId: id }))
+        : Effect.succeed(entry)
+    })
+
+  const findFailed = Effect.fnUntraced(function* (id: OrderId, ifVersion: number | undefined) {
+    const { order } = yield* find(id)
+    if (ifVersion !== undefined && order.version !== ifVersion)
+      return yield* new OrderVersionMismatch({ orderId: id })
+    if (order.status === "FAILED" && order.discardedAt === null) return order
+    return yield* new OrderNotInDeadLetterQueue({ orderId: id })
+  })
+
+  // Whole milliseconds, as in PostgreSQL.
+  const now = <A>(f: (at: DateTime.Utc) => A): Effect.Effect<A> =>
+    Effect.map(Clock.currentTimeMillis, (millis) => f(DateTime.makeUnsafe(Math.floor(millis))))
+  const change = (order: FailedOrder, f: (order: FailedOrder, at: DateTime.Utc) => Transition<Order>) =>
+    now((at) => keep(f(order, at)))
+
+  return OrderRepository.of({
+    submit: (batch) => now((at) => submitAll(batch, at)),
+    inTransaction: Effect.succeed(false),
+    afterCommit: (effect) => effect,
+    claim: ({ lease, max, worker }) => now((at) => claim(worker, lease, max, at)),
+    settle: (settlements) => now((at) => settlements.map((settlement) => settleOne(settlement, at))),
+    renew: (worker, lease) => now((at) => renew(worker, lease, at)),
+    expire: (max) => now((at) => expireAll(max, at)),
+    find: (id) => Effect.map(find(id), ({ order }) => order),
+    timeline: (id) => Effect.map(find(id), ({ events }) => events),
+    deadLetters: (request) => Effect.sync(() => page(request)),
+    deadLetter: findDeadLetter,
+    reprocess: (id, options) =>
+      Effect.flatMap(findFailed(id, options?.ifVersion), (order) => change(order, reprocess)),
+    discard: (id, options) =>
+      Effect.flatMap(findFailed(id, options?.ifVersion), (order) =>
+        change(order, (order, at) => discard(order, options?.reason ?? null, at))
+      ),
+    ping: Effect.void
+  })
+})
+
+const untilFirst = (times: ReadonlyArray<DateTime.Utc>, at: DateTime.Utc): Duration.Duration | null =>
+  times.length === 0
+    ? null
+    : Duration.max(
+        Duration.zero,
+        DateTime.distance(
+          at,
+          times.reduce((a, b) => DateTime.min(a, b))
+        )
+      )
+
+const bestFirst = (a: PendingOrder, b: PendingOrder): number =>
+  b.priority - a.priority || DateTime.Order(a.dueAt, b.dueAt) || (a.id < b.id ? -1 : 1)
+
+const newestFirst = (
+  a: Pick<DeadLetter, "failedAt" | "orderId">,
+  b: Pick<DeadLetter, "failedAt" | "orderId">
+): number =>
+  DateTime.Order(b.failedAt, a.failedAt) || (a.orderId === b.orderId ? 0 : a.orderId > b.orderId ? -1 : 1)
+
+/** Orders in the memory of this process, by the pure transitions and Effect's Clock: for tests and for trying out. */
+export const layer = Layer.effect(OrderRepository, make)

@@ -1,0 +1,102 @@
+import { Effect } from "effect"
+import { execFile } from "node:child_process"
+import { randomBytes } from "node:crypto"
+import * as fs from "node:fs/promises"
+import * as path from "node:path"
+import { promisify } from "node:util"
+import type { Binaries } from "./EmbeddedPostgresBinaries.ts"
+import { attempt, EmbeddedPostgresError, runAs } from "./EmbeddedPostgresIdentity.ts"
+import { layout } from "./EmbeddedPostgresOwner.ts"
+
+const ours = /^(data|data\.new|password|password\.new|owner|owner\.\d+|lib|lost\+found)$/
+const run = promisify(execFile)
+
+/**
+ * Makes the directory; answers who owns the database in it, if there is one. A directory with other things in it is
+ * refused: as root we may have to give it to another user.
+ */
+export const openDirectory = Effect.fnUntraced(function* (directory: string) {
+  const refuse = (message: string) => Effect.fail(new EmbeddedPostgresError({ message }))
+  yield* attempt(() => fs.mkdir(directory, { recursive: true, mode: 0o700 }))
+  yield* attempt(() => fs.access(directory, fs.constants.R_OK | fs.constants.W_OK | fs.constants.X_OK))
+  const strange = (yield* attempt(() => fs.readdir(directory))).find((entry) => !ours.test(entry))
+  if (strange !== undefined) {
+    return yield* refuse(
+      `The directory ${directory} holds other things than an embedded PostgreSQL (${strange}): give another database.dataDirectory or a DATABASE_URL.`
+    )
+  }
+  const owner = yield* attempt(() => fs.stat(layout(directory).data)).pipe(
+    Effect.catchIf(
+      (error) => error.code === "ENOENT",
+      () => Effect.undefined
+    )
+  )
+  const user = process.geteuid?.() ?? owner?.uid
+  if (owner !== undefined && user !== 0 && owner.uid !== user) {
+    return yield* refuse(
+      `The database in ${directory} belongs to user ${owner.uid} and this is user ${user}: run as that user, or give another database.dataDirectory or a DATABASE_URL.`
+    )
+  }
+  return owner
+})
+
+/** The password of the database, made at the first start and kept in a file that only its owner can read. */
+const password = (file: string) =>
+  fs.readFile(file, "utf8").catch(async () => {
+    await fs.writeFile(`${file}.new`, randomBytes(24).toString("base64url"), { mode: 0o600 })
+    await fs.rename(`${file}.new`, file)
+    return fs.readFile(file, "utf8")
+  })
+
+const initialize = Effect.fnUntraced(function* (directory: string, binaries: Binaries, durable: boolean) {
+  const { data, fresh, password: passwordFile } = layout(directory)
+  // In a sibling and renamed when complete: a crash half way leaves nothing that looks like a database.
+  yield* attempt(() => fs.rm(fresh, { recursive: true, force: true }))
+  const locale = ["--encoding=UTF8", "--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+  const access = ["--username=postgres", `--pwfile=${passwordFile}`, "--auth=scram-sha-256"]
+  const speed = durable ? [] : ["--no-sync"]
+  yield* runAs(binaries.identity, binaries.initdb, [
+    "-D",
+    fresh,
+    ...locale,
+    ...access,
+    ...speed,
+    "--no-instructions"
+  ]).pipe(
+    Effect.catchIf(
+      (error) => /could not look up effective user/.test(error.message),
+      (cause) =>
+        Effect.fail(
+          new EmbeddedPostgresError({
+            message: `PostgreSQL cannot be set up by user ${process.geteuid?.()}, who has no name on this machine: run as a user with an entry in /etc/passwd, or set DATABASE_URL.`,
+            cause
+          })
+        )
+    )
+  )
+  yield* attempt(() => fs.rename(fresh, data))
+})
+
+/** Makes the database at the first start, checks it at every other; answers its password. */
+export const prepareDirectory = Effect.fnUntraced(function* (
+  directory: string,
+  binaries: Binaries,
+  durable: boolean
+) {
+  const { data, password: passwordFile } = layout(directory)
+  const { uid } = binaries.identity
+  const secret = yield* attempt(() => password(passwordFile))
+  if (uid !== undefined) yield* attempt(() => run("chown", ["-R", String(uid), directory]))
+  const version = yield* attempt(() => fs.readFile(path.join(data, "PG_VERSION"), "utf8")).pipe(
+    Effect.catchIf(
+      (error) => error.code === "ENOENT",
+      () => initialize(directory, binaries, durable).pipe(Effect.as(binaries.major))
+    )
+  )
+  if (version.trim() !== binaries.major) {
+    return yield* new EmbeddedPostgresError({
+      message: `The data directory ${directory} was made by PostgreSQL ${version.trim()} and this is ${binaries.major}: move it away, or dump it with version ${version.trim()} and set DATABASE_URL.`
+    })
+  }
+  return secret
+})

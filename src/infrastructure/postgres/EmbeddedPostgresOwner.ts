@@ -1,0 +1,112 @@
+import { Effect, Schedule } from "effect"
+import { execFile } from "node:child_process"
+import * as fs from "node:fs/promises"
+import * as path from "node:path"
+import { promisify } from "node:util"
+import { attempt, EmbeddedPostgresError } from "./EmbeddedPostgresIdentity.ts"
+
+/** The layout of the data directory: `data` is PostgreSQL's own, the rest is ours. */
+export const layout = (directory: string) => ({
+  data: path.join(directory, "data"),
+  fresh: path.join(directory, "data.new"),
+  password: path.join(directory, "password"),
+  owner: path.join(directory, "owner"),
+  pidFile: path.join(directory, "data", "postmaster.pid")
+})
+
+const run = promisify(execFile)
+const ps = (column: string, pid: number) =>
+  run("ps", ["-o", `${column}=`, "-p", String(pid)]).then(
+    ({ stdout }) => stdout.trim(),
+    () => ""
+  )
+
+/** When a process started, in some unit: pid and start together name a process for good. Empty if it is not running. */
+const startOf = (pid: number) =>
+  process.platform === "linux"
+    ? fs.readFile(`/proc/${pid}/stat`, "utf8").then(
+        (stat) => {
+          // After the name in parentheses, which may hold spaces: the state is the 3rd field, the start the 22nd.
+          const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
+          return fields[0] === "Z" ? "" : (fields[19] ?? "")
+        },
+        () => ""
+      )
+    : ps("lstart", pid)
+
+/** Whether the process is a PostgreSQL working on this directory, and not a later one that was given the same pid. */
+const worksOn = (pid: number, data: string) =>
+  process.platform === "linux"
+    ? Promise.all([fs.readlink(`/proc/${pid}/cwd`), fs.readlink(`/proc/${pid}/exe`)]).then(
+        ([cwd, exe]) => cwd === data && path.basename(exe).startsWith("postgres"),
+        () => false
+      )
+    : ps("command", pid).then((command) => command.includes(data))
+
+const signal = (pid: number, name: NodeJS.Signals) => {
+  try {
+    process.kill(pid, name)
+  } catch {
+    // gone already
+  }
+}
+
+/** The postmaster's pid as its own file says, or 0. */
+export const postmasterPid = (directory: string) =>
+  fs.readFile(layout(directory).pidFile, "utf8").then(
+    (text) => Number.parseInt(text, 10) || 0,
+    () => 0
+  )
+
+/**
+ * Ends what a dead owner or a dead postmaster left behind: a postmaster gets a fast shutdown; backends without a
+ * postmaster, which would hold the shared memory, are killed; a pid file that names another program is deleted.
+ * Only for the owner of the directory, while it has no postmaster of its own.
+ */
+export const clearRemains = Effect.fnUntraced(function* (directory: string) {
+  yield* Effect.promise(async () => {
+    const data = await fs.realpath(layout(directory).data)
+    const pid = await postmasterPid(directory)
+    if (pid > 0 && (await worksOn(pid, data))) return signal(pid, "SIGINT")
+    await fs.rm(layout(directory).pidFile, { force: true })
+    if (process.platform !== "linux") return
+    for (const entry of await fs.readdir("/proc")) {
+      if (/^\d+$/.test(entry) && (await worksOn(Number(entry), data))) signal(Number(entry), "SIGKILL")
+    }
+  })
+})
+
+/** Holds the directory for this process until the scope closes; fails when a living process holds it. */
+export const ownDirectory = Effect.fnUntraced(function* (directory: string) {
+  const { owner } = layout(directory)
+  const mine = `${process.pid} ${yield* Effect.promise(() => startOf(process.pid))}`
+  const draft = `${owner}.${process.pid}`
+  const take = Effect.gen(function* () {
+    yield* attempt(() => fs.writeFile(draft, mine))
+    const holder = yield* attempt(() => fs.readFile(owner, "utf8")).pipe(Effect.orElseSucceed(() => ""))
+    const pid = Number.parseInt(holder, 10)
+    const started = pid > 0 ? yield* Effect.promise(() => startOf(pid)) : ""
+    if (started !== "" && holder === `${pid} ${started}`) {
+      yield* attempt(() => fs.rm(draft, { force: true }))
+      return yield* new EmbeddedPostgresError({
+        message: `The data directory ${directory} is in use by process ${pid}; stop it, or give this one another database.dataDirectory or a DATABASE_URL.`
+      })
+    }
+    // Of two that find a dead owner both may get here: postgres' own lock file and shared memory still let one through.
+    yield* attempt(() => fs.rename(draft, owner))
+  })
+  const release = attempt(async () => {
+    if ((await fs.readFile(owner, "utf8")) === mine) await fs.rm(owner)
+  })
+  yield* Effect.acquireRelease(
+    take.pipe(
+      Effect.retry({
+        // An owner that is just leaving is given two seconds.
+        while: (error) => error instanceof EmbeddedPostgresError,
+        schedule: Schedule.spaced("200 millis").pipe(Schedule.upTo({ times: 10 }))
+      })
+    ),
+    () => Effect.ignore(release),
+    { interruptible: true }
+  )
+})

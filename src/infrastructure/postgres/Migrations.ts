@@ -1,0 +1,56 @@
+import { Data, Effect, Layer } from "effect"
+import { Migrator, SqlClient } from "effect/sql"
+import orders from "../../../migrations/0001_orders.ts"
+import { DatabaseSchema } from "./DatabaseSchema.ts"
+
+/** Every migration, oldest first. They are imported one by one, so that they survive bundling and packaging. */
+const migrations = [["orders", orders]] as const
+
+/** The database was migrated by another version of this program, or by hand: what it has does not fit what we bring. */
+export class MigrationsDoNotFit extends Data.TaggedError("MigrationsDoNotFit")<{
+  readonly message: string
+}> {}
+
+/** Brings the database to the current version, under a lock: of many processes at once one does it, the others wait. */
+export const migrate = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  return yield* sql.withTransaction(migrateLocked)
+})
+
+const migrateLocked = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const schema = yield* DatabaseSchema
+  yield* sql`SELECT pg_advisory_xact_lock(hashtextextended(${`order-platform migrations of ${schema}`}, 0))`
+  const table = `${schema}.order_platform_migrations`
+  // IF NOT EXISTS still wants the right to create, which the owner of an existing schema need not have given us.
+  const [found] = yield* sql<{
+    present: boolean
+  }>`SELECT to_regnamespace(${`"${schema}"`}) IS NOT NULL AS present`
+  if (found?.present !== true) yield* sql`CREATE SCHEMA IF NOT EXISTS ${sql(schema)}`
+  const record = Object.fromEntries(
+    migrations.map(([name, migration], index) => [
+      `${String(index + 1).padStart(4, "0")}_${name}`,
+      migration(schema)
+    ])
+  )
+  yield* Migrator.make({})({ loader: Migrator.fromRecord(record), table })
+  // The migrator looks at the highest id only. A gap, a late one or a foreign one is found here.
+  const applied = yield* sql<{ id: number; name: string }>`
+    SELECT migration_id AS id, name FROM ${sql(table)} ORDER BY migration_id`
+  for (const [index, { id, name }] of applied.entries()) {
+    const expected = migrations[index]?.[0]
+    if (id !== index + 1 || (expected !== undefined && name !== expected)) {
+      return yield* new MigrationsDoNotFit({
+        message: `The database has migration ${id} "${name}" where ${index + 1} "${expected ?? "none"}" belongs; look at ${table}.`
+      })
+    }
+  }
+  if (applied.length > migrations.length) {
+    return yield* new MigrationsDoNotFit({
+      message: `The database has ${applied.length} migrations and this version knows ${migrations.length}: it was migrated by a newer version.`
+    })
+  }
+})
+
+/** A layer that migrates when it is built. */
+export const layer = Layer.effectDiscard(migrate)

@@ -1,0 +1,43 @@
+import { PgClient } from "@effect/sql-pg"
+import { Duration, Effect, Layer, type Redacted, Schedule } from "effect"
+import { SqlClient } from "effect/sql"
+import * as Migrations from "./Migrations.ts"
+import * as PostgresOrderRepository from "./PostgresOrderRepository.ts"
+import { isTransient } from "./SqlTrouble.ts"
+
+/** The repository on the caller's own client; the tables are migrated when the layer is built. */
+export const layer = PostgresOrderRepository.layer.pipe(Layer.provide(Migrations.layer))
+
+/** Where the database is and how it is spoken to. */
+export interface Connection {
+  readonly url: Redacted.Redacted
+  readonly maxConnections: number
+  /** Off for poolers that share server connections between clients, such as PgBouncer in transaction mode. */
+  readonly prepare: boolean
+  readonly statementTimeout: Duration.Duration
+}
+
+/** The first connection may wait this long for a database that is just starting. */
+const patience = Schedule.spaced("500 millis").pipe(Schedule.upTo({ duration: "30 seconds" }))
+
+/** A pool of connections, built once the database has answered. */
+export const layerClient = ({ maxConnections, prepare, statementTimeout, url }: Connection) => {
+  const client = PgClient.layerFrom(
+    PgClient.make({
+      url,
+      maxConnections,
+      prepare,
+      applicationName: "order-platform",
+      // A pooler cannot pass startup parameters on.
+      ...(prepare && { startupParameters: { statement_timeout: `${Duration.toMillis(statementTimeout)}` } })
+    })
+  )
+  const answers = Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    yield* Effect.retry(sql`SELECT 1`, { while: isTransient, schedule: patience })
+  })
+  return Layer.effectDiscard(answers).pipe(Layer.provideMerge(client))
+}
+
+export { DatabaseSchema } from "./DatabaseSchema.ts"
+export { CallTimeLimit } from "./SqlTrouble.ts"

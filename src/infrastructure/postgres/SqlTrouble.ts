@@ -1,0 +1,59 @@
+import { Context, Duration, Effect, Predicate } from "effect"
+import { SqlError } from "effect/sql"
+import { OrdersUnavailable } from "../../domain/OrderErrors.ts"
+
+/**
+ * SQLSTATEs of a server that will answer again by itself: connection exceptions (08), insufficient resources and
+ * too many connections (53), shutdown, crash and start-up (57P01 to 57P05), serialization failure and deadlock
+ * (40001, 40P01), lock and statement time limits (55P03, 57014), a standby after a failover (25006).
+ * Effect's own `isRetryable` misses 57P0x, 53 and 25006. Source: PostgreSQL documentation, appendix A.
+ */
+const transientState = /^(08...|53...|57P0[1-5]|40001|40P01|55P03|57014|25006)$/
+
+const sqlStateOf = (error: SqlError.SqlError): string | undefined => {
+  const cause = error.reason.cause
+  return Predicate.hasProperty(cause, "code") && Predicate.isString(cause.code) ? cause.code : undefined
+}
+
+/** Whether the same statement may succeed if it is repeated later: trouble of the database, not of the statement. */
+export const isTransient = (error: SqlError.SqlError): boolean =>
+  error.reason._tag === "ConnectionError" || transientState.test(sqlStateOf(error) ?? "")
+
+/** What the database itself said; Effect's own message is only that the query failed. */
+const messageOf = (error: SqlError.SqlError): string => {
+  const { cause, message } = error.reason
+  return Predicate.hasProperty(cause, "message") && Predicate.isString(cause.message)
+    ? cause.message
+    : (message ?? "")
+}
+
+/** How long one call to the database may take in all, waiting for a connection included. */
+export const CallTimeLimit = Context.Reference<Duration.Duration>(
+  "order-platform/infrastructure/postgres/CallTimeLimit",
+  {
+    defaultValue: () => Duration.seconds(20)
+  }
+)
+
+const unavailable = new OrdersUnavailable({ detail: "The database does not answer at the moment." })
+
+/**
+ * Turns transient trouble, and no answer in time (a pool has no time limit of its own), into `OrdersUnavailable`;
+ * everything else is a bug of ours and dies.
+ */
+export const catchSqlTrouble =
+  (limit: Duration.Duration) =>
+  <A, E, R>(
+    effect: Effect.Effect<A, E, R>
+  ): Effect.Effect<A, Exclude<E, SqlError.SqlError> | OrdersUnavailable, R> =>
+    effect.pipe(
+      Effect.timeoutOrElse({ duration: limit, orElse: () => Effect.fail(unavailable) }),
+      Effect.catch((error): Effect.Effect<never, Exclude<E, SqlError.SqlError> | OrdersUnavailable> => {
+        if (!SqlError.isSqlError(error)) return Effect.fail(error as Exclude<E, SqlError.SqlError>)
+        if (!isTransient(error)) return Effect.die(error)
+        return Effect.andThen(
+          Effect.logDebug(`The database did not answer: ${messageOf(error)}`),
+          Effect.fail(unavailable)
+        )
+      })
+    )

@@ -1,0 +1,271 @@
+import { DateTime, Duration, Effect, Result, Schema } from "effect"
+import type { Claim, OrderRepository, Settlement } from "../src/application/ports/OrderRepository.ts"
+import type { DeadLetter } from "../src/domain/DeadLetter.ts"
+import { failure } from "../src/domain/Failure.ts"
+import {
+  isLastAttempt,
+  type Lease,
+  type Order,
+  type Outcome,
+  type ProcessingOrder
+} from "../src/domain/Order.ts"
+import type { OrderEvent } from "../src/domain/OrderEvent.ts"
+import { OrderId } from "../src/domain/OrderId.ts"
+import { newOrder } from "./TestOrders.ts"
+
+// Histories as data: a list of commands that name orders and claims by small numbers, so that any list means
+// something, shrinks well and can be replayed. What a number means is looked up in what has happened so far.
+
+const upTo = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
+/** Odd milliseconds too, so that leases and delays end exactly on time, before and after. */
+const Delay = Schema.Literals([0, 1, 333, 1001])
+const Lease = Schema.Literals([1, 1001, 30_000])
+/** Live attempts come first, then all claims from the newest back; of ten attempts two name another version than theirs. */
+const Attempt = { claim: upTo(5), version: upTo(9) }
+const anotherVersion: ReadonlyArray<number> = [0, 0, 0, 0, 0, 0, 0, 0, -1, -2]
+/** Dead letters come first, then every order there may be. */
+const Target = { order: upTo(3), ifVersion: Schema.Literals(["any", "current", "other"]) }
+
+const NewOrder = Schema.Struct({
+  order: upTo(4),
+  priority: Schema.Literals([0, 5, 9]),
+  maxRetries: Schema.Literals([0, 1, 2, 3]),
+  notBefore: Schema.NullOr(Schema.Literals([-5000, 1, 1500]))
+})
+const Claim = Schema.TaggedStruct("Claim", {
+  worker: Schema.Literals(["w1", "w2"]),
+  max: Schema.Literals([0, 1, 2, 3, 10]),
+  lease: Lease
+})
+const Fail = Schema.TaggedStruct("Fail", { ...Attempt, permanent: Schema.Boolean, delay: Delay })
+const Settle = Schema.Union([
+  Schema.TaggedStruct("Complete", Attempt),
+  Fail,
+  Schema.TaggedStruct("Snooze", {
+    ...Attempt,
+    delay: Delay,
+    detail: Schema.NullOr(Schema.Literal("later"))
+  }),
+  Schema.TaggedStruct("Release", Attempt)
+])
+
+// Each member is as likely as the others, so the nesting weighs them.
+const Command = Schema.Union([
+  Claim,
+  Settle,
+  Schema.Union([
+    Fail,
+    Schema.TaggedStruct("SettleTogether", {
+      attempts: Schema.Array(Settle).check(Schema.isMinLength(2), Schema.isMaxLength(4))
+    })
+  ]),
+  Schema.Union([
+    Schema.TaggedStruct("Advance", { millis: Schema.Literals([1, 333, 1001, 30_000]) }),
+    Schema.TaggedStruct("Expire", { max: Schema.Literals([1, 2, 1000]) })
+  ]),
+  Schema.Union([
+    Schema.TaggedStruct("Reprocess", Target),
+    Schema.TaggedStruct("Discard", { ...Target, reason: Schema.NullOr(Schema.Literal("test data")) })
+  ]),
+  Schema.Union([
+    Schema.TaggedStruct("Submit", {
+      orders: Schema.Array(NewOrder).check(Schema.isMinLength(1), Schema.isMaxLength(3))
+    }),
+    Schema.TaggedStruct("SettleAgain", {}),
+    Schema.TaggedStruct("Renew", { worker: Schema.Literals(["w1", "w2"]), lease: Lease })
+  ])
+])
+export type Command = typeof Command.Type
+
+/** Two orders and then up to 40 commands, legal and illegal ones. */
+export const History = Schema.Struct({
+  first: NewOrder,
+  second: NewOrder,
+  commands: Schema.Array(Command).check(Schema.isMaxLength(40))
+})
+
+/** The history as one list, which begins with the submit of its two orders. */
+export const commandsOf = ({ commands, first, second }: typeof History.Type): ReadonlyArray<Command> => [
+  { _tag: "Submit", orders: [{ ...first, order: 0 }] },
+  { _tag: "Submit", orders: [{ ...second, order: 1 }] },
+  ...commands
+]
+
+type Repository = OrderRepository["Service"]
+
+/** Everything a store holds, in one order whatever the store's is. */
+export interface Record {
+  readonly orders: ReadonlyArray<Order>
+  readonly events: ReadonlyArray<readonly [OrderId, ReadonlyArray<OrderEvent>]>
+  readonly deadLetters: ReadonlyArray<DeadLetter>
+}
+
+/** What the numbers in commands are looked up in. */
+export interface Past {
+  record: Record
+  readonly submitted: Set<OrderId>
+  readonly claims: Array<ProcessingOrder>
+  lastSettle: ReadonlyArray<Settlement>
+}
+export const nothingYet = (): Past => ({
+  record: { orders: [], events: [], deadLetters: [] },
+  submitted: new Set(),
+  claims: [],
+  lastSettle: []
+})
+
+// The last one is never submitted. They are not in the order of their numbers, so that an order by id is one of its own.
+const ids = [3, 1, 4, 0, 2, 5].map((n) => OrderId.make(`018f0000-0000-7000-8000-00000000000${n}`))
+const idOf = (number: number): OrderId => ids[number % ids.length] as OrderId
+
+const outcomeOf = (settle: typeof Settle.Type, order: ProcessingOrder): Outcome => {
+  switch (settle._tag) {
+    case "Complete":
+      return { event: "completed" }
+    case "Release":
+      return { event: "released", detail: "stopped" }
+    case "Snooze":
+      return { event: "snoozed", delay: Duration.millis(settle.delay), detail: settle.detail }
+    case "Fail":
+      if (settle.permanent) return { event: "failed", failure: failure("PERMANENT", "broken") }
+      return isLastAttempt(order)
+        ? { event: "failed", failure: failure("PROCESSING_FAILED", "once too often") }
+        : {
+            event: "retried",
+            failure: failure("PROCESSING_FAILED", "not yet"),
+            delay: Duration.millis(settle.delay)
+          }
+  }
+}
+
+/** At most one an order, as the port asks; none if there was no claim yet. */
+const settlementsOf = (attempts: ReadonlyArray<typeof Settle.Type>, { claims, record }: Past) => {
+  const isLive = (claim: ProcessingOrder) =>
+    record.orders.some(
+      ({ id, status, version }) => id === claim.id && status === "PROCESSING" && version === claim.version
+    )
+  const candidates = [...claims.filter(isLive), ...claims.toReversed()]
+  const settlements = new Map<OrderId, Settlement>()
+  for (const settle of attempts) {
+    const order = candidates[settle.claim % Math.max(1, candidates.length)]
+    if (order === undefined || settlements.has(order.id)) continue
+    settlements.set(order.id, {
+      order: { ...order, version: order.version + (anotherVersion[settle.version] ?? 0) },
+      outcome: outcomeOf(settle, order)
+    })
+  }
+  return Array.from(settlements.values())
+}
+
+const targetOf = (
+  { ifVersion, order }: Pick<Extract<Command, { _tag: "Reprocess" }>, "order" | "ifVersion">,
+  { record }: Past
+) => {
+  const candidates = [...record.deadLetters.map(({ orderId }) => orderId), ...ids]
+  const id = candidates[order % candidates.length] as OrderId
+  const version = record.orders.find((order) => order.id === id)?.version ?? 1
+  if (ifVersion === "any") return { id, options: {} }
+  return { id, options: { ifVersion: ifVersion === "current" ? version : version - 1 } }
+}
+
+/** Which of several leases that end at the same time is taken first is nobody's promise: then all are taken. */
+const expirable = (max: number, { record }: Past): number => {
+  const ends = record.orders
+    .flatMap((order) => (order.status === "PROCESSING" ? [DateTime.toEpochMillis(order.leaseUntil)] : []))
+    .sort((a, b) => a - b)
+  return ends[max - 1] === ends[max] ? 1000 : max
+}
+
+const byId = <A extends { readonly id: OrderId }>(orders: ReadonlyArray<A>): ReadonlyArray<A> =>
+  [...orders].sort((a, b) => (a.id < b.id ? -1 : 1))
+const leaseOf = ({ id, leaseUntil, retryCount, updatedAt, version, worker }: Lease): Lease => ({
+  id,
+  leaseUntil,
+  retryCount,
+  updatedAt,
+  version,
+  worker
+})
+// The next look is a hint for sleepers; PostgreSQL reckons it in floating point seconds.
+const wholeMillis = (wait: Duration.Duration | null) =>
+  wait === null ? null : Math.round(Duration.toMillis(wait))
+const inWholeMillis = ({ nextDueIn, nextLeaseEndIn, orders }: Claim) => ({
+  orders,
+  nextDueInMillis: wholeMillis(nextDueIn),
+  nextLeaseEndInMillis: wholeMillis(nextLeaseEndIn)
+})
+const orTag = <A>(effect: Effect.Effect<A, { readonly _tag: string }>) =>
+  Effect.map(Effect.result(effect), (result) =>
+    Result.isSuccess(result) ? result.success : result.failure._tag
+  )
+
+/** What a command asks of a store now: the same of each. Its answer is what callers see, or the tag of the error. */
+export const callOf = (
+  command: Exclude<Command, { _tag: "Advance" }>,
+  past: Past,
+  now: DateTime.Utc
+): ((repository: Repository) => Effect.Effect<unknown>) => {
+  switch (command._tag) {
+    case "Submit": {
+      const orders = new Map(
+        command.orders.map(({ maxRetries, notBefore, order, priority }) => {
+          const due = notBefore === null ? null : DateTime.add(now, { milliseconds: notBefore })
+          const id = idOf(order)
+          past.submitted.add(id)
+          return [id, newOrder({ id, maxRetries, priority, notBefore: due, payload: { order } })]
+        })
+      )
+      return ({ submit }) => orTag(submit(Array.from(orders.values())))
+    }
+    case "Claim": {
+      const lease = Duration.millis(command.lease)
+      return ({ claim }) =>
+        orTag(Effect.map(claim({ worker: command.worker, lease, max: command.max }), inWholeMillis))
+    }
+    case "Complete":
+    case "Fail":
+    case "Snooze":
+    case "Release":
+    case "SettleTogether":
+    case "SettleAgain": {
+      if (command._tag === "SettleTogether") past.lastSettle = settlementsOf(command.attempts, past)
+      else if (command._tag !== "SettleAgain") past.lastSettle = settlementsOf([command], past)
+      return ({ settle }) => orTag(settle(past.lastSettle))
+    }
+    case "Renew":
+      return ({ renew }) =>
+        orTag(
+          Effect.map(renew(command.worker, Duration.millis(command.lease)), (held) => byId(held.map(leaseOf)))
+        )
+    case "Expire": {
+      const max = expirable(command.max, past)
+      return ({ expire }) => orTag(Effect.map(expire(max), byId))
+    }
+    case "Reprocess": {
+      const { id, options } = targetOf(command, past)
+      return ({ reprocess }) => orTag(reprocess(id, options))
+    }
+    case "Discard": {
+      const { id, options } = targetOf(command, past)
+      const reason = command.reason === null ? {} : { reason: command.reason }
+      return ({ discard }) => orTag(discard(id, { ...options, ...reason }))
+    }
+  }
+}
+
+/** All that the port shows of the orders submitted so far, by id. */
+export const recordOf = Effect.fnUntraced(function* (repository: Repository, { submitted }: Past) {
+  const known = Array.from(submitted).sort()
+  const orders = yield* Effect.forEach(known, repository.find)
+  const events = yield* Effect.forEach(known, (id) =>
+    Effect.map(repository.timeline(id), (timeline) => [id, timeline] as const)
+  )
+  const deadLetters = yield* repository.deadLetters({ limit: 1000, after: null })
+  return { orders, events, deadLetters } satisfies Record
+}, Effect.orDie)
+
+/** What single orders are asked, answered or refused. */
+export const answersOf = (repository: Repository): Effect.Effect<unknown> =>
+  Effect.forEach(ids, (id) =>
+    Effect.all([orTag(repository.find(id)), orTag(repository.timeline(id)), orTag(repository.deadLetter(id))])
+  )

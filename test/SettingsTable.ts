@@ -1,0 +1,13 @@
+import { settings } from "../src/Environment.ts"
+import { environmentVariable, settingsByKey } from "../src/infrastructure/config/SettingsTree.ts"
+
+/** The settings as the Markdown table that README.md shows between its `settings` markers. */
+export const settingsTable = (): string =>
+  [
+    "| key | environment variable | default | meaning |",
+    "|---|---|---|---|",
+    ...[...settingsByKey(settings)].map(
+      ([key, { defaultText, meaning }]) =>
+        `| \`${key}\` | \`${environmentVariable(key)}\` | ${defaultText} | ${meaning} |`
+    )
+  ].join("\n")

@@ -1,0 +1,39 @@
+import { DateTime, Duration, Effect, Layer, Redacted } from "effect"
+import { SqlClient } from "effect/sql"
+import { inject } from "vitest"
+import { DatabaseSchema } from "../src/infrastructure/postgres/DatabaseSchema.ts"
+import * as Postgres from "../src/infrastructure/postgres/Postgres.ts"
+
+/** The database that the test run started, or that DATABASE_URL names. */
+export const databaseUrl = (): string => inject("databaseUrl")
+
+/** A client on a schema of its own, which is dropped at the end: test files run side by side in one database. */
+export const schemaOfItsOwn = (options: { readonly maxConnections?: number; readonly url?: string } = {}) => {
+  const schema = `test_${globalThis.crypto.randomUUID().replaceAll("-", "").slice(0, 16)}`
+  const client = Postgres.layerClient({
+    url: Redacted.make(options.url ?? databaseUrl()),
+    maxConnections: options.maxConnections ?? 4,
+    prepare: true,
+    statementTimeout: Duration.seconds(15)
+  })
+  const dropped = Layer.effectDiscard(
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* Effect.addFinalizer(() => Effect.ignore(sql`DROP SCHEMA IF EXISTS ${sql(schema)} CASCADE`))
+    })
+  )
+  return Layer.mergeAll(dropped, Layer.succeed(DatabaseSchema, schema)).pipe(Layer.provideMerge(client))
+}
+
+/** Orders in PostgreSQL, on a schema of its own. */
+export const layer = Layer.suspend(() => Postgres.layer.pipe(Layer.provideMerge(schemaOfItsOwn())))
+
+/** Stops the database's clock at a time. Only tests can: they replace the one function that tells the time. */
+export const setDatabaseClock = Effect.fnUntraced(function* (time: DateTime.Utc) {
+  const sql = yield* SqlClient.SqlClient
+  const schema = yield* DatabaseSchema
+  yield* sql.unsafe(
+    `CREATE OR REPLACE FUNCTION "${schema}".order_platform_now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
+     AS $$ SELECT timestamptz '${DateTime.formatIso(time)}' $$`
+  )
+})

@@ -1,0 +1,425 @@
+import { assert, layer as describeLayer } from "@effect/vitest"
+import { DateTime, Duration, Effect, type Layer } from "effect"
+import { TestClock } from "effect/testing"
+import { OrderRepository } from "../../../src/application/ports/OrderRepository.ts"
+import { failure } from "../../../src/domain/Failure.ts"
+import type { Outcome, ProcessingOrder } from "../../../src/domain/Order.ts"
+import { newOrder } from "../../TestOrders.ts"
+
+/** Moves the store's own clock to the test's; nothing for a store that uses Effect's Clock. */
+export type SetStoreClock<R> = (time: DateTime.Utc) => Effect.Effect<unknown, unknown, R>
+
+const lease = Duration.seconds(30)
+const completed: Outcome = { event: "completed" }
+const failed: Outcome = { event: "failed", failure: failure("PERMANENT", "broken") }
+const retried = (millis: number): Outcome => ({
+  event: "retried",
+  delay: Duration.millis(millis),
+  failure: failure("PROCESSING_FAILED", "not yet")
+})
+
+/**
+ * What every order repository must do, in one suite that each adapter runs unchanged. The store is shared by the
+ * tests of a run, so each test takes everything that is due before it ends.
+ */
+export const orderRepositoryContract = <R>(
+  name: string,
+  layer: Layer.Layer<OrderRepository | R, unknown>,
+  setStoreClock: SetStoreClock<R>
+) => {
+  describeLayer(layer)(`OrderRepository on ${name}`, (it) => {
+    const advance = Effect.fnUntraced(function* (by: Duration.Input) {
+      yield* TestClock.adjust(by)
+      yield* Effect.orDie(setStoreClock(yield* DateTime.now))
+    })
+    // Every test starts at a time of its own, with nothing due.
+    const fresh = Effect.gen(function* () {
+      const repository = yield* OrderRepository
+      yield* advance("1 day")
+      yield* repository.expire(1000)
+      const { orders } = yield* repository.claim({ worker: "broom", lease, max: 1000 })
+      yield* repository.settle(orders.map((order) => ({ order, outcome: completed })))
+      return repository
+    })
+    const claimOne = Effect.fnUntraced(function* (worker = "w1") {
+      const repository = yield* OrderRepository
+      const { orders } = yield* repository.claim({ worker, lease, max: 1 })
+      const [order] = orders
+      assert(order !== undefined, "nothing was due")
+      return order
+    })
+    const failedOrder = Effect.gen(function* () {
+      const repository = yield* OrderRepository
+      const order = newOrder()
+      yield* repository.submit([order])
+      yield* repository.settle([{ order: yield* claimOne(), outcome: failed }])
+      return order.id
+    })
+
+    it.effect("a submitted order is found as it was given, PENDING and due now", () =>
+      Effect.gen(function* () {
+        const repository = yield* fresh
+        const given = newOrder({
+          payload: { drink: "coffee", cups: [1, { size: null }] },
+          priority: 7,
+          maxRetries: 5,
+          metadata: { shop: "42" },
+          correlationId: "c-1"
+        })
+        yield* repository.submit([given])
+        const now = yield* DateTime.now
+        const { notBefore: _, ...kept } = given
+        assert.deepStrictEqual(yield* repository.find(given.id), {
+          ...kept,
+          status: "PENDING",
+          version: 1,
+          retryCount: 0,
+          failureReason: null,
+          createdAt: now,
+          updatedAt: now,
+          dueAt: now
+        })
+        assert.deepStrictEqual(
+          (yield* repository.timeline(given.id)).map(({ event, from, to, version }) => [
+            event,
+            from,
+            to,
+            version
+          ]),
+          [["created", null, "PENDING", 1]]
+        )
+      })
+    )
+
+    it.effect("a submit that is repeated, because its answer got lost, changes nothing", () =>
+      Effect.gen(function* () {
+        const repository = yield* fresh
+        const [one, two] = [newOrder(), newOrder()]
+        yield* repository.submit([one])
+        yield* claimOne()
+        yield* repository.submit([one, two])
+        assert.strictEqual((yield* repository.find(one.id)).status, "PROCESSING")
+        assert.strictEqual((yield* repository.timeline(one.id)).length, 2)
+        assert.strictEqual((yield* repository.timeline(two.id)).length, 1)
+      })
+    )
+
+    it.effect("a claim takes the best due orders: priority first, then due time, then id", () =>
+      Effect.gen(function* () {
+        const repository = yield* fresh
+        const later = newOrder({ notBefore: DateTime.add(yield* DateTime.now, { seconds: 10 }), priority: 9 })
+        const [low, high1, high2] = [newOrder(), newOrder({ priority: 5 }), newOrder({ priority: 5 })]
+        yield* repository.submit([later, low, high2, high1])
+        const first = yield* repository.claim({ worker: "w", lease, max: 2 })
+        assert.deepStrictEqual(
+          first.orders.map(({ id }) => id),
+          [high1.id, high2.id].sort()
+        )
+        const second = yield* repository.claim({ worker: "w", lease, max: 2 })
+        assert.deepStrictEqual(
+          second.orders.map(({ id }) => id),
+          [low.id]
+        )
+        assert.deepStrictEqual(second.nextDueIn, Duration.seconds(10))
+        yield* advance("10 seconds")
+        const third = yield* repository.claim({ worker: "w", lease, max: 2 })
+        assert.deepStrictEqual(
+          third.orders.map(({ id }) => id),
+          [later.id]
+        )
+      })
+    )
+
+    it.effect("no order is given to two claims at the same time", () =>
+      Effect.gen(function* () {
+        const repository = yield* fresh
+        yield* repository.submit(Array.from({ length: 200 }, () => newOrder()))
+        const claims = yield* Effect.forEach(
+          Array.from({ length: 10 }, (_, n) => `w${n}`),
+          (worker) => repository.claim({ worker, lease, max: 30 }),
+          { concurrency: 10 }
+        )
+        const ids = claims.flatMap(({ orders }) => orders.map(({ id }) => id))
+        assert.strictEqual(new Set(ids).size, ids.length)
+        const rest = yield* repository.claim({ worker: "w", lease, max: 200 })
+        assert.strictEqual(ids.length + rest.orders.length, 200)
+      })
+    )
+
+    it.effect("a settle writes each outcome with its event, and a FAILED order with its dead letter", () =>
+      Effect.gen(function* () {
+        const repository = yield* fresh
+        yield* repository.submit(Array.from({ length: 5 }, () => newOrder()))
+        const { orders } = yield* repository.claim({ worker: "w1", lease, max: 5 })
+        yield* advance("2 seconds")
+        const outcomes: ReadonlyArray<Outcome> = [
+          completed,
+          failed,
+          retried(1500),
+          { event: "released", detail: "stopped" },
+          { event: "snoozed", delay: Duration.seconds(9), detail: "later" }
+        ]
+        const settled = yield* repository.settle(
+          orders.map((order, n) => ({ order, outcome: outcomes[n] ?? completed }))
+        )
+        assert.deepStrictEqual(settled, [true, true, true, true, true])
+        const now = yield* DateTime.now
+        const after = yield* Effect.forEach(orders, ({ id }) => repository.find(id))
+        assert.deepStrictEqual(
+          after.map(({ failureReason, retryCount, status, version }) => [
+            status,
+            retryCount,
+            version,
+            failureReason
+          ]),
+          [
+            ["PROCESSED", 0, 3, null],
+            ["FAILED", 1, 3, "broken"],
+            ["PENDING", 1, 3, "not yet"],
+            ["PENDING", 0, 3, null],
+            ["PENDING", 0, 3, null]
+          ]
+        )
+        assert.deepStrictEqual(
+          after.map((order) => (order.status === "PENDING" ? DateTime.distance(now, order.dueAt) : null)),
+          [null, null, Duration.millis(1500), Duration.seconds(-2), Duration.seconds(9)]
+        )
+        const last = yield* Effect.forEach(orders, ({ id }) =>
+          Effect.map(repository.timeline(id), (events) => events.at(-1))
+        )
+        assert.deepStrictEqual(
+          last.map((event) => [
+            event?.event,
+            event?.attempt,
+            event?.worker,
+            event?.reasonCode,
+            event?.detail
+          ]),
+          [
+            ["completed", 1, "w1", null, null],
+            ["failed", 1, "w1", "PERMANENT", null],
+            ["retried", 1, "w1", "PROCESSING_FAILED", null],
+            ["released", 1, "w1", null, "stopped"],
+            ["snoozed", 1, "w1", null, "later"]
+          ]
+        )
+        const failedId = orders[1]?.id
+        assert(failedId !== undefined)
+        assert.deepStrictEqual(yield* repository.deadLetter(failedId), {
+          orderId: failedId,
+          reason: "broken",
+          reasonCode: "PERMANENT",
+          retryCount: 1,
+          failedAt: now
+        })
+      })
+    )
+
+    it.effect(
+      "a settle that is repeated, because its answer got lost, has succeeded and changes nothing",
+      () =>
+        Effect.gen(function* () {
+          const repository = yield* fresh
+          yield* repository.submit([newOrder()])
+          const order = yield* claimOne()
+          assert.deepStrictEqual(yield* repository.settle([{ order, outcome: retried(0) }]), [true])
+          assert.deepStrictEqual(yield* repository.settle([{ order, outcome: retried(0) }]), [true])
+          assert.strictEqual((yield* repository.find(order.id)).retryCount, 1)
+          // And still after the order has moved on.
+          yield* claimOne("w2")
+          assert.deepStrictEqual(yield* repository.settle([{ order, outcome: retried(0) }]), [true])
+          assert.strictEqual((yield* repository.find(order.id)).status, "PROCESSING")
+        })
+    )
+
+    it.effect(
+      "a settle of an attempt whose order was taken away is refused and changes nothing, and its neighbours are settled",
+      () =>
+        Effect.gen(function* () {
+          const repository = yield* fresh
+          yield* repository.submit([newOrder({ priority: 9 })])
+          const zombie = yield* claimOne("frozen")
+          yield* advance(Duration.sum(lease, Duration.seconds(1)))
+          yield* repository.expire(10)
+          const again = yield* claimOne("w2")
+          assert.strictEqual(again.id, zombie.id)
+          yield* repository.submit([newOrder()])
+          const neighbour = yield* claimOne("frozen")
+          const settled = yield* repository.settle([
+            { order: zombie, outcome: completed },
+            { order: neighbour, outcome: completed }
+          ])
+          assert.deepStrictEqual(settled, [false, true])
+          assert.deepStrictEqual(yield* repository.find(zombie.id), again)
+          assert.deepStrictEqual(yield* repository.settle([{ order: again, outcome: completed }]), [true])
+        })
+    )
+
+    it.effect(
+      "a lease that runs out costs an attempt and makes the order due at once; the last one ends FAILED as WORKER_LOST",
+      () =>
+        Effect.gen(function* () {
+          const repository = yield* fresh
+          const order = newOrder({ maxRetries: 2 })
+          yield* repository.submit([order])
+          yield* claimOne("w1")
+          yield* advance(Duration.subtract(lease, Duration.millis(1)))
+          assert.deepStrictEqual(yield* repository.expire(10), [])
+          const idle = yield* repository.claim({ worker: "w2", lease, max: 1 })
+          assert.deepStrictEqual(idle.nextLeaseEndIn, Duration.millis(1))
+          yield* advance("1 millis")
+          const [expired] = yield* repository.expire(10)
+          assert.deepStrictEqual([expired?.status, expired?.retryCount], ["PENDING", 1])
+          yield* claimOne("w2")
+          yield* advance(lease)
+          const [lost] = yield* repository.expire(10)
+          assert.deepStrictEqual([lost?.status, lost?.retryCount, lost?.version], ["FAILED", 2, 5])
+          assert.strictEqual((yield* repository.deadLetter(order.id)).reasonCode, "WORKER_LOST")
+          assert.deepStrictEqual(
+            (yield* repository.timeline(order.id)).map(({ attempt, event, worker }) => [
+              event,
+              attempt,
+              worker
+            ]),
+            [
+              ["created", 1, null],
+              ["started", 1, "w1"],
+              ["expired", 1, "w1"],
+              ["started", 2, "w2"],
+              ["expired", 2, "w2"]
+            ]
+          )
+        })
+    )
+
+    it.effect(
+      "a renewed lease does not run out, and renewing answers what the worker holds and nothing else",
+      () =>
+        Effect.gen(function* () {
+          const repository = yield* fresh
+          yield* repository.submit([newOrder(), newOrder()])
+          const mine = yield* claimOne("w1")
+          const other = yield* claimOne("w2")
+          yield* advance("20 seconds")
+          const held = yield* repository.renew("w1", lease)
+          assert.deepStrictEqual(
+            held.map(({ id, version }) => [id, version]),
+            [[mine.id, mine.version]]
+          )
+          yield* advance("20 seconds")
+          assert.deepStrictEqual(
+            (yield* repository.expire(10)).map(({ id }) => id),
+            [other.id]
+          )
+          assert.deepStrictEqual((yield* repository.find(mine.id)).version, mine.version)
+        })
+    )
+
+    it.effect(
+      "of many reprocess calls at the same time exactly one succeeds, and the order starts anew",
+      () =>
+        Effect.gen(function* () {
+          const repository = yield* fresh
+          const id = yield* failedOrder
+          const results = yield* Effect.forEach(
+            Array.from({ length: 20 }),
+            () => Effect.result(repository.reprocess(id)),
+            { concurrency: 20 }
+          )
+          const errors = results.flatMap((result) => (result._tag === "Failure" ? [result.failure._tag] : []))
+          assert.deepStrictEqual(errors, new Array(19).fill("OrderNotInDeadLetterQueue"))
+          const order = yield* repository.find(id)
+          assert.deepStrictEqual([order.status, order.retryCount, order.failureReason], ["PENDING", 0, null])
+          assert.strictEqual(
+            (yield* Effect.flip(repository.deadLetter(id)))._tag,
+            "OrderNotInDeadLetterQueue"
+          )
+          assert.strictEqual((yield* claimOne()).id, id)
+        })
+    )
+
+    it.effect(
+      "a discarded order stays FAILED without an entry, with the reason in its history, and is never reprocessed",
+      () =>
+        Effect.gen(function* () {
+          const repository = yield* fresh
+          const id = yield* failedOrder
+          const order = yield* repository.discard(id, { reason: "test data" })
+          assert.deepStrictEqual([order.status, order.version, order.failureReason], ["FAILED", 4, "broken"])
+          assert.deepStrictEqual(yield* repository.find(id), order)
+          assert.strictEqual((yield* repository.timeline(id)).at(-1)?.reason, "test data")
+          const again = yield* Effect.flip(repository.reprocess(id))
+          assert.strictEqual(again._tag, "OrderNotInDeadLetterQueue")
+          assert.strictEqual((yield* Effect.flip(repository.discard(id)))._tag, "OrderNotInDeadLetterQueue")
+        })
+    )
+
+    it.effect("reprocess and discard refuse another version than the one named", () =>
+      Effect.gen(function* () {
+        const repository = yield* fresh
+        const id = yield* failedOrder
+        assert.strictEqual(
+          (yield* Effect.flip(repository.reprocess(id, { ifVersion: 2 })))._tag,
+          "OrderVersionMismatch"
+        )
+        assert.strictEqual(
+          (yield* Effect.flip(repository.discard(id, { ifVersion: 2 })))._tag,
+          "OrderVersionMismatch"
+        )
+        assert.strictEqual((yield* repository.reprocess(id, { ifVersion: 3 })).version, 4)
+      })
+    )
+
+    it.effect("an unknown order is not found by any call", () =>
+      Effect.gen(function* () {
+        const repository = yield* fresh
+        const { id } = newOrder()
+        const calls = [
+          repository.find(id),
+          repository.timeline(id),
+          repository.deadLetter(id),
+          repository.reprocess(id),
+          repository.discard(id)
+        ]
+        for (const call of calls) {
+          assert.strictEqual(
+            (yield* Effect.flip(call as Effect.Effect<unknown, { _tag: string }>))._tag,
+            "OrderNotFound"
+          )
+        }
+      })
+    )
+
+    it.effect("dead letters are paged newest first, none twice and none missed", () =>
+      Effect.gen(function* () {
+        const repository = yield* fresh
+        const before = new Set(
+          (yield* repository.deadLetters({ limit: 1000, after: null })).map(({ orderId }) => orderId)
+        )
+        const orders: Array<ProcessingOrder> = []
+        for (let n = 0; n < 7; n++) {
+          yield* repository.submit([newOrder()])
+          orders.push(yield* claimOne())
+          if (n % 3 === 0) yield* advance("1 second")
+          yield* repository.settle(orders.slice(-1).map((order) => ({ order, outcome: failed })))
+        }
+        const all = yield* repository.deadLetters({ limit: 1000, after: null })
+        const ours = all.filter(({ orderId }) => !before.has(orderId))
+        assert.deepStrictEqual(ours.map(({ orderId }) => orderId).sort(), orders.map(({ id }) => id).sort())
+        const paged = []
+        for (let after: { at: DateTime.Utc; orderId: (typeof all)[number]["orderId"] } | null = null; ;) {
+          const page: typeof all = yield* repository.deadLetters({ limit: 2, after })
+          paged.push(...page)
+          const last = page.at(-1)
+          if (last === undefined) break
+          after = { at: last.failedAt, orderId: last.orderId }
+        }
+        assert.deepStrictEqual(paged, all)
+        assert.deepStrictEqual(
+          paged,
+          [...paged].sort((a, b) => DateTime.Order(b.failedAt, a.failedAt))
+        )
+      })
+    )
+  })
+}

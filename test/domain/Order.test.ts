@@ -1,0 +1,410 @@
+import { assert, describe, it } from "@effect/vitest"
+import { DateTime, Duration, Schema } from "effect"
+import type { DeadLetter } from "../../src/domain/DeadLetter.ts"
+import { failure } from "../../src/domain/Failure.ts"
+import {
+  attemptOf,
+  deadLetterOf,
+  discard,
+  expire,
+  type FailedOrder,
+  isDue,
+  isLastAttempt,
+  type NewOrder,
+  type Order,
+  type PendingOrder,
+  type ProcessingOrder,
+  reprocess,
+  settle,
+  start,
+  submit,
+  type Transition,
+  workerLost
+} from "../../src/domain/Order.ts"
+import type { OrderEvent } from "../../src/domain/OrderEvent.ts"
+import { edges } from "../../src/domain/OrderStatus.ts"
+import { newOrder } from "../TestOrders.ts"
+
+const at = (seconds: number) => DateTime.makeUnsafe(seconds * 1000)
+const lease = Duration.seconds(30)
+const notYet = failure("PROCESSING_FAILED", "not yet")
+const broken = failure("PERMANENT", "broken")
+const oneSecond = Duration.seconds(1)
+
+const submitted = (parts: Partial<NewOrder> = {}) => submit(newOrder(parts), at(0)).order
+const started = (order: PendingOrder = submitted(), seconds = 1) =>
+  start(order, "w1", lease, at(seconds)).order
+const retry = (order: ProcessingOrder, seconds = 2) =>
+  settle(order, { event: "retried", failure: notYet, delay: oneSecond }, at(seconds))
+const fail = (order: ProcessingOrder = started(), seconds = 2) =>
+  settle(order, { event: "failed", failure: broken }, at(seconds))
+
+function assertStatus<S extends Order["status"]>(
+  order: Order,
+  status: S
+): asserts order is Extract<Order, { status: S }> {
+  assert.strictEqual(order.status, status)
+}
+const pending = (order: Order): PendingOrder => {
+  assertStatus(order, "PENDING")
+  return order
+}
+const failed = (order: Order): FailedOrder => {
+  assertStatus(order, "FAILED")
+  return order
+}
+
+describe("Order", () => {
+  it("a submitted order is PENDING in version 1, has not failed yet and is due at once", () => {
+    const given = newOrder({ payload: { cups: 2 }, priority: 4, metadata: { shop: "42" } })
+    const { notBefore: _, ...kept } = given
+    const { event, order } = submit(given, at(5))
+    assert.deepStrictEqual(order, {
+      ...kept,
+      status: "PENDING",
+      version: 1,
+      retryCount: 0,
+      failureReason: null,
+      createdAt: at(5),
+      updatedAt: at(5),
+      dueAt: at(5)
+    })
+    assert.deepStrictEqual(event, {
+      at: at(5),
+      event: "created",
+      from: null,
+      to: "PENDING",
+      version: 1,
+      attempt: 1,
+      worker: null,
+      reason: null,
+      reasonCode: null,
+      detail: null
+    })
+  })
+
+  it("an order is due at `notBefore`, and one whose `notBefore` is past is due at once", () => {
+    const later = submit(newOrder({ notBefore: at(60) }), at(5)).order
+    assert.deepStrictEqual(later.dueAt, at(60))
+    assert.deepStrictEqual([isDue(later, at(59)), isDue(later, at(60))], [false, true])
+    assert.deepStrictEqual(submit(newOrder({ notBefore: at(4) }), at(5)).order.dueAt, at(5))
+  })
+
+  it("a started order is held by its worker until the lease ends", () => {
+    const { event, order } = start(submitted(), "w1", lease, at(7))
+    assert.deepStrictEqual(
+      [order.status, order.version, order.worker, order.leaseUntil, order.updatedAt, order.dueAt],
+      ["PROCESSING", 2, "w1", at(37), at(7), at(0)]
+    )
+    assert.deepStrictEqual([event.event, event.attempt, event.worker], ["started", 1, "w1"])
+  })
+
+  it("a completed order is PROCESSED and holds neither worker nor due time", () => {
+    const { event, order } = settle(started(), { event: "completed" }, at(3))
+    assertStatus(order, "PROCESSED")
+    assert.strictEqual(order.version, 3)
+    for (const key of ["dueAt", "worker", "leaseUntil", "discardedAt"]) assert.notProperty(order, key)
+    assert.deepStrictEqual([event.event, event.attempt, event.worker], ["completed", 1, "w1"])
+  })
+
+  it("a retried order counts the failure, says why, and is due after the delay", () => {
+    const { event, order } = retry(started(), 2)
+    assertStatus(order, "PENDING")
+    assert.deepStrictEqual([order.retryCount, order.failureReason, order.dueAt], [1, "not yet", at(3)])
+    assert.deepStrictEqual(
+      [event.event, event.attempt, event.reasonCode, event.reason, event.worker],
+      ["retried", 1, "PROCESSING_FAILED", "not yet", "w1"]
+    )
+    assert.strictEqual(attemptOf(order), 2)
+  })
+
+  it("an order whose last attempt completes keeps the reason of the failure before", () => {
+    const again = started(pending(retry(started()).order), 4)
+    const { order } = settle(again, { event: "completed" }, at(5))
+    assert.deepStrictEqual([order.status, order.retryCount, order.failureReason], ["PROCESSED", 1, "not yet"])
+  })
+
+  it("with maxRetries 3 the third failure is the last, and the FAILED order has retryCount 3", () => {
+    let processing = started(submitted({ maxRetries: 3 }))
+    assert.isFalse(isLastAttempt(processing))
+    processing = started(pending(retry(processing).order), 4)
+    assert.isFalse(isLastAttempt(processing))
+    processing = started(pending(retry(processing).order), 6)
+    assert.isTrue(isLastAttempt(processing))
+    const { event, order } = fail(processing, 7)
+    assertStatus(order, "FAILED")
+    assert.deepStrictEqual([order.retryCount, event.attempt, order.failureReason], [3, 3, "broken"])
+  })
+
+  for (const maxRetries of [0, 1]) {
+    it(`with maxRetries ${maxRetries} the single attempt is the last`, () => {
+      const processing = started(submitted({ maxRetries }))
+      assert.isTrue(isLastAttempt(processing))
+      const { order } = expire(processing, at(40))
+      assert.deepStrictEqual([order.status, order.retryCount], ["FAILED", 1])
+    })
+  }
+
+  it("a failed order is FAILED, counts the failure and goes to the dead letter queue with its reason", () => {
+    const transition = fail(started(), 9)
+    const order = failed(transition.order)
+    assert.deepStrictEqual([order.retryCount, order.failureReason, order.discardedAt], [1, "broken", null])
+    assert.deepStrictEqual(deadLetterOf(transition), {
+      orderId: order.id,
+      reason: "broken",
+      reasonCode: "PERMANENT",
+      retryCount: 1,
+      failedAt: at(9)
+    })
+  })
+
+  it("a released order keeps its attempt and is due as it was", () => {
+    const waiting = submitted({ notBefore: at(1) })
+    const { event, order } = settle(started(waiting), { event: "released", detail: "stopped" }, at(20))
+    assertStatus(order, "PENDING")
+    assert.deepStrictEqual(
+      [order.retryCount, order.failureReason, order.dueAt, attemptOf(order)],
+      [0, null, at(1), 1]
+    )
+    assert.deepStrictEqual([event.event, event.attempt, event.detail], ["released", 1, "stopped"])
+  })
+
+  it("a snoozed order keeps its attempt and is due after the delay", () => {
+    const second = started(pending(retry(started()).order), 4)
+    const { event, order } = settle(second, { event: "snoozed", delay: lease, detail: null }, at(5))
+    assertStatus(order, "PENDING")
+    assert.deepStrictEqual(
+      [order.retryCount, order.failureReason, order.dueAt, attemptOf(order)],
+      [1, "not yet", at(35), 2]
+    )
+    assert.deepStrictEqual([event.event, event.attempt, event.reason], ["snoozed", 2, null])
+  })
+
+  it("an expired order counts the failure as WORKER_LOST and is due at once", () => {
+    const { event, order } = expire(started(), at(31))
+    assertStatus(order, "PENDING")
+    assert.deepStrictEqual(
+      [order.retryCount, order.failureReason, order.dueAt],
+      [1, workerLost.reason, at(31)]
+    )
+    assert.deepStrictEqual(
+      [event.event, event.to, event.attempt, event.reasonCode, event.worker],
+      ["expired", "PENDING", 1, "WORKER_LOST", "w1"]
+    )
+  })
+
+  it("an order that expires in its last attempt is FAILED and in the dead letter queue as WORKER_LOST", () => {
+    const transition = expire(started(submitted({ maxRetries: 1 })), at(31))
+    assert.deepStrictEqual([transition.event.event, transition.event.to], ["expired", "FAILED"])
+    assert.strictEqual(deadLetterOf(transition)?.reasonCode, "WORKER_LOST")
+  })
+
+  it("a reprocessed order starts anew: attempt 1, no reason, due at once", () => {
+    const { event, order } = reprocess(failed(fail().order), at(100))
+    assert.deepStrictEqual(
+      [order.status, order.retryCount, order.failureReason, order.dueAt, attemptOf(order)],
+      ["PENDING", 0, null, at(100), 1]
+    )
+    assert.deepStrictEqual([event.event, event.attempt, event.from], ["reprocessed", 1, "FAILED"])
+    assert.strictEqual(start(order, "w2", lease, at(101)).event.attempt, 1)
+  })
+
+  it("a discarded order stays FAILED without an entry, and the operator's reason is in its history only", () => {
+    const transition = discard(failed(fail().order), "test data", at(100))
+    assert.deepStrictEqual(
+      [transition.order.status, transition.order.failureReason, transition.order.discardedAt],
+      ["FAILED", "broken", at(100)]
+    )
+    assert.deepStrictEqual(
+      [transition.event.event, transition.event.reason, transition.event.reasonCode],
+      ["discarded", "test data", null]
+    )
+    assert.isNull(deadLetterOf(transition))
+  })
+})
+
+// Whatever may happen to an order next, picked by number: illegal choices fall back to a legal one.
+const Choice = Schema.Struct({
+  pick: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 6 })),
+  seconds: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 90 }))
+})
+const Life = {
+  maxRetries: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 4 })),
+  choices: Schema.Array(Choice).check(Schema.isMaxLength(40))
+}
+
+const attemptEnd = (order: ProcessingOrder, pick: number, now: DateTime.Utc): Transition<Order> => {
+  switch (pick) {
+    case 0:
+      return settle(order, { event: "completed" }, now)
+    case 1:
+      return settle(order, { event: "released", detail: "stopped" }, now)
+    case 2:
+      return settle(order, { event: "snoozed", delay: oneSecond, detail: "later" }, now)
+    case 3:
+      return expire(order, now)
+    case 4:
+      return settle(order, { event: "failed", failure: broken }, now)
+    default:
+      return isLastAttempt(order)
+        ? settle(order, { event: "failed", failure: notYet }, now)
+        : settle(order, { event: "retried", failure: notYet, delay: oneSecond }, now)
+  }
+}
+
+const next = (order: Order, pick: number, now: DateTime.Utc): Transition<Order> | null => {
+  switch (order.status) {
+    case "PENDING":
+      return isDue(order, now) ? start(order, `w${pick}`, lease, now) : null
+    case "PROCESSING":
+      return attemptEnd(order, pick, now)
+    case "PROCESSED":
+      return null
+    case "FAILED":
+      if (order.discardedAt !== null) return null
+      return pick === 6 ? discard(order, null, now) : reprocess(order, now)
+  }
+}
+
+/** The transitions of one order, from its submit on. */
+const transitionsOf = (maxRetries: number, choices: ReadonlyArray<typeof Choice.Type>) => {
+  let now = at(0)
+  const transitions: [Transition<Order>, ...Array<Transition<Order>>] = [
+    submit(newOrder({ maxRetries }), now)
+  ]
+  let order: Order = transitions[0].order
+  for (const { pick, seconds } of choices) {
+    now = DateTime.add(now, { seconds })
+    const transition = next(order, pick, now)
+    if (transition === null) continue
+    transitions.push(transition)
+    order = transition.order
+  }
+  return transitions
+}
+
+/** What the history alone says of an order. */
+const folded = (events: ReadonlyArray<OrderEvent>) => {
+  let state = {
+    status: "PENDING" as Order["status"],
+    version: 0,
+    retryCount: 0,
+    failureReason: null as string | null,
+    worker: null as string | null,
+    discardedAt: null as DateTime.Utc | null,
+    createdAt: at(0),
+    updatedAt: at(0)
+  }
+  for (const event of events) {
+    const counts = event.event === "retried" || event.event === "failed" || event.event === "expired"
+    state = {
+      status: event.to,
+      version: event.version,
+      retryCount: event.event === "reprocessed" ? 0 : state.retryCount + (counts ? 1 : 0),
+      failureReason: event.event === "reprocessed" ? null : counts ? event.reason : state.failureReason,
+      worker: event.event === "started" ? event.worker : null,
+      discardedAt: event.event === "discarded" ? event.at : null,
+      createdAt: event.event === "created" ? event.at : state.createdAt,
+      updatedAt: event.at
+    }
+  }
+  return state
+}
+
+const summary = (order: Order): ReturnType<typeof folded> => ({
+  status: order.status,
+  version: order.version,
+  retryCount: order.retryCount,
+  failureReason: order.failureReason,
+  worker: order.status === "PROCESSING" ? order.worker : null,
+  discardedAt: order.status === "FAILED" ? order.discardedAt : null,
+  createdAt: order.createdAt,
+  updatedAt: order.updatedAt
+})
+
+describe("every life of an order", () => {
+  const everyLife = (
+    name: string,
+    holds: (transitions: ReturnType<typeof transitionsOf>, maxRetries: number) => void
+  ) =>
+    it.prop(
+      name,
+      Life,
+      ({ choices, maxRetries }) => {
+        holds(transitionsOf(maxRetries, choices), maxRetries)
+        return true
+      },
+      { arbitrary: { runs: 500, size: 60 } }
+    )
+
+  everyLife("raises the version by exactly one with every transition, from 1 on", (transitions) => {
+    assert.deepStrictEqual(
+      transitions.map(({ order }) => order.version),
+      transitions.map((_, n) => n + 1)
+    )
+    assert.deepStrictEqual(
+      transitions.map(({ event }) => event.version),
+      transitions.map(({ order }) => order.version)
+    )
+  })
+
+  everyLife(
+    "takes only edges that the table has for the event, from the state the order was in",
+    (transitions) => {
+      transitions.forEach(({ event, order }, n) => {
+        assert.strictEqual(event.from, transitions[n - 1]?.order.status ?? null)
+        assert.strictEqual(event.to, order.status)
+        const allowed: ReadonlyArray<readonly [string | null, string]> = edges[event.event]
+        assert(
+          allowed.some(([from, to]) => from === event.from && to === event.to),
+          `${event.event}: ${event.from} -> ${event.to} is no edge`
+        )
+      })
+    }
+  )
+
+  everyLife("can be told from its history alone", (transitions) => {
+    transitions.forEach(({ order }, n) => {
+      assert.deepStrictEqual(folded(transitions.slice(0, n + 1).map(({ event }) => event)), summary(order))
+    })
+  })
+
+  everyLife(
+    "never fails more often than maxRetries allows, and keeps what was submitted",
+    (transitions, max) => {
+      const [{ order: first }] = transitions
+      for (const { order } of transitions) {
+        assert(order.retryCount <= Math.max(1, max), `${order.retryCount} failures of ${max}`)
+        if (order.status === "PENDING") assert(order.retryCount < Math.max(1, max))
+        for (const key of ["id", "payload", "priority", "maxRetries", "metadata", "correlationId"] as const)
+          assert.strictEqual(order[key], first[key])
+      }
+    }
+  )
+
+  everyLife("has a dead letter exactly while it is FAILED and not discarded", (transitions) => {
+    let entry: DeadLetter | null = null
+    for (const transition of transitions) {
+      entry = deadLetterOf(transition)
+      const { order } = transition
+      assert.strictEqual(entry !== null, order.status === "FAILED" && order.discardedAt === null)
+      if (entry !== null) {
+        assert.deepStrictEqual(
+          [entry.orderId, entry.reason, entry.retryCount, entry.failedAt],
+          [order.id, order.failureReason, order.retryCount, order.updatedAt]
+        )
+      }
+    }
+  })
+
+  it("reaches every event", () => {
+    const reached = new Set<string>()
+    for (let pick = 0; pick <= 6; pick++) {
+      for (let end = 0; end <= 6; end++) {
+        const choices = [pick, end, end, pick, end, 6].map((pick) => ({ pick, seconds: 60 }))
+        for (const { event } of transitionsOf(2, choices)) reached.add(event.event)
+      }
+    }
+    assert.deepStrictEqual([...reached].sort(), Object.keys(edges).sort())
+  })
+})

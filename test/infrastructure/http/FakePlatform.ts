@@ -1,0 +1,74 @@
+import { DateTime, Duration, Effect } from "effect"
+import type { OrderPlatform, Submission } from "../../../src/application/OrderPlatform.ts"
+import type { DeadLetter } from "../../../src/domain/DeadLetter.ts"
+import { failure } from "../../../src/domain/Failure.ts"
+import * as Order from "../../../src/domain/Order.ts"
+import { OrderNotFound, OrderNotInDeadLetterQueue } from "../../../src/domain/OrderErrors.ts"
+import { OrderId } from "../../../src/domain/OrderId.ts"
+
+export const at = (text: string) => DateTime.makeUnsafe(text)
+export const idNumber = (n: number) => OrderId.make(`00000000-0000-7000-8000-${String(n).padStart(12, "0")}`)
+
+export const pendingOrder = Order.submit(
+  {
+    id: idNumber(1),
+    payload: { sku: "A" },
+    payloadVersion: 1,
+    priority: 3,
+    maxRetries: 2,
+    metadata: { tenant: "t" },
+    correlationId: "c-1",
+    notBefore: null
+  },
+  at("2026-11-22T12:00:00.000Z")
+)
+const started = Order.start(pendingOrder.order, "w", Duration.seconds(30), at("2026-11-22T12:00:01.000Z"))
+const outcome = { event: "failed", failure: failure("PERMANENT", "card declined") } as const
+export const failedOrder = Order.settle(started.order, outcome, at("2026-11-22T12:00:02.000Z"))
+export const failedHistory = [pendingOrder.event, started.event, failedOrder.event]
+
+export const deadLetters: ReadonlyArray<DeadLetter> = [5, 4, 3, 2, 1].map((n) => ({
+  orderId: idNumber(n),
+  reason: "card declined",
+  reasonCode: "PERMANENT",
+  retryCount: 1,
+  failedAt: at(`2026-11-22T12:00:0${n}.000Z`)
+}))
+
+/** A platform whose order 1 failed, whose order 2 is pending, and which remembers what was submitted. */
+export const fakePlatform = <P>(overrides: Partial<OrderPlatform<P>> = {}) => {
+  const submitted: Array<Submission<P>> = []
+  const known = (id: OrderId) =>
+    id === idNumber(1)
+      ? Effect.succeed(failedOrder.order)
+      : id === idNumber(2)
+        ? Effect.succeed({ ...pendingOrder.order, id })
+        : Effect.fail(new OrderNotFound({ orderId: id }))
+  const entry = (id: OrderId) =>
+    Effect.flatMap(known(id), (order) =>
+      order.status === "FAILED"
+        ? Effect.succeed({ ...order })
+        : Effect.fail(new OrderNotInDeadLetterQueue({ orderId: id }))
+    )
+  const platform: OrderPlatform<P> = {
+    submit: (submission) =>
+      Effect.sync(() => {
+        submitted.push(submission)
+        return idNumber(9)
+      }),
+    find: known,
+    timeline: (id) => Effect.as(known(id), id === idNumber(1) ? failedHistory : [pendingOrder.event]),
+    deadLetters: ({ after, limit }) =>
+      Effect.succeed(
+        deadLetters
+          .filter(({ failedAt }) => after === null || DateTime.isLessThan(failedAt, after.at))
+          .slice(0, limit)
+      ),
+    deadLetter: (id) =>
+      Effect.map(entry(id), () => ({ ...deadLetters[4]!, orderId: id, attempts: [failedOrder.event] })),
+    reprocess: (id) => entry(id),
+    ping: Effect.void,
+    ...overrides
+  }
+  return { platform, submitted }
+}

@@ -1,0 +1,79 @@
+import { Cause, Context, Effect, Layer, Logger, References, type Schema } from "effect"
+import { OrderPlatform, type OrderPlatform as Platform } from "../../../src/application/OrderPlatform.ts"
+import * as OrderPayload from "../../../src/domain/OrderPayload.ts"
+import { Readiness } from "../../../src/infrastructure/http/Health.ts"
+import { BoundAddress, OrderHttpServer } from "../../../src/infrastructure/http/HttpServer.ts"
+import { OrderRoutes } from "../../../src/infrastructure/http/OrderRoutes.ts"
+import { fakePlatform } from "./FakePlatform.ts"
+
+/** One line that the server logged. */
+export interface Logged {
+  readonly level: string
+  readonly message: string
+  readonly annotations: Readonly<Record<string, unknown>>
+  readonly cause: string
+}
+
+/** An answer, read: the body as JSON where it is JSON. */
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+  readonly json: unknown
+}
+
+/** Serves the platform on 127.0.0.1 until the test's scope ends. */
+export const serve = Effect.fnUntraced(function* <P>(
+  payload: OrderPayload.OrderPayload<P>,
+  platform: Platform<P>,
+  settings: Layer.Layer<never> = Layer.empty
+) {
+  const logs: Array<Logged> = []
+  const logger = Logger.make(({ cause, fiber, logLevel, message }) => {
+    logs.push({
+      level: logLevel,
+      message: String(message),
+      annotations: fiber.getRef(References.CurrentLogAnnotations),
+      cause: Cause.pretty(cause)
+    })
+  })
+  const services = yield* Layer.build(
+    OrderHttpServer.layer(OrderRoutes.layer(payload), {
+      host: "127.0.0.1",
+      port: 0,
+      gracefulShutdownTimeout: "1 second"
+    }).pipe(
+      Layer.provideMerge(Readiness.layer),
+      Layer.provide(Layer.succeed(OrderPlatform.service(payload), platform)),
+      Layer.provide(settings),
+      Layer.provide(Logger.layer([logger]))
+    )
+  )
+  const address = Context.get(services, BoundAddress)
+  const port = "port" in address ? address.port : 0
+  const call = (path: string, init?: RequestInit) =>
+    Effect.promise(async (signal): Promise<Answer> => {
+      const response = await fetch(`http://127.0.0.1:${port}${path}`, { signal, ...init })
+      const text = await response.text()
+      const isJson = (response.headers.get("content-type") ?? "").includes("json")
+      return {
+        status: response.status,
+        headers: response.headers,
+        text,
+        json: isJson && text !== "" ? (JSON.parse(text) as unknown) : undefined
+      }
+    })
+  return { call, logs, port, drain: Context.get(services, Readiness).drain }
+})
+
+/** Serves a fake platform for any JSON payload. */
+export const serveFake = (
+  overrides: Partial<Platform<Schema.JsonObject>> = {},
+  settings?: Layer.Layer<never>
+) => {
+  const { platform, submitted } = fakePlatform(overrides)
+  return Effect.map(serve(OrderPayload.anyJsonObject, platform, settings), (server) => ({
+    ...server,
+    submitted
+  }))
+}
