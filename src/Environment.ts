@@ -48,6 +48,11 @@ export const settings = {
   },
   database: {
     url: optional(secret(postgresUrl), "connection URL of PostgreSQL 14 or newer", "none: embedded"),
+    listenUrl: optional(
+      secret(postgresUrl),
+      "a direct connection for LISTEN, where database.url leads to a pooler",
+      "none: database.url"
+    ),
     dataDirectory: setting(path, ".data/postgres", "where the embedded PostgreSQL keeps its data"),
     maxConnections: setting(wholeNumber(2, 1000), 10, "connections in the pool of one process"),
     prepare: setting(flag, true, "prepared statements; false for PgBouncer"),
@@ -56,7 +61,7 @@ export const settings = {
     acquireTimeoutMs: setting(wholeNumber(1, DAY_MS), 5000, "longest wait for a connection of the pool")
   },
   order: {
-    queue: setting(oneOf(["memory"]), "memory", "what announces orders to workers"),
+    queue: setting(oneOf(["memory", "postgres"]), "memory", "what announces orders to workers"),
     worker: {
       maxRetries: setting(
         wholeNumber(0, 100),
@@ -96,7 +101,6 @@ export const settings = {
 /** Keys of the contract that this version does not honour yet; giving one stops the start. */
 export const notYetSupported = [
   "server.corsOrigins",
-  "database.listenUrl",
   "auth.clientKeys",
   "auth.operatorKeys",
   "intake.maxBulkBodyBytes",

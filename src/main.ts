@@ -3,7 +3,7 @@ import { Cause, Console, Effect, Exit, Layer, Logger, Option, Predicate, Referen
 import { Command, Flag } from "effect/cli"
 import packageJson from "../package.json" with { type: "json" }
 import { Environment } from "./Environment.ts"
-import { serve } from "./Serve.ts"
+import { api, migrate, serve, workerAlone } from "./Processes.ts"
 
 const config = Flag.String("config").pipe(
   Flag.withDescription(
@@ -30,23 +30,41 @@ const explain = (cause: Cause.Cause<unknown>) => {
   return Console.error(sentence ?? Cause.pretty(cause))
 }
 
-const launch = <E>(layer: Layer.Layer<never, E, Environment>, file: Option.Option<string>) =>
-  Layer.launch(layer.pipe(Layer.provide(logging), Layer.provide(Environment.layerFile(file)))).pipe(
+const withSettings = <A, E, R>(program: Effect.Effect<A, E, R>, file: Option.Option<string>) =>
+  program.pipe(
+    Effect.provide(logging),
+    Effect.provide(Environment.layerFile(file)),
     Effect.tapCause((cause) => (Cause.hasInterruptsOnly(cause) ? Effect.void : explain(cause)))
   )
 
 const orderPlatform = Command.make("order-platform").pipe(
   Command.withSharedFlags({ config }),
-  Command.withHandler(({ config }) => launch(serve, config)),
+  Command.withHandler(({ config }) => withSettings(Layer.launch(serve), config)),
   Command.withDescription("Resilient order processing: PostgreSQL keeps the orders, a worker processes them")
 )
 
-const serveCommand = Command.make("serve", {}, () =>
-  Effect.flatMap(orderPlatform, ({ config }) => launch(serve, config))
-).pipe(Command.withDescription("Serve the API and process orders, in one process; the default"))
+const subcommand = <A, E, R>(name: string, program: Effect.Effect<A, E, R>, description: string) =>
+  Command.make(name, {}, () =>
+    Effect.flatMap(orderPlatform, ({ config }) => withSettings(program, config))
+  ).pipe(Command.withDescription(description))
+
+const subcommands = [
+  subcommand(
+    "serve",
+    Layer.launch(serve),
+    "Take and process orders in one process; what order-platform does by itself"
+  ),
+  subcommand("api", Layer.launch(api), "Take orders; worker processes process them"),
+  subcommand(
+    "worker",
+    Layer.launch(workerAlone),
+    "Process orders; any number of these beside any number of api"
+  ),
+  subcommand("migrate", migrate, "Bring the database to this version and end")
+] as const
 
 orderPlatform.pipe(
-  Command.withSubcommands([serveCommand]),
+  Command.withSubcommands(subcommands),
   Command.run({ version: packageJson.version }),
   Effect.provide(NodeServices.layer),
   NodeRuntime.runMain({

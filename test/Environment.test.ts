@@ -38,6 +38,7 @@ describe("Environment", () => {
         server: { host: "127.0.0.1", port: 8080, requestTimeoutMs: 15_000 },
         database: {
           url: Option.none(),
+          listenUrl: Option.none(),
           dataDirectory: ".data/postgres",
           maxConnections: 10,
           prepare: true,
@@ -115,7 +116,7 @@ describe("Environment", () => {
       "database.schema",
       "a lower-case SQL name of at most 41 letters, digits and _, not starting with pg_"
     ],
-    ["ORDER_QUEUE", "sqs", "order.queue", "memory"],
+    ["ORDER_QUEUE", "sqs", "order.queue", "one of memory, postgres"],
     ["ORDER_WORKER_RETRY_BACKOFF", "linear", "order.worker.retryBackoff", "one of exponential, fixed"],
     ["ORDER_WORKER_RETRY_JITTER", "1.01", "order.worker.retryJitter", "a number from 0 to 1"],
     ["ORDER_WORKER_FAILURE_PROBABILITY", "NaN", "order.worker.failureProbability", "a number from 0 to 1"],

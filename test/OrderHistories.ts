@@ -20,11 +20,17 @@ const upTo = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0
 /** Odd milliseconds too, so that leases and delays end exactly on time, before and after. */
 const Delay = Schema.Literals([0, 1, 333, 1001])
 const Lease = Schema.Literals([1, 1001, 30_000])
-/** Live attempts come first, then all claims from the newest back; of ten attempts two name another version than theirs. */
-const Attempt = { claim: upTo(5), version: upTo(9) }
+/** Which of those that the command is meant for (up to 6) or of all there are; a list is gone round as often as needed. */
+const Which = upTo(9)
+const pick = <A>(which: number, meant: ReadonlyArray<A>, all: ReadonlyArray<A>): A | undefined => {
+  const from = which <= 6 && meant.length > 0 ? meant : all
+  return from[which % Math.max(1, from.length)]
+}
+/** Meant for attempts that run. Of ten attempts two name another version than theirs. */
+const Attempt = { claim: Which, version: upTo(9) }
 const anotherVersion: ReadonlyArray<number> = [0, 0, 0, 0, 0, 0, 0, 0, -1, -2]
-/** Dead letters come first, then every order there may be. */
-const Target = { order: upTo(3), ifVersion: Schema.Literals(["any", "current", "other"]) }
+/** Meant for orders in the dead letter queue. */
+const Target = { order: Which, ifVersion: Schema.Literals(["any", "current", "other"]) }
 
 const NewOrder = Schema.Struct({
   order: upTo(4),
@@ -49,24 +55,21 @@ const Settle = Schema.Union([
   Schema.TaggedStruct("Release", Attempt)
 ])
 
-// Each member is as likely as the others, so the nesting weighs them.
+// Each member is as likely as the others, so repeating and nesting weigh them.
 const Command = Schema.Union([
   Claim,
+  Claim,
   Settle,
-  Schema.Union([
-    Fail,
-    Schema.TaggedStruct("SettleTogether", {
-      attempts: Schema.Array(Settle).check(Schema.isMinLength(2), Schema.isMaxLength(4))
-    })
-  ]),
-  Schema.Union([
-    Schema.TaggedStruct("Advance", { millis: Schema.Literals([1, 333, 1001, 30_000]) }),
-    Schema.TaggedStruct("Expire", { max: Schema.Literals([1, 2, 1000]) })
-  ]),
-  Schema.Union([
-    Schema.TaggedStruct("Reprocess", Target),
-    Schema.TaggedStruct("Discard", { ...Target, reason: Schema.NullOr(Schema.Literal("test data")) })
-  ]),
+  Fail,
+  Schema.TaggedStruct("SettleTogether", {
+    attempts: Schema.Array(Settle).check(Schema.isMinLength(2), Schema.isMaxLength(4))
+  }),
+  Schema.TaggedStruct("Advance", {
+    by: Schema.Literals(["to next due", "to next lease end", 1, 1001, 30_000])
+  }),
+  Schema.TaggedStruct("Expire", { max: Schema.Literals([1, 2, 1000]) }),
+  Schema.TaggedStruct("Reprocess", Target),
+  Schema.TaggedStruct("Discard", { ...Target, reason: Schema.NullOr(Schema.Literal("test data")) }),
   Schema.Union([
     Schema.TaggedStruct("Submit", {
       orders: Schema.Array(NewOrder).check(Schema.isMinLength(1), Schema.isMaxLength(3))
@@ -116,7 +119,8 @@ export const nothingYet = (): Past => ({
 
 // The last one is never submitted. They are not in the order of their numbers, so that an order by id is one of its own.
 const ids = [3, 1, 4, 0, 2, 5].map((n) => OrderId.make(`018f0000-0000-7000-8000-00000000000${n}`))
-const idOf = (number: number): OrderId => ids[number % ids.length] as OrderId
+const unknownId = ids[5] as OrderId
+const idOf = (number: number): OrderId => ids[number] ?? unknownId
 
 const outcomeOf = (settle: typeof Settle.Type, order: ProcessingOrder): Outcome => {
   switch (settle._tag) {
@@ -144,10 +148,11 @@ const settlementsOf = (attempts: ReadonlyArray<typeof Settle.Type>, { claims, re
     record.orders.some(
       ({ id, status, version }) => id === claim.id && status === "PROCESSING" && version === claim.version
     )
-  const candidates = [...claims.filter(isLive), ...claims.toReversed()]
+  const live = claims.filter(isLive)
+  const newestFirst = claims.toReversed()
   const settlements = new Map<OrderId, Settlement>()
   for (const settle of attempts) {
-    const order = candidates[settle.claim % Math.max(1, candidates.length)]
+    const order = pick(settle.claim, live, newestFirst)
     if (order === undefined || settlements.has(order.id)) continue
     settlements.set(order.id, {
       order: { ...order, version: order.version + (anotherVersion[settle.version] ?? 0) },
@@ -161,8 +166,8 @@ const targetOf = (
   { ifVersion, order }: Pick<Extract<Command, { _tag: "Reprocess" }>, "order" | "ifVersion">,
   { record }: Past
 ) => {
-  const candidates = [...record.deadLetters.map(({ orderId }) => orderId), ...ids]
-  const id = candidates[order % candidates.length] as OrderId
+  const entries = record.deadLetters.map(({ orderId }) => orderId)
+  const id = pick(order, entries, ids) ?? unknownId
   const version = record.orders.find((order) => order.id === id)?.version ?? 1
   if (ifVersion === "any") return { id, options: {} }
   return { id, options: { ifVersion: ifVersion === "current" ? version : version - 1 } }
@@ -199,6 +204,21 @@ const orTag = <A>(effect: Effect.Effect<A, { readonly _tag: string }>) =>
     Result.isSuccess(result) ? result.success : result.failure._tag
   )
 
+/** How long an advance takes; to a time that there is no order for, or that is past, one millisecond. */
+export const millisOf = (
+  { by }: Extract<Command, { _tag: "Advance" }>,
+  { record }: Past,
+  now: DateTime.Utc
+): number => {
+  if (typeof by === "number") return by
+  const times = record.orders.flatMap((order) => {
+    if (by === "to next due") return order.status === "PENDING" ? [order.dueAt] : []
+    return order.status === "PROCESSING" ? [order.leaseUntil] : []
+  })
+  const waits = times.map((time) => DateTime.toEpochMillis(time) - DateTime.toEpochMillis(now))
+  return Math.min(...waits.filter((wait) => wait > 0), waits.some((wait) => wait > 0) ? Infinity : 1)
+}
+
 /** What a command asks of a store now: the same of each. Its answer is what callers see, or the tag of the error. */
 export const callOf = (
   command: Exclude<Command, { _tag: "Advance" }>,
@@ -215,7 +235,7 @@ export const callOf = (
           return [id, newOrder({ id, maxRetries, priority, notBefore: due, payload: { order } })]
         })
       )
-      return ({ submit }) => orTag(submit(Array.from(orders.values())))
+      return ({ submit }) => orTag(Effect.asVoid(submit(Array.from(orders.values()))))
     }
     case "Claim": {
       const lease = Duration.millis(command.lease)

@@ -14,6 +14,7 @@ export const schemaOfItsOwn = (options: { readonly maxConnections?: number; read
     url: Redacted.make(options.url ?? databaseUrl()),
     maxConnections: options.maxConnections ?? 4,
     prepare: true,
+    acquireTimeout: Duration.seconds(5),
     statementTimeout: Duration.seconds(15)
   })
   const dropped = Layer.effectDiscard(

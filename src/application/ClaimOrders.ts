@@ -1,6 +1,7 @@
 import { Duration, Effect, Queue, Random } from "effect"
 import { OrdersUnavailable } from "../domain/OrderErrors.ts"
 import type { ProcessingOrder } from "../domain/Order.ts"
+import { noteStarted } from "./OrderMetrics.ts"
 import { OrderQueue } from "./ports/OrderQueue.ts"
 import { OrderRepository } from "./ports/OrderRepository.ts"
 import { rescueOrders } from "./RescueOrders.ts"
@@ -47,6 +48,7 @@ export const claimOrders = Effect.fnUntraced(function* (
         Effect.tapError(() => giveBack(free))
       )
     )
+    for (const order of orders) yield* noteStarted(order)
     if (nextLeaseEndIn !== null && Duration.toMillis(nextLeaseEndIn) <= 0) return yield* rescueOrders
     if (orders.length < free) {
       const next = [nextDueIn, nextLeaseEndIn].filter((wait) => wait !== null)

@@ -12,7 +12,7 @@ import { endsAttempt, type OrderEvent } from "../domain/OrderEvent.ts"
 import { OrderId } from "../domain/OrderId.ts"
 import type { OrderPayload } from "../domain/OrderPayload.ts"
 import { OrderQueue } from "./ports/OrderQueue.ts"
-import { OrderRepository, type Page } from "./ports/OrderRepository.ts"
+import { type Backlog, OrderRepository, type Page } from "./ports/OrderRepository.ts"
 import { reprocessOrder } from "./ReprocessOrder.ts"
 import { SubmitOrder } from "./SubmitOrder.ts"
 
@@ -66,6 +66,8 @@ export interface OrderPlatform<in out P> {
     Order,
     OrderNotFound | OrderNotInDeadLetterQueue | OrderVersionMismatch | OrdersUnavailable
   >
+  /** What waits and what runs. */
+  readonly backlog: Effect.Effect<Backlog, OrdersUnavailable>
   /** Succeeds if the store of orders answers. */
   readonly ping: Effect.Effect<void, OrdersUnavailable>
 }
@@ -110,6 +112,7 @@ const layer = <P>(
           return { ...entry, attempts: events.filter(endsAttempt) }
         }),
         reprocess: (id, options) => Effect.provideContext(reprocessOrder(id, options), context),
+        backlog: repository.backlog,
         ping: repository.ping
       } satisfies OrderPlatform<P>
     })

@@ -1,14 +1,16 @@
-import { type Cause, Context, Duration, Effect, Exit, Fiber, Layer, Queue } from "effect"
+import { type Cause, Context, Duration, Effect, Exit, Fiber, Layer, Metric, Queue, Semaphore } from "effect"
 import type { Outcome, ProcessingOrder } from "../domain/Order.ts"
 import type { OrderPayload } from "../domain/OrderPayload.ts"
 import { claimOrders } from "./ClaimOrders.ts"
+import * as Metrics from "./OrderMetrics.ts"
 import { drop, type InHand, type OrdersInHand } from "./OrdersInHand.ts"
 import type { OrderProcessor } from "./ports/OrderProcessor.ts"
 import type { OrderQueue } from "./ports/OrderQueue.ts"
 import type { OrderRepository } from "./ports/OrderRepository.ts"
 import { processOrder } from "./ProcessOrder.ts"
 import { renewLeases } from "./RenewLeases.ts"
-import { type Finished, settleAttempts } from "./SettleAttempts.ts"
+import { type Finished, reportSettled, settleAttempts } from "./SettleAttempts.ts"
+import { settleWithWrites } from "./SettleWithWrites.ts"
 import { WorkerSettings } from "./WorkerSettings.ts"
 
 /** Finished attempts that may wait for their settle; beyond it a hand waits, and so takes no new order. */
@@ -29,6 +31,8 @@ export class OrderWorker extends Context.Service<
     readonly name: string
     /** How many orders it has started and not settled. */
     readonly inHand: Effect.Effect<number>
+    /** How many attempts it can run at the same time. */
+    readonly capacity: number
   }
 >()("order-platform/application/OrderWorker") {
   static readonly layer = <P>(
@@ -39,18 +43,26 @@ export class OrderWorker extends Context.Service<
       Effect.gen(function* () {
         const settings = yield* WorkerSettings
         const process = processOrder(payload, settings.attemptTimeout)
+        const commitWrites = settleWithWrites(
+          yield* Semaphore.make(settings.writeConcurrency),
+          settings.attemptTimeout
+        )
         const inHand: OrdersInHand = new Map()
         const hands = yield* Queue.bounded<void>(settings.concurrency)
         const ready = yield* Queue.bounded<InHand>(settings.concurrency)
         const finished = yield* Queue.bounded<Finished, Cause.Done>(maxFinished)
         yield* Queue.offerAll(hands, new Array<void>(settings.concurrency).fill(undefined))
+        yield* Metric.update(Metrics.capacity, settings.concurrency)
         let draining = false
 
         const handOver = (orders: ReadonlyArray<ProcessingOrder>) =>
           Effect.suspend(() => {
             const attempts = orders.map((order): InHand => ({ order, fiber: null, finished: false }))
             for (const attempt of attempts) inHand.set(attempt.order.id, attempt)
-            return Queue.offerAll(ready, attempts)
+            return Effect.andThen(
+              Metric.update(Metrics.inFlight, inHand.size),
+              Queue.offerAll(ready, attempts)
+            )
           })
 
         const finish = (attempt: InHand, outcome: Outcome) =>
@@ -62,16 +74,27 @@ export class OrderWorker extends Context.Service<
         const release = (attempt: InHand) =>
           finish(attempt, { event: "released", detail: `worker ${settings.name} was stopped` })
 
-        // An attempt ends by itself with an outcome, or is interrupted: by the drain deadline, and then released,
-        // or because its lease is lost, and then it is none of our business any more.
+        const attempt = Effect.fnUntraced(function* (attempt: InHand) {
+          const { outcome, writes } = yield* Metrics.timed(Metrics.processingSeconds)(process(attempt.order))
+          if (writes === null) return outcome
+          const written = yield* commitWrites(attempt.order, writes)
+          if (typeof written !== "string") return written
+          drop(inHand, attempt)
+          return yield* reportSettled(attempt.order, outcome, written)
+        })
+
+        // An attempt ends by itself, with an outcome unless its writes carried it along, or is interrupted: by the drain
+        // deadline, and then released, or because its lease is lost, and then it is none of our business any more.
         const hand = Queue.take(ready).pipe(
-          Effect.flatMap((attempt) =>
+          Effect.flatMap((taken) =>
             Effect.gen(function* () {
-              attempt.fiber = yield* Effect.forkChild(process(attempt.order))
-              const exit = yield* Fiber.await(attempt.fiber)
-              if (Exit.isSuccess(exit)) yield* finish(attempt, exit.value)
-              else if (draining) yield* release(attempt)
-              else drop(inHand, attempt)
+              const fiber = yield* Effect.forkChild(attempt(taken))
+              taken.fiber = fiber
+              const exit = yield* Fiber.await(fiber)
+              if (Exit.isSuccess(exit) && exit.value !== undefined) yield* finish(taken, exit.value)
+              else if (Exit.isFailure(exit) && draining) yield* release(taken)
+              else drop(inHand, taken)
+              yield* Metric.update(Metrics.inFlight, inHand.size)
               yield* Queue.offer(hands, undefined)
             })
           ),
@@ -112,7 +135,11 @@ export class OrderWorker extends Context.Service<
         })
         yield* Effect.addFinalizer(() => drain)
 
-        return OrderWorker.of({ name: settings.name, inHand: Effect.sync(() => inHand.size) })
+        return OrderWorker.of({
+          name: settings.name,
+          inHand: Effect.sync(() => inHand.size),
+          capacity: settings.concurrency
+        })
       })
     )
 }

@@ -1,12 +1,12 @@
 import type { Fiber } from "effect"
-import type { Outcome, ProcessingOrder } from "../domain/Order.ts"
+import type { ProcessingOrder } from "../domain/Order.ts"
 import type { OrderId } from "../domain/OrderId.ts"
 
 /** An order that this worker started and has not settled. */
 export interface InHand {
   readonly order: ProcessingOrder
   /** The attempt, from the moment it runs. */
-  fiber: Fiber.Fiber<Outcome> | null
+  fiber: Fiber.Fiber<unknown> | null
   /** Decided and waiting to be settled: nothing can be lost or released any more. */
   finished: boolean
 }

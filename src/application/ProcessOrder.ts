@@ -1,21 +1,32 @@
 import { Cause, Duration, Effect, Exit, Random, Schema } from "effect"
-import { type Failure, failure } from "../domain/Failure.ts"
+import { cleanReason, type Failure, failure } from "../domain/Failure.ts"
 import { attemptOf, isLastAttempt, type Outcome, type ProcessingOrder } from "../domain/Order.ts"
 import type { OrderPayload } from "../domain/OrderPayload.ts"
 import { delayAfter, RetryPolicy } from "../domain/RetryPolicy.ts"
-import { type AttemptError, OrderProcessor } from "./ports/OrderProcessor.ts"
+import { type AttemptError, OrderProcessor, type Writes } from "./ports/OrderProcessor.ts"
+import type { WritesRefused } from "./ports/OrderRepository.ts"
+
+/** What an attempt came to: an outcome to settle, with the app's own writes if it has any. */
+export interface Processed {
+  readonly outcome: Outcome
+  readonly writes: Writes["writes"] | null
+}
 
 /** The life of one attempt: decode, process within the time it may take, and fold whatever happened into an outcome. */
 export const processOrder = <P>(payload: OrderPayload<P>, attemptTimeout: Duration.Duration) => {
   const decode = Schema.decodeUnknownExit(payload.schema)
 
-  return Effect.fnUntraced(function* (order: ProcessingOrder) {
+  return Effect.fnUntraced(function* (
+    order: ProcessingOrder
+  ): Effect.fn.Return<Processed, never, OrderProcessor<P>> {
     const processor = yield* OrderProcessor.service(payload)
     const decoded = decode(order.payload)
     if (Exit.isFailure(decoded)) {
-      return failed(
-        failure("UNDECODABLE", `The stored payload does not fit the schema: ${Cause.pretty(decoded.cause)}`)
+      const why = failure(
+        "UNDECODABLE",
+        `The stored payload does not fit the schema: ${Cause.pretty(decoded.cause)}`
       )
+      return { outcome: failed(why), writes: null }
     }
     const exit = yield* processor
       .process({
@@ -27,23 +38,24 @@ export const processOrder = <P>(payload: OrderPayload<P>, attemptTimeout: Durati
         metadata: order.metadata,
         correlationId: order.correlationId
       })
-      .pipe(
-        Effect.timeoutOrElse({ duration: attemptTimeout, orElse: () => Effect.fail("timeout" as const) }),
-        Effect.exit
-      )
-    return yield* outcomeOf(order, exit, attemptTimeout)
+      .pipe(inTime(attemptTimeout), Effect.exit)
+    if (Exit.isSuccess(exit)) return { outcome: { event: "completed" }, writes: exit.value?.writes ?? null }
+    return { outcome: yield* outcomeOfFailure(order, exit.cause, attemptTimeout), writes: null }
   })
 }
 
-/** What an attempt's exit means for its order. Total: a defect is folded into a reason, nothing escapes. */
-const outcomeOf = (
+/** Interrupts what takes longer than an attempt may. */
+export const inTime = (attemptTimeout: Duration.Duration) =>
+  Effect.timeoutOrElse({ duration: attemptTimeout, orElse: () => Effect.fail("timeout" as const) })
+
+/** What a failed attempt means for its order. Total: a defect is folded into a reason, nothing escapes. */
+export const outcomeOfFailure = (
   order: ProcessingOrder,
-  exit: Exit.Exit<void, AttemptError | "timeout">,
+  cause: Cause.Cause<AttemptError | WritesRefused | "timeout">,
   attemptTimeout: Duration.Duration
 ): Effect.Effect<Outcome> => {
-  if (Exit.isSuccess(exit)) return Effect.succeed({ event: "completed" })
-  const error = Cause.findErrorOption(exit.cause)
-  if (error._tag === "None") return retryOrFail(order, failure("DEFECT", defectReason(exit.cause)))
+  const error = Cause.findErrorOption(cause)
+  if (error._tag === "None") return retryOrFail(order, failure("DEFECT", defectReason(cause)))
   if (error.value === "timeout") {
     const limit = Duration.format(attemptTimeout)
     return retryOrFail(
@@ -56,14 +68,19 @@ const outcomeOf = (
       const { reason, reasonCode = "PROCESSING_FAILED", retryIn } = error.value
       return retryOrFail(order, failure(reasonCode, reason), retryIn)
     }
+    case "WritesRefused":
+      return retryOrFail(
+        order,
+        failure("PROCESSING_FAILED", `The writes were refused: ${error.value.reason}`)
+      )
     case "PermanentFailure":
       return Effect.succeed(failed(failure("PERMANENT", error.value.reason)))
     case "Snooze": {
-      const { delay, reason = null } = error.value
+      const { delay, reason } = error.value
       return Effect.succeed({
         event: "snoozed",
         delay: storable(delay),
-        detail: reason === null ? null : failure("PROCESSING_FAILED", reason).reason
+        detail: reason === undefined ? null : cleanReason(reason)
       })
     }
   }

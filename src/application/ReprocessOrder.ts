@@ -1,5 +1,6 @@
-import { Effect } from "effect"
+import { Effect, Metric } from "effect"
 import type { OrderId } from "../domain/OrderId.ts"
+import { deadLettersReprocessed } from "./OrderMetrics.ts"
 import { OrderQueue } from "./ports/OrderQueue.ts"
 import { OrderRepository } from "./ports/OrderRepository.ts"
 
@@ -11,6 +12,7 @@ export const reprocessOrder = Effect.fn("ReprocessOrder")(function* (
   const repository = yield* OrderRepository
   const queue = yield* OrderQueue
   const order = yield* repository.reprocess(id, options)
+  yield* repository.afterCommit(Metric.update(deadLettersReprocessed, 1))
   yield* repository.afterCommit(queue.announce([{ event: "OrderReprocessed", orderId: id }]))
   return order
 })

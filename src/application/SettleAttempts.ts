@@ -1,7 +1,8 @@
-import { type Cause, Effect, Exit, Queue } from "effect"
-import type { Outcome } from "../domain/Order.ts"
+import { type Cause, Effect, Exit, Metric, Queue } from "effect"
+import type { Outcome, ProcessingOrder } from "../domain/Order.ts"
+import * as Metrics from "./OrderMetrics.ts"
 import { drop, type InHand, type OrdersInHand } from "./OrdersInHand.ts"
-import { OrderRepository } from "./ports/OrderRepository.ts"
+import { OrderRepository, type SettleResult } from "./ports/OrderRepository.ts"
 import { pauseAfterTrouble } from "./WorkerSettings.ts"
 
 /** The most outcomes written by one statement. */
@@ -32,24 +33,13 @@ export const settleAttempts = Effect.fnUntraced(function* (
       Effect.eventually
     )
 
-  const report = ({ attempt: { order }, outcome }: Finished, settled: boolean) => {
-    if (!settled)
-      return Effect.logWarning(`A stale result of order ${order.id} was dropped: ${outcome.event}.`)
-    if (outcome.event === "failed")
-      return Effect.logWarning(`Order ${order.id} FAILED: ${outcome.failure.reason}`)
-    if (outcome.event === "retried")
-      return Effect.logDebug(`Order ${order.id} will be retried: ${outcome.failure.reason}`)
-    return Effect.void
-  }
-
   const settleGroup = Effect.fnUntraced(function* (group: ReadonlyArray<Finished>) {
-    const settled = yield* settle(group)
+    const results = yield* settle(group)
     for (const [index, one] of group.entries()) {
       drop(inHand, one.attempt)
-      yield* report(one, settled[index] === true).pipe(
-        Effect.annotateLogs({ orderId: one.attempt.order.id, correlationId: one.attempt.order.correlationId })
-      )
+      yield* reportSettled(one.attempt.order, one.outcome, results[index] ?? "stale")
     }
+    yield* Metric.update(Metrics.inFlight, inHand.size)
   })
 
   // An outcome that the store refuses fails its whole group; written again one by one, it fails alone and its
@@ -77,4 +67,28 @@ export const settleAttempts = Effect.fnUntraced(function* (
     Effect.forever,
     Effect.catchTag("Done", () => Effect.void)
   )
+})
+
+/** Counts what became of an attempt, and says so where somebody may have to act. */
+export const reportSettled = Effect.fnUntraced(function* (
+  order: ProcessingOrder,
+  outcome: Outcome,
+  result: SettleResult
+) {
+  const log = Effect.annotateLogs({ orderId: order.id, correlationId: order.correlationId })
+  if (result === "stale") {
+    yield* Metric.update(Metrics.staleSettles, 1)
+    return yield* log(Effect.logWarning(`A stale result of order ${order.id} was dropped: ${outcome.event}.`))
+  }
+  yield* Metrics.count(Metrics.attempts, { outcome: outcome.event })
+  switch (outcome.event) {
+    case "completed":
+      return yield* Metrics.noteFinal(order.createdAt)
+    case "failed":
+      yield* Metrics.count(Metrics.deadLetterEntries, { reason_code: outcome.failure.reasonCode })
+      yield* Metrics.noteFinal(order.createdAt)
+      return yield* log(Effect.logWarning(`Order ${order.id} FAILED: ${outcome.failure.reason}`))
+    case "retried":
+      return yield* log(Effect.logDebug(`Order ${order.id} will be retried: ${outcome.failure.reason}`))
+  }
 })

@@ -1,6 +1,7 @@
-import { Context, DateTime, Deferred, Effect, Exit, Layer, Queue } from "effect"
+import { Context, DateTime, Deferred, Effect, Exit, Layer, Metric, Queue } from "effect"
 import type { NewOrder } from "../domain/Order.ts"
 import type { OrdersUnavailable } from "../domain/OrderErrors.ts"
+import { createSeconds, ordersCreated, timed } from "./OrderMetrics.ts"
 import { OrderQueue } from "./ports/OrderQueue.ts"
 import { OrderRepository } from "./ports/OrderRepository.ts"
 
@@ -32,7 +33,7 @@ export class SubmitOrder extends Context.Service<
       const intake = yield* Queue.bounded<Waiting>(maxWaiting)
 
       const announce = (orders: ReadonlyArray<NewOrder>) =>
-        Effect.flatMap(DateTime.now, (now) =>
+        Effect.flatMap(Effect.andThen(Metric.update(ordersCreated, orders.length), DateTime.now), (now) =>
           queue.announce(
             orders
               .filter(({ notBefore }) => notBefore === null || DateTime.isLessThanOrEqualTo(notBefore, now))
@@ -42,8 +43,8 @@ export class SubmitOrder extends Context.Service<
 
       const storeOne = ({ order, stored }: Waiting) =>
         repository.submit([order]).pipe(
-          Effect.andThen(announce([order])),
           Effect.onExit((exit) => Deferred.done(stored, exit)),
+          Effect.andThen(announce([order])),
           Effect.exit
         )
 
@@ -53,8 +54,8 @@ export class SubmitOrder extends Context.Service<
         const exit = yield* Effect.exit(repository.submit(orders))
         if (Exit.hasDies(exit) && batch.length > 1)
           return yield* Effect.forEach(batch, storeOne, { discard: true })
-        if (Exit.isSuccess(exit)) yield* announce(orders)
         for (const { stored } of batch) yield* Deferred.done(stored, exit)
+        if (Exit.isSuccess(exit)) yield* announce(orders)
       })
 
       yield* Queue.takeBetween(intake, 1, maxBatch).pipe(
@@ -71,7 +72,7 @@ export class SubmitOrder extends Context.Service<
         const stored = yield* Deferred.make<void, OrdersUnavailable>()
         yield* Queue.offer(intake, { order, stored })
         yield* Deferred.await(stored)
-      })
+      }, timed(createSeconds))
 
       return SubmitOrder.of({ submit })
     })

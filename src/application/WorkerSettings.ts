@@ -6,6 +6,8 @@ export interface WorkerSettings {
   readonly name: string
   /** Attempts at the same time. */
   readonly concurrency: number
+  /** Attempts that commit writes of their own at the same time: each takes a connection that claims cannot have. */
+  readonly writeConcurrency: number
   /** How long an order stays with a worker that stopped renewing; renewed at a third of it. */
   readonly lease: Duration.Duration
   /** An attempt that takes longer is interrupted and fails with `TIMEOUT`. */
@@ -21,6 +23,7 @@ export const WorkerSettings = Context.Reference<WorkerSettings>("order-platform/
   defaultValue: () => ({
     name: `worker-${globalThis.crypto.randomUUID()}`,
     concurrency: 100,
+    writeConcurrency: 4,
     lease: Duration.seconds(30),
     attemptTimeout: Duration.minutes(1),
     pollInterval: Duration.seconds(1),

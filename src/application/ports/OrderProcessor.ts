@@ -1,4 +1,5 @@
 import { Context, Data, type Duration, Effect, Layer } from "effect"
+import type { SqlError } from "effect/sql"
 import type { ReasonCode } from "../../domain/Failure.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
 import type { OrderPayload } from "../../domain/OrderPayload.ts"
@@ -32,6 +33,16 @@ export class Snooze extends Data.TaggedError("Snooze")<{
   readonly reason?: string
 }> {}
 
+/**
+ * What a successful attempt may hand to the platform: an effect that writes to the same database, by the app's own
+ * SQL client. It runs after the processor has ended, in one short transaction with the outcome: both are
+ * committed or neither, and never by a worker that lost its lease. Its failure is the attempt's; an error of the
+ * database that will pass is tried again.
+ */
+export class Writes extends Data.TaggedClass("Writes")<{
+  readonly writes: Effect.Effect<unknown, AttemptError | SqlError.SqlError>
+}> {}
+
 /** All a processor may fail with. The union is closed: an error that is not classified does not compile. */
 export type AttemptError = RetryableFailure | PermanentFailure | Snooze
 
@@ -41,7 +52,7 @@ export type AttemptError = RetryableFailure | PermanentFailure | Snooze
  * interrupted when the attempt takes too long, the lease is lost or the drain deadline has passed.
  */
 export interface OrderProcessor<in out P> {
-  readonly process: (attempt: Attempt<P>) => Effect.Effect<void, AttemptError>
+  readonly process: (attempt: Attempt<P>) => Effect.Effect<void | Writes, AttemptError>
 }
 
 /** The service key of the processor of these orders. */
@@ -51,7 +62,7 @@ const service = <P>(_payload: OrderPayload<P>): Context.Service<OrderProcessor<P
 /** A layer of a processor from its function, which may need services of its own. */
 const layer = <P, R = never>(
   payload: OrderPayload<P>,
-  process: (attempt: Attempt<P>) => Effect.Effect<void, AttemptError, R>
+  process: (attempt: Attempt<P>) => Effect.Effect<void | Writes, AttemptError, R>
 ): Layer.Layer<OrderProcessor<P>, never, R> =>
   Layer.effect(
     service(payload),

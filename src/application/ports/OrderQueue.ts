@@ -16,7 +16,7 @@ export class OrderQueue extends Context.Service<
   OrderQueue,
   {
     readonly announce: (announcements: ReadonlyArray<Announcement>) => Effect.Effect<void>
-    /** Waits until something was announced since the last call, and takes what there is. */
-    readonly announced: Effect.Effect<ReadonlyArray<Announcement>>
+    /** Waits until something was announced since the last call. */
+    readonly announced: Effect.Effect<void>
   }
 >()("order-platform/application/ports/OrderQueue") {}

@@ -1,4 +1,4 @@
-import { Context, type DateTime, type Duration, type Effect } from "effect"
+import { Context, Data, type DateTime, type Duration, type Effect } from "effect"
 import type { DeadLetter } from "../../domain/DeadLetter.ts"
 import type { Lease, NewOrder, Order, Outcome, ProcessingOrder } from "../../domain/Order.ts"
 import type {
@@ -9,6 +9,7 @@ import type {
 } from "../../domain/OrderErrors.ts"
 import type { OrderEvent } from "../../domain/OrderEvent.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
+import type { AttemptError, Writes } from "./OrderProcessor.ts"
 
 /** The outcome of an attempt, and the order as it was started: its version fences the settle. */
 export interface Settlement {
@@ -24,6 +25,22 @@ export interface Claim {
   /** Until the next lease ends, whoever holds it; zero if one has ended, null if none is held. */
   readonly nextLeaseEndIn: Duration.Duration | null
 }
+
+/**
+ * What became of a settlement. `settled`: stored now. `repeated`: it had been stored before, by the same worker for the
+ * same attempt, and only its answer was lost. `stale`: the order was taken away meanwhile; nothing was changed.
+ */
+export type SettleResult = "settled" | "repeated" | "stale"
+
+/** The orders that are not final. `oldestDueAge` is how long the one that is due longest has waited; null if none is. */
+export interface Backlog {
+  readonly pending: number
+  readonly processing: number
+  readonly oldestDueAge: Duration.Duration | null
+}
+
+/** The app's own writes were refused by the database for good, so neither they nor the outcome were stored. */
+export class WritesRefused extends Data.TaggedError("WritesRefused")<{ readonly reason: string }> {}
 
 /** One page of a listing, newest first. */
 export interface Page {
@@ -58,13 +75,21 @@ export class OrderRepository extends Context.Service<
     }) => Effect.Effect<Claim, OrdersUnavailable>
 
     /**
-     * Writes the outcomes of attempts. Each is fenced by the version that the attempt was started with: `false` for
-     * one whose order was taken away meanwhile and is not changed. An outcome that was stored before, by the
-     * same worker for the same attempt (its answer got lost), is `true`. In the order of the settlements, at most one an order.
+     * Writes the outcomes of attempts, each fenced by the version that the attempt was started with. The results are
+     * in the order of the settlements; at most one settlement an order.
      */
     readonly settle: (
       settlements: ReadonlyArray<Settlement>
-    ) => Effect.Effect<ReadonlyArray<boolean>, OrdersUnavailable>
+    ) => Effect.Effect<ReadonlyArray<SettleResult>, OrdersUnavailable>
+
+    /**
+     * Writes one outcome and runs the app's own writes in the same transaction: both are stored or neither. The
+     * writes run only if the settlement is `settled`. May be repeated as it is.
+     */
+    readonly settleWith: (
+      settlement: Settlement,
+      writes: Writes["writes"]
+    ) => Effect.Effect<SettleResult, OrdersUnavailable | AttemptError | WritesRefused>
 
     /** Moves the end of every lease that this worker holds, and answers which orders those are. */
     readonly renew: (
@@ -105,6 +130,9 @@ export class OrderRepository extends Context.Service<
       Order,
       OrderNotFound | OrderNotInDeadLetterQueue | OrderVersionMismatch | OrdersUnavailable
     >
+
+    /** What waits and what runs, counted exactly up to 100,000 of each. */
+    readonly backlog: Effect.Effect<Backlog, OrdersUnavailable>
 
     /** Succeeds if the store answers. */
     readonly ping: Effect.Effect<void, OrdersUnavailable>

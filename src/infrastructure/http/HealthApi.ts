@@ -1,8 +1,8 @@
 import { Schema } from "effect"
-import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
+import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { Unavailable } from "./Problems.ts"
 
-/** Whether the process serves, and whether it should get requests. */
+/** Whether the process serves, whether it should get requests, and its figures. */
 export const HealthApi = HttpApiGroup.make("health")
   .add(
     HttpApiEndpoint.get("live", "/health/live", {
@@ -16,7 +16,12 @@ export const HealthApi = HttpApiGroup.make("health")
         summary: "Should the process get requests",
         description: "503 with the reason while the database is away or the process drains."
       })
-    )
+    ),
+    HttpApiEndpoint.get("metrics", "/metrics", {
+      success: Schema.String.pipe(
+        HttpApiSchema.asText({ contentType: "text/plain; version=0.0.4; charset=utf-8" })
+      )
+    }).annotateMerge(OpenApi.annotations({ summary: "Figures in Prometheus' text format" }))
   )
   .annotateMerge(
     OpenApi.annotations({ title: "Health", description: "For load balancers and orchestrators." })

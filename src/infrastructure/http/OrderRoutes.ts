@@ -6,7 +6,7 @@ import type { OrderPayload } from "../../domain/OrderPayload.ts"
 import { CurrentCorrelationId } from "./CorrelationId.ts"
 import { linkPage, pageOf } from "./DeadLetterCursor.ts"
 import { layerEveryRequest } from "./EveryRequest.ts"
-import { checkReady } from "./Health.ts"
+import { healthHandlers } from "./HealthRoutes.ts"
 import { decodeJsonBody } from "./JsonBody.ts"
 import { makeOrderApi, type OrderApi } from "./OrderApi.ts"
 import { viewOrder } from "./OrderView.ts"
@@ -79,11 +79,7 @@ const health = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
     api,
     "health",
     Effect.fnUntraced(function* (handlers) {
-      const platform = yield* OrderPlatform.service(payload)
-      return handlers.handleAll({
-        live: () => Effect.succeed({ status: "up" as const }),
-        ready: () => Effect.as(checkReady(platform.ping), { status: "ready" as const })
-      })
+      return handlers.handleAll(healthHandlers(yield* OrderPlatform.service(payload)))
     })
   )
 

@@ -1,4 +1,5 @@
 import { Effect, Layer, Queue } from "effect"
+import * as Metrics from "../../application/OrderMetrics.ts"
 import { type Announcement, OrderQueue } from "../../application/ports/OrderQueue.ts"
 
 /** The most announcements waiting; more are dropped, since a worker that wakes up looks for everything anyway. */
@@ -10,8 +11,12 @@ export const layer = Layer.effect(
   Effect.gen(function* () {
     const announcements = yield* Queue.dropping<Announcement>(capacity)
     return OrderQueue.of({
-      announce: (batch) => Effect.asVoid(Queue.offerAll(announcements, batch)),
-      announced: Queue.takeAll(announcements)
+      announce: (batch) =>
+        Effect.andThen(
+          Queue.offerAll(announcements, batch),
+          Metrics.count(Metrics.announced, { queue: "memory" }, batch.length)
+        ),
+      announced: Effect.asVoid(Queue.takeAll(announcements))
     })
   })
 )

@@ -1,5 +1,13 @@
 import { Clock, DateTime, Duration, Effect, Layer } from "effect"
-import { OrderRepository, type Page, type Settlement } from "../../application/ports/OrderRepository.ts"
+import { SqlError } from "effect/sql"
+import type { Writes } from "../../application/ports/OrderProcessor.ts"
+import {
+  OrderRepository,
+  type Page,
+  type Settlement,
+  type SettleResult,
+  WritesRefused
+} from "../../application/ports/OrderRepository.ts"
 import type { DeadLetter } from "../../domain/DeadLetter.ts"
 import {
   deadLetterOf,
@@ -29,6 +37,11 @@ interface Kept {
 const make = Effect.sync(() => {
   const orders = new Map<OrderId, Kept>()
   const deadLetters = new Map<OrderId, DeadLetter>()
+  const locked = new Set<OrderId>()
+
+  // Whole milliseconds, as in PostgreSQL.
+  const now = <A>(f: (at: DateTime.Utc) => A): Effect.Effect<A> =>
+    Effect.map(Clock.currentTimeMillis, (millis) => f(DateTime.makeUnsafe(Math.floor(millis))))
 
   // Order, event and entry change in one step that nothing can interrupt: the transaction of this store.
   const keep = <To extends Order>(transition: Transition<To>): To => {
@@ -61,15 +74,38 @@ const make = Effect.sync(() => {
     }
   }
 
-  const settleOne = ({ order: { id, version, worker }, outcome }: Settlement, at: DateTime.Utc): boolean => {
+  const settleOne = (
+    { order: { id, version, worker }, outcome }: Settlement,
+    at: DateTime.Utc
+  ): SettleResult => {
     const kept = orders.get(id)
     if (kept?.order.status === "PROCESSING" && kept.order.version === version) {
       keep(settle(kept.order, outcome, at))
-      return true
+      return "settled"
     }
     const next = kept?.events.find((event) => event.version === version + 1)
-    return next !== undefined && next.event === outcome.event && next.worker === worker
+    return next !== undefined && next.event === outcome.event && next.worker === worker ? "repeated" : "stale"
   }
+
+  // There is no transaction to roll writes back, so the order is locked while they run, as its row would be, and the
+  // outcome is kept only once they have succeeded.
+  const settleWith = (settlement: Settlement, writes: Writes["writes"]) =>
+    Effect.uninterruptibleMask(
+      Effect.fnUntraced(function* (restore) {
+        const { id, version } = settlement.order
+        const { order } = orders.get(id) ?? {}
+        if (order?.status === "PROCESSING" && order.version === version && !locked.has(id)) {
+          locked.add(id)
+          yield* restore(writes).pipe(
+            Effect.catchIf(SqlError.isSqlError, (error) =>
+              Effect.fail(new WritesRefused({ reason: error.message }))
+            ),
+            Effect.ensuring(Effect.sync(() => locked.delete(id)))
+          )
+        }
+        return yield* now((at) => settleOne(settlement, at))
+      })
+    )
 
   const renew = (worker: string, lease: Duration.Duration, at: DateTime.Utc) =>
     withStatus("PROCESSING")
@@ -82,7 +118,7 @@ const make = Effect.sync(() => {
 
   const expireAll = (max: number, at: DateTime.Utc) =>
     withStatus("PROCESSING")
-      .filter((order) => DateTime.isLessThanOrEqualTo(order.leaseUntil, at))
+      .filter((order) => DateTime.isLessThanOrEqualTo(order.leaseUntil, at) && !locked.has(order.id))
       .sort((a, b) => DateTime.Order(a.leaseUntil, b.leaseUntil))
       .slice(0, max)
       .map((order) => keep(expire(order, at)))
@@ -117,9 +153,6 @@ const make = Effect.sync(() => {
     return yield* new OrderNotInDeadLetterQueue({ orderId: id })
   })
 
-  // Whole milliseconds, as in PostgreSQL.
-  const now = <A>(f: (at: DateTime.Utc) => A): Effect.Effect<A> =>
-    Effect.map(Clock.currentTimeMillis, (millis) => f(DateTime.makeUnsafe(Math.floor(millis))))
   const change = (order: FailedOrder, f: (order: FailedOrder, at: DateTime.Utc) => Transition<Order>) =>
     now((at) => keep(f(order, at)))
 
@@ -129,6 +162,17 @@ const make = Effect.sync(() => {
     afterCommit: (effect) => effect,
     claim: ({ lease, max, worker }) => now((at) => claim(worker, lease, max, at)),
     settle: (settlements) => now((at) => settlements.map((settlement) => settleOne(settlement, at))),
+    settleWith,
+    backlog: now((at) => {
+      const pending = withStatus("PENDING")
+      const due = pending.filter((order) => isDue(order, at)).map(({ dueAt }) => dueAt)
+      const oldest = due.length === 0 ? null : due.reduce((a, b) => DateTime.min(a, b))
+      return {
+        pending: pending.length,
+        processing: withStatus("PROCESSING").length,
+        oldestDueAge: oldest === null ? null : DateTime.distance(oldest, at)
+      }
+    }),
     renew: (worker, lease) => now((at) => renew(worker, lease, at)),
     expire: (max) => now((at) => expireAll(max, at)),
     find: (id) => Effect.map(find(id), ({ order }) => order),

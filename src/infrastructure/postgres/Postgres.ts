@@ -14,6 +14,8 @@ export interface Connection {
   readonly maxConnections: number
   /** Off for poolers that share server connections between clients, such as PgBouncer in transaction mode. */
   readonly prepare: boolean
+  /** How long a connection may take to be made. */
+  readonly acquireTimeout: Duration.Duration
   readonly statementTimeout: Duration.Duration
 }
 
@@ -21,12 +23,21 @@ export interface Connection {
 const patience = Schedule.spaced("500 millis").pipe(Schedule.upTo({ duration: "30 seconds" }))
 
 /** A pool of connections, built once the database has answered. */
-export const layerClient = ({ maxConnections, prepare, statementTimeout, url }: Connection) => {
+export const layerClient = ({
+  acquireTimeout,
+  maxConnections,
+  prepare,
+  statementTimeout,
+  url
+}: Connection) => {
   const client = PgClient.layerFrom(
     PgClient.make({
       url,
       maxConnections,
       prepare,
+      connectTimeout: acquireTimeout,
+      // Idle connections that a firewall forgot, or whose server is gone, are found out by the kernel.
+      keepAlive: "10 seconds",
       applicationName: "order-platform",
       // A pooler cannot pass startup parameters on.
       ...(prepare && { startupParameters: { statement_timeout: `${Duration.toMillis(statementTimeout)}` } })

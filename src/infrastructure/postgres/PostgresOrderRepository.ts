@@ -1,6 +1,12 @@
 import { DateTime, Duration, Effect, Layer, Option } from "effect"
-import { SqlClient } from "effect/sql"
-import { OrderRepository, type Page, type Settlement } from "../../application/ports/OrderRepository.ts"
+import { SqlClient, SqlError } from "effect/sql"
+import {
+  OrderRepository,
+  type Page,
+  type Settlement,
+  type SettleResult,
+  WritesRefused
+} from "../../application/ports/OrderRepository.ts"
 import { attemptOf, type NewOrder, workerLost } from "../../domain/Order.ts"
 import { OrderNotFound, OrderNotInDeadLetterQueue, OrderVersionMismatch } from "../../domain/OrderErrors.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
@@ -15,7 +21,7 @@ import {
   toOrder,
   toProcessingOrder
 } from "./OrderRow.ts"
-import { CallTimeLimit, catchSqlTrouble } from "./SqlTrouble.ts"
+import { CallTimeLimit, catchSqlTrouble, isTransient, messageOf, repeatIdempotent } from "./SqlTrouble.ts"
 
 /** Longer than 150 lines because each statement is one sentence, and they are read side by side. */
 const make = Effect.gen(function* () {
@@ -59,7 +65,7 @@ const make = Effect.gen(function* () {
     FROM ${nextLookFunction}() AS next
     LEFT JOIN ${claimFunction}(${worker}, ${Duration.toMillis(lease)}::float8 * interval '1 millisecond', ${max}) AS claimed ON true`
 
-  const settle = (settlements: ReadonlyArray<Settlement>) => sql<{ readonly settled: boolean }>`
+  const settle = (settlements: ReadonlyArray<Settlement>) => sql<{ readonly result: SettleResult }>`
     WITH outcome AS (
       SELECT * FROM unnest(
         ${uuids(settlements.map(({ order }) => order.id))}::uuid[],
@@ -96,10 +102,10 @@ const make = Effect.gen(function* () {
       SELECT s.id, o.reason, o.reason_code, s.retry_count, s.updated_at
       FROM settled s JOIN outcome o ON o.id = s.id WHERE s.status = 'FAILED'
     )
-    SELECT s.id IS NOT NULL OR EXISTS (
+    SELECT CASE WHEN s.id IS NOT NULL THEN 'settled' WHEN EXISTS (
       SELECT FROM ${orderEvents} e
       WHERE e.order_id = o.id AND e.version = o.version + 1 AND e.event = o.event AND e.worker = o.worker
-    ) AS settled
+    ) THEN 'repeated' ELSE 'stale' END AS result
     FROM outcome o LEFT JOIN settled s ON s.id = o.id ORDER BY o.place`
 
   const renew = (worker: string, lease: Duration.Duration) => sql<
@@ -204,11 +210,29 @@ const make = Effect.gen(function* () {
     return yield* new OrderNotInDeadLetterQueue({ orderId: id })
   })
 
+  const backlog = sql<{ pending: number; processing: number; oldest_due_age_ms: number | null }>`
+    SELECT
+      (SELECT count(*)::int FROM (SELECT FROM ${orders} WHERE status = 'PENDING' LIMIT 100000) AS counted) AS pending,
+      (SELECT count(*)::int FROM (SELECT FROM ${orders} WHERE status = 'PROCESSING' LIMIT 100000) AS counted) AS processing,
+      (
+        SELECT extract(epoch FROM ${now} - min(first.due_at))::float8 * 1000
+        FROM generate_series(0, 9) AS each (priority)
+        CROSS JOIN LATERAL (
+          SELECT due_at FROM ${orders} o WHERE o.status = 'PENDING' AND o.priority = each.priority AND o.due_at <= ${now}
+          ORDER BY o.due_at, o.id LIMIT 1
+        ) first
+      ) AS oldest_due_age_ms`
+
+  const inTransaction = Effect.map(Effect.serviceOption(sql.transactionService), Option.isSome)
   const guarded = catchSqlTrouble(yield* CallTimeLimit)
+  const guardedTransaction = catchSqlTrouble(Duration.infinity)
 
   return OrderRepository.of({
-    submit: (batch) => guarded(Effect.asVoid(submit(batch))),
-    inTransaction: Effect.map(Effect.serviceOption(sql.transactionService), Option.isSome),
+    submit: (batch) =>
+      guarded(
+        Effect.flatMap(inTransaction, (inside) => (inside ? submit(batch) : repeatIdempotent(submit(batch))))
+      ),
+    inTransaction,
     afterCommit: sql.afterCommit,
     claim: ({ lease, max, worker }) =>
       guarded(
@@ -222,23 +246,50 @@ const make = Effect.gen(function* () {
         }))
       ),
     settle: (settlements) =>
-      guarded(Effect.map(settle(settlements), (rows) => rows.map(({ settled }) => settled))),
+      guarded(repeatIdempotent(Effect.map(settle(settlements), (rows) => rows.map(({ result }) => result)))),
+    settleWith: (settlement, writes) =>
+      sql
+        .withTransaction(
+          Effect.gen(function* () {
+            const [row] = yield* settle([settlement])
+            if (row?.result === "settled") yield* writes
+            return row?.result ?? "stale"
+          })
+        )
+        .pipe(
+          repeatIdempotent,
+          Effect.catchIf(
+            (error) => SqlError.isSqlError(error) && !isTransient(error),
+            (error) =>
+              Effect.fail(new WritesRefused({ reason: SqlError.isSqlError(error) ? messageOf(error) : "" }))
+          ),
+          guardedTransaction
+        ),
+    backlog: guarded(
+      Effect.map(backlog, ([row]) => ({
+        pending: row?.pending ?? 0,
+        processing: row?.processing ?? 0,
+        oldestDueAge: untilMillis(row?.oldest_due_age_ms)
+      }))
+    ),
     renew: (worker, lease) =>
       guarded(
-        Effect.map(renew(worker, lease), (rows) =>
-          rows.map((row) => ({
-            id: row.id,
-            version: row.version,
-            retryCount: row.retry_count,
-            worker: row.worker,
-            updatedAt: DateTime.fromDateUnsafe(row.updated_at),
-            leaseUntil: DateTime.fromDateUnsafe(row.lease_until)
-          }))
+        repeatIdempotent(
+          Effect.map(renew(worker, lease), (rows) =>
+            rows.map((row) => ({
+              id: row.id,
+              version: row.version,
+              retryCount: row.retry_count,
+              worker: row.worker,
+              updatedAt: DateTime.fromDateUnsafe(row.updated_at),
+              leaseUntil: DateTime.fromDateUnsafe(row.lease_until)
+            }))
+          )
         )
       ),
     expire: (max) => guarded(Effect.map(expire(max), (rows) => rows.map(toOrder))),
-    find: (id) => guarded(find(id)),
-    timeline: (id) => guarded(timeline(id)),
+    find: (id) => guarded(repeatIdempotent(find(id))),
+    timeline: (id) => guarded(repeatIdempotent(timeline(id))),
     deadLetters: (page) => guarded(Effect.map(pageOfDeadLetters(page), (rows) => rows.map(toDeadLetter))),
     deadLetter: (id) => guarded(deadLetter(id)),
     reprocess: (id, { ifVersion = null } = {}) =>

@@ -1,4 +1,4 @@
-import { Context, Duration, Effect, Predicate } from "effect"
+import { Context, Duration, Effect, Fiber, Predicate, Schedule } from "effect"
 import { SqlError } from "effect/sql"
 import { OrdersUnavailable } from "../../domain/OrderErrors.ts"
 
@@ -19,8 +19,22 @@ const sqlStateOf = (error: SqlError.SqlError): string | undefined => {
 export const isTransient = (error: SqlError.SqlError): boolean =>
   error.reason._tag === "ConnectionError" || transientState.test(sqlStateOf(error) ?? "")
 
+/** A statement that ran into its time limit would only add to the load that made it slow. */
+const isWorthRepeating = (error: unknown): boolean =>
+  SqlError.isSqlError(error) && isTransient(error) && !/^(57014|55P03)$/.test(sqlStateOf(error) ?? "")
+
+/**
+ * Repeats a statement a few times within a second. Only for one that may be repeated although the first was
+ * carried out and only its answer got lost.
+ */
+export const repeatIdempotent = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.retry(effect, {
+    while: isWorthRepeating,
+    schedule: Schedule.exponential("50 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 4 }))
+  })
+
 /** What the database itself said; Effect's own message is only that the query failed. */
-const messageOf = (error: SqlError.SqlError): string => {
+export const messageOf = (error: SqlError.SqlError): string => {
   const { cause, message } = error.reason
   return Predicate.hasProperty(cause, "message") && Predicate.isString(cause.message)
     ? cause.message
@@ -38,22 +52,37 @@ export const CallTimeLimit = Context.Reference<Duration.Duration>(
 const unavailable = new OrdersUnavailable({ detail: "The database does not answer at the moment." })
 
 /**
- * Turns transient trouble, and no answer in time (a pool has no time limit of its own), into `OrdersUnavailable`;
- * everything else is a bug of ours and dies.
+ * Gives a call up after the limit. A pool has no time limit of its own, and interrupting a statement waits for
+ * a cancel request that a dead network holds up for seconds: so the interruption goes on behind our back.
  */
+const within =
+  (limit: Duration.Duration) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | OrdersUnavailable, R> =>
+    Effect.flatMap(Effect.forkChild(effect, { startImmediately: true }), (fiber) => {
+      const giveUp = Effect.forkDetach(Fiber.interrupt(fiber))
+      return Fiber.join(fiber).pipe(
+        Effect.timeoutOrElse({
+          duration: limit,
+          orElse: () => Effect.andThen(giveUp, Effect.fail(unavailable))
+        }),
+        Effect.onInterrupt(() => giveUp)
+      )
+    })
+
+/** Turns transient trouble, and no answer within the limit, into `OrdersUnavailable`; everything else is a bug of ours and dies. */
 export const catchSqlTrouble =
   (limit: Duration.Duration) =>
   <A, E, R>(
     effect: Effect.Effect<A, E, R>
   ): Effect.Effect<A, Exclude<E, SqlError.SqlError> | OrdersUnavailable, R> =>
-    effect.pipe(
-      Effect.timeoutOrElse({ duration: limit, orElse: () => Effect.fail(unavailable) }),
-      Effect.catch((error): Effect.Effect<never, Exclude<E, SqlError.SqlError> | OrdersUnavailable> => {
+    Effect.catch(
+      within(limit)(effect),
+      (error): Effect.Effect<never, Exclude<E, SqlError.SqlError> | OrdersUnavailable> => {
         if (!SqlError.isSqlError(error)) return Effect.fail(error as Exclude<E, SqlError.SqlError>)
         if (!isTransient(error)) return Effect.die(error)
         return Effect.andThen(
           Effect.logDebug(`The database did not answer: ${messageOf(error)}`),
           Effect.fail(unavailable)
         )
-      })
+      }
     )

@@ -1,6 +1,7 @@
 import { assert, layer as describeLayer } from "@effect/vitest"
-import { DateTime, Duration, Effect, type Layer } from "effect"
+import { DateTime, Duration, Effect, Exit, type Layer } from "effect"
 import { TestClock } from "effect/testing"
+import { PermanentFailure } from "../../../src/application/ports/OrderProcessor.ts"
 import { OrderRepository } from "../../../src/application/ports/OrderRepository.ts"
 import { failure } from "../../../src/domain/Failure.ts"
 import type { Outcome, ProcessingOrder } from "../../../src/domain/Order.ts"
@@ -162,7 +163,7 @@ export const orderRepositoryContract = <R>(
         const settled = yield* repository.settle(
           orders.map((order, n) => ({ order, outcome: outcomes[n] ?? completed }))
         )
-        assert.deepStrictEqual(settled, [true, true, true, true, true])
+        assert.deepStrictEqual(settled, ["settled", "settled", "settled", "settled", "settled"])
         const now = yield* DateTime.now
         const after = yield* Effect.forEach(orders, ({ id }) => repository.find(id))
         assert.deepStrictEqual(
@@ -222,12 +223,12 @@ export const orderRepositoryContract = <R>(
           const repository = yield* fresh
           yield* repository.submit([newOrder()])
           const order = yield* claimOne()
-          assert.deepStrictEqual(yield* repository.settle([{ order, outcome: retried(0) }]), [true])
-          assert.deepStrictEqual(yield* repository.settle([{ order, outcome: retried(0) }]), [true])
+          assert.deepStrictEqual(yield* repository.settle([{ order, outcome: retried(0) }]), ["settled"])
+          assert.deepStrictEqual(yield* repository.settle([{ order, outcome: retried(0) }]), ["repeated"])
           assert.strictEqual((yield* repository.find(order.id)).retryCount, 1)
           // And still after the order has moved on.
           yield* claimOne("w2")
-          assert.deepStrictEqual(yield* repository.settle([{ order, outcome: retried(0) }]), [true])
+          assert.deepStrictEqual(yield* repository.settle([{ order, outcome: retried(0) }]), ["repeated"])
           assert.strictEqual((yield* repository.find(order.id)).status, "PROCESSING")
         })
     )
@@ -249,9 +250,11 @@ export const orderRepositoryContract = <R>(
             { order: zombie, outcome: completed },
             { order: neighbour, outcome: completed }
           ])
-          assert.deepStrictEqual(settled, [false, true])
+          assert.deepStrictEqual(settled, ["stale", "settled"])
           assert.deepStrictEqual(yield* repository.find(zombie.id), again)
-          assert.deepStrictEqual(yield* repository.settle([{ order: again, outcome: completed }]), [true])
+          assert.deepStrictEqual(yield* repository.settle([{ order: again, outcome: completed }]), [
+            "settled"
+          ])
         })
     )
 
@@ -313,6 +316,42 @@ export const orderRepositoryContract = <R>(
           )
           assert.deepStrictEqual((yield* repository.find(mine.id)).version, mine.version)
         })
+    )
+
+    it.effect("writes that come with an outcome run once, and only where the outcome is stored", () =>
+      Effect.gen(function* () {
+        const repository = yield* fresh
+        yield* repository.submit([newOrder()])
+        const order = yield* claimOne("w1")
+        let written = 0
+        const writes = Effect.sync(() => written++)
+        const settlement = { order, outcome: completed }
+        assert.strictEqual(yield* repository.settleWith(settlement, writes), "settled")
+        assert.strictEqual(yield* repository.settleWith(settlement, writes), "repeated")
+        assert.strictEqual((yield* repository.find(order.id)).status, "PROCESSED")
+        assert.strictEqual(written, 1)
+        yield* repository.submit([newOrder()])
+        const lost = yield* claimOne("w1")
+        yield* advance(lease)
+        yield* repository.expire(10)
+        assert.strictEqual(yield* repository.settleWith({ order: lost, outcome: completed }, writes), "stale")
+        assert.strictEqual(written, 1)
+      })
+    )
+
+    it.effect("writes that fail leave the order as it was", () =>
+      Effect.gen(function* () {
+        const repository = yield* fresh
+        yield* repository.submit([newOrder()])
+        const order = yield* claimOne("w1")
+        const settlement = { order, outcome: completed }
+        const refusal = new PermanentFailure({ reason: "sold out" })
+        assert.strictEqual(yield* Effect.flip(repository.settleWith(settlement, refusal)), refusal)
+        assert.isTrue(Exit.hasDies(yield* Effect.exit(repository.settleWith(settlement, Effect.die("boom")))))
+        assert.deepStrictEqual(yield* repository.find(order.id), order)
+        assert.strictEqual((yield* repository.timeline(order.id)).length, 2)
+        assert.strictEqual(yield* repository.settleWith(settlement, Effect.void), "settled")
+      })
     )
 
     it.effect(

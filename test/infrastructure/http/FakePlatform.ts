@@ -67,6 +67,7 @@ export const fakePlatform = <P>(overrides: Partial<OrderPlatform<P>> = {}) => {
     deadLetter: (id) =>
       Effect.map(entry(id), () => ({ ...deadLetters[4]!, orderId: id, attempts: [failedOrder.event] })),
     reprocess: (id) => entry(id),
+    backlog: Effect.succeed({ pending: 1, processing: 0, oldestDueAge: null }),
     ping: Effect.void,
     ...overrides
   }

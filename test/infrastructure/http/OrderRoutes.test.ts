@@ -253,6 +253,7 @@ describe("the server", () => {
         "get /dlq/{orderId}",
         "get /health/live",
         "get /health/ready",
+        "get /metrics",
         "get /orders/{id}",
         "get /orders/{id}/timeline",
         "post /dlq/{orderId}/reprocess",

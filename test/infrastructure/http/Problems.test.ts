@@ -36,7 +36,7 @@ describe("problems", () => {
         "/orders/a/b",
         "/ORDERS",
         "/stats",
-        "/metrics",
+        "/redrives/1",
         "/docs",
         "/worker"
       ]) {

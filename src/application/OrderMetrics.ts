@@ -1,0 +1,104 @@
+import { Clock, DateTime, Effect, Metric } from "effect"
+import type { Order, ProcessingOrder } from "../domain/Order.ts"
+
+/** Seconds, from a millisecond to five minutes. */
+const seconds = Metric.boundariesFromIterable([
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300
+])
+const counter = (name: string, description: string) =>
+  Metric.counter(name, { description, incremental: true })
+const histogram = (name: string, description: string) =>
+  Metric.histogram(name, { description, boundaries: seconds })
+
+/** Orders stored by this process. */
+export const ordersCreated = counter("order_api_orders_created_total", "Orders stored")
+/** How long a submit took, until after its commit. */
+export const createSeconds = histogram("order_api_create_seconds", "Seconds from a submit to its commit")
+/** Attempts settled by this process, by what came of them. */
+export const attempts = counter("order_worker_attempts_total", "Attempts settled, by outcome")
+/** Results dropped because their order had been taken away. */
+export const staleSettles = counter("order_worker_stale_settles_total", "Results of lost leases, dropped")
+/** Orders taken away from lost workers by this process. */
+export const leasesExpired = counter("order_worker_leases_expired_total", "Leases that ran out")
+/** How long attempts ran. */
+export const processingSeconds = histogram("order_worker_processing_seconds", "Seconds an attempt ran")
+/** How long orders waited for a worker after they became due. */
+export const waitSeconds = histogram("order_wait_seconds", "Seconds from due to started")
+/** How long orders took in all. */
+export const endToEndSeconds = histogram(
+  "order_end_to_end_seconds",
+  "Seconds from created to PROCESSED or FAILED"
+)
+/** Entries added to the dead letter queue by this process. */
+export const deadLetterEntries = counter(
+  "order_dlq_entries_total",
+  "Entries added to the DLQ, by reason code"
+)
+/** Orders reprocessed by this process. */
+export const deadLettersReprocessed = counter(
+  "order_dlq_reprocessed_total",
+  "Orders taken out of the DLQ to run again"
+)
+/** Announcements made by this process. */
+export const announced = counter("order_queue_announced_total", "Orders announced")
+/** Announcements that failed; their orders are found by the next poll. */
+export const announceFailed = counter("order_queue_announce_failed_total", "Orders whose announcement failed")
+/** Whether this process listens for announcements of others. */
+export const listenUp = Metric.gauge("order_queue_listen_up", {
+  description: "1 while announcements are heard"
+})
+/** Orders started and not settled by this process. */
+export const inFlight = Metric.gauge("order_worker_in_flight", {
+  description: "Orders started and not settled"
+})
+/** Attempts that this process can run at the same time. */
+export const capacity = Metric.gauge("order_worker_capacity", {
+  description: "Attempts possible at the same time"
+})
+/** Orders that are not final, by status. */
+export const backlog = Metric.gauge("order_backlog", { description: "Orders that are not final, by status" })
+/** How long the order that has been due longest has waited. */
+export const oldestDueAgeSeconds = Metric.gauge("order_oldest_due_age_seconds", {
+  description: "Seconds that the order due longest has waited"
+})
+
+/** A counter that has counted nothing is 0 and not absent, so that an alert on its increase works from the start. */
+export const presentAll = Effect.forEach(
+  [ordersCreated, staleSettles, leasesExpired, deadLettersReprocessed],
+  (metric) => Metric.update(metric, 0),
+  { discard: true }
+)
+
+/** Counts one of a kind. */
+export const count = (metric: Metric.Counter<number>, attributes: Metric.Metric.Attributes, by = 1) =>
+  Metric.update(Metric.withAttributes(metric, attributes), by)
+
+/** Notes how long a started order had been due. */
+export const noteStarted = (order: ProcessingOrder) =>
+  Metric.update(waitSeconds, secondsBetween(order.dueAt, order.updatedAt))
+
+/** Notes that an order that was created at this time is final now. */
+export const noteFinal = (createdAt: DateTime.Utc) =>
+  Effect.flatMap(DateTime.now, (now) => Metric.update(endToEndSeconds, secondsBetween(createdAt, now)))
+
+/** Notes an order that a lost worker gave up. */
+export const noteExpired = Effect.fnUntraced(function* (order: Order) {
+  yield* Metric.update(leasesExpired, 1)
+  if (order.status !== "FAILED") return
+  yield* count(deadLetterEntries, { reason_code: "WORKER_LOST" })
+  yield* noteFinal(order.createdAt)
+})
+
+/** Measures how long an effect takes, whatever comes of it. */
+export const timed =
+  (metric: Metric.Histogram<number>) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.flatMap(Clock.monotonicTimeNanos, (start) =>
+      Effect.ensuring(
+        effect,
+        Effect.flatMap(Clock.monotonicTimeNanos, (end) => Metric.update(metric, Number(end - start) / 1e9))
+      )
+    )
+
+const secondsBetween = (from: DateTime.Utc, to: DateTime.Utc): number =>
+  Math.max(0, DateTime.toEpochMillis(to) - DateTime.toEpochMillis(from)) / 1000

@@ -1,0 +1,27 @@
+import { type Duration, Effect, Exit, type Semaphore } from "effect"
+import type { Outcome, ProcessingOrder } from "../domain/Order.ts"
+import type { Writes } from "./ports/OrderProcessor.ts"
+import { OrderRepository, type SettleResult } from "./ports/OrderRepository.ts"
+import { inTime, outcomeOfFailure } from "./ProcessOrder.ts"
+import { pauseAfterTrouble } from "./WorkerSettings.ts"
+
+/**
+ * Commits the writes of a successful attempt together with its outcome. At most as many at the same time as there
+ * are permits, so that they leave connections for claims and heartbeats. Answers the result of the settle, or the
+ * outcome that the attempt has instead because its writes failed: nothing of them is stored then.
+ */
+export const settleWithWrites = (permits: Semaphore.Semaphore, attemptTimeout: Duration.Duration) =>
+  Effect.fnUntraced(function* (
+    order: ProcessingOrder,
+    writes: Writes["writes"]
+  ): Effect.fn.Return<SettleResult | Outcome, never, OrderRepository> {
+    const repository = yield* OrderRepository
+    const exit = yield* repository.settleWith({ order, outcome: { event: "completed" } }, writes).pipe(
+      Effect.tapErrorTag("OrdersUnavailable", () => pauseAfterTrouble),
+      Effect.retry({ while: (error) => error._tag === "OrdersUnavailable" }),
+      permits.withPermit,
+      inTime(attemptTimeout),
+      Effect.exit
+    )
+    return Exit.isSuccess(exit) ? exit.value : yield* outcomeOfFailure(order, exit.cause, attemptTimeout)
+  })

@@ -1,0 +1,301 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import { parseSync } from "oxc-parser"
+
+// ARCHITECTURE.md, "Who may import what", as a test. Every rule also gets sources that break it, so that a rule that has
+// stopped to look is found out.
+
+/** Source texts by their path from the root of the repository. */
+type Sources = Readonly<Record<string, string>>
+
+/** Where Node itself is the subject, and why; everywhere else Effect stands between us and the platform. */
+const nodeItself: Readonly<Record<string, string>> = {
+  "src/infrastructure/http/HttpServer.ts": "the server that listens is Node's",
+  "src/infrastructure/http/BrokenRequests.ts": "answers on Node's socket what never became a request",
+  "src/infrastructure/config/Loopback.ts": "Node knows which addresses are in a subnet",
+  "src/infrastructure/postgres/EmbeddedPostgres.ts": "asks the system for a free port",
+  "src/infrastructure/postgres/EmbeddedPostgresBinaries.ts":
+    "finds programs in node_modules and links libraries",
+  "src/infrastructure/postgres/EmbeddedPostgresDirectory.ts": "makes a directory with owners and modes",
+  "src/infrastructure/postgres/EmbeddedPostgresIdentity.ts": "runs programs as another user",
+  "src/infrastructure/postgres/EmbeddedPostgresOwner.ts": "looks at other processes and signals them",
+  "src/infrastructure/postgres/EmbeddedPostgresServer.ts": "runs PostgreSQL as a child process"
+}
+
+/** The modules of Effect that are not stable yet belong to the edges; these are wanted further inside, and why. */
+const unstableInside: Readonly<Record<string, { readonly module: string; readonly why: string }>> = {
+  "src/domain/OrderErrors.ts": {
+    module: "effect/http-api",
+    why: "one layer of errors: each is born with its status and needs no mapping"
+  },
+  "src/application/OrderPlatform.ts": { module: "effect/crypto", why: "ids are UUIDv7 of our own" },
+  "src/application/ports/OrderProcessor.ts": {
+    module: "effect/sql",
+    why: "the type of the errors that an app's own writes may have"
+  }
+}
+
+/** Modules that come with a decision of their own, and the one layer that may know of them. */
+const homeOf: Readonly<Record<string, string>> = {
+  "@effect/sql-pg": "infrastructure/postgres",
+  yaml: "infrastructure/config"
+}
+
+/** The one place that imports a package by a name it has to work out: the package of this platform. */
+const computedImports = ["src/infrastructure/postgres/EmbeddedPostgresBinaries.ts"]
+
+const computed = "(computed)"
+
+/** All that a source imports, types included: our own files by their path, packages by their name. */
+const importsOf = (file: string, source: string): ReadonlyArray<string> => {
+  const { errors, module } = parseSync(file, source)
+  if (errors.length > 0) throw new Error(`${file} cannot be parsed: ${errors[0]?.message}`)
+  const asked = [
+    ...module.staticImports.map(({ moduleRequest }) => moduleRequest.value),
+    ...module.staticExports.flatMap(({ entries }) => entries.map((entry) => entry.moduleRequest?.value)),
+    ...module.dynamicImports.map(
+      ({ moduleRequest: { end, start } }) =>
+        /^(["'`])([^$]*)\1$/.exec(source.slice(start, end))?.[2] ?? computed
+    )
+  ]
+  const wanted = asked.filter((request) => request !== undefined)
+  return wanted.map((request) => (request.startsWith(".") ? path.posix.join(file, "..", request) : request))
+}
+
+const isOurs = (imported: string) => /^(src|migrations)\//.test(imported) || imported === "package.json"
+
+const layerOf = (file: string): string | undefined => {
+  if (file.startsWith("migrations/")) return "migrations"
+  if (file === "package.json" || /^src\/[^/]+$/.test(file)) return "root"
+  const [, layer] = /^src\/(domain|application|infrastructure\/[^/]+)\//.exec(file) ?? []
+  return layer
+}
+
+const allowed = (layer: string): ReadonlyArray<string> => {
+  switch (layer) {
+    case "domain":
+      return ["domain"]
+    case "application":
+      return ["application", "domain"]
+    case "migrations":
+      return []
+    case "infrastructure/postgres":
+      return ["infrastructure/postgres", "application", "domain", "migrations"]
+    default:
+      return [layer, "application", "domain"]
+  }
+}
+
+type Rule = (file: string, source: string, imports: ReadonlyArray<string>) => ReadonlyArray<string>
+
+const inward: Rule = (file, _, imports) => {
+  const layer = layerOf(file)
+  if (layer === undefined) return [`${file} is in no layer`]
+  if (layer === "root") return []
+  return imports
+    .filter((imported) => isOurs(imported) && !allowed(layer).includes(layerOf(imported) ?? ""))
+    .map((imported) => `${file} imports ${imported}: ${layer} may not`)
+}
+
+const packages: Rule = (file, _, imports) => {
+  const layer = layerOf(file)
+  return imports
+    .filter((imported) => !isOurs(imported))
+    .filter((imported) => {
+      if (imported === "effect") return false
+      if (imported === computed) return !computedImports.includes(file)
+      if (imported.startsWith("node:") || imported.startsWith("@effect/platform-node")) {
+        return layer !== "root" && nodeItself[file] === undefined
+      }
+      if (imported.startsWith("effect/")) {
+        return (layer === "domain" || layer === "application") && unstableInside[file]?.module !== imported
+      }
+      return homeOf[imported] !== layer
+    })
+    .map((imported) => `${file} imports ${imported}: not from here`)
+}
+
+const byPattern =
+  /(^|\/)(utils?|helpers?|common|misc|types?)(\/|\.ts$)|[a-z](Utils?|Helpers?|Manager|Impl|Live)\.ts$/
+
+const names: Rule = (file) => [
+  ...(byPattern.test(file) ? [`${file} is named by a pattern and not by what it does`] : []),
+  ...(/^src\/.*\/[^A-Z/][^/]*\.ts$/.test(file)
+    ? [`${file} is not named in PascalCase by what it exports`]
+    : [])
+]
+
+const size: Rule = (file, source) => {
+  const lines = source.split("\n").length - 1
+  return file.startsWith("src/") && lines > 160 && !/longer than 150 lines because /i.test(source)
+    ? [`${file} has ${lines} lines and no sentence "Longer than 150 lines because …"`]
+    : []
+}
+
+/** Everything in these sources that breaks a rule, as sentences. */
+const broken = (sources: Sources): ReadonlyArray<string> => {
+  const graph = new Map(Object.entries(sources).map(([file, source]) => [file, importsOf(file, source)]))
+  const single = Object.entries(sources).flatMap(([file, source]) =>
+    [inward, packages, names, size].flatMap((rule) => rule(file, source, graph.get(file) ?? []))
+  )
+  return [...single, ...cycles(graph)]
+}
+
+const cycles = (graph: ReadonlyMap<string, ReadonlyArray<string>>): ReadonlyArray<string> => {
+  const done = new Set<string>()
+  const found: Array<string> = []
+  const visit = (file: string, way: ReadonlyArray<string>): void => {
+    if (way.includes(file)) {
+      found.push(`imports in a circle: ${[...way.slice(way.indexOf(file)), file].join(" -> ")}`)
+    } else if (!done.has(file)) {
+      for (const imported of graph.get(file) ?? []) visit(imported, [...way, file])
+      done.add(file)
+    }
+  }
+  for (const file of graph.keys()) visit(file, [])
+  return found
+}
+
+const root = fileURLToPath(new URL("..", import.meta.url))
+
+const sources: Sources = Object.fromEntries(
+  ["src", "migrations"]
+    .flatMap((folder) =>
+      fs
+        .readdirSync(path.join(root, folder), { recursive: true, encoding: "utf8" })
+        .map((file) => `${folder}/${file.replaceAll(path.sep, "/")}`)
+    )
+    .filter((file) => file.endsWith(".ts"))
+    .sort()
+    .map((file) => [file, fs.readFileSync(path.join(root, file), "utf8")])
+)
+
+describe("The architecture", () => {
+  it("the sources keep every rule", () => {
+    assert.isAbove(Object.keys(sources).length, 50)
+    assert.deepStrictEqual(broken(sources), [])
+  })
+
+  it("every exception is still made use of", () => {
+    const imports = (file: string) => importsOf(file, sources[file] ?? "")
+    const ofNode = Object.keys(nodeItself).filter(
+      (file) => !imports(file).some((imported) => /^(node:|@effect\/platform-node)/.test(imported))
+    )
+    const ofUnstable = Object.entries(unstableInside).filter(
+      ([file, { module }]) => !imports(file).includes(module)
+    )
+    const ofComputed = computedImports.filter((file) => !imports(file).includes(computed))
+    assert.deepStrictEqual([ofNode, ofUnstable, ofComputed], [[], [], []])
+  })
+
+  it.each<[what: string, sources: Sources, sentence: string]>([
+    [
+      "the domain imports the domain only",
+      { "src/domain/A.ts": `import { B } from "../application/B.ts"` },
+      "src/domain/A.ts imports src/application/B.ts: domain may not"
+    ],
+    [
+      "the application imports no adapter, not even a type",
+      { "src/application/A.ts": `import type { B } from "../infrastructure/memory/B.ts"` },
+      "src/application/A.ts imports src/infrastructure/memory/B.ts: application may not"
+    ],
+    [
+      "nothing but a root file imports a root file",
+      { "src/infrastructure/http/A.ts": `import { B } from "../../Environment.ts"` },
+      "src/infrastructure/http/A.ts imports src/Environment.ts: infrastructure/http may not"
+    ],
+    [
+      "an adapter imports no sibling, not even by passing an export on",
+      { "src/infrastructure/http/A.ts": `export * from "../postgres/B.ts"` },
+      "src/infrastructure/http/A.ts imports src/infrastructure/postgres/B.ts: infrastructure/http may not"
+    ],
+    [
+      "an adapter imports no sibling, not even late",
+      { "src/infrastructure/sqs/A.ts": `export const b = () => import("../memory/B.ts")` },
+      "src/infrastructure/sqs/A.ts imports src/infrastructure/memory/B.ts: infrastructure/sqs may not"
+    ],
+    [
+      "migrations belong to PostgreSQL",
+      { "src/infrastructure/memory/A.ts": `import b from "../../../migrations/0001_b.ts"` },
+      "src/infrastructure/memory/A.ts imports migrations/0001_b.ts: infrastructure/memory may not"
+    ],
+    [
+      "a migration imports nothing of ours, since it must mean the same for ever",
+      { "migrations/0001_a.ts": `import { b } from "../src/domain/B.ts"` },
+      "migrations/0001_a.ts imports src/domain/B.ts: migrations may not"
+    ],
+    [
+      "a migration imports no package but effect",
+      { "migrations/0001_a.ts": `import { PgClient } from "@effect/sql-pg"` },
+      "migrations/0001_a.ts imports @effect/sql-pg: not from here"
+    ],
+    [
+      "every file is in a layer",
+      { "src/infrastructure/A.ts": `import { Effect } from "effect"` },
+      "src/infrastructure/A.ts is in no layer"
+    ],
+    [
+      "Node is for root files and where it is the subject",
+      { "src/infrastructure/http/A.ts": `import { readFile } from "node:fs/promises"` },
+      "src/infrastructure/http/A.ts imports node:fs/promises: not from here"
+    ],
+    [
+      "the platform is for root files and where it is the subject",
+      { "src/application/A.ts": `import { NodeRuntime } from "@effect/platform-node"` },
+      "src/application/A.ts imports @effect/platform-node: not from here"
+    ],
+    [
+      "unstable modules stay at the edges",
+      { "src/application/A.ts": `import { SqlClient } from "effect/sql"` },
+      "src/application/A.ts imports effect/sql: not from here"
+    ],
+    [
+      "the driver is for the PostgreSQL adapter",
+      { "src/infrastructure/http/A.ts": `import { PgClient } from "@effect/sql-pg"` },
+      "src/infrastructure/http/A.ts imports @effect/sql-pg: not from here"
+    ],
+    [
+      "a package that nobody decided on is noticed",
+      { "src/infrastructure/http/A.ts": `import _ from "lodash"` },
+      "src/infrastructure/http/A.ts imports lodash: not from here"
+    ],
+    [
+      "what is imported can be read in the source",
+      { "src/application/A.ts": "export const load = (name: string) => import(`./${name}.ts`)" },
+      "src/application/A.ts imports (computed): not from here"
+    ],
+    [
+      "no file is named by a pattern",
+      { "src/application/OrderUtils.ts": "" },
+      "src/application/OrderUtils.ts is named by a pattern and not by what it does"
+    ],
+    [
+      "no folder is named by a pattern",
+      { "src/domain/types/Order.ts": "" },
+      "src/domain/types/Order.ts is named by a pattern and not by what it does"
+    ],
+    [
+      "a file is named by what it exports",
+      { "src/domain/retry-policy.ts": "" },
+      "src/domain/retry-policy.ts is not named in PascalCase by what it exports"
+    ],
+    [
+      "a long file says why",
+      { "src/domain/A.ts": "// one more line\n".repeat(161) },
+      'src/domain/A.ts has 161 lines and no sentence "Longer than 150 lines because …"'
+    ],
+    [
+      "nothing imports in a circle",
+      {
+        "src/domain/A.ts": `import "./B.ts"`,
+        "src/domain/B.ts": `import type { C } from "./C.ts"`,
+        "src/domain/C.ts": `export { a } from "./A.ts"`
+      },
+      "imports in a circle: src/domain/A.ts -> src/domain/B.ts -> src/domain/C.ts -> src/domain/A.ts"
+    ]
+  ])("%s", (_what, sources, sentence) => {
+    assert.deepStrictEqual(broken(sources), [sentence])
+  })
+})

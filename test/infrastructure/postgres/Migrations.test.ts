@@ -1,0 +1,226 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { SqlClient } from "effect/sql"
+import { OrderRepository } from "../../../src/application/ports/OrderRepository.ts"
+import { DatabaseSchema } from "../../../src/infrastructure/postgres/DatabaseSchema.ts"
+import { migrate } from "../../../src/infrastructure/postgres/Migrations.ts"
+import * as PostgresOrderRepository from "../../../src/infrastructure/postgres/PostgresOrderRepository.ts"
+import { newOrder } from "../../TestOrders.ts"
+import * as TestPostgres from "../../TestPostgres.ts"
+
+/** Each test has a schema name of its own, and no schema behind it yet. */
+const inNewSchema = <A, E>(effect: Effect.Effect<A, E, SqlClient.SqlClient>) =>
+  Effect.provide(
+    effect,
+    Layer.suspend(() => TestPostgres.schemaOfItsOwn({ maxConnections: 5 }))
+  )
+
+/** Everything the schema has, with the transaction that last wrote it: the same only if nothing was touched. */
+const contents = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const schema = yield* DatabaseSchema
+  const inSchema = sql`(SELECT oid FROM pg_namespace WHERE nspname = ${schema})`
+  return yield* sql<{ kind: string; name: string; oid: string; writer: string }>`
+    SELECT 'relation' AS kind, relname::text AS name, oid::text, xmin::text AS writer
+      FROM pg_class WHERE relnamespace = ${inSchema}
+    UNION ALL SELECT 'function', proname::text, oid::text, xmin::text FROM pg_proc WHERE pronamespace = ${inSchema}
+    UNION ALL SELECT 'constraint', conname::text, oid::text, xmin::text FROM pg_constraint WHERE connamespace = ${inSchema}
+    UNION ALL SELECT 'trigger', t.tgname::text, t.oid::text, t.xmin::text
+      FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE c.relnamespace = ${inSchema}
+    ORDER BY kind, name, oid`
+})
+const applied = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const schema = yield* DatabaseSchema
+  return yield* sql<{ id: number; name: string; writer: string }>`
+    SELECT migration_id AS id, name, xmin::text AS writer
+    FROM ${sql(`${schema}.order_platform_migrations`)} ORDER BY migration_id`
+})
+const newest = Effect.gen(function* () {
+  const last = (yield* applied).at(-1)
+  assert(last !== undefined)
+  return last
+})
+/** Changes what the database says of its migrations. */
+const tamper = Effect.fnUntraced(function* (statement: (table: string) => string) {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql.unsafe(statement(`"${yield* DatabaseSchema}".order_platform_migrations`))
+})
+const refusal = Effect.gen(function* () {
+  const error = yield* Effect.flip(migrate)
+  assert.strictEqual(error._tag, "MigrationsDoNotFit")
+  assert.notMatch(error.message, /\n/)
+  return error.message
+})
+/** An order that was submitted to this schema is found in it. */
+const works = Effect.gen(function* () {
+  const repository = yield* OrderRepository
+  const order = newOrder()
+  yield* repository.submit([order])
+  assert.strictEqual((yield* repository.find(order.id)).id, order.id)
+  return order.id
+}).pipe(Effect.provide(Layer.fresh(PostgresOrderRepository.layer)))
+
+describe("Migrations", () => {
+  it.effect("a schema that does not exist yet is made, with everything in it", () =>
+    inNewSchema(
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* contents, [])
+        yield* migrate
+        const tables = (yield* contents).filter(({ kind }) => kind === "relation").map(({ name }) => name)
+        assert.includeMembers(tables, ["orders", "order_events", "dead_letters", "order_platform_migrations"])
+        yield* works
+      })
+    )
+  )
+
+  it.effect("an empty schema that exists is used, without the right to make schemas", () =>
+    inNewSchema(
+      Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        const schema = yield* DatabaseSchema
+        const role = `${schema}_owner`
+        // The role lives in this transaction only.
+        const asOwner = Effect.gen(function* () {
+          yield* sql`CREATE ROLE ${sql(role)}`
+          yield* sql`CREATE SCHEMA ${sql(schema)} AUTHORIZATION ${sql(role)}`
+          yield* sql`SET LOCAL ROLE ${sql(role)}`
+          const [may] = yield* sql<{ create: boolean }>`
+            SELECT has_database_privilege(current_database(), 'CREATE') AS create`
+          assert.deepStrictEqual(may, { create: false })
+          yield* migrate
+          yield* works
+          return yield* Effect.fail("rolled back" as const)
+        })
+        assert.strictEqual(yield* Effect.flip(sql.withTransaction(asOwner)), "rolled back")
+      })
+    )
+  )
+
+  it.effect("running them twice changes nothing", () =>
+    inNewSchema(
+      Effect.gen(function* () {
+        yield* migrate
+        const id = yield* works
+        const before = [yield* contents, yield* applied]
+        yield* migrate
+        assert.deepStrictEqual([yield* contents, yield* applied], before)
+        const repository = yield* Effect.provide(OrderRepository, PostgresOrderRepository.layer)
+        assert.strictEqual((yield* repository.find(id)).version, 1)
+      })
+    )
+  )
+
+  it.effect("of five processes at the same time all succeed, and each migration is applied once", () =>
+    inNewSchema(
+      Effect.gen(function* () {
+        yield* Effect.all(
+          Array.from({ length: 5 }, () => migrate),
+          { concurrency: 5, discard: true }
+        )
+        const migrations = yield* applied
+        assert.deepStrictEqual(
+          migrations.map(({ id }) => id),
+          migrations.map((_, n) => n + 1)
+        )
+        assert(migrations.length >= 1)
+        assert.strictEqual(new Set(migrations.map(({ writer }) => writer)).size, 1)
+        yield* works
+      })
+    )
+  )
+
+  it.effect("a gap is refused in one sentence, and nothing is changed", () =>
+    inNewSchema(
+      Effect.gen(function* () {
+        yield* migrate
+        const { id, name } = yield* newest
+        yield* tamper((table) => `UPDATE ${table} SET migration_id = ${id + 1} WHERE migration_id = ${id}`)
+        const before = [yield* contents, yield* applied]
+        assert.include(
+          yield* refusal,
+          `The database has migration ${id + 1} "${name}" where ${id} "${name}" belongs`
+        )
+        assert.deepStrictEqual([yield* contents, yield* applied], before)
+      })
+    )
+  )
+
+  it.effect(
+    "a foreign migration in the place of ours is refused in one sentence, and nothing is changed",
+    () =>
+      inNewSchema(
+        Effect.gen(function* () {
+          yield* migrate
+          const { id, name } = yield* newest
+          yield* tamper((table) => `UPDATE ${table} SET name = 'foreign' WHERE migration_id = ${id}`)
+          const before = [yield* contents, yield* applied]
+          assert.include(
+            yield* refusal,
+            `The database has migration ${id} "foreign" where ${id} "${name}" belongs`
+          )
+          assert.deepStrictEqual([yield* contents, yield* applied], before)
+        })
+      )
+  )
+
+  it.effect(
+    "a database that a newer version migrated is refused in one sentence, and nothing is changed",
+    () =>
+      inNewSchema(
+        Effect.gen(function* () {
+          yield* migrate
+          const known = (yield* applied).length
+          yield* tamper((table) => `INSERT INTO ${table} (migration_id, name) VALUES (${known + 1}, 'newer')`)
+          const before = [yield* contents, yield* applied]
+          assert.match(
+            yield* refusal,
+            new RegExp(
+              `^The database has ${known + 1} migrations and this version knows ${known}: .*newer version`
+            )
+          )
+          assert.deepStrictEqual([yield* contents, yield* applied], before)
+        })
+      )
+  )
+
+  it.effect("a database that was refused works again once its migrations fit", () =>
+    inNewSchema(
+      Effect.gen(function* () {
+        yield* migrate
+        const { id, name } = yield* newest
+        yield* tamper((table) => `UPDATE ${table} SET name = 'foreign' WHERE migration_id = ${id}`)
+        yield* refusal
+        yield* tamper((table) => `UPDATE ${table} SET name = '${name}' WHERE migration_id = ${id}`)
+        yield* migrate
+        yield* works
+      })
+    )
+  )
+
+  it.effect("two schemas live side by side in one database and know nothing of each other", () =>
+    inNewSchema(
+      Effect.gen(function* () {
+        yield* migrate
+        const here = yield* works
+        const before = [yield* contents, yield* applied]
+        const there = yield* Effect.provide(
+          Effect.gen(function* () {
+            yield* migrate
+            const repository = yield* Effect.provide(
+              OrderRepository,
+              Layer.fresh(PostgresOrderRepository.layer)
+            )
+            assert.strictEqual((yield* Effect.flip(repository.find(here)))._tag, "OrderNotFound")
+            return yield* works
+          }),
+          Layer.fresh(Layer.suspend(() => TestPostgres.schemaOfItsOwn()))
+        )
+        const repository = yield* Effect.provide(OrderRepository, Layer.fresh(PostgresOrderRepository.layer))
+        assert.strictEqual((yield* Effect.flip(repository.find(there)))._tag, "OrderNotFound")
+        assert.strictEqual((yield* repository.find(here)).id, here)
+        assert.deepStrictEqual([yield* contents, yield* applied], before)
+      })
+    )
+  )
+})

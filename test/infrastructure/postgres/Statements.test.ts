@@ -1,0 +1,216 @@
+import { PgClient } from "@effect/sql-pg"
+import { assert, layer } from "@effect/vitest"
+import { DateTime, Duration, Effect, Layer, Redacted } from "effect"
+import { SqlClient } from "effect/sql"
+import { TestClock } from "effect/testing"
+import * as Net from "node:net"
+import { OrderRepository } from "../../../src/application/ports/OrderRepository.ts"
+import { failure } from "../../../src/domain/Failure.ts"
+import type { Outcome, ProcessingOrder } from "../../../src/domain/Order.ts"
+import { DatabaseSchema } from "../../../src/infrastructure/postgres/DatabaseSchema.ts"
+import * as Postgres from "../../../src/infrastructure/postgres/Postgres.ts"
+import { newOrder } from "../../TestOrders.ts"
+import * as TestPostgres from "../../TestPostgres.ts"
+
+let executed = 0
+
+/** What a client sends, as whole messages: a type byte and a length, but for those that begin a connection. */
+const messages = () => {
+  let pending: Buffer = Buffer.alloc(0)
+  let begun = false
+  return (chunk: Uint8Array): ReadonlyArray<string> => {
+    pending = Buffer.concat([pending, chunk])
+    const types: Array<string> = []
+    for (;;) {
+      const typed = begun ? 1 : 0
+      if (pending.length < typed + 4) return types
+      const length = typed + pending.readInt32BE(typed)
+      if (pending.length < length) return types
+      if (begun) types.push(String.fromCharCode(pending[0] ?? 0))
+      begun = true
+      pending = pending.subarray(length)
+    }
+  }
+}
+
+/**
+ * A socket that counts what the server is asked to do: a simple query (Q) or the execution of a prepared one (E),
+ * so every statement, BEGIN and COMMIT too. Source: PostgreSQL documentation, "Message Formats".
+ */
+const countingSocket = (host: string, port: number) => {
+  const socket = Net.connect({ host, port, noDelay: true })
+  const typesIn = messages()
+  const write = socket.write.bind(socket)
+  return Object.assign(socket, {
+    write: (chunk: Uint8Array) => {
+      executed += typesIn(chunk).filter((type) => type === "E" || type === "Q").length
+      return write(chunk)
+    }
+  })
+}
+
+/** A repository on a schema of its own, whose every connection counts. */
+const counting = Layer.suspend(() => {
+  const url = new URL(TestPostgres.databaseUrl())
+  const client = PgClient.layerFrom(
+    PgClient.make({
+      url: Redacted.make(url.href),
+      ssl: false,
+      stream: () => countingSocket(url.hostname, Number(url.port || 5432)),
+      maxConnections: 4
+    })
+  )
+  // The schema is made, dropped and its name known by the plain client's layer.
+  const schema = TestPostgres.schemaOfItsOwn()
+  return Postgres.layer.pipe(
+    Layer.provideMerge(client),
+    Layer.provideMerge(Layer.effect(DatabaseSchema, DatabaseSchema).pipe(Layer.provide(schema)))
+  )
+})
+
+const lease = Duration.seconds(30)
+const many = (n: number) => Array.from({ length: n }, () => newOrder())
+const outcomes: ReadonlyArray<Outcome> = [
+  { event: "completed" },
+  { event: "failed", failure: failure("PERMANENT", "broken") },
+  { event: "retried", failure: failure("PROCESSING_FAILED", "not yet"), delay: Duration.seconds(1) },
+  { event: "snoozed", delay: Duration.seconds(1), detail: null },
+  { event: "released", detail: "stopped" }
+]
+const outcomeNumber = (n: number): Outcome => outcomes[n % outcomes.length] ?? { event: "completed" }
+
+/** How many statements the effect cost. */
+const cost = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.suspend(() => {
+    const before = executed
+    return Effect.map(effect, (value) => ({ value, statements: executed - before }))
+  })
+
+layer(counting)("The statements of the hot path", (it) => {
+  const advance = Effect.fnUntraced(function* (by: Duration.Duration) {
+    yield* TestClock.adjust(by)
+    yield* TestPostgres.setDatabaseClock(yield* DateTime.now)
+  })
+  const claimed = Effect.fnUntraced(function* (worker: string, n: number) {
+    const repository = yield* OrderRepository
+    yield* repository.submit(many(n))
+    const { orders } = yield* repository.claim({ worker, lease, max: n })
+    assert.strictEqual(orders.length, n)
+    return orders
+  })
+  const settleAll = Effect.fnUntraced(function* (orders: ReadonlyArray<ProcessingOrder>) {
+    yield* (yield* OrderRepository).settle(
+      orders.map((order) => ({ order, outcome: { event: "completed" } }))
+    )
+  })
+
+  // Every test starts at a time of its own, with nothing due and no lease held.
+  const nothingDue = Effect.gen(function* () {
+    const repository = yield* OrderRepository
+    yield* advance(Duration.days(1))
+    yield* repository.expire(1000)
+    yield* settleAll((yield* repository.claim({ worker: "broom", lease, max: 1000 })).orders)
+  })
+
+  it.effect("the count is of everything that is sent, the ends of transactions too", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      assert.strictEqual((yield* cost(sql`SELECT 1`)).statements, 1)
+      assert.strictEqual((yield* cost(Effect.all([sql`SELECT 1`, sql`SELECT ${2}::int`]))).statements, 2)
+      assert.strictEqual((yield* cost(sql.withTransaction(sql`SELECT 1`))).statements, 3)
+    })
+  )
+
+  it.effect("submit, claim and settle of 200 orders cost at most two statements each", () =>
+    Effect.gen(function* () {
+      const repository = yield* OrderRepository
+      yield* nothingDue
+      const given = many(200)
+      const submit = yield* cost(repository.submit(given))
+      assert.include([1, 2], submit.statements)
+
+      const claim = yield* cost(repository.claim({ worker: "w1", lease, max: 200 }))
+      assert.strictEqual(claim.value.orders.length, 200)
+      assert.include([1, 2], claim.statements)
+
+      const settlements = claim.value.orders.map((order, n) => ({ order, outcome: outcomeNumber(n) }))
+      const settle = yield* cost(repository.settle(settlements))
+      assert.deepStrictEqual(
+        settle.value,
+        Array.from({ length: 200 }, () => "settled")
+      )
+      assert.include([1, 2], settle.statements)
+
+      // And they were stored, 40 of each outcome.
+      assert.strictEqual((yield* repository.deadLetters({ limit: 1000, after: null })).length, 40)
+      const stored = yield* repository.find(given[0]?.id ?? newOrder().id)
+      assert.strictEqual(stored.version, 3)
+    })
+  )
+
+  it.effect("a settle of 200 that was stored before, and one of 200 stale attempts, cost no more", () =>
+    Effect.gen(function* () {
+      const repository = yield* OrderRepository
+      yield* nothingDue
+      const orders = yield* claimed("w1", 200)
+      const settlements = orders.map((order) => ({ order, outcome: outcomeNumber(2) }))
+      yield* repository.settle(settlements)
+      const again = yield* cost(repository.settle(settlements))
+      assert.deepStrictEqual(
+        again.value,
+        Array.from({ length: 200 }, () => "repeated")
+      )
+      assert.include([1, 2], again.statements)
+      const stale = yield* cost(
+        repository.settle(orders.map((order) => ({ order, outcome: outcomeNumber(0) })))
+      )
+      assert.deepStrictEqual(
+        stale.value,
+        Array.from({ length: 200 }, () => "stale")
+      )
+      assert.include([1, 2], stale.statements)
+    })
+  )
+
+  it.effect("renewing 100 leases costs one statement", () =>
+    Effect.gen(function* () {
+      const repository = yield* OrderRepository
+      yield* nothingDue
+      const orders = yield* claimed("w-renew", 100)
+      const renew = yield* cost(repository.renew("w-renew", lease))
+      assert.strictEqual(renew.value.length, 100)
+      assert.strictEqual(renew.statements, 1)
+      yield* settleAll(orders)
+    })
+  )
+
+  it.effect("expiring 100 orders costs one statement, whether they end PENDING or FAILED", () =>
+    Effect.gen(function* () {
+      const repository = yield* OrderRepository
+      yield* nothingDue
+      yield* repository.submit([
+        ...Array.from({ length: 50 }, () => newOrder({ maxRetries: 1 })),
+        ...Array.from({ length: 50 }, () => newOrder({ maxRetries: 3 }))
+      ])
+      yield* repository.claim({ worker: "frozen", lease, max: 100 })
+      yield* advance(lease)
+      const expire = yield* cost(repository.expire(100))
+      assert.strictEqual(expire.value.filter(({ status }) => status === "FAILED").length, 50)
+      assert.strictEqual(expire.value.filter(({ status }) => status === "PENDING").length, 50)
+      assert.strictEqual(expire.statements, 1)
+    })
+  )
+
+  it.effect("a reprocess and a discard cost one statement each", () =>
+    Effect.gen(function* () {
+      const repository = yield* OrderRepository
+      yield* nothingDue
+      const orders = yield* claimed("w1", 2)
+      yield* repository.settle(orders.map((order) => ({ order, outcome: outcomeNumber(1) })))
+      const [one, two] = orders
+      assert(one !== undefined && two !== undefined)
+      assert.strictEqual((yield* cost(repository.reprocess(one.id))).statements, 1)
+      assert.strictEqual((yield* cost(repository.discard(two.id))).statements, 1)
+    })
+  )
+})

@@ -1,0 +1,113 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Layer } from "effect"
+import { SqlClient } from "effect/sql"
+import { OrderPlatform } from "../../../src/application/OrderPlatform.ts"
+import { OrderRepository } from "../../../src/application/ports/OrderRepository.ts"
+import type { Outcome } from "../../../src/domain/Order.ts"
+import { anyJsonObject } from "../../../src/domain/OrderPayload.ts"
+import { DatabaseSchema } from "../../../src/infrastructure/postgres/DatabaseSchema.ts"
+import * as MemoryOrderQueue from "../../../src/infrastructure/memory/MemoryOrderQueue.ts"
+import { OrderQueue } from "../../../src/application/ports/OrderQueue.ts"
+import { newOrder } from "../../TestOrders.ts"
+import * as TestPostgres from "../../TestPostgres.ts"
+
+const completed: Outcome = { event: "completed" }
+const claim = Effect.gen(function* () {
+  const repository = yield* OrderRepository
+  yield* repository.submit([newOrder()])
+  const [order] = (yield* repository.claim({ worker: "w", lease: Duration.seconds(30), max: 1 })).orders
+  assert(order !== undefined)
+  return order
+})
+/** A table of the app's own, beside ours. */
+const invoices = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const table = sql(`${yield* DatabaseSchema}.invoices`)
+  yield* sql`CREATE TABLE ${table} (order_id uuid PRIMARY KEY)`
+  return {
+    add: (id: string) => sql`INSERT INTO ${table} VALUES (${id}::uuid)`,
+    count: Effect.map(sql<{ n: number }>`SELECT count(*)::int AS n FROM ${table}`, ([row]) => row?.n)
+  }
+})
+
+describe("the app's own writes on PostgreSQL", () => {
+  it.live("commit with the outcome", () =>
+    Effect.gen(function* () {
+      const repository = yield* OrderRepository
+      const { add, count } = yield* invoices
+      const order = yield* claim
+      assert.strictEqual(
+        yield* repository.settleWith({ order, outcome: completed }, add(order.id)),
+        "settled"
+      )
+      assert.strictEqual(yield* count, 1)
+      assert.strictEqual((yield* repository.find(order.id)).status, "PROCESSED")
+    }).pipe(Effect.provide(TestPostgres.layer))
+  )
+
+  it.live("are rolled back with the outcome when one of them is refused", () =>
+    Effect.gen(function* () {
+      const repository = yield* OrderRepository
+      const { add, count } = yield* invoices
+      const order = yield* claim
+      const twice = Effect.andThen(add(order.id), add(order.id))
+      const refused = yield* Effect.flip(repository.settleWith({ order, outcome: completed }, twice))
+      assert.strictEqual(refused._tag, "WritesRefused")
+      assert.include(refused._tag === "WritesRefused" ? refused.reason : "", "duplicate key")
+      assert.strictEqual(yield* count, 0)
+      assert.strictEqual((yield* repository.find(order.id)).status, "PROCESSING")
+    }).pipe(Effect.provide(TestPostgres.layer))
+  )
+
+  it.live("are not made by a worker that lost its lease", () =>
+    Effect.gen(function* () {
+      const repository = yield* OrderRepository
+      const { add, count } = yield* invoices
+      const order = yield* claim
+      yield* repository.renew("w", Duration.zero)
+      yield* repository.expire(1)
+      assert.strictEqual(yield* repository.settleWith({ order, outcome: completed }, add(order.id)), "stale")
+      assert.strictEqual(yield* count, 0)
+    }).pipe(Effect.provide(TestPostgres.layer))
+  )
+})
+
+describe("a submit inside the caller's own transaction", () => {
+  const app = OrderPlatform.layer(anyJsonObject).pipe(
+    Layer.provideMerge(Layer.suspend(() => Layer.mergeAll(TestPostgres.layer, MemoryOrderQueue.layer)))
+  )
+  const heard = Effect.flatMap(OrderQueue, ({ announced }) => Effect.timeoutOption(announced, "100 millis"))
+
+  it.live("leaves no order, no history and no announcement when it rolls back", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const schema = yield* DatabaseSchema
+      const platform = yield* OrderPlatform.service(anyJsonObject)
+      const rolledBack = sql.withTransaction(
+        Effect.andThen(platform.submit({ payload: {} }), Effect.fail("changed my mind"))
+      )
+      assert.strictEqual(yield* Effect.flip(rolledBack), "changed my mind")
+      const [counts] = yield* sql<{ orders: number; events: number }>`
+        SELECT (SELECT count(*)::int FROM ${sql(`${schema}.orders`)}) AS orders,
+          (SELECT count(*)::int FROM ${sql(`${schema}.order_events`)}) AS events`
+      assert.deepStrictEqual(counts, { orders: 0, events: 0 })
+      assert.strictEqual((yield* heard)._tag, "None")
+    }).pipe(Effect.provide(app))
+  )
+
+  it.live("commits with it, and is announced only then", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const platform = yield* OrderPlatform.service(anyJsonObject)
+      const id = yield* sql.withTransaction(
+        Effect.gen(function* () {
+          const id = yield* platform.submit({ payload: {} })
+          assert.strictEqual((yield* heard)._tag, "None")
+          return id
+        })
+      )
+      assert.strictEqual((yield* platform.find(id)).status, "PENDING")
+      assert.strictEqual((yield* heard)._tag, "Some")
+    }).pipe(Effect.provide(app))
+  )
+})
