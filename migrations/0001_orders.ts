@@ -57,7 +57,13 @@ export default (schema: string) =>
         reason text,
         reason_code text,
         detail text,
-        PRIMARY KEY (order_id, version)
+        PRIMARY KEY (order_id, version),
+        CHECK (version >= 1 AND attempt >= 1),
+        CHECK (concat(event, ': ', from_status, ' -> ', to_status) IN (
+          'created:  -> PENDING', 'started: PENDING -> PROCESSING', 'completed: PROCESSING -> PROCESSED',
+          'retried: PROCESSING -> PENDING', 'failed: PROCESSING -> FAILED', 'expired: PROCESSING -> PENDING',
+          'expired: PROCESSING -> FAILED', 'released: PROCESSING -> PENDING', 'snoozed: PROCESSING -> PENDING',
+          'reprocessed: FAILED -> PENDING', 'discarded: FAILED -> FAILED'))
       )`)
 
     yield* run(`
@@ -76,24 +82,26 @@ export default (schema: string) =>
         edge text := concat(OLD.status, ' -> ', NEW.status);
       BEGIN
         IF NEW.version = OLD.version THEN
-          IF NEW.status <> OLD.status OR NEW.due_at IS DISTINCT FROM OLD.due_at OR NEW.id <> OLD.id
-            OR NEW.retry_count <> OLD.retry_count OR NEW.worker IS DISTINCT FROM OLD.worker
-            OR NEW.discarded_at IS DISTINCT FROM OLD.discarded_at THEN
+          OLD.lease_until := NEW.lease_until;
+          IF NEW IS DISTINCT FROM OLD THEN
             RAISE EXCEPTION 'order %: % without a new version; a transition raises the version by one', OLD.id, edge
               USING ERRCODE = 'check_violation';
           END IF;
           RETURN NEW;
         END IF;
-        IF NEW.version <> OLD.version + 1 OR NEW.id <> OLD.id THEN
+        IF NEW.version <> OLD.version + 1 THEN
           RAISE EXCEPTION 'order %: % from version % to %; a transition raises the version by one',
             OLD.id, edge, OLD.version, NEW.version USING ERRCODE = 'check_violation';
         END IF;
         IF edge NOT IN ('PENDING -> PROCESSING', 'PROCESSING -> PROCESSED', 'PROCESSING -> PENDING',
                         'PROCESSING -> FAILED', 'FAILED -> PENDING', 'FAILED -> FAILED')
-          OR OLD.discarded_at IS NOT NULL OR (edge = 'FAILED -> FAILED' AND NEW.discarded_at IS NULL) THEN
+          OR OLD.discarded_at IS NOT NULL OR (NEW.discarded_at IS NOT NULL) <> (edge = 'FAILED -> FAILED') THEN
           RAISE EXCEPTION 'order %: % is not an edge of the state machine%', OLD.id, edge,
             CASE WHEN OLD.discarded_at IS NULL THEN '' ELSE ' (the order was discarded)' END
             USING ERRCODE = 'check_violation';
+        END IF;
+        IF (NEW.id, NEW.created_at, NEW.priority, NEW.max_retries) <> (OLD.id, OLD.created_at, OLD.priority, OLD.max_retries) THEN
+          RAISE EXCEPTION 'order %: % changes what a submit decided for good', OLD.id, edge USING ERRCODE = 'check_violation';
         END IF;
         RETURN NEW;
       END $$`)
@@ -135,20 +143,33 @@ export default (schema: string) =>
       CREATE TRIGGER orders_delete_whole AFTER DELETE ON ${s}.orders REFERENCING OLD TABLE AS deleted
       FOR EACH STATEMENT EXECUTE FUNCTION ${s}.order_platform_delete_whole()`)
 
-    // History is written once. It goes only with its order: then the delete comes from the trigger above (depth 2).
+    // History is written once, and goes only with its order; entries of the dead letter queue come and go whole.
     yield* run(`
       CREATE FUNCTION ${s}.order_platform_guard_history() RETURNS trigger LANGUAGE plpgsql AS $$
       BEGIN
-        IF TG_OP = 'DELETE' AND pg_trigger_depth() > 1 THEN RETURN NULL; END IF;
-        RAISE EXCEPTION 'the history of orders cannot be changed: % on % refused', TG_OP, TG_TABLE_NAME
+        RAISE EXCEPTION '% on % refused: what is stored there is not changed', TG_OP, TG_TABLE_NAME
           USING ERRCODE = 'check_violation';
       END $$`)
     yield* run(`
-      CREATE TRIGGER order_events_guard BEFORE UPDATE OR DELETE OR TRUNCATE ON ${s}.order_events
+      CREATE TRIGGER order_events_guard BEFORE UPDATE OR TRUNCATE ON ${s}.order_events
+      FOR EACH STATEMENT EXECUTE FUNCTION ${s}.order_platform_guard_history()`)
+    yield* run(`
+      CREATE TRIGGER dead_letters_guard_change BEFORE UPDATE OR TRUNCATE ON ${s}.dead_letters
       FOR EACH STATEMENT EXECUTE FUNCTION ${s}.order_platform_guard_history()`)
     yield* run(`
       CREATE TRIGGER orders_guard_truncate BEFORE TRUNCATE ON ${s}.orders
       FOR EACH STATEMENT EXECUTE FUNCTION ${s}.order_platform_guard_history()`)
+    yield* run(`
+      CREATE FUNCTION ${s}.order_platform_guard_history_delete() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN
+        IF EXISTS (SELECT FROM deleted JOIN ${s}.orders o ON o.id = deleted.order_id) THEN
+          RAISE EXCEPTION 'DELETE on order_events refused: history goes only with its order' USING ERRCODE = 'check_violation';
+        END IF;
+        RETURN NULL;
+      END $$`)
+    yield* run(`
+      CREATE TRIGGER order_events_guard_delete AFTER DELETE ON ${s}.order_events REFERENCING OLD TABLE AS deleted
+      FOR EACH STATEMENT EXECUTE FUNCTION ${s}.order_platform_guard_history_delete()`)
 
     // FAILED and not discarded <=> exactly one entry: checked when the transaction commits, so that the order in
     // which its statements ran does not matter, and only for orders that enter or leave FAILED.
@@ -174,7 +195,7 @@ export default (schema: string) =>
       DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (OLD.status = 'FAILED' OR NEW.status = 'FAILED')
       EXECUTE FUNCTION ${s}.order_platform_guard_dead_letter()`)
     yield* run(`
-      CREATE CONSTRAINT TRIGGER dead_letters_guard AFTER INSERT OR UPDATE OR DELETE ON ${s}.dead_letters
+      CREATE CONSTRAINT TRIGGER dead_letters_guard AFTER INSERT OR DELETE ON ${s}.dead_letters
       DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION ${s}.order_platform_guard_dead_letter()`)
 
     // The claim is a function for one reason: a function can carry planner settings of its own. A claim that was

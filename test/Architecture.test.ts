@@ -299,3 +299,57 @@ describe("The architecture", () => {
     assert.deepStrictEqual(broken(sources), [sentence])
   })
 })
+
+describe("The documents", () => {
+  const read = (file: string) => fs.readFileSync(path.join(root, file), "utf8")
+  const between = (text: string, marker: string) => text.split(new RegExp(`<!-- /?${marker} -->`))[1] ?? ""
+
+  it("ARCHITECTURE.md has a line for every file of src and migrations, and for none that is gone", () => {
+    const folders = between(read("ARCHITECTURE.md"), "files").split(/^\*\*`(.*)\/`\*\*$/m)
+    const listed = folders.flatMap((folder, n) =>
+      n % 2 === 0
+        ? []
+        : Array.from((folders[n + 1] ?? "").matchAll(/^- `(.*?)`: ./gm), ([, file]) => `${folder}/${file}`)
+    )
+    assert.deepStrictEqual(
+      listed.filter((file) => /^(src|migrations)\b/.test(file)).sort(),
+      Object.keys(sources).sort()
+    )
+    assert.deepStrictEqual(
+      listed.filter((file) => !fs.existsSync(path.join(root, file))),
+      []
+    )
+  })
+
+  it("every path that ARCHITECTURE.md and README.md name is there", () => {
+    const named = [
+      "ARCHITECTURE.md",
+      "README.md",
+      ...fs.readdirSync(path.join(root, "docs/adr")).map((file) => `docs/adr/${file}`)
+    ].flatMap((file) =>
+      Array.from(
+        read(file).matchAll(/(?:src|test|migrations|bin|docs)\/[\w./-]*\.(?:ts|js|md)\b/g),
+        ([match]) => match
+      )
+    )
+    assert.isAbove(named.length, 30)
+    assert.deepStrictEqual(
+      named.filter((file) => !fs.existsSync(path.join(root, file))),
+      []
+    )
+  })
+
+  it("every promise of README.md names tests that exist", () => {
+    const promises = between(read("README.md"), "promises")
+      .split("\n")
+      .filter((line) => /^\| [^-]/.test(line))
+      .slice(1)
+    assert.isAbove(promises.length, 10)
+    const missing = promises.flatMap((promise) => {
+      const named = Array.from(promise.matchAll(/`(test\/[^`]*)`: "(.*?)"/g))
+      const gone = named.filter(([, file = "", sentence = ""]) => !read(file).includes(sentence))
+      return named.length === 0 ? [promise] : gone.map(([match]) => match)
+    })
+    assert.deepStrictEqual(missing, [])
+  })
+})

@@ -41,7 +41,7 @@ export const delayAfter = Effect.fnUntraced(function* (policy: RetryPolicy, atte
     const millis = Duration.toMillis(delay)
     if (n >= attempt) {
       const jittered = millis * (1 + policy.jitter * (2 * random - 1))
-      return Duration.millis(Math.round(Math.min(jittered, Duration.toMillis(policy.maxDelay))))
+      return Duration.millis(Math.min(Math.round(jittered), Math.floor(Duration.toMillis(policy.maxDelay))))
     }
     elapsed += millis
   }

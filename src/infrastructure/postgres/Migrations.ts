@@ -1,7 +1,8 @@
 import { Data, Effect, Layer } from "effect"
-import { Migrator, SqlClient } from "effect/sql"
+import { Migrator, SqlClient, SqlError } from "effect/sql"
 import orders from "../../../migrations/0001_orders.ts"
 import { DatabaseSchema } from "./DatabaseSchema.ts"
+import { messageOf } from "./SqlTrouble.ts"
 
 /** Every migration, oldest first. They are imported one by one, so that they survive bundling and packaging. */
 const migrations = [["orders", orders]] as const
@@ -33,7 +34,15 @@ const migrateLocked = Effect.gen(function* () {
       migration(schema)
     ])
   )
-  yield* Migrator.make({})({ loader: Migrator.fromRecord(record), table })
+  yield* Migrator.make({})({ loader: Migrator.fromRecord(record), table }).pipe(
+    Effect.catchTag("MigrationError", ({ cause, message }) =>
+      Effect.fail(
+        new MigrationsDoNotFit({
+          message: `${message}${SqlError.isSqlError(cause) ? `: ${messageOf(cause)}` : ""}; look at ${table}.`
+        })
+      )
+    )
+  )
   // The migrator looks at the highest id only. A gap, a late one or a foreign one is found here.
   const applied = yield* sql<{ id: number; name: string }>`
     SELECT migration_id AS id, name FROM ${sql(table)} ORDER BY migration_id`

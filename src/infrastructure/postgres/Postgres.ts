@@ -1,9 +1,9 @@
 import { PgClient } from "@effect/sql-pg"
-import { Duration, Effect, Layer, type Redacted, Schedule } from "effect"
+import { Data, Duration, Effect, Layer, Redacted, Schedule } from "effect"
 import { SqlClient } from "effect/sql"
 import * as Migrations from "./Migrations.ts"
 import * as PostgresOrderRepository from "./PostgresOrderRepository.ts"
-import { isTransient } from "./SqlTrouble.ts"
+import { isTransient, messageOf } from "./SqlTrouble.ts"
 
 /** The repository on the caller's own client; the tables are migrated when the layer is built. */
 export const layer = PostgresOrderRepository.layer.pipe(Layer.provide(Migrations.layer))
@@ -18,6 +18,9 @@ export interface Connection {
   readonly acquireTimeout: Duration.Duration
   readonly statementTimeout: Duration.Duration
 }
+
+/** The database does not take our connection; the message is a sentence for the operator. */
+export class DatabaseRefuses extends Data.TaggedError("DatabaseRefuses")<{ readonly message: string }> {}
 
 /** The first connection may wait this long for a database that is just starting. */
 const patience = Schedule.spaced("500 millis").pipe(Schedule.upTo({ duration: "30 seconds" }))
@@ -45,7 +48,14 @@ export const layerClient = ({
   )
   const answers = Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
-    yield* Effect.retry(sql`SELECT 1`, { while: isTransient, schedule: patience })
+    yield* Effect.retry(sql`SELECT 1`, { while: isTransient, schedule: patience }).pipe(
+      Effect.mapError((error) => {
+        const { host, pathname } = new URL(Redacted.value(url))
+        return new DatabaseRefuses({
+          message: `The database ${host}${pathname} cannot be used: ${messageOf(error)}.`
+        })
+      })
+    )
   })
   return Layer.effectDiscard(answers).pipe(Layer.provideMerge(client))
 }

@@ -60,8 +60,8 @@ const make = Effect.gen(function* () {
     OrderRow & { readonly next_due_ms: number | null; readonly next_lease_end_ms: number | null }
   >`
     SELECT claimed.*,
-      extract(epoch FROM next.next_due - ${now})::float8 * 1000 AS next_due_ms,
-      extract(epoch FROM next.next_lease_end - ${now})::float8 * 1000 AS next_lease_end_ms
+      (extract(epoch FROM next.next_due - ${now}) * 1000)::float8 AS next_due_ms,
+      (extract(epoch FROM next.next_lease_end - ${now}) * 1000)::float8 AS next_lease_end_ms
     FROM ${nextLookFunction}() AS next
     LEFT JOIN ${claimFunction}(${worker}, ${Duration.toMillis(lease)}::float8 * interval '1 millisecond', ${max}) AS claimed ON true`
 
@@ -215,7 +215,7 @@ const make = Effect.gen(function* () {
       (SELECT count(*)::int FROM (SELECT FROM ${orders} WHERE status = 'PENDING' LIMIT 100000) AS counted) AS pending,
       (SELECT count(*)::int FROM (SELECT FROM ${orders} WHERE status = 'PROCESSING' LIMIT 100000) AS counted) AS processing,
       (
-        SELECT extract(epoch FROM ${now} - min(first.due_at))::float8 * 1000
+        SELECT (extract(epoch FROM ${now} - min(first.due_at)) * 1000)::float8
         FROM generate_series(0, 9) AS each (priority)
         CROSS JOIN LATERAL (
           SELECT due_at FROM ${orders} o WHERE o.status = 'PENDING' AND o.priority = each.priority AND o.due_at <= ${now}

@@ -1,0 +1,123 @@
+import { assert, describe, it } from "@effect/vitest"
+import { DateTime, Deferred, Effect, Fiber, Layer } from "effect"
+import { OrderQueue } from "../../src/application/ports/OrderQueue.ts"
+import { OrderRepository } from "../../src/application/ports/OrderRepository.ts"
+import { SubmitOrder } from "../../src/application/SubmitOrder.ts"
+import { OrdersUnavailable } from "../../src/domain/OrderErrors.ts"
+import * as MemoryOrderRepository from "../../src/infrastructure/memory/MemoryOrderRepository.ts"
+import { newOrder } from "../TestOrders.ts"
+import { settled } from "../VirtualTime.ts"
+
+/** The real submit over a store whose commits the test lets happen, and a queue that notes what it is told. */
+const world = Effect.gen(function* () {
+  const log: Array<string> = []
+  const gate = yield* Deferred.make<void>()
+  const repository = Layer.effect(
+    OrderRepository,
+    Effect.map(OrderRepository, (repository) =>
+      OrderRepository.of({
+        ...repository,
+        submit: (orders) =>
+          Effect.gen(function* () {
+            log.push(`write ${orders.length}`)
+            yield* Deferred.await(gate)
+            if (orders.some(({ metadata }) => metadata["poison"] !== undefined))
+              return yield* Effect.die("refused")
+            if (orders.some(({ metadata }) => metadata["away"] !== undefined))
+              return yield* new OrdersUnavailable()
+            yield* repository.submit(orders)
+            log.push(`commit ${orders.length}`)
+          })
+      })
+    )
+  ).pipe(Layer.provide(MemoryOrderRepository.layer))
+  const queue = Layer.succeed(OrderQueue, {
+    announce: (batch) => Effect.sync(() => void log.push(`announce ${batch.length}`)),
+    announced: Effect.never
+  })
+  const context = yield* Layer.build(
+    SubmitOrder.layer.pipe(Layer.provideMerge(Layer.mergeAll(repository, queue)))
+  )
+  const submit = (parts: Parameters<typeof newOrder>[0] = {}) =>
+    Effect.forkChild(
+      Effect.flatMap(SubmitOrder, (submitOrder) => submitOrder.submit(newOrder(parts))).pipe(
+        Effect.provideContext(context)
+      ),
+      { startImmediately: true }
+    )
+  return { log, submit, commit: Deferred.succeed(gate, undefined) }
+})
+
+describe("SubmitOrder", () => {
+  it.effect("answers nobody before the commit, and announces only after it", () =>
+    Effect.gen(function* () {
+      const { commit, log, submit } = yield* world
+      const waiting = yield* submit()
+      yield* settled
+      assert.isUndefined(waiting.pollUnsafe())
+      assert.deepStrictEqual(log, ["write 1"])
+      yield* commit
+      yield* Fiber.join(waiting)
+      yield* settled
+      assert.deepStrictEqual(log, ["write 1", "commit 1", "announce 1"])
+    })
+  )
+
+  it.effect("writes what came in during a commit in one statement, and announces it at once", () =>
+    Effect.gen(function* () {
+      const { commit, log, submit } = yield* world
+      const first = yield* submit()
+      yield* settled
+      const more = yield* Effect.forEach(Array.from({ length: 20 }), () => submit())
+      yield* settled
+      yield* commit
+      yield* Effect.forEach([first, ...more], Fiber.join)
+      yield* settled
+      assert.deepStrictEqual(log, [
+        "write 1",
+        "commit 1",
+        "announce 1",
+        "write 20",
+        "commit 20",
+        "announce 20"
+      ])
+    })
+  )
+
+  it.effect("a row that the store refuses fails alone; its neighbours are stored", () =>
+    Effect.gen(function* () {
+      const { commit, submit } = yield* world
+      const first = yield* submit()
+      yield* settled
+      const [before, poison, after] = [
+        yield* submit(),
+        yield* submit({ metadata: { poison: "" } }),
+        yield* submit()
+      ]
+      yield* commit
+      yield* Effect.forEach([first, before, after], Fiber.join)
+      const exit = yield* Fiber.await(poison)
+      assert.strictEqual(exit._tag, "Failure")
+    })
+  )
+
+  it.effect("while the store is away everyone who waits is told so, and the next submit is stored", () =>
+    Effect.gen(function* () {
+      const { commit, submit } = yield* world
+      yield* commit
+      const away = yield* submit({ metadata: { away: "" } })
+      assert.strictEqual((yield* Effect.flip(Fiber.join(away)))._tag, "OrdersUnavailable")
+      yield* Fiber.join(yield* submit())
+    })
+  )
+
+  it.effect("an order for later is not announced", () =>
+    Effect.gen(function* () {
+      const { commit, log, submit } = yield* world
+      yield* commit
+      yield* Fiber.join(yield* submit({ notBefore: DateTime.makeUnsafe(60_000) }))
+      yield* settled
+      assert.deepStrictEqual(log, ["write 1", "commit 1", "announce 0"])
+    })
+  )
+})

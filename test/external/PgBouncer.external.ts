@@ -1,0 +1,93 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect } from "effect"
+import { spawn } from "node:child_process"
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { eventually, onSchemaOfItsOwn, ordersAre, start, submit } from "../processes/OrderPlatformProcess.ts"
+import { databaseUrl } from "../TestPostgres.ts"
+
+const freePort = Effect.callback<number>((resume) => {
+  const server = createServer().listen(0, "127.0.0.1", () => {
+    const address = server.address()
+    server.close(() =>
+      resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0))
+    )
+  })
+})
+
+/** Debian's PgBouncer in transaction mode before the test's database; its URL. It refuses to run as root. */
+const pgBouncer = Effect.gen(function* () {
+  const target = new URL(databaseUrl())
+  const port = yield* freePort
+  const directory = yield* Effect.acquireRelease(
+    Effect.promise(() => mkdtemp(join(tmpdir(), "order-platform-pgbouncer-"))),
+    (directory) => Effect.promise(() => rm(directory, { recursive: true, force: true }))
+  )
+  const password = decodeURIComponent(target.password)
+  const database = target.pathname.slice(1)
+  yield* Effect.promise(async () => {
+    await chmod(directory, 0o755)
+    await writeFile(join(directory, "users"), `"${target.username}" "${password}"\n`)
+    await writeFile(
+      join(directory, "pgbouncer.ini"),
+      [
+        "[databases]",
+        `${database} = host=${target.hostname} port=${target.port} dbname=${database}`,
+        "[pgbouncer]",
+        `listen_addr = 127.0.0.1\nlisten_port = ${port}\nunix_socket_dir =`,
+        `auth_type = trust\nauth_file = ${join(directory, "users")}`,
+        "pool_mode = transaction\ndefault_pool_size = 5\nmax_client_conn = 100"
+      ].join("\n")
+    )
+  })
+  const said: Array<string> = []
+  const gone = yield* Deferred.make<void>()
+  yield* Effect.acquireRelease(
+    Effect.sync(() => {
+      const user = process.getuid?.() === 0 ? ["-u", "postgres"] : []
+      const child = spawn("pgbouncer", [...user, join(directory, "pgbouncer.ini")], {
+        stdio: ["ignore", "pipe", "pipe"]
+      })
+      for (const stream of [child.stdout, child.stderr])
+        stream.setEncoding("utf8").on("data", (text: string) => said.push(text))
+      child.on("error", (error) => said.push(error.message))
+      child.on("exit", () => Deferred.doneUnsafe(gone, Effect.void))
+      return child
+    }),
+    (child) =>
+      Effect.andThen(
+        Effect.sync(() => child.kill("SIGKILL")),
+        Deferred.await(gone)
+      )
+  )
+  yield* eventually(
+    "PgBouncer serves",
+    Effect.sync(() => (said.join("").includes("process up") ? true : undefined)),
+    "10 seconds"
+  )
+  target.hostname = "127.0.0.1"
+  target.port = String(port)
+  return target.href
+})
+
+describe("behind PgBouncer in transaction mode", () => {
+  it.live(
+    "orders are taken and processed, with prepared statements off and LISTEN on a direct connection",
+    () =>
+      onSchemaOfItsOwn(
+        Effect.gen(function* () {
+          const url = yield* pgBouncer
+          const environment = { DATABASE_URL: url, DATABASE_PREPARE: "false", ORDER_QUEUE: "postgres" }
+          const server = yield* start({ ...environment, DATABASE_LISTEN_URL: databaseUrl() })
+          yield* Effect.forEach(Array.from({ length: 200 }), () => submit(server), { concurrency: 20 })
+          yield* ordersAre({ PROCESSED: 200 })
+          const alone = yield* start(environment)
+          assert.include(alone.stdout(), "queue: postgres, by polling alone")
+          yield* Effect.forEach(Array.from({ length: 20 }), () => submit(alone), { concurrency: 5 })
+          yield* ordersAre({ PROCESSED: 220 })
+        })
+      )
+  )
+})

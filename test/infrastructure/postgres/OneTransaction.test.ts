@@ -1,0 +1,86 @@
+import { assert, describe, it } from "@effect/vitest"
+import { DateTime, Duration, Effect, Exit } from "effect"
+import { SqlClient } from "effect/sql"
+import { OrderRepository } from "../../../src/application/ports/OrderRepository.ts"
+import { failure } from "../../../src/domain/Failure.ts"
+import { DatabaseSchema } from "../../../src/infrastructure/postgres/DatabaseSchema.ts"
+import type { OrderId } from "../../../src/domain/OrderId.ts"
+import { newOrder } from "../../TestOrders.ts"
+import * as TestPostgres from "../../TestPostgres.ts"
+
+const lease = Duration.seconds(30)
+
+/** Makes the next event of an order impossible to write, as if the server ended just there. */
+const blockHistory = Effect.fnUntraced(function* (id: OrderId, version: number) {
+  const sql = yield* SqlClient.SqlClient
+  const events = sql(`${yield* DatabaseSchema}.order_events`)
+  yield* sql`INSERT INTO ${events} (order_id, version, event, to_status, at, attempt)
+    VALUES (${id}::uuid, ${version}, 'blocked', 'PENDING', now(), 1)`
+})
+
+describe("one transaction on PostgreSQL", () => {
+  it.live(
+    "an order whose event cannot be written is not stored, started, settled, expired or reprocessed",
+    () =>
+      Effect.gen(function* () {
+        const repository = yield* OrderRepository
+        const dies = <A, E>(effect: Effect.Effect<A, E>) =>
+          Effect.map(Effect.exit(effect), (exit) => assert.isTrue(Exit.hasDies(exit)))
+        const claim = repository.claim({ worker: "w", lease, max: 1 })
+
+        const unstored = newOrder()
+        yield* blockHistory(unstored.id, 1)
+        yield* dies(repository.submit([unstored]))
+        assert.strictEqual((yield* Effect.flip(repository.find(unstored.id)))._tag, "OrderNotFound")
+
+        const unstarted = newOrder({ priority: 9 })
+        yield* repository.submit([unstarted])
+        yield* blockHistory(unstarted.id, 2)
+        yield* dies(claim)
+        assert.strictEqual((yield* repository.find(unstarted.id)).status, "PENDING")
+      }).pipe(Effect.provide(TestPostgres.layer))
+  )
+
+  it.live("a settle whose event cannot be written changes neither order nor dead letters", () =>
+    Effect.gen(function* () {
+      const repository = yield* OrderRepository
+      yield* repository.submit([newOrder({ maxRetries: 1 })])
+      const [order] = (yield* repository.claim({ worker: "w", lease, max: 1 })).orders
+      assert(order !== undefined)
+      yield* blockHistory(order.id, 3)
+      const outcome = { event: "failed", failure: failure("PERMANENT", "broken") } as const
+      assert.isTrue(Exit.hasDies(yield* Effect.exit(repository.settle([{ order, outcome }]))))
+      yield* repository.renew("w", Duration.zero)
+      assert.isTrue(Exit.hasDies(yield* Effect.exit(repository.expire(1))))
+      assert.strictEqual((yield* repository.find(order.id)).status, "PROCESSING")
+      assert.deepStrictEqual(yield* repository.deadLetters({ limit: 10, after: null }), [])
+    }).pipe(Effect.provide(TestPostgres.layer))
+  )
+
+  it.live("leases and due times are the database's, whatever the worker's clock says", () =>
+    Effect.gen(function* () {
+      const repository = yield* OrderRepository
+      const future = DateTime.makeUnsafe("2040-01-01T00:00:00Z")
+      yield* TestPostgres.setDatabaseClock(future)
+      yield* repository.submit([newOrder()])
+      const [order] = (yield* repository.claim({ worker: "w", lease, max: 1 })).orders
+      assert(order !== undefined)
+      assert.deepStrictEqual(order.dueAt, future)
+      assert.deepStrictEqual(order.leaseUntil, DateTime.addDuration(future, lease))
+      assert.deepStrictEqual(yield* repository.expire(1), [])
+      const [held] = yield* repository.renew("w", Duration.seconds(40))
+      assert.deepStrictEqual(held?.leaseUntil, DateTime.add(future, { seconds: 40 }))
+      const retried = {
+        event: "retried",
+        delay: Duration.seconds(5),
+        failure: failure("TIMEOUT", "slow")
+      } as const
+      yield* repository.settle([{ order, outcome: retried }])
+      const waiting = yield* repository.find(order.id)
+      assert.deepStrictEqual(
+        waiting.status === "PENDING" && waiting.dueAt,
+        DateTime.add(future, { seconds: 5 })
+      )
+    }).pipe(Effect.provide(TestPostgres.layer))
+  )
+})
