@@ -18,7 +18,7 @@ import * as Postgres from "./infrastructure/postgres/Postgres.ts"
 
 /** Everything in one process: API, worker and, unless a database is named, PostgreSQL. */
 export const serve = process((settings) =>
-  announceStart("API and worker", settings).pipe(
+  announceStart("API and worker", workerOf(settings), settings).pipe(
     Layer.provide(worker(settings)),
     Layer.provide(http(OrderRoutes.layer(anyJsonObject), settings)),
     Layer.provide(OrderPlatform.layer(anyJsonObject)),
@@ -29,7 +29,7 @@ export const serve = process((settings) =>
 /** Takes orders; workers in other processes process them. */
 export const api = process(
   (settings) =>
-    announceStart("API", settings).pipe(
+    announceStart("API", "", settings).pipe(
       Layer.provide(http(OrderRoutes.layer(anyJsonObject), settings)),
       Layer.provide(OrderPlatform.layer(anyJsonObject)),
       Layer.provide([Postgres.layer, queue(settings)])
@@ -40,7 +40,7 @@ export const api = process(
 /** Processes orders; serves nothing but its health and metrics. */
 export const workerAlone = process(
   (settings) =>
-    announceStart("worker", settings).pipe(
+    announceStart("worker", workerOf(settings), settings).pipe(
       Layer.provide(worker(settings)),
       Layer.provide(http(HealthRoutes.layer, settings)),
       Layer.provide([Postgres.layer, queue(settings)])
@@ -94,21 +94,23 @@ function sharesOrders({ database, order }: Settings) {
 }
 
 // The one line that says what runs where; and, since it is built last and so closed first, the first step of a stop.
-function announceStart(what: string, settings: Settings) {
-  const { concurrency, drainTimeoutMs, failureProbability } = settings.order.worker
-  const limit = Duration.sum(Duration.millis(drainTimeoutMs), lastResort)
+function announceStart(what: string, worker: string, settings: Settings) {
+  const limit = Duration.sum(Duration.millis(settings.order.worker.drainTimeoutMs), lastResort)
   const end = Console.error("order-platform did not stop in time and is ended.").pipe(
     Effect.andThen(Effect.sync(() => globalThis.process.exit(0)))
   )
   return Layer.effectDiscard(
     Effect.gen(function* () {
+      const address = HttpServer.formatAddress(yield* BoundAddress)
       yield* Effect.logInfo(
-        `order-platform serves on ${HttpServer.formatAddress(yield* BoundAddress)}; runs: ${what}; database: ${databaseOf(settings)}; ` +
-          `queue: ${queueOf(settings)}; worker concurrency: ${concurrency}; simulated failures: ${failureProbability}`
+        `order-platform serves on ${address}; runs: ${what}; database: ${databaseOf(settings)}; queue: ${queueOf(settings)}${worker}`
       )
-      yield* Effect.addFinalizer(() =>
-        Effect.andThen(Readiness.drain, Effect.forkDetach(Effect.delay(end, limit)))
-      )
+      yield* Effect.addFinalizer(() => Effect.andThen(Readiness.drain, Effect.forkDetach(Effect.delay(end, limit))))
     })
   )
+}
+
+function workerOf({ order }: Settings): string {
+  const { concurrency, failureProbability } = order.worker
+  return `; worker concurrency: ${concurrency}; simulated failures: ${failureProbability}`
 }

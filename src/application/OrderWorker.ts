@@ -77,6 +77,8 @@ export class OrderWorker extends Context.Service<
         const attempt = Effect.fnUntraced(function* (attempt: InHand) {
           const { outcome, writes } = yield* Metrics.timed(Metrics.processingSeconds)(process(attempt.order))
           if (writes === null) return outcome
+          // From now on its order may leave our leases at any moment because it is settled, and not because it is lost.
+          attempt.finished = true
           const written = yield* commitWrites(attempt.order, writes)
           if (typeof written !== "string") return written
           drop(inHand, attempt)
@@ -93,7 +95,11 @@ export class OrderWorker extends Context.Service<
               const exit = yield* Fiber.await(fiber)
               if (Exit.isSuccess(exit) && exit.value !== undefined) yield* finish(taken, exit.value)
               else if (Exit.isFailure(exit) && draining) yield* release(taken)
-              else drop(inHand, taken)
+              else {
+                // A defect here is a bug of ours; nobody else would ever hear of it. The heartbeat releases the order.
+                if (Exit.hasDies(exit)) yield* Effect.logError(`Order ${taken.order.id} was dropped`, exit)
+                drop(inHand, taken)
+              }
               yield* Metric.update(Metrics.inFlight, inHand.size)
               yield* Queue.offer(hands, undefined)
             })

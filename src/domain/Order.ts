@@ -4,6 +4,8 @@ import { type Failure, failure } from "./Failure.ts"
 import type { OrderEvent, OrderEventName } from "./OrderEvent.ts"
 import type { OrderId } from "./OrderId.ts"
 
+// Longer than 150 lines because the whole state machine is read in one place.
+
 /** What a submitter asks for, complete: every default is resolved and goes into the stored order. */
 export interface NewOrder {
   readonly id: OrderId

@@ -29,6 +29,8 @@ import { OrderNotFound, OrderNotInDeadLetterQueue, OrderVersionMismatch } from "
 import type { OrderEvent } from "../../domain/OrderEvent.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
 
+// Longer than 150 lines because it is a whole store, read beside the statements of PostgreSQL.
+
 interface Kept {
   readonly order: Order
   readonly events: ReadonlyArray<OrderEvent>

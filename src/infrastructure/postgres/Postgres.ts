@@ -43,7 +43,13 @@ export const layerClient = ({
       keepAlive: "10 seconds",
       applicationName: "order-platform",
       // A pooler cannot pass startup parameters on.
-      ...(prepare && { startupParameters: { statement_timeout: `${Duration.toMillis(statementTimeout)}` } })
+      ...(prepare && {
+        startupParameters: {
+          statement_timeout: `${Duration.toMillis(statementTimeout)}`,
+          // A process that is frozen or cut off between two statements must not keep its orders locked.
+          idle_in_transaction_session_timeout: `${Duration.toMillis(statementTimeout)}`
+        }
+      })
     })
   )
   const answers = Effect.gen(function* () {

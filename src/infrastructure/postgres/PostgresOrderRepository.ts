@@ -108,15 +108,24 @@ const make = Effect.gen(function* () {
     ) THEN 'repeated' ELSE 'stale' END AS result
     FROM outcome o LEFT JOIN settled s ON s.id = o.id ORDER BY o.place`
 
+  // An order that is just being settled is locked, and so cannot be taken away: waiting for it, which may take as long
+  // as the app's own writes, would cost the worker all its other leases.
   const renew = (worker: string, lease: Duration.Duration) => sql<
     Pick<OrderRow, "id" | "version" | "retry_count" | "updated_at"> & {
       readonly worker: string
       readonly lease_until: Date
     }
   >`
-    UPDATE ${orders} SET lease_until = ${now} + ${Duration.toMillis(lease)}::float8 * interval '1 millisecond'
-    WHERE status = 'PROCESSING' AND worker = ${worker}
-    RETURNING id, version, retry_count, worker, updated_at, lease_until`
+    WITH free AS MATERIALIZED (
+      SELECT id FROM ${orders} WHERE status = 'PROCESSING' AND worker = ${worker} FOR NO KEY UPDATE SKIP LOCKED
+    ), renewed AS (
+      UPDATE ${orders} o SET lease_until = ${now} + ${Duration.toMillis(lease)}::float8 * interval '1 millisecond'
+      FROM free WHERE o.id = free.id
+      RETURNING o.id, o.lease_until
+    )
+    SELECT o.id, o.version, o.retry_count, o.worker, o.updated_at, coalesce(renewed.lease_until, o.lease_until) AS lease_until
+    FROM ${orders} o LEFT JOIN renewed ON renewed.id = o.id
+    WHERE o.status = 'PROCESSING' AND o.worker = ${worker}`
 
   const expire = (max: number) => sql<OrderRow>`
     WITH lost AS MATERIALIZED (

@@ -15,7 +15,7 @@ const blockHistory = Effect.fnUntraced(function* (id: OrderId, version: number) 
   const sql = yield* SqlClient.SqlClient
   const events = sql(`${yield* DatabaseSchema}.order_events`)
   yield* sql`INSERT INTO ${events} (order_id, version, event, to_status, at, attempt)
-    VALUES (${id}::uuid, ${version}, 'blocked', 'PENDING', now(), 1)`
+    VALUES (${id}::uuid, ${version}, 'created', 'PENDING', now(), 1)`
 })
 
 describe("one transaction on PostgreSQL", () => {

@@ -1,0 +1,33 @@
+// The public API, in the order of an order's way. Everything else may change without notice.
+
+export * as OrderPayload from "./domain/OrderPayload.ts"
+export type { NewOrder, Order, Outcome } from "./domain/Order.ts"
+export { OrderId } from "./domain/OrderId.ts"
+export { OrderStatus } from "./domain/OrderStatus.ts"
+export { OrderEvent } from "./domain/OrderEvent.ts"
+export { DeadLetter } from "./domain/DeadLetter.ts"
+export { ReasonCode } from "./domain/Failure.ts"
+export * from "./domain/OrderErrors.ts"
+export { RetryPolicy } from "./domain/RetryPolicy.ts"
+
+export { DefaultMaxRetries, OrderPlatform, type Submission } from "./application/OrderPlatform.ts"
+export { OrderWorker } from "./application/OrderWorker.ts"
+export { WorkerSettings } from "./application/WorkerSettings.ts"
+export {
+  type Attempt,
+  type AttemptError,
+  OrderProcessor,
+  PermanentFailure,
+  RetryableFailure,
+  Snooze,
+  Writes
+} from "./application/ports/OrderProcessor.ts"
+export { OrderQueue } from "./application/ports/OrderQueue.ts"
+export { OrderRepository } from "./application/ports/OrderRepository.ts"
+
+export { OrderRoutes } from "./infrastructure/http/OrderRoutes.ts"
+export { makeOrderApi } from "./infrastructure/http/OrderApi.ts"
+export * as Memory from "./infrastructure/memory/Memory.ts"
+export * as Postgres from "./infrastructure/postgres/Postgres.ts"
+export * as PostgresOrderQueue from "./infrastructure/postgres/PostgresOrderQueue.ts"
+export * as SimulatedOrderProcessor from "./infrastructure/simulation/SimulatedOrderProcessor.ts"

@@ -1,0 +1,173 @@
+/** A known fault of such systems, put into the code by replacing text, and the tests that must turn red. */
+export interface Mutant {
+  readonly name: string
+  readonly file: string
+  readonly find: string
+  readonly replace: string
+  /** Test files of which at least one must fail. */
+  readonly tests: ReadonlyArray<string>
+  /** Whether the simulation must find it as well: for faults that need no SQL. */
+  readonly simulation: boolean
+}
+
+const submit = "src/application/SubmitOrder.ts"
+const postgres = "src/infrastructure/postgres/PostgresOrderRepository.ts"
+const memory = "src/infrastructure/memory/MemoryOrderRepository.ts"
+const migration = "migrations/0001_orders.ts"
+const repositoryOnMemory = "test/infrastructure/memory/MemoryOrderRepository.test.ts"
+const repositoryOnPostgres = "test/infrastructure/postgres/PostgresOrderRepository.test.ts"
+const oneTransaction = "test/infrastructure/postgres/OneTransaction.test.ts"
+
+/** Every mutant; the table in docs/mutants.md is made from this list. */
+export const mutants: ReadonlyArray<Mutant> = [
+  {
+    name: "announcement before the commit",
+    file: submit,
+    find: "const exit = yield* Effect.exit(repository.submit(orders))",
+    replace: "yield* announce(orders)\n        const exit = yield* Effect.exit(repository.submit(orders))",
+    tests: ["test/application/SubmitOrder.test.ts"],
+    simulation: false
+  },
+  {
+    name: "announcement before the commit of the caller's transaction",
+    file: submit,
+    find: "return yield* repository.afterCommit(announce([order]))",
+    replace: "return yield* announce([order])",
+    tests: ["test/infrastructure/postgres/Writes.test.ts"],
+    simulation: false
+  },
+  {
+    name: "event written after the commit (SQL)",
+    file: postgres,
+    find: "INSERT INTO ${orderEvents} (order_id, version, event, to_status, at, attempt)\n    SELECT id, 1, 'created', 'PENDING', created_at, 1 FROM stored`",
+    replace:
+      "SELECT id FROM stored`.pipe(Effect.tap(() => sql`INSERT INTO ${orderEvents} (order_id, version, event, to_status, at, attempt) SELECT id, 1, 'created', 'PENDING', created_at, 1 FROM ${orders} WHERE id = ANY (${uuids(batch.map(({ id }) => id))}::uuid[])`))",
+    tests: [oneTransaction],
+    simulation: false
+  },
+  {
+    name: "event written after the commit (memory)",
+    file: memory,
+    find: "settle: (settlements) => now((at) => settlements.map((settlement) => settleOne(settlement, at))),",
+    replace:
+      "settle: (settlements) => now((at) => settlements.map((settlement) => { const before = orders.get(settlement.order.id); const result = settleOne(settlement, at); const after = orders.get(settlement.order.id); if (before !== undefined && after !== undefined) orders.set(settlement.order.id, { order: after.order, events: before.events }); return result })),",
+    tests: [repositoryOnMemory],
+    simulation: true
+  },
+  {
+    name: "settle without the version check (SQL)",
+    file: postgres,
+    find: "WHERE o.id = outcome.id AND o.version = outcome.version AND o.status = 'PROCESSING'",
+    replace: "WHERE o.id = outcome.id AND o.status = 'PROCESSING'",
+    tests: [repositoryOnPostgres],
+    simulation: false
+  },
+  {
+    name: "settle without the version check (memory)",
+    file: memory,
+    find: 'if (kept?.order.status === "PROCESSING" && kept.order.version === version) {',
+    replace: 'if (kept?.order.status === "PROCESSING") {',
+    tests: [repositoryOnMemory],
+    simulation: true
+  },
+  {
+    name: "lease taken from the worker's clock",
+    file: postgres,
+    find: "UPDATE ${orders} SET lease_until = ${now} + ${Duration.toMillis(lease)}::float8 * interval '1 millisecond'",
+    replace:
+      "UPDATE ${orders} SET lease_until = ${new Date(Date.now() + Duration.toMillis(lease))}::timestamptz",
+    tests: [oneTransaction],
+    simulation: false
+  },
+  {
+    name: "rescue by age instead of lease (SQL)",
+    file: postgres,
+    find: "WHERE status = 'PROCESSING' AND lease_until <= ${now}",
+    replace: "WHERE status = 'PROCESSING' AND updated_at <= ${now} - interval '30 seconds'",
+    tests: [repositoryOnPostgres],
+    simulation: false
+  },
+  {
+    name: "rescue by age instead of lease (memory)",
+    file: memory,
+    find: "DateTime.isLessThanOrEqualTo(order.leaseUntil, at) && !locked.has(order.id)",
+    replace:
+      "DateTime.isLessThanOrEqualTo(DateTime.add(order.updatedAt, { seconds: 3 }), at) && !locked.has(order.id)",
+    tests: [repositoryOnMemory],
+    simulation: true
+  },
+  {
+    name: "DLQ entry in a second transaction",
+    file: postgres,
+    find: "FROM settled s JOIN outcome o ON o.id = s.id WHERE s.status = 'FAILED'",
+    replace: "FROM settled s JOIN outcome o ON o.id = s.id WHERE s.status = 'later'",
+    tests: [repositoryOnPostgres],
+    simulation: false
+  },
+  {
+    name: "DLQ entry forgotten when the last lease runs out (memory)",
+    file: memory,
+    find: "if (entry === null) deadLetters.delete(order.id)",
+    replace: 'if (entry === null || entry.reasonCode === "WORKER_LOST") deadLetters.delete(order.id)',
+    tests: [repositoryOnMemory],
+    simulation: true
+  },
+  {
+    name: "reprocess without the status check (SQL)",
+    file: postgres,
+    find: "WHERE id = ${id}::uuid AND status = 'FAILED' AND discarded_at IS NULL\n        AND version = coalesce(${ifVersion}::int, version)\n      RETURNING *\n    ), history AS (\n      INSERT INTO ${orderEvents} (order_id, version, event, from_status, to_status, at, attempt)\n      SELECT id, version, 'reprocessed'",
+    replace:
+      "WHERE id = ${id}::uuid AND version = coalesce(${ifVersion}::int, version)\n      RETURNING *\n    ), history AS (\n      INSERT INTO ${orderEvents} (order_id, version, event, from_status, to_status, at, attempt)\n      SELECT id, version, 'reprocessed'",
+    tests: [repositoryOnPostgres],
+    simulation: false
+  },
+  {
+    name: "reprocess without the status check (memory)",
+    file: memory,
+    find: 'if (order.status === "FAILED" && order.discardedAt === null) return order',
+    replace: 'if (order.status !== "PROCESSED") return order as FailedOrder',
+    tests: [repositoryOnMemory],
+    simulation: true
+  },
+  {
+    name: "shutdown that counts an attempt",
+    file: "src/application/OrderWorker.ts",
+    find: 'finish(attempt, { event: "released", detail: `worker ${settings.name} was stopped` })',
+    replace:
+      'finish(attempt, { event: "retried", delay: Duration.zero, failure: { reasonCode: "DEFECT", reason: "stopped" } })',
+    tests: ["test/application/OrderWorker.test.ts"],
+    simulation: true
+  },
+  {
+    name: "a poison row that fails its batch mates",
+    file: submit,
+    find: "if (Exit.hasDies(exit) && batch.length > 1)",
+    replace: "if (Exit.hasDies(exit) && batch.length > 1_000_000)",
+    tests: ["test/application/SubmitOrder.test.ts"],
+    simulation: false
+  },
+  {
+    name: "retry delay restarted from zero after a crash",
+    file: "src/application/ProcessOrder.ts",
+    find: "yield* delayAfter(yield* RetryPolicy, attemptOf(order), yield* Random.next)",
+    replace: "yield* delayAfter(yield* RetryPolicy, 1, yield* Random.next)",
+    tests: ["test/application/OrderWorker.test.ts"],
+    simulation: true
+  },
+  {
+    name: "a lost claim's orders are charged",
+    file: "src/application/RenewLeases.ts",
+    find: "const orphans = held.filter(isOrphan)",
+    replace: "const orphans = held.filter(() => false)",
+    tests: [],
+    simulation: true
+  },
+  {
+    name: "an edge that the database does not refuse",
+    file: migration,
+    find: "IF edge NOT IN ('PENDING -> PROCESSING',",
+    replace: "IF edge NOT IN ('PROCESSED -> PENDING', 'PENDING -> PROCESSING',",
+    tests: ["test/infrastructure/postgres/Guard.test.ts"],
+    simulation: false
+  }
+]
