@@ -12,11 +12,12 @@ const maxClaim = 256
 
 /**
  * The claiming loop of a worker. It waits for free hands, starts as many of the best due orders as there are
- * hands, and hands them over. When it finds fewer it sleeps until something is announced, the next order is
- * due, the next lease ends or the poll interval is over, whatever is first. It never ends.
+ * hands, and hands them over. When it finds fewer it sleeps until something is announced or rescheduled by
+ * this worker itself, the next order is due, the next lease ends or the poll interval is over, whatever is first. It never ends.
  */
 export const claimOrders = Effect.fnUntraced(function* (
   hands: Queue.Queue<void>,
+  rescheduled: Queue.Dequeue<void>,
   handOver: (orders: ReadonlyArray<ProcessingOrder>) => Effect.Effect<void>
 ) {
   const repository = yield* OrderRepository
@@ -28,7 +29,10 @@ export const claimOrders = Effect.fnUntraced(function* (
     Effect.flatMap(Random.nextBetween(0.8, 1), (jitter) => {
       const poll = Duration.times(settings.pollInterval, jitter)
       const millis = Duration.toMillis(until === null ? poll : Duration.min(poll, until))
-      return Effect.timeoutOption(queue.announced, Math.max(1, Math.ceil(millis)))
+      return Effect.timeoutOption(
+        Effect.raceFirst(queue.announced, Queue.take(rescheduled)),
+        Math.max(1, Math.ceil(millis))
+      )
     })
 
   const claim = (max: number) =>

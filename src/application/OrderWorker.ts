@@ -50,6 +50,7 @@ export class OrderWorker extends Context.Service<
         const inHand: OrdersInHand = new Map()
         const hands = yield* Queue.bounded<void>(settings.concurrency)
         const ready = yield* Queue.bounded<InHand>(settings.concurrency)
+        const rescheduled = yield* Queue.sliding<void>(1)
         const finished = yield* Queue.bounded<Finished, Cause.Done>(maxFinished)
         yield* Queue.offerAll(hands, new Array<void>(settings.concurrency).fill(undefined))
         yield* Metric.update(Metrics.capacity, settings.concurrency)
@@ -107,10 +108,10 @@ export class OrderWorker extends Context.Service<
           Effect.forever
         )
 
-        const settling = yield* Effect.forkScoped(settleAttempts(finished, inHand))
+        const settling = yield* Effect.forkScoped(settleAttempts(finished, inHand, rescheduled))
         yield* Effect.forkScoped(renewLeases(inHand))
         for (let n = 0; n < settings.concurrency; n++) yield* Effect.forkScoped(hand)
-        const claiming = yield* Effect.forkScoped(claimOrders(hands, handOver))
+        const claiming = yield* Effect.forkScoped(claimOrders(hands, rescheduled, handOver))
 
         const interruptAttempts = Effect.suspend(() =>
           Fiber.interruptAll(

@@ -21,7 +21,8 @@ export interface Finished {
  */
 export const settleAttempts = Effect.fnUntraced(function* (
   finished: Queue.Dequeue<Finished, Cause.Done>,
-  inHand: OrdersInHand
+  inHand: OrdersInHand,
+  rescheduled: Queue.Enqueue<void>
 ) {
   const repository = yield* OrderRepository
 
@@ -40,6 +41,8 @@ export const settleAttempts = Effect.fnUntraced(function* (
       yield* reportSettled(one.attempt.order, one.outcome, results[index] ?? "stale")
     }
     yield* Metric.update(Metrics.inFlight, inHand.size)
+    // The claiming loop may sleep past the new due times, which it has not seen.
+    if (group.some(({ outcome }) => "delay" in outcome)) yield* Queue.offer(rescheduled, undefined)
   })
 
   // An outcome that the store refuses fails its whole group; written again one by one, it fails alone and its

@@ -86,6 +86,27 @@ describe("OrderWorker", () => {
     }).pipe(Effect.provide(app(() => new RetryableFailure({ reason: "no beans" }))))
   )
 
+  it.effect("a retry that is due before the next poll starts when it is due", () =>
+    Effect.gen(function* () {
+      const orders = yield* platform
+      const id = yield* submit()
+      yield* pass("1 second")
+      const started = (yield* orders.timeline(id))
+        .filter(({ event }) => event === "started")
+        .map(({ at }) => at)
+      assert.deepStrictEqual(
+        started.slice(1).map((at, n) => DateTime.distance(started[n] ?? at, at)),
+        [Duration.millis(100), Duration.millis(100)]
+      )
+    }).pipe(
+      Effect.provide(
+        app(() => new RetryableFailure({ reason: "busy", retryIn: Duration.millis(100) }), {
+          pollInterval: Duration.seconds(30)
+        })
+      )
+    )
+  )
+
   it.effect("a reprocessed order is announced, starts from the first attempt and can succeed", () =>
     Effect.gen(function* () {
       const machine = yield* Ref.make<"broken" | "repaired">("broken")

@@ -1,5 +1,5 @@
 import { PgClient } from "@effect/sql-pg"
-import { Duration, Effect, Layer, Metric, Queue, Random } from "effect"
+import { type Cause, Duration, Effect, Exit, Layer, Metric, Queue, Random, Scope } from "effect"
 import type { SqlError } from "effect/sql"
 import * as Metrics from "../../application/OrderMetrics.ts"
 import { OrderQueue } from "../../application/ports/OrderQueue.ts"
@@ -30,8 +30,9 @@ const make = Effect.fnUntraced(function* (listener: PgClient.PgClient | null) {
 
   const notify = (count: number) =>
     pg.notify(channel, "").pipe(
+      Effect.timeout(patience),
       Effect.andThen(Metrics.count(Metrics.announced, { queue: "postgres" }, count)),
-      Effect.catch((error: SqlError.SqlError) =>
+      Effect.catch((error: SqlError.SqlError | Cause.TimeoutError) =>
         Effect.andThen(
           Effect.logDebug(`An announcement failed: ${error.message}`),
           Metrics.count(Metrics.announceFailed, { queue: "postgres" }, count)
@@ -50,19 +51,27 @@ const make = Effect.fnUntraced(function* (listener: PgClient.PgClient | null) {
       Effect.timeoutOrElse({
         duration: silence,
         orElse: () =>
-          Effect.andThen(
-            pg.notify(channel, signOfLife),
-            Effect.timeoutOrElse(heard, { duration: patience, orElse: () => Effect.fail("silent" as const) })
+          Effect.andThen(pg.notify(channel, signOfLife), heard).pipe(
+            Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.fail("silent" as const) })
           )
       })
     )
     return yield* Effect.forever(
       Effect.flatMap(anything, (announced) => (announced ? Queue.offer(wake, undefined) : Effect.void))
     )
-  }, Effect.scoped)
+  })
+
+  // Closing says UNLISTEN to the connection, which one that fell silent never answers: so it is not waited for.
+  const closingBehind = <A, E, R>(effect: Effect.Effect<A, E, R | Scope.Scope>) =>
+    Effect.flatMap(Scope.make(), (scope) =>
+      Effect.ensuring(
+        Scope.provide(effect, scope),
+        Effect.forkDetach(Scope.close(scope, Exit.void), { startImmediately: true })
+      )
+    )
 
   const listen = (client: PgClient.PgClient) =>
-    hear(client).pipe(
+    closingBehind(hear(client)).pipe(
       Effect.ensuring(Metric.update(Metrics.listenUp, 0)),
       Effect.catchCause((cause) => Effect.logDebug("The listener ended and is replaced", cause)),
       Effect.andThen(Effect.flatMap(Random.nextBetween(50, 500), (millis) => Effect.sleep(millis))),

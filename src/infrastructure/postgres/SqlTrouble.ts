@@ -5,10 +5,10 @@ import { OrdersUnavailable } from "../../domain/OrderErrors.ts"
 /**
  * SQLSTATEs of a server that will answer again by itself: connection exceptions (08), insufficient resources and
  * too many connections (53), shutdown, crash and start-up (57P01 to 57P05), serialization failure and deadlock
- * (40001, 40P01), lock and statement time limits (55P03, 57014), a standby after a failover (25006).
- * Effect's own `isRetryable` misses 57P0x, 53 and 25006. Source: PostgreSQL documentation, appendix A.
+ * (40001, 40P01), lock and statement time limits (55P03, 57014), a transaction that was idle for too long (25P03), a
+ * standby after a failover (25006). Effect's own `isRetryable` misses 57P0x, 53, 25P03 and 25006. Source: PostgreSQL documentation, appendix A.
  */
-const transientState = /^(08...|53...|57P0[1-5]|40001|40P01|55P03|57014|25006)$/
+const transientState = /^(08...|53...|57P0[1-5]|40001|40P01|55P03|57014|25P03|25006)$/
 
 const sqlStateOf = (error: SqlError.SqlError): string | undefined => {
   const cause = error.reason.cause

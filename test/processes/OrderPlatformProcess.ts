@@ -1,0 +1,219 @@
+import { Deferred, type Duration, Effect } from "effect"
+import { SqlClient } from "effect/sql"
+import { spawn } from "node:child_process"
+import * as fs from "node:fs/promises"
+import * as os from "node:os"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import { isDeepStrictEqual } from "node:util"
+import { DatabaseSchema } from "../../src/infrastructure/postgres/DatabaseSchema.ts"
+import { databaseUrl, schemaOfItsOwn } from "../TestPostgres.ts"
+
+// The real program, as an operator starts it: a process of its own, spoken to by its environment, signals, output
+// and HTTP, and by nothing else.
+
+const program = fileURLToPath(new URL("../../bin/order-platform.js", import.meta.url))
+
+/** How a process ended, and when: milliseconds since the epoch. */
+export interface Ended {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly at: number
+}
+
+/** A process, from its start to the end of its scope. */
+export interface Process {
+  readonly stdout: () => string
+  readonly stderr: () => string
+  readonly kill: (signal: NodeJS.Signals) => void
+  readonly exit: Effect.Effect<Ended>
+}
+
+/** A process that serves. */
+export interface Serving extends Process {
+  /** Its address, as the start line says it. */
+  readonly url: string
+}
+
+interface Options {
+  readonly arguments?: ReadonlyArray<string>
+  readonly environment?: Readonly<Record<string, string | number>>
+  /** Files in its working directory, by name; nothing else is there. */
+  readonly files?: Readonly<Record<string, string>>
+}
+
+const workingDirectory = (files: Readonly<Record<string, string>>) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const directory = await fs.mkdtemp(path.join(os.tmpdir(), "order-platform-process-"))
+      for (const [name, text] of Object.entries(files)) await fs.writeFile(path.join(directory, name), text)
+      return directory
+    }),
+    (directory) => Effect.promise(() => fs.rm(directory, { recursive: true, force: true, maxRetries: 3 }))
+  )
+
+/** Runs the program with this environment and no other. It is killed when the scope ends, whatever it does then. */
+export const run = Effect.fnUntraced(function* (options: Options) {
+  const cwd = yield* workingDirectory(options.files ?? {})
+  const environment = Object.entries(options.environment ?? {})
+  const ended = yield* Deferred.make<Ended>()
+  return yield* Effect.acquireRelease(
+    Effect.sync((): Process => {
+      const child = spawn(process.execPath, [program, ...(options.arguments ?? [])], {
+        cwd,
+        env: Object.fromEntries(environment.map(([name, value]) => [name, String(value)])),
+        stdio: ["ignore", "pipe", "pipe"]
+      })
+      const said = { stdout: "", stderr: "" }
+      child.stdout.setEncoding("utf8").on("data", (text: string) => void (said.stdout += text))
+      child.stderr.setEncoding("utf8").on("data", (text: string) => void (said.stderr += text))
+      let at = 0
+      child.on("exit", () => void (at = Date.now()))
+      // Unlike "exit" it comes after the last output.
+      child.on("close", (code, signal) => Deferred.doneUnsafe(ended, Effect.succeed({ code, signal, at })))
+      return {
+        stdout: () => said.stdout,
+        stderr: () => said.stderr,
+        kill: (signal) => void child.kill(signal),
+        exit: Deferred.await(ended)
+      }
+    }),
+    ({ exit, kill }) =>
+      Effect.andThen(
+        Effect.sync(() => kill("SIGKILL")),
+        exit
+      )
+  )
+})
+
+/** Starts the program on the test's own schema and a free port, and waits until it serves. */
+export const start = Effect.fnUntraced(function* (environment: Options["environment"] = {}) {
+  const schema = yield* DatabaseSchema
+  const running = yield* run({
+    environment: {
+      SERVER_PORT: 0,
+      LOG_FORMAT: "json",
+      DATABASE_URL: databaseUrl(),
+      DATABASE_SCHEMA: schema,
+      ...environment
+    }
+  })
+  const died = Effect.flatMap(running.exit, ({ code }) =>
+    Effect.die(new Error(`The process ended with ${code} and did not serve: ${running.stderr()}`))
+  )
+  const url = yield* eventually(
+    "the process says where it serves",
+    Effect.sync(() => /order-platform serves on (http:\/\/[^;]+);/.exec(running.stdout())?.[1])
+  ).pipe(Effect.raceFirst(died))
+  return { ...running, url } satisfies Serving
+})
+
+/** Gives a test a schema for its processes, and reads it by SQL; the processes are gone before it is dropped. */
+export const onSchemaOfItsOwn = <A, E, R>(test: Effect.Effect<A, E, R>) =>
+  Effect.scoped(test).pipe(Effect.provide(schemaOfItsOwn({ maxConnections: 2 })))
+
+/** Looks until there is something to see, and answers it. A test that waits in vain fails, saying for what. */
+export const eventually = Effect.fnUntraced(function* <A, E, R>(
+  condition: string,
+  look: Effect.Effect<A | undefined, E, R>,
+  within: Duration.Input = "30 seconds"
+) {
+  const keepLooking = Effect.gen(function* () {
+    while (true) {
+      const seen = yield* look
+      if (seen !== undefined) return seen
+      yield* Effect.sleep("10 millis")
+    }
+  })
+  return yield* Effect.timeoutOrElse(keepLooking, {
+    duration: within,
+    orElse: () => Effect.die(new Error(`Waited in vain until ${condition}.`))
+  })
+})
+
+/** What a server answered; `json` is what the test says it is. */
+export interface Answer<A> {
+  readonly status: number
+  readonly headers: Headers
+  readonly json: A
+}
+
+export const call = <A = unknown>(url: string, init?: RequestInit): Effect.Effect<Answer<A>> =>
+  Effect.promise(async (signal) => {
+    const response = await fetch(url, { signal, ...init })
+    const text = await response.text()
+    const isJson = (response.headers.get("content-type") ?? "").includes("json")
+    return {
+      status: response.status,
+      headers: response.headers,
+      json: (isJson ? JSON.parse(text) : text) as A
+    }
+  })
+
+/** Submits an order and answers its id, once it is stored. */
+export const submit = (
+  server: Serving,
+  body: Readonly<Record<string, unknown>> = {}
+): Effect.Effect<string> =>
+  call<{ readonly orderId: string }>(`${server.url}/orders`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body)
+  }).pipe(
+    Effect.flatMap(({ json, status }) =>
+      status === 202
+        ? Effect.succeed(json.orderId)
+        : Effect.die(new Error(`An order was answered ${status}.`))
+    )
+  )
+
+/** As `GET /orders/{id}` answers it, as far as these tests look. */
+export interface OrderAnswer {
+  readonly status: string
+  readonly retryCount: number
+  readonly failureReason: string | null
+  readonly version: number
+}
+
+/** As `GET /orders/{id}/timeline` answers them. */
+export interface TimelineEvent {
+  readonly at: string
+  readonly event: string
+  readonly from: string | null
+  readonly to: string
+  readonly version: number
+  readonly attempt: number
+  readonly reasonCode: string | null
+}
+
+export const order = (server: Serving, id: string): Effect.Effect<OrderAnswer> =>
+  Effect.map(call<OrderAnswer>(`${server.url}/orders/${id}`), ({ json }) => json)
+
+export const timeline = (server: Serving, id: string): Effect.Effect<ReadonlyArray<TimelineEvent>> =>
+  Effect.map(
+    call<{ readonly events: ReadonlyArray<TimelineEvent> }>(`${server.url}/orders/${id}/timeline`),
+    ({ json }) => json.events
+  )
+
+/** Waits until the order is in this state. */
+export const orderIs = (status: string, server: Serving, id: string) =>
+  eventually(
+    `order ${id} is ${status}`,
+    Effect.map(order(server, id), (order) => (order.status === status ? order : undefined))
+  )
+
+/** How many orders are in each state, by SQL; a state without orders is absent. */
+export const ordersByStatus = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const schema = yield* DatabaseSchema
+  const rows = yield* sql<{ readonly status: string; readonly n: number }>`
+    SELECT status, count(*)::int AS n FROM ${sql(`${schema}.orders`)} GROUP BY status`
+  return Object.fromEntries(rows.map(({ n, status }) => [status, n])) as Readonly<Record<string, number>>
+})
+
+/** Waits until exactly so many orders are in each state, by SQL. */
+export const ordersAre = (expected: Readonly<Record<string, number>>) =>
+  eventually(
+    `the orders are ${JSON.stringify(expected)}`,
+    Effect.map(ordersByStatus, (counts) => (isDeepStrictEqual(counts, expected) ? counts : undefined))
+  )

@@ -1,0 +1,145 @@
+import { assert, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { SqlClient } from "effect/sql"
+import { randomUUID } from "node:crypto"
+import { describe } from "vitest"
+import packageJson from "../../package.json" with { type: "json" }
+import { DatabaseSchema } from "../../src/infrastructure/postgres/DatabaseSchema.ts"
+import { databaseUrl } from "../TestPostgres.ts"
+import { call, onSchemaOfItsOwn, run, start } from "./OrderPlatformProcess.ts"
+
+/** The same server and user, another database or password. */
+const databaseWith = (change: (url: URL) => void): string => {
+  const url = new URL(databaseUrl())
+  change(url)
+  return url.href
+}
+
+/** Runs the program to its end. */
+const ended = (options: Parameters<typeof run>[0]) =>
+  Effect.gen(function* () {
+    const process = yield* run(options)
+    const { code } = yield* process.exit
+    return { code, stdout: process.stdout(), stderr: process.stderr() }
+  })
+
+const onAnyPort = { SERVER_PORT: 0, LOG_FORMAT: "json", DATABASE_URL: databaseUrl() }
+
+describe("a process that is started", () => {
+  for (const [what, options, sentence] of [
+    [
+      "a wrong setting",
+      { environment: { ...onAnyPort, ORDER_WORKER_CONCURRENCY: "many" } },
+      `order.worker.concurrency (ORDER_WORKER_CONCURRENCY) is "many": it must be a whole number from 1 to 10000.`
+    ],
+    [
+      "an unknown key in its file",
+      { environment: onAnyPort, files: { "application.yaml": "order:\n  worker:\n    maxRetrys: 3\n" } },
+      "order.worker.maxRetrys (application.yaml:3:5) is not a known setting; did you mean order.worker.maxRetries?"
+    ]
+  ] as const) {
+    it.live(`${what} stops it with one sentence`, () =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* ended(options), { code: 1, stdout: "", stderr: `${sentence}\n` })
+      }).pipe(Effect.scoped)
+    )
+  }
+
+  it.live("a database that refuses stops it with one sentence that names it and says why", () =>
+    Effect.gen(function* () {
+      const name = "order_platform_nowhere"
+      const url = databaseWith((url) => {
+        url.pathname = name
+        if (url.password === "") url.password = "not-for-everybody"
+      })
+      const { code, stderr, stdout } = yield* ended({ environment: { ...onAnyPort, DATABASE_URL: url } })
+      assert.deepStrictEqual([code, stdout], [1, ""])
+      assert.match(stderr, /^[^\n]+\.\n$/, "one sentence")
+      assert.include(stderr, `${new URL(url).host}/${name}`)
+      assert.include(stderr, `database "${name}" does not exist`)
+      assert.notInclude(stderr, new URL(url).password)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("one line says what runs where, and never the password", () =>
+    Effect.gen(function* () {
+      const given = new URL(databaseUrl())
+      if (given.password === "") given.password = "not-for-everybody"
+      const server = yield* start({
+        DATABASE_URL: given.href,
+        ORDER_WORKER_CONCURRENCY: 7,
+        ORDER_WORKER_FAILURE_PROBABILITY: 0.25,
+        INTAKE_MAX_BODY_BYTES: 1024,
+        SERVER_REQUEST_TIMEOUT_MS: 300
+      })
+      const { port } = new URL(server.url)
+
+      const posted = (init: RequestInit) =>
+        Effect.map(
+          call(`${server.url}/orders`, {
+            method: "POST",
+            headers: { "content-type": "application/json" },
+            ...init
+          }),
+          ({ status }) => status
+        )
+      const orderOf = (bytes: number) => {
+        const around = JSON.stringify({ payload: { text: "" } }).length
+        return JSON.stringify({ payload: { text: "x".repeat(bytes - around) } })
+      }
+      assert.strictEqual(yield* posted({ body: orderOf(1024) }), 202)
+      assert.strictEqual(yield* posted({ body: orderOf(1025) }), 413)
+
+      const sql = yield* SqlClient.SqlClient
+      const schema = yield* DatabaseSchema
+      const unanswered = Effect.andThen(
+        sql`LOCK TABLE ${sql(`${schema}.orders`)} IN ACCESS EXCLUSIVE MODE`,
+        call(`${server.url}/orders/${randomUUID()}`)
+      )
+      const asked = Date.now()
+      assert.strictEqual((yield* sql.withTransaction(unanswered)).status, 503)
+      assert.isAtLeast(Date.now() - asked, 300)
+      assert.isBelow(Date.now() - asked, 5000)
+
+      const taken = yield* ended({
+        environment: { ...onAnyPort, DATABASE_URL: given.href, SERVER_PORT: port }
+      })
+      assert.deepStrictEqual(taken, {
+        code: 1,
+        stdout: "",
+        stderr: `Cannot listen on 127.0.0.1:${port}: the port is taken by another process; choose another with server.port (SERVER_PORT).\n`
+      })
+
+      const line = server.stdout().split("\n", 1)[0] ?? ""
+      const said = (JSON.parse(line) as { readonly message: string }).message.split("; ")
+      for (const what of [
+        `order-platform serves on ${server.url}`,
+        `database: ${given.host}${given.pathname}`,
+        "queue: memory",
+        "worker concurrency: 7",
+        "simulated failures: 0.25"
+      ]) {
+        assert.include(said, what)
+      }
+      assert.notInclude(server.stdout() + server.stderr(), given.password)
+    }).pipe(onSchemaOfItsOwn)
+  )
+
+  it.live("--help and --version answer and end", () =>
+    Effect.gen(function* () {
+      const [root, serve, version] = yield* Effect.all(
+        [
+          ended({ arguments: ["--help"] }),
+          ended({ arguments: ["serve", "--help"] }),
+          ended({ arguments: ["--version"] })
+        ],
+        { concurrency: 2 }
+      )
+      for (const { code, stderr } of [root, serve, version]) assert.deepStrictEqual([code, stderr], [0, ""])
+      for (const word of ["order-platform", "SUBCOMMANDS", "serve", "--config"])
+        assert.include(root.stdout, word)
+      for (const word of ["order-platform serve", "--config"]) assert.include(serve.stdout, word)
+      assert.include(version.stdout, packageJson.version)
+    }).pipe(Effect.scoped)
+  )
+})
