@@ -8,7 +8,7 @@ import type { OrderProcessor } from "./ports/OrderProcessor.ts"
 import type { OrderQueue } from "./ports/OrderQueue.ts"
 import type { OrderRepository } from "./ports/OrderRepository.ts"
 import { processOrder } from "./ProcessOrder.ts"
-import { renewLeases } from "./RenewLeases.ts"
+import { releaseLeftOver, renewLeases } from "./RenewLeases.ts"
 import { type Finished, reportSettled, settleAttempts } from "./SettleAttempts.ts"
 import { settleWithWrites } from "./SettleWithWrites.ts"
 import { WorkerSettings } from "./WorkerSettings.ts"
@@ -133,6 +133,7 @@ export class OrderWorker extends Context.Service<
             }),
             Effect.andThen(Queue.end(finished)),
             Effect.andThen(Fiber.await(settling)),
+            Effect.andThen(Effect.eventually(releaseLeftOver(inHand))),
             Effect.timeoutOrElse({
               duration: Duration.sum(settings.drainTimeout, lastSettle),
               orElse: () =>

@@ -4,6 +4,29 @@ import type { InHand, OrdersInHand } from "./OrdersInHand.ts"
 import { OrderRepository } from "./ports/OrderRepository.ts"
 import { claimTimeout, WorkerSettings } from "./WorkerSettings.ts"
 
+const release = (orders: ReadonlyArray<Lease>) =>
+  Effect.flatMap(OrderRepository, (repository) =>
+    orders.length === 0
+      ? Effect.void
+      : repository.settle(
+          orders.map((order) => ({
+            order,
+            outcome: { event: "released", detail: "the claim's answer was lost" }
+          }))
+        )
+  )
+
+/**
+ * Releases whatever a worker that claims no more still holds without having it in hand: the orders of a claim whose
+ * answer got lost just before the worker was stopped. They are charged nothing either.
+ */
+export const releaseLeftOver = Effect.fnUntraced(function* (inHand: OrdersInHand) {
+  const repository = yield* OrderRepository
+  const { lease, name } = yield* WorkerSettings
+  const held = yield* repository.renew(name, lease)
+  yield* release(held.filter(({ id, version }) => inHand.get(id)?.order.version !== version))
+})
+
 /**
  * The heartbeat of a worker: at a third of the lease it renews all its leases in one statement, and compares
  * them with what is in hand. An attempt whose lease is gone is interrupted: another worker may have its order.
@@ -30,14 +53,8 @@ export const renewLeases = Effect.fnUntraced(function* (inHand: OrdersInHand) {
       yield* Effect.logWarning(`The lease of order ${order.id} was lost; its attempt is interrupted.`)
       yield* Fiber.interrupt(fiber).pipe(Effect.forkChild)
     }
-    const orphans = held.filter(isOrphan)
-    if (orphans.length === 0) return
-    yield* repository.settle(
-      orphans.map((order) => ({
-        order,
-        outcome: { event: "released", detail: "the claim's answer was lost" }
-      }))
-    )
+    // Not for so long that the next beat would come too late for the leases in hand.
+    yield* Effect.timeoutOption(release(held.filter(isOrphan)), claimTimeout(settings))
   })
 
   return yield* Effect.sleep(Duration.times(settings.lease, 1 / 3)).pipe(

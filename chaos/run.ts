@@ -1,0 +1,388 @@
+import * as fs from "node:fs/promises"
+import * as os from "node:os"
+import * as path from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+import { parseArgs } from "node:util"
+import { type Fault, injectFaults, planFaults } from "./Faults.ts"
+import { type ClientLog, type Load, startLoad } from "./Load.ts"
+import { type Finding, judge, longestUntil, unfinished } from "./Oracle.ts"
+import { allServe, keepRunning, type OrderProcess, type Witness } from "./OrderProcesses.ts"
+import { startPostgres } from "./PostgresServer.ts"
+import { connect, type Sql } from "./Sql.ts"
+
+// npm run chaos -- --seed 1 --minutes 5 --rate 200
+// Two APIs and three workers under load, and every few seconds a fault. Then an oracle that shares no code with the
+// product reads the clients' log and the tables. Exits 1 if a promise was broken.
+
+const leaseMs = 3000
+const drainTimeoutMs = 3000
+
+/** The load has ended: waited for as long as ever fewer orders are not final, and no longer than this without one. */
+const noProgressMs = 30_000
+const settleMs = 300_000
+
+const environment = (seed: string) => ({
+  CHAOS_SEED: seed,
+  LOG_FORMAT: "json",
+  ORDER_QUEUE: "postgres",
+  DATABASE_STATEMENT_TIMEOUT_MS: 3000,
+  DATABASE_ACQUIRE_TIMEOUT_MS: 2000,
+  ORDER_WORKER_LEASE_MS: leaseMs,
+  ORDER_WORKER_DRAIN_TIMEOUT_MS: drainTimeoutMs,
+  ORDER_WORKER_ATTEMPT_TIMEOUT_MS: 2000,
+  ORDER_WORKER_CONCURRENCY: 20,
+  ORDER_WORKER_PROCESSING_DELAY_MS: 20,
+  ORDER_WORKER_FAILURE_PROBABILITY: 0.2,
+  ORDER_WORKER_MAX_RETRIES: 4,
+  ORDER_WORKER_RETRY_DELAY_MS: 100
+})
+
+interface Run {
+  readonly seed: string
+  readonly minutes: number
+  readonly rate: number
+}
+
+const number = (name: string, text: string, most: number) => {
+  const value = Number(text)
+  if (!(value > 0 && value <= most)) throw new Error(`--${name} is ${text}; it may be up to ${most}.`)
+  return value
+}
+
+const readArguments = (): Run => {
+  const { values } = parseArgs({
+    options: {
+      seed: { type: "string", default: "1" },
+      minutes: { type: "string", default: "5" },
+      rate: { type: "string", default: "200" }
+    }
+  })
+  return {
+    seed: values.seed,
+    minutes: number("minutes", values.minutes, 5),
+    rate: number("rate", values.rate, 2000)
+  }
+}
+
+const say = (line: string) => console.log(line)
+
+const run = async ({ minutes, rate, seed }: Run): Promise<boolean> => {
+  const directory = await fs.mkdtemp(path.join(os.tmpdir(), "order-platform-chaos-"))
+  // PostgreSQL runs as another user, and has to get to its part of it.
+  await fs.chmod(directory, 0o755)
+  const cleanUp: Array<() => Promise<unknown>> = []
+  let ended = false
+  const end = async () => {
+    if (ended) return
+    ended = true
+    for (const step of cleanUp.reverse()) await step().catch(() => undefined)
+  }
+  let told = false
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+    process.on(signal, () => {
+      told = true
+      void end()
+        .then(() => fs.rm(directory, { recursive: true, force: true, maxRetries: 5 }))
+        .finally(() => process.exit(130))
+    })
+  try {
+    const passed = await withDirectory(directory, { minutes, rate, seed }, cleanUp)
+    await end()
+    if (passed) await fs.rm(directory, { recursive: true, force: true, maxRetries: 5 })
+    else say(`The logs are in ${directory}.`)
+    return passed
+  } catch (error) {
+    if (told) await sleep(60_000) // the handler of the signal ends the process
+    throw error
+  } finally {
+    await end()
+  }
+}
+
+const withDirectory = async (
+  directory: string,
+  { minutes, rate, seed }: Run,
+  cleanUp: Array<() => Promise<unknown>>
+): Promise<boolean> => {
+  const postgres = await startPostgres(directory)
+  cleanUp.push(() => postgres.stop())
+  const sql = connect(postgres.url)
+  cleanUp.push(() => sql.close())
+  say(`chaos: seed ${seed}, ${minutes} min, ${rate} orders/s; ${postgres.version}; logs in ${directory}`)
+
+  const witness: Witness = {
+    lives: [],
+    killedByOrders: [],
+    endedByThemselves: [],
+    startsThatFailed: [],
+    stopsThatWereNotClean: [],
+    errorsLogged: new Map()
+  }
+  const surroundings = { directory, databasePort: postgres.port, witness, environment: environment(seed) }
+  const processes: Array<OrderProcess> = []
+  cleanUp.push(() => Promise.all(processes.map(({ end }) => end())))
+  const names = ["api-1", "api-2", "worker-1", "worker-2", "worker-3"]
+  for (const name of names)
+    processes.push(await keepRunning(name.startsWith("api") ? "api" : "worker", name, surroundings))
+  await allServe(processes, 60_000)
+  await sql.query(
+    `CREATE TABLE chaos_ledger (order_id uuid NOT NULL, attempt int NOT NULL, token text NOT NULL)`
+  )
+
+  const loadMs = minutes * 60_000
+  const began = Date.now()
+  const urls = processes.filter(({ kind }) => kind === "api").map(({ url }) => url)
+  const load = startLoad(urls, seed, rate)
+  const faults: Array<Fault> = []
+  const plan = planFaults(seed, loadMs)
+  const injecting = injectFaults(
+    plan,
+    { processes, postgres, sql, cleanStopWithinMs: drainTimeoutMs + 5000 },
+    faults,
+    () => Date.now() - began > loadMs
+  )
+  const reporting = setInterval(() => void progress(began, sql, load, faults), 5000)
+  cleanUp.push(async () => clearInterval(reporting))
+  await sleep(loadMs)
+  await load.stop()
+  const loadTookMs = Date.now() - began
+  await injecting
+  await allServe(processes, 30_000)
+  say("the load and the faults have ended; waiting until every order is final")
+
+  await settled(sql)
+  clearInterval(reporting)
+  const settledMs = Date.now() - began - loadTookMs
+  const stale = await staleSettles(processes)
+  // What is judged must not change while it is judged, even if something is not final.
+  await Promise.all(processes.splice(0).map(({ end }) => end()))
+  const timeOf = ({ from, kind, pid, to }: Fault) =>
+    `${new Date(from).toISOString()} ${to - from} ms ${kind}${pid === null ? "" : ` (pid ${pid})`}\n`
+  await fs.writeFile(path.join(directory, "faults.log"), faults.map(timeOf).join(""))
+
+  const counts = await judgement({ sql, load: load.log, faults, witness, began })
+  const findings: ReadonlyArray<Finding> = [
+    ...counts,
+    { what: "results of lost leases dropped, by workers alive at the end", figure: stale },
+    { what: "longest answer of an API", figure: load.log.slowestMs, unit: "ms" },
+    { what: "from the end of the load until all was final", figure: settledMs, unit: "ms" }
+  ]
+  report(findings, faults, load.log, witness)
+  say(
+    `throughput: ${(load.log.answered.length / (loadTookMs / 1000)).toFixed(0)} orders/s answered 202; load average of the machine ${os.loadavg()[0]?.toFixed(1)} on ${os.availableParallelism()} CPUs`
+  )
+  const broken = findings.filter(({ figure, most }) => most !== undefined && figure > most)
+  say(broken.length === 0 ? "PASSED" : `FAILED: ${broken.map(({ what }) => what).join("; ")}`)
+  return broken.length === 0
+}
+
+/** A slow machine has a backlog when the load ends: that is no fault, as long as it works it off. */
+const settled = async (sql: Sql): Promise<void> => {
+  const began = Date.now()
+  let fewest = Number.POSITIVE_INFINITY
+  let progressAt = began
+  while (Date.now() - progressAt < noProgressMs && Date.now() - began < settleMs) {
+    const left = await unfinished(sql).catch(() => fewest)
+    if (left === 0) return
+    if (left < fewest) {
+      fewest = left
+      progressAt = Date.now()
+    }
+    await sleep(200)
+  }
+}
+
+const progress = async (began: number, sql: Sql, load: Load, faults: ReadonlyArray<Fault>) => {
+  const rows = await sql
+    .query<{ status: string; n: number }>(
+      `SELECT status, count(*)::int AS n FROM orders GROUP BY status ORDER BY status`
+    )
+    .catch(() => [])
+  const states = rows.map(({ n, status }) => `${status} ${n}`).join(", ")
+  const last = faults.at(-1)
+  const seconds = String(Math.round((Date.now() - began) / 1000)).padStart(3)
+  say(
+    `${seconds} s  answered ${load.log.answered.length}, in flight ${load.inFlight()}; ${states || "the database is away"}; ` +
+      `${faults.length} faults${last === undefined ? "" : `, last: ${last.kind}`}`
+  )
+}
+
+/** Only of workers that still live: the counter goes with its process. */
+const staleSettles = async (processes: ReadonlyArray<OrderProcess>) => {
+  let sum = 0
+  for (const { kind, url } of processes) {
+    if (kind !== "worker") continue
+    const page = await fetch(`${url}/metrics`, { signal: AbortSignal.timeout(5000) })
+      .then((answer) => answer.text())
+      .catch(() => "")
+    sum += Number(/^order_worker_stale_settles_total(?:\{[^}]*\})? (\d+)/m.exec(page)?.[1] ?? 0)
+  }
+  return sum
+}
+
+const crashing = [
+  "kill -9 of a worker",
+  "worker frozen past its lease",
+  "network held, then late",
+  "connections silent for ever"
+]
+// A lost reply, a reset and a clean stop are no excuse: they must cost no attempt.
+const excusing = [...crashing, "connections refused"]
+const databaseAway = "PostgreSQL crashed and restarted"
+
+/** Taking orders and processing them must go on this soon after PostgreSQL is back. */
+const maxRecoveryMs = 5000
+
+const judgement = async (seen: {
+  readonly sql: Sql
+  readonly load: ClientLog
+  readonly faults: ReadonlyArray<Fault>
+  readonly witness: Witness
+  readonly began: number
+}): Promise<ReadonlyArray<Finding>> => {
+  const { began, faults, load, sql, witness } = seen
+  const away = faults.filter(({ kind }) => kind === databaseAway)
+  const isWorker = new Map(witness.lives.map(({ kind, pid }) => [pid, kind === "worker"]))
+  const crashes = [
+    ...faults.flatMap(({ from, kind, pid }) =>
+      crashing.includes(kind) && pid !== null && isWorker.get(pid) === true ? [{ kind, pid, at: from }] : []
+    ),
+    ...witness.killedByOrders.map(({ at, pid }) => ({ kind: "order that killed its worker", pid, at }))
+  ]
+  const excuses = [
+    ...faults.filter(({ kind }) => excusing.includes(kind)),
+    ...away.map(({ from, to }) => ({ pid: null, from, to: to + 1000 })),
+    ...witness.lives.flatMap(({ endedAt, pid }) =>
+      endedAt === null || cleanlyStopped(pid, faults) ? [] : [{ pid, from: endedAt, to: endedAt }]
+    )
+  ]
+  const workerThere = (from: number, to: number) => {
+    let ms = 0
+    const step = 20
+    for (let at = from; at < to; at += step) {
+      if (away.some((a) => a.from <= at && at <= a.to)) continue
+      const someWorker = witness.lives.some(
+        ({ endedAt, kind, pid, servesFrom }) =>
+          kind === "worker" &&
+          servesFrom !== null &&
+          servesFrom <= at &&
+          (endedAt === null || at < endedAt) &&
+          !faults.some(
+            (fault) => (fault.pid === null || fault.pid === pid) && fault.from <= at && at <= fault.to
+          )
+      )
+      if (someWorker) ms += Math.min(step, to - at)
+    }
+    return ms
+  }
+  const findings = await judge(sql, {
+    answered: load.answered,
+    reprocessed: load.reprocessed,
+    crashes,
+    excuses,
+    workerThere,
+    leaseMs,
+    maxRestartMs: leaseMs + 2000
+  })
+  // A return that something else follows at once says nothing about recovery.
+  const returns = away
+    .map(({ to }) => to)
+    .filter((to) => !away.some(({ from }) => from > to && from < to + maxRecoveryMs))
+  const answeredAt = load.answered.map(({ at }) => at).sort((a, b) => a - b)
+  const untilAnswered = returns.map((to) => (answeredAt.find((at) => at >= to) ?? Infinity) - to)
+  return [
+    ...findings,
+    {
+      what: "answers that are neither 202, 503, 409 nor 404",
+      figure: load.wrong.length,
+      most: 0,
+      examples: load.wrong.slice(0, 5)
+    },
+    { what: "503 without Retry-After", figure: load.withoutRetryAfter, most: 0 },
+    { what: "orders that no API took within a minute", figure: load.gaveUp, most: 0 },
+    {
+      what: "processes that ended by themselves",
+      figure: witness.endedByThemselves.length,
+      most: 0,
+      examples: witness.endedByThemselves.slice(0, 5)
+    },
+    {
+      what: "starts that failed because the database was away",
+      figure: witness.startsThatFailed.length,
+      examples: witness.startsThatFailed.slice(0, 3)
+    },
+    {
+      what: "clean stops that took too long or failed",
+      figure: witness.stopsThatWereNotClean.length,
+      most: 0,
+      examples: witness.stopsThatWereNotClean
+    },
+    {
+      what: "longest from the return of PostgreSQL to the next 202",
+      figure: Math.max(0, ...untilAnswered),
+      most: maxRecoveryMs,
+      unit: "ms"
+    },
+    {
+      what: "longest from the return of PostgreSQL to the next start",
+      figure: await longestUntil(sql, "started", returns),
+      most: maxRecoveryMs,
+      unit: "ms"
+    },
+    {
+      what: "longest from the return of PostgreSQL to the next completion",
+      figure: await longestUntil(sql, "completed", returns),
+      most: maxRecoveryMs,
+      unit: "ms"
+    },
+    { what: "seconds in all", figure: Math.round((Date.now() - began) / 1000) }
+  ]
+}
+
+const cleanlyStopped = (pid: number, faults: ReadonlyArray<Fault>) =>
+  faults.some((fault) => fault.kind === "clean stop of a worker" && fault.pid === pid)
+
+const report = (
+  findings: ReadonlyArray<Finding>,
+  faults: ReadonlyArray<Fault>,
+  load: ClientLog,
+  witness: Witness
+) => {
+  say("\n-- what was found ------------------------------------------------------------------")
+  for (const { examples = [], figure, most, unit, what } of findings) {
+    const bound = most === undefined ? "" : most === 0 ? "  must be 0" : `  at most ${most}`
+    const verdict = most === undefined ? "      " : figure <= most ? "  ok  " : "BROKEN"
+    say(
+      `${verdict} ${String(figure).padStart(8)}${unit === undefined ? "  " : ` ${unit}`.slice(0, 3)} ${what}${bound}`
+    )
+    if (most === undefined || figure > most)
+      for (const example of examples) say(`                    ${example}`)
+  }
+  const tally = (items: ReadonlyArray<string>) => {
+    const counts = new Map<string, number>()
+    for (const item of items) counts.set(item, (counts.get(item) ?? 0) + 1)
+    return [...counts].sort(([a], [b]) => (a < b ? -1 : 1))
+  }
+  say("\n-- faults injected -----------------------------------------------------------------")
+  for (const [kind, n] of tally([
+    ...faults.map(({ kind }) => kind),
+    ...witness.killedByOrders.map(() => "worker ended by an order")
+  ]))
+    say(`${String(n).padStart(15)} ${kind}`)
+  say("\n-- answers -------------------------------------------------------------------------")
+  for (const [what, n] of [...load.statuses].sort()) say(`${String(n).padStart(15)} ${what}`)
+  if (witness.errorsLogged.size > 0) {
+    say("\n-- logged as errors ----------------------------------------------------------------")
+    for (const [what, n] of [...witness.errorsLogged].sort(([, a], [, b]) => b - a).slice(0, 15))
+      say(`${String(n).padStart(15)} ${what}`)
+  }
+  say("")
+}
+
+run(readArguments()).then(
+  (passed) => process.exit(passed ? 0 : 1),
+  (error: unknown) => {
+    console.error(error instanceof Error ? error.message : error)
+    process.exit(1)
+  }
+)

@@ -1,0 +1,408 @@
+import { assert, it } from "@effect/vitest"
+import { Deferred, Effect } from "effect"
+import { SqlClient } from "effect/sql"
+import { spawn } from "node:child_process"
+import * as os from "node:os"
+import { fileURLToPath } from "node:url"
+import { describe } from "vitest"
+import { startProxy } from "../../chaos/Proxy.ts"
+import { DatabaseSchema } from "../../src/infrastructure/postgres/DatabaseSchema.ts"
+import { databaseUrl } from "../TestPostgres.ts"
+import {
+  call,
+  type Ended,
+  eventually,
+  onSchemaOfItsOwn,
+  order,
+  ordersAre,
+  ordersByStatus,
+  type Serving,
+  submit,
+  timeline
+} from "./OrderPlatformProcess.ts"
+
+// API and workers as separate processes, and what befalls one of them. `npm run chaos` does all of it at once.
+
+const fileOf = (name: string) => fileURLToPath(new URL(name, import.meta.url))
+const programs = {
+  api: [fileOf("../../bin/order-platform.js"), "api"],
+  worker: [fileOf("../../bin/order-platform.js"), "worker"],
+  /** A worker that does what the payload says: ends its process, writes to the ledger. */
+  scripted: [fileOf("../../chaos/worker.ts")]
+}
+
+const endless = 600_000
+
+/** Starts one of the programs on the test's schema, and waits until it serves. It is killed when the scope ends. */
+const start = Effect.fnUntraced(function* (
+  program: keyof typeof programs,
+  environment: Readonly<Record<string, string | number>> = {}
+) {
+  const settings = {
+    SERVER_PORT: 0,
+    LOG_FORMAT: "json",
+    ORDER_QUEUE: "postgres",
+    DATABASE_URL: databaseUrl(),
+    DATABASE_SCHEMA: yield* DatabaseSchema,
+    ...environment
+  }
+  const ended = yield* Deferred.make<Ended>()
+  const said = { stdout: "", stderr: "" }
+  const child = yield* Effect.acquireRelease(
+    Effect.sync(() => {
+      const child = spawn(process.execPath, programs[program], {
+        cwd: os.tmpdir(),
+        env: Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, String(value)])),
+        stdio: ["ignore", "pipe", "pipe"]
+      })
+      child.stdout.setEncoding("utf8").on("data", (text: string) => void (said.stdout += text))
+      child.stderr.setEncoding("utf8").on("data", (text: string) => void (said.stderr += text))
+      child.on("exit", (code, signal) =>
+        Deferred.doneUnsafe(ended, Effect.succeed({ code, signal, at: Date.now() }))
+      )
+      return child
+    }),
+    (child) =>
+      Effect.andThen(
+        Effect.sync(() => child.kill("SIGKILL")),
+        Deferred.await(ended)
+      )
+  )
+  const url = yield* eventually(
+    `the ${program} serves, or says why not: ${said.stderr}`,
+    Effect.sync(() => /order-platform serves on (http:\/\/[^;]+);/.exec(said.stdout)?.[1])
+  )
+  return {
+    url,
+    stdout: () => said.stdout,
+    stderr: () => said.stderr,
+    kill: (signal) => void child.kill(signal),
+    exit: Deferred.await(ended)
+  } satisfies Serving
+})
+
+const submitAll = (api: Serving, count: number, body: Readonly<Record<string, unknown>> = {}) =>
+  Effect.all(
+    Array.from({ length: count }, () => submit(api, body)),
+    { concurrency: 16 }
+  )
+
+interface Row {
+  readonly order_id: string
+  readonly event: string
+  readonly version: number
+  readonly worker: string | null
+  /** Milliseconds since the epoch. */
+  readonly at: number
+}
+
+/** The history of all orders, by SQL. */
+const history = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const schema = yield* DatabaseSchema
+  return yield* sql<Row>`
+    SELECT order_id, event, version, worker, extract(epoch FROM at)::float8 * 1000 AS at
+    FROM ${sql(`${schema}.order_events`)} ORDER BY order_id, version`
+})
+
+/** All there is about all orders, to be compared. */
+const everything = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const schema = yield* DatabaseSchema
+  const orders = yield* sql`SELECT * FROM ${sql(`${schema}.orders`)} ORDER BY id`
+  const deadLetters = yield* sql`SELECT * FROM ${sql(`${schema}.dead_letters`)} ORDER BY order_id`
+  const ledger = yield* sql`SELECT * FROM ${sql(`${schema}.chaos_ledger`)} ORDER BY order_id`
+  return { orders, deadLetters, ledger, history: yield* history }
+})
+
+const makeLedger = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const schema = yield* DatabaseSchema
+  yield* sql`CREATE TABLE ${sql(`${schema}.chaos_ledger`)} (order_id uuid, attempt int, token text)`
+})
+
+/** How long each order waited between its creation and its first start; by the database's clock. */
+const waits = (rows: ReadonlyArray<Row>, ids: ReadonlyArray<string>): ReadonlyArray<number> =>
+  ids.map((id) => {
+    const of = rows.filter(({ order_id }) => order_id === id)
+    const [created, started] = [of[0]?.at, of.find(({ event }) => event === "started")?.at]
+    return created === undefined || started === undefined ? Number.POSITIVE_INFINITY : started - created
+  })
+
+/** A counter or gauge without labels, as GET /metrics says it. */
+const metric = (server: Serving, name: string) =>
+  Effect.map(call<string>(`${server.url}/metrics`), ({ json }) =>
+    Number(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, "m").exec(json)?.[1] ?? Number.NaN)
+  )
+
+/** Stands between a process and the database of the test run. */
+const proxy = Effect.gen(function* () {
+  const url = new URL(databaseUrl())
+  const proxy = yield* Effect.acquireRelease(
+    Effect.promise(() => startProxy(Number(url.port || 5432), url.hostname)),
+    ({ close }) => Effect.promise(close)
+  )
+  url.hostname = "127.0.0.1"
+  url.port = String(proxy.port)
+  return { ...proxy, url: url.href }
+})
+
+describe("a worker that is lost", { concurrent: true }, () => {
+  it.live("all 100 orders of a worker that was killed are started by another within its lease and 2 s", () =>
+    Effect.gen(function* () {
+      const leaseMs = 3000
+      const settings = { ORDER_WORKER_LEASE_MS: leaseMs, ORDER_WORKER_PROCESSING_DELAY_MS: endless }
+      const api = yield* start("api")
+      const lost = yield* start("worker", settings)
+      yield* submitAll(api, 100)
+      yield* ordersAre({ PROCESSING: 100 })
+      yield* start("worker", settings)
+      lost.kill("SIGKILL")
+      const { at: killed } = yield* lost.exit
+      const again = yield* eventually(
+        "all are started again",
+        Effect.map(history, (rows) => {
+          const starts = rows.filter(({ event, version }) => event === "started" && version > 2)
+          return starts.length === 100 ? starts : undefined
+        })
+      )
+      assert.isAtMost(Math.max(...again.map(({ at }) => at)) - killed, leaseMs + 2000)
+      const workers = new Set((yield* history).flatMap(({ worker }) => worker ?? []))
+      assert.strictEqual(
+        workers.size,
+        2,
+        "the first starts were all of one worker, the second all of the other"
+      )
+    }).pipe(onSchemaOfItsOwn)
+  )
+
+  it.live("an order that ends the process of every worker ends in the DLQ as WORKER_LOST", () =>
+    Effect.gen(function* () {
+      const settings = { ORDER_WORKER_LEASE_MS: 1000 }
+      const [api, first, second] = yield* Effect.all(
+        [start("api"), start("scripted", settings), start("scripted", settings)],
+        { concurrency: 3 }
+      )
+      const id = yield* submit(api, { payload: { kill: true }, maxRetries: 2 })
+      yield* Effect.all([first.exit, second.exit], { concurrency: 2 })
+      yield* start("scripted", settings)
+      yield* ordersAre({ FAILED: 1 })
+      const { json } = yield* call<{ readonly reasonCode: string; readonly retryCount: number }>(
+        `${api.url}/dlq/${id}`
+      )
+      assert.strictEqual(json.reasonCode, "WORKER_LOST")
+      assert.strictEqual(json.retryCount, 2)
+      assert.deepStrictEqual(
+        (yield* timeline(api, id)).map(({ event }) => event),
+        ["created", "started", "expired", "started", "expired"]
+      )
+    }).pipe(onSchemaOfItsOwn)
+  )
+
+  it.live("what a frozen worker brings after its lease has run out is dropped and counted", () =>
+    Effect.gen(function* () {
+      const settings = { ORDER_WORKER_LEASE_MS: 1000 }
+      const api = yield* start("api")
+      const frozen = yield* start("scripted", settings)
+      yield* makeLedger
+      // Not done before it is frozen, and done when it wakes: so it has something to bring.
+      yield* submitAll(api, 10, { payload: { workMs: 3000 } })
+      yield* submitAll(api, 10, { payload: { workMs: 3000, writes: true } })
+      yield* ordersAre({ PROCESSING: 20 })
+      frozen.kill("SIGSTOP")
+      yield* start("scripted", settings)
+      yield* ordersAre({ PROCESSED: 20 })
+      const before = yield* everything
+      assert.strictEqual(before.ledger.length, 10)
+      frozen.kill("SIGCONT")
+      yield* eventually(
+        "it is rid of them",
+        Effect.map(metric(frozen, "order_worker_in_flight"), (n) => (n === 0 ? true : undefined))
+      )
+      assert.isAtLeast(yield* metric(frozen, "order_worker_stale_settles_total"), 1)
+      assert.deepStrictEqual(yield* everything, before)
+      // It is as good as new.
+      yield* submitAll(api, 1)
+      yield* ordersAre({ PROCESSED: 21 })
+    }).pipe(onSchemaOfItsOwn)
+  )
+
+  it.live("an API and a worker that have nothing to do ask the database less than 120 times a minute", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      // A database of its own, so that its transactions are those of the two alone: one a statement, as nothing is written.
+      const name = `idle_${globalThis.crypto.randomUUID().slice(0, 8)}`
+      yield* Effect.acquireRelease(sql`CREATE DATABASE ${sql(name)}`, () =>
+        Effect.ignore(sql`DROP DATABASE ${sql(name)} WITH (FORCE)`)
+      )
+      const url = new URL(databaseUrl())
+      url.pathname = `/${name}`
+      const settings = { DATABASE_URL: url.href }
+      yield* Effect.all([start("api", settings), start("worker", settings)], { concurrency: 2 })
+      const transactions = Effect.map(
+        sql<{
+          n: number
+        }>`SELECT (xact_commit + xact_rollback)::int AS n FROM pg_stat_database WHERE datname = ${name}`,
+        ([row]) => row?.n ?? Number.NaN
+      )
+      const idleSeconds = 12
+      // A backend tells its figures when it has been idle for a second, so those of the start are in by then.
+      yield* Effect.sleep("2500 millis")
+      const before = yield* transactions
+      yield* Effect.sleep(idleSeconds * 1000)
+      const perMinute = (((yield* transactions) - before) / idleSeconds) * 60
+      assert.isAbove(perMinute, 10, "what was counted is what they do")
+      assert.isBelow(perMinute, 120)
+    }).pipe(onSchemaOfItsOwn)
+  )
+})
+
+describe("a database that is lost", () => {
+  it.live("orders are picked up at once again soon after the backend of the listener was terminated", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const channel = `${yield* DatabaseSchema}_order_platform`
+      // It does not look by itself: what is picked up was announced, or found by the look after the reconnect.
+      const worker = { ORDER_WORKER_POLL_INTERVAL_MS: endless }
+      const [api] = yield* Effect.all([start("api"), start("worker", worker)], { concurrency: 2 })
+      const listeners = sql<{ pid: number }>`
+        SELECT pid FROM pg_stat_activity WHERE query ILIKE 'LISTEN%' AND strpos(query, ${channel}) > 0`
+      const [listener] = yield* eventually(
+        "the worker listens",
+        Effect.map(listeners, (rows) => (rows.length === 1 ? rows : undefined))
+      )
+      const ids = yield* submitAll(api, 1)
+      yield* ordersAre({ PROCESSED: 1 })
+
+      yield* sql`SELECT pg_terminate_backend(${listener?.pid ?? 0})`
+      const terminated = Date.now()
+      const missed = yield* submit(api)
+      yield* ordersAre({ PROCESSED: 2 })
+      yield* eventually(
+        "an order is picked up within 50 ms",
+        Effect.gen(function* () {
+          ids.push(yield* submit(api))
+          yield* ordersAre({ PROCESSED: ids.length + 1 })
+          const [latest] = waits(yield* history, ids.slice(-1))
+          return latest !== undefined && latest < 50 ? true : undefined
+        }),
+        "5 seconds"
+      )
+      assert.isBelow(Date.now() - terminated, 5000)
+      // One may be late for reasons of the machine; most may not.
+      const after: Array<string> = []
+      for (let n = 0; n < 9; n++) {
+        after.push(yield* submit(api))
+        yield* ordersAre({ PROCESSED: ids.length + 1 + after.length })
+      }
+      const [median] = [...waits(yield* history, after)].sort((a, b) => a - b).slice(4)
+      assert.isBelow(median ?? Number.NaN, 50)
+      assert.isBelow(waits(yield* history, [missed])[0] ?? Number.NaN, 5000)
+    }).pipe(onSchemaOfItsOwn)
+  )
+
+  it.live(
+    "while PostgreSQL is away orders are answered 503 and nothing crashes; then it goes on by itself",
+    () =>
+      Effect.gen(function* () {
+        const network = yield* proxy
+        const settings = {
+          DATABASE_URL: network.url,
+          DATABASE_STATEMENT_TIMEOUT_MS: 1000,
+          DATABASE_ACQUIRE_TIMEOUT_MS: 1000,
+          ORDER_WORKER_LEASE_MS: 3000
+        }
+        const [api, worker] = yield* Effect.all([start("api", settings), start("worker", settings)], {
+          concurrency: 2
+        })
+        yield* submitAll(api, 10)
+        yield* ordersAre({ PROCESSED: 10 })
+        let processed = 10
+        for (const [trouble, away] of [
+          ["refused", network.refuse],
+          ["silent", network.discard]
+        ] as const) {
+          away()
+          const answer = yield* call<{ readonly type: string }>(`${api.url}/orders`, { method: "POST" })
+          assert.strictEqual(answer.status, 503, trouble)
+          assert.strictEqual(answer.json.type, "urn:order-platform:unavailable")
+          assert.isAtLeast(Number(answer.headers.get("retry-after")), 1)
+          for (const server of [api, worker]) {
+            assert.strictEqual((yield* call(`${server.url}/health/ready`)).status, 503, trouble)
+            assert.strictEqual((yield* call(`${server.url}/health/live`)).status, 200, trouble)
+          }
+          // Long enough for the worker to have met it as well.
+          yield* Effect.sleep("1500 millis")
+          network.heal()
+          const back = Date.now()
+          const submitted = yield* eventually(
+            `orders are taken again after the database was ${trouble}`,
+            Effect.map(call<{ orderId?: string }>(`${api.url}/orders`, { method: "POST" }), (again) =>
+              again.status === 202 ? again.json.orderId : undefined
+            ),
+            "5 seconds"
+          )
+          processed++
+          yield* eventually(
+            `orders are processed again after the database was ${trouble}`,
+            Effect.map(order(api, submitted), ({ status }) => (status === "PROCESSED" ? true : undefined)),
+            "5 seconds"
+          )
+          assert.isAtMost(Date.now() - back, 5000, trouble)
+          for (const server of [api, worker])
+            yield* eventually(
+              "it is ready",
+              Effect.map(call(`${server.url}/health/ready`), ({ status }) =>
+                status === 200 ? true : undefined
+              ),
+              "5 seconds"
+            )
+        }
+        // An answer of 503 leaves open whether the order was stored; what was stored is processed.
+        const { PENDING = 0, PROCESSING = 0 } = yield* eventually(
+          "nothing is left over",
+          Effect.map(ordersByStatus, (counts) =>
+            (counts["PROCESSED"] ?? 0) >= processed ? counts : undefined
+          )
+        )
+        assert.strictEqual(PENDING + PROCESSING, 0)
+        assert.strictEqual(api.stderr() + worker.stderr(), "")
+      }).pipe(onSchemaOfItsOwn)
+  )
+
+  it.live("100 attempts that all write take neither leases nor claims their connections", () =>
+    Effect.gen(function* () {
+      const settings = {
+        DATABASE_MAX_CONNECTIONS: 10,
+        ORDER_WORKER_CONCURRENCY: 200,
+        // Writes go on for as long as this, so a heartbeat that waits for them comes too late.
+        ORDER_WORKER_LEASE_MS: 2000
+      }
+      const [api, worker] = yield* Effect.all([start("api"), start("scripted", settings)], { concurrency: 2 })
+      yield* makeLedger
+      const writing = { payload: { writes: true, writeMs: 50 } }
+      // Six at a time commit theirs, so 300 keep them busy for two and a half seconds.
+      yield* submitAll(api, 100, writing)
+      const others: Array<string> = []
+      let written = 100
+      while (others.length < 40) {
+        others.push(yield* submit(api, { priority: 9 }))
+        if (others.length % 8 === 0 && written < 300) {
+          yield* submitAll(api, 50, writing)
+          written += 50
+        }
+        yield* Effect.sleep("50 millis")
+      }
+      yield* ordersAre({ PROCESSED: written + others.length })
+      const rows = yield* history
+      assert.deepStrictEqual(
+        rows.filter(({ event }) => event === "expired"),
+        [],
+        "no lease is lost"
+      )
+      assert.isBelow(Math.max(...waits(rows, others)), 1000, "no claim waits for writes")
+      assert.strictEqual((yield* everything).ledger.length, written)
+      assert.notInclude(worker.stdout(), "was lost")
+    }).pipe(onSchemaOfItsOwn)
+  )
+})

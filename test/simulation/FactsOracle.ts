@@ -1,0 +1,96 @@
+import { figures, type History } from "./Facts.ts"
+
+interface Lease {
+  readonly worker: string
+  readonly version: number
+  readonly reply: { readonly delivered: number }
+  readonly claimed: number
+  since: number
+}
+
+/** Judges by what the store was asked and has answered: fences, leases, and why attempts ended without an outcome. */
+// The store counts in whole milliseconds.
+const stored = Math.floor
+
+export const judgeFacts = ({ facts, idle, staleCounted }: History, say: (what: string) => void): void => {
+  const leases = new Map<string, Lease>()
+  const settles = new Map<string, string>()
+  const excused = new Map<string, number>()
+  const stopping = new Map<string, number>()
+  const stopped = new Set<string>()
+  for (const [index, fact] of facts.entries()) {
+    switch (fact.fact) {
+      case "crashed":
+        excused.set(fact.worker, Infinity)
+        break
+      case "disturbed":
+        excused.set(fact.worker, Math.max(fact.until, excused.get(fact.worker) ?? 0))
+        break
+      case "stopping":
+        stopping.set(fact.worker, fact.at)
+        break
+      case "stopped": {
+        stopped.add(fact.worker)
+        const took = fact.at - (stopping.get(fact.worker) ?? 0)
+        if (
+          took > figures.drainMs + 5000 &&
+          (excused.get(fact.worker) ?? -1) < (stopping.get(fact.worker) ?? 0)
+        )
+          say(`${fact.worker} took ${took} ms to stop`)
+        break
+      }
+      case "claimed": {
+        const { at, id, reply, version, worker } = fact
+        leases.set(id, { worker, version, reply, claimed: at, since: at })
+        break
+      }
+      case "renewed": {
+        const lease = leases.get(fact.id)
+        if (lease?.version === fact.version) lease.since = fact.at
+        break
+      }
+      case "expired": {
+        const lease = leases.get(fact.id)
+        if (lease === undefined || lease.version !== fact.version - 1)
+          say(`${fact.id} expired without a lease`)
+        else {
+          const name = `the lease of ${fact.id} ${lease.version} held by ${lease.worker}`
+          if (stored(fact.at) < stored(lease.since) + figures.leaseMs) say(`${name} expired before its end`)
+          // A lost answer of the last claim before a clean stop: nobody is left to release its orders.
+          if ((excused.get(lease.worker) ?? -1) < lease.since)
+            say(`${name} expired, though nothing was wrong`)
+        }
+        leases.delete(fact.id)
+        break
+      }
+      case "settled": {
+        const { event, id, result, version, worker } = fact
+        const lease = leases.get(id)
+        const fenced = lease?.version === version && lease.worker === worker
+        const said = `${event} by ${worker}`
+        const repeated = settles.get(`${id} ${version}`) === said
+        const expected = fenced ? "settled" : repeated ? "repeated" : "stale"
+        if (result !== expected) say(`a settle of ${id} ${version} ${said} was ${result}, not ${expected}`)
+        if (result !== "settled") break
+        const disturbed = (excused.get(worker) ?? -1) >= (lease?.claimed ?? 0)
+        if (
+          event === "released" &&
+          (lease?.reply.delivered ?? 0) < index &&
+          !stopping.has(worker) &&
+          !disturbed
+        )
+          say(`${id} ${version} was released by ${worker}, which had it in hand and was not stopping`)
+        settles.set(`${id} ${version}`, said)
+        leases.delete(id)
+        break
+      }
+    }
+  }
+  for (const { freeHands, inHand, worker } of idle) {
+    if (stopping.has(worker)) continue
+    if (inHand !== 0) say(`${worker} has ${inHand} orders in hand and nothing to do`)
+    if (freeHands !== figures.concurrency) say(`${worker} has ${freeHands} free hands and nothing to do`)
+  }
+  const stale = facts.filter((fact) => fact.fact === "settled" && fact.result === "stale").length
+  if (staleCounted > stale) say(`${staleCounted} stale settles were counted, ${stale} occurred`)
+}

@@ -1,0 +1,34 @@
+import { Context, Effect } from "effect"
+import type { Writes } from "../../src/application/ports/OrderProcessor.ts"
+import type {
+  OrderRepository,
+  Settlement,
+  SettleResult
+} from "../../src/application/ports/OrderRepository.ts"
+import type { Line } from "./Facts.ts"
+import type { SimulatedWorld } from "./SimulatedWorld.ts"
+
+/** The transaction that writes run in; null outside of one: then a line is in the ledger as soon as it is written. */
+export const Transaction = Context.Reference<Array<Line> | null>("test/simulation/Transaction", {
+  defaultValue: () => null
+})
+
+/** Runs the store's `settleWith` with writes whose lines count only if it commits. */
+export const inTransaction = (
+  world: SimulatedWorld,
+  settleWith: OrderRepository["Service"]["settleWith"],
+  settlement: Settlement,
+  writes: Writes["writes"],
+  settled: (settlement: Settlement, result: SettleResult) => void
+) => {
+  const lines: Array<Line> = []
+  return settleWith(settlement, Effect.provideService(writes, Transaction, lines)).pipe(
+    Effect.tap((result) =>
+      Effect.sync(() => {
+        world.ledger.push(...lines)
+        settled(settlement, result)
+      })
+    ),
+    Effect.exit
+  )
+}

@@ -1,0 +1,156 @@
+import { DateTime } from "effect"
+import type { OrderEvent } from "../../src/domain/OrderEvent.ts"
+import type { OrderId } from "../../src/domain/OrderId.ts"
+import { type Fact, figures, type History, type Plan, type Stored } from "./Facts.ts"
+import { judgeFacts } from "./FactsOracle.ts"
+import { judgeEnd, judgeRun } from "./OutcomeOracle.ts"
+
+// What must be true of every history. It knows the promises and shares no code with the product but types: the edges, the
+// counting of attempts and the delays are written down here once more.
+
+const edges: Readonly<Record<OrderEvent["event"], ReadonlyArray<string>>> = {
+  created: ["null>PENDING"],
+  started: ["PENDING>PROCESSING"],
+  completed: ["PROCESSING>PROCESSED"],
+  retried: ["PROCESSING>PENDING"],
+  failed: ["PROCESSING>FAILED"],
+  expired: ["PROCESSING>PENDING", "PROCESSING>FAILED"],
+  released: ["PROCESSING>PENDING"],
+  snoozed: ["PROCESSING>PENDING"],
+  reprocessed: ["FAILED>PENDING"],
+  discarded: ["FAILED>FAILED"]
+}
+
+type Of<F extends Fact["fact"]> = Extract<Fact, { fact: F }>
+
+/** Everything that is wrong with a history, as sentences. */
+export const judge = (history: History): Array<string> => {
+  const wrong: Array<string> = []
+  const by = <F extends Fact["fact"]>(kind: F) => {
+    const all = new Map<OrderId, Array<Of<F>>>()
+    for (const fact of history.facts) {
+      if (fact.fact !== kind || !("id" in fact)) continue
+      const list = all.get(fact.id)
+      if (list === undefined) all.set(fact.id, [fact as Of<F>])
+      else list.push(fact as Of<F>)
+    }
+    return (id: OrderId): ReadonlyArray<Of<F>> => all.get(id) ?? []
+  }
+  const about = { ran: by("ran"), settled: by("settled"), claimed: by("claimed") }
+  for (const id of new Set(
+    by("answered") && history.facts.flatMap((fact) => (fact.fact === "answered" ? [fact.id] : []))
+  ))
+    if (!history.stored.has(id)) wrong.push(`${id} was answered and is not stored`)
+  const reprocessed = by("reprocess answered")
+  for (const [id, stored] of history.stored) {
+    const say = (what: string) => void wrong.push(`${id} ${what}`)
+    const plan = history.plans.get(id)
+    if (plan === undefined) {
+      say("was never submitted")
+      continue
+    }
+    judgeEvents(stored, plan, about, say)
+    judgeEnd(history, stored, plan, say)
+    const count = stored.events.filter(({ event }) => event === "reprocessed").length
+    if (reprocessed(id).length > count) say(`was reprocessed ${count} times, answered more often`)
+  }
+  for (const { orderId } of history.deadLetters)
+    if (history.stored.get(orderId)?.order.status !== "FAILED")
+      wrong.push(`${orderId} is dead without being FAILED`)
+  judgeFacts(history, (what) => void wrong.push(what))
+  return wrong
+}
+
+interface About {
+  readonly ran: (id: OrderId) => ReadonlyArray<Of<"ran">>
+  readonly settled: (id: OrderId) => ReadonlyArray<Of<"settled">>
+  readonly claimed: (id: OrderId) => ReadonlyArray<Of<"claimed">>
+}
+
+/** Folds the history of one order. */
+const judgeEvents = ({ events, order }: Stored, plan: Plan, about: About, say: (what: string) => void) => {
+  const last = Math.max(1, plan.order.maxRetries)
+  const ran = about.ran(order.id)
+  const settled = about.settled(order.id).filter(({ result }) => result === "settled")
+  const claimed = about.claimed(order.id)
+  let status: string | null = null
+  let failures = 0
+  let startedAt = 0
+  let before = 0
+  let due: readonly [number, number] = [0, 0]
+  let recorded = 0
+  for (const [index, event] of events.entries()) {
+    const at = DateTime.toEpochMillis(event.at)
+    const name = `${event.event} ${event.version}`
+    if (event.version !== index + 1) say(`${name} is event number ${index + 1}`)
+    if (event.from !== status) say(`${name} comes from ${event.from}, but the order was ${status}`)
+    if (!edges[event.event].includes(`${event.from}>${event.to}`))
+      say(`${name} is no edge: ${event.from} to ${event.to}`)
+    if (at < before) say(`${name} is older than what was before it`)
+    const started = events[index - 1]
+    if (event.from === "PROCESSING") {
+      if (event.attempt !== failures + 1) say(`${name} is of attempt ${event.attempt}, not ${failures + 1}`)
+      if (event.worker !== started?.worker) say(`${name} is by ${event.worker}, not by ${started?.worker}`)
+    }
+    const isOutcome = event.from === "PROCESSING" && event.event !== "expired"
+    if (isOutcome) {
+      recorded++
+      const own = settled.filter(({ version }) => version === event.version - 1)
+      if (own.length !== 1 || own[0]?.event !== event.event || own[0].worker !== event.worker)
+        say(
+          `${name} by ${event.worker} was settled ${own.map(({ event, worker }) => `${event} by ${worker}`)}`
+        )
+      if (event.event !== "released") judgeRun(event, at - startedAt, plan, ran, say)
+    }
+    const wait = Number(/again in (\d+)/.exec(event.reason ?? event.detail ?? "")?.[1] ?? Number.NaN)
+    switch (event.event) {
+      case "created": {
+        const notBefore = plan.order.notBefore === null ? 0 : DateTime.toEpochMillis(plan.order.notBefore)
+        due = [Math.max(at, notBefore), Math.max(at, notBefore)]
+        break
+      }
+      case "started": {
+        const dueAt = claimed.find(({ version }) => version === event.version)?.dueAt ?? Number.NaN
+        if (!(dueAt >= due[0] && dueAt <= due[1])) say(`${name} was due at ${dueAt}, not in ${due}`)
+        if (at < due[0]) say(`${name} at ${at} was before it was due at ${due[0]}`)
+        due = [dueAt, dueAt]
+        startedAt = at
+        if (event.attempt !== failures + 1) say(`${name} is attempt ${event.attempt}, not ${failures + 1}`)
+        break
+      }
+      case "retried": {
+        if (++failures >= last) say(`${name} was the last attempt`)
+        const plain = Math.min(figures.retryDelayMs * 2 ** (failures - 1), figures.retryMaxDelayMs)
+        const jitter = plain * figures.retryJitter
+        const most = Math.min(plain + jitter, figures.retryMaxDelayMs)
+        due = Number.isNaN(wait)
+          ? [at + Math.floor(plain - jitter), at + Math.ceil(most)]
+          : [at + wait, at + wait]
+        break
+      }
+      case "failed":
+        if (++failures < last && !["PERMANENT", "UNDECODABLE"].includes(event.reasonCode ?? ""))
+          say(`${name} was attempt ${failures} of ${last}`)
+        break
+      case "expired":
+        if (++failures >= last !== (event.to === "FAILED"))
+          say(`${name} ends ${event.to} after ${failures} of ${last}`)
+        if (event.reasonCode !== "WORKER_LOST") say(`${name} because of ${event.reasonCode}`)
+        due = [at, at]
+        break
+      case "snoozed":
+        due = [at + wait, at + wait]
+        break
+      case "reprocessed":
+        failures = 0
+        due = [at, at]
+        break
+    }
+    status = event.to
+    before = at
+  }
+  if (order.version !== events.length) say(`has version ${order.version} and ${events.length} events`)
+  if (order.status !== status) say(`is ${order.status}, its history says ${status}`)
+  if (order.retryCount !== failures) say(`has retryCount ${order.retryCount}, its history says ${failures}`)
+  if (settled.length !== recorded) say(`was settled ${settled.length} times and has ${recorded} outcomes`)
+}

@@ -1,0 +1,54 @@
+import { DateTime, Schema } from "effect"
+import type { NewOrder } from "../../src/domain/Order.ts"
+import { OrderId } from "../../src/domain/OrderId.ts"
+import * as OrderPayload from "../../src/domain/OrderPayload.ts"
+import type { Behaviour, Plan } from "./Facts.ts"
+import type { Seed } from "./SeededScheduler.ts"
+
+/** What the simulated orders carry. */
+export const payload = OrderPayload.make(Schema.Struct({ drink: Schema.String }))
+/** An order and what its runs will do: at most five troubles, and then an end, good or bad. */
+export const plan = (seed: Seed, number: number, now: number): Plan => {
+  const digits = (length: number) =>
+    seed
+      .between(0, 16 ** length - 1)
+      .toString(16)
+      .padStart(length, "0")
+  const id = OrderId.make(`00000000-${digits(4)}-7${digits(3)}-8000-${number.toString(16).padStart(12, "0")}`)
+  const undecodable = seed.chance(0.03)
+  const order: NewOrder = {
+    id,
+    payload: undecodable ? { dish: "soup" } : { drink: "tea" },
+    payloadVersion: 1,
+    priority: seed.pick([0, 0, 5, 9]),
+    maxRetries: seed.pick([0, 1, 2, 3, 3, 4, 6]),
+    metadata: {},
+    correlationId: `order ${number}`,
+    notBefore: seed.chance(0.2) ? DateTime.makeUnsafe(now + seed.between(-2000, 8000)) : null
+  }
+  const troubles = Array.from({ length: seed.pick([0, 0, 1, 1, 2, 3, 5]) }, () => trouble(seed))
+  const end = seed.pick<Behaviour>([
+    ...Array.from({ length: 8 }, () => ({ does: "succeed" }) as const),
+    { does: "be slow", millis: seed.between(500, 4000) },
+    { does: "fail" },
+    { does: "fail for good" },
+    { does: "write and fail" },
+    { does: "throw" }
+  ])
+  return { order, behaviours: [...troubles, end], writes: seed.chance(0.4), undecodable }
+}
+
+const trouble = (seed: Seed): Behaviour =>
+  seed.pick<Behaviour>([
+    { does: "fail" },
+    { does: "fail" },
+    { does: "fail for a while", millis: seed.between(0, 6000) },
+    { does: "snooze", millis: seed.between(0, 5000) },
+    { does: "throw" },
+    { does: "never end" },
+    // Longer than a lease, and sometimes longer than an attempt may take.
+    { does: "be slow", millis: seed.between(2000, 12_000) },
+    { does: "write and fail" },
+    { does: "write and snooze", millis: seed.between(0, 4000) },
+    { does: "write and fail for good" }
+  ])

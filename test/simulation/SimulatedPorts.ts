@@ -1,0 +1,167 @@
+import { DateTime, Effect, Exit } from "effect"
+import { OrderQueue } from "../../src/application/ports/OrderQueue.ts"
+import {
+  OrderRepository,
+  type Settlement,
+  type SettleResult
+} from "../../src/application/ports/OrderRepository.ts"
+import type { Order } from "../../src/domain/Order.ts"
+import { OrdersUnavailable } from "../../src/domain/OrderErrors.ts"
+import { inTransaction } from "./Ledger.ts"
+import type { SimulatedProcess, SimulatedWorld } from "./SimulatedWorld.ts"
+
+/** Lets others run, and here the seed may crash the process or hold it up. */
+export const pause = (world: SimulatedWorld, process: SimulatedProcess, where: string): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    if (process.scheduler.dead) return Effect.never
+    if (world.strikes(process.kind === "worker" ? "crash" : "crash of the api")) {
+      world.crash(process, where)
+      return Effect.never
+    }
+    if (!world.strikes("delay")) return Effect.yieldNow
+    const millis = world.seed.between(1, 4000)
+    world.struck("delay", `${process.name} ${where} ${millis} ms`)
+    if (/renew|settle/.test(where)) world.disturb(process, millis)
+    return Effect.sleep(millis)
+  })
+
+// One for all: what went wrong is in the trace, and the caller cannot know it.
+const refused = new OrdersUnavailable({ detail: "simulated" })
+
+/** A port call: it yields before and after its effect, and at both points the seed may let it go wrong. */
+const call = <A, E>(
+  world: SimulatedWorld,
+  process: SimulatedProcess,
+  name: string,
+  effect: Effect.Effect<Exit.Exit<A, E | OrdersUnavailable>>,
+  delivered: () => void = () => {}
+): Effect.Effect<A, E | OrdersUnavailable> =>
+  Effect.gen(function* () {
+    yield* pause(world, process, `before ${name}`)
+    if (world.strikes("failed before")) {
+      world.struck("failed before", `${process.name} ${name}`)
+      if (name === "renew") world.disturb(process, 0)
+      return yield* refused
+    }
+    world.steps++
+    world.count(`step ${name}`)
+    world.note(`${process.name} ${name}`)
+    const exit = yield* effect
+    yield* pause(world, process, `after ${name}`)
+    if (world.strikes("lost reply")) {
+      world.struck("lost reply", `${process.name} ${name}`)
+      return yield* refused
+    }
+    // Nothing can come between: whoever asked has the answer now.
+    if (Exit.isSuccess(exit)) delivered()
+    return yield* exit
+  })
+
+/** The store as one process reaches it. */
+export const repositoryOf = (
+  world: SimulatedWorld,
+  process: SimulatedProcess
+): OrderRepository["Service"] => {
+  const { facts, store, time } = world
+  const statement = <A, E>(
+    name: string,
+    effect: Effect.Effect<A, E>,
+    done: (value: A) => void = () => {},
+    delivered?: () => void
+  ): Effect.Effect<A, E | OrdersUnavailable> => {
+    const run = Effect.sync(() => {
+      const exit = world.statementExit(effect)
+      if (Exit.isSuccess(exit)) done(exit.value)
+      return exit
+    })
+    return call(world, process, name, run, delivered)
+  }
+
+  const settled = ({ order, outcome }: Settlement, result: SettleResult) => {
+    const { id, version, worker } = order
+    facts.push({ fact: "settled", id, version, worker, event: outcome.event, result })
+    world.note(`${result} ${id} ${version} ${outcome.event}`)
+    world.count(`result ${result}`)
+  }
+  const expired = (order: Order) =>
+    void facts.push({ fact: "expired", at: time.now, id: order.id, version: order.version })
+
+  return OrderRepository.of({
+    ...store,
+    submit: (orders) => statement("submit", store.submit(orders)),
+    claim: (request) =>
+      Effect.suspend(() => {
+        const reply = { delivered: Infinity }
+        process.freeHands = request.max
+        return statement(
+          "claim",
+          store.claim(request),
+          ({ orders }) => {
+            for (const { dueAt, id, version, worker } of orders) {
+              world.note(`claimed ${id} ${version}`)
+              const due = DateTime.toEpochMillis(dueAt)
+              facts.push({ fact: "claimed", at: time.now, worker, id, version, dueAt: due, reply })
+            }
+          },
+          () => void (reply.delivered = facts.length)
+        )
+      }),
+    settle: (settlements) =>
+      statement("settle", store.settle(settlements), (results) =>
+        results.forEach((result, n) => settled(settlements[n] as Settlement, result))
+      ),
+    settleWith: (settlement, writes) =>
+      call(
+        world,
+        process,
+        "settleWith",
+        Effect.callback((resume) => {
+          // In a connection of the store, which outlives a crash of the worker just long enough to roll back.
+          const transaction = inTransaction(world, store.settleWith, settlement, writes, settled)
+          const fiber = Effect.runForkWith(process.connectionReferences)(
+            Effect.andThen(Effect.yieldNow, transaction)
+          )
+          const rollback = () => fiber.interruptUnsafe()
+          process.transactions.add(rollback)
+          fiber.addObserver((exit) => {
+            process.transactions.delete(rollback)
+            // Rolled back: nobody waits for it any more.
+            if (Exit.isSuccess(exit)) process.scheduler.scheduleTask(() => resume(Effect.succeed(exit.value)))
+          })
+          return Effect.sync(rollback)
+        })
+      ),
+    renew: (worker, lease) =>
+      statement("renew", store.renew(worker, lease), (leases) => {
+        for (const { id, version } of leases) facts.push({ fact: "renewed", at: time.now, id, version })
+      }),
+    expire: (max) => statement("expire", store.expire(max), (orders) => orders.forEach(expired)),
+    reprocess: (id, options) => statement("reprocess", store.reprocess(id, options)),
+    discard: (id, options) => statement("discard", store.discard(id, options))
+  })
+}
+
+/** The announcements as one process makes and hears them: some are lost, some are doubled, some reach everybody. */
+export const queueOf = (world: SimulatedWorld, process: SimulatedProcess): OrderQueue["Service"] => {
+  const deliver = (batch: Parameters<OrderQueue["Service"]["announce"]>[0]) => {
+    const workers = world.living("worker")
+    const hear = (worker: SimulatedProcess) => {
+      if (worker.ear === null) return
+      Effect.runForkWith(worker.references)(Effect.andThen(Effect.yieldNow, worker.ear.announce(batch)))
+    }
+    if (world.strikes("announcement lost")) return world.struck("announcement lost", process.name)
+    if (workers.length === 0) return
+    if (world.strikes("announcement doubled")) {
+      world.struck("announcement doubled", process.name)
+      for (const worker of [...workers, ...workers]) hear(worker)
+    } else hear(world.seed.pick(workers))
+  }
+  return OrderQueue.of({
+    announce: (batch) =>
+      pause(world, process, "before announce").pipe(
+        Effect.andThen(Effect.sync(() => deliver(batch))),
+        Effect.andThen(pause(world, process, "after announce"))
+      ),
+    announced: Effect.suspend(() => process.ear?.announced ?? Effect.never)
+  })
+}

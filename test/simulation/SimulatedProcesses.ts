@@ -1,0 +1,86 @@
+import { Context, Duration, Effect, Exit, Layer, Scope } from "effect"
+import { OrderWorker } from "../../src/application/OrderWorker.ts"
+import { OrderProcessor } from "../../src/application/ports/OrderProcessor.ts"
+import { OrderQueue } from "../../src/application/ports/OrderQueue.ts"
+import { OrderRepository } from "../../src/application/ports/OrderRepository.ts"
+import { SubmitOrder } from "../../src/application/SubmitOrder.ts"
+import { WorkerSettings } from "../../src/application/WorkerSettings.ts"
+import { RetryPolicy } from "../../src/domain/RetryPolicy.ts"
+import * as MemoryOrderQueue from "../../src/infrastructure/memory/MemoryOrderQueue.ts"
+import { figures } from "./Facts.ts"
+import { payload } from "./Plans.ts"
+import { queueOf, repositoryOf } from "./SimulatedPorts.ts"
+import { processOf } from "./SimulatedProcessor.ts"
+import type { SimulatedProcess, SimulatedWorld } from "./SimulatedWorld.ts"
+
+const portsOf = (world: SimulatedWorld, process: SimulatedProcess) =>
+  process.references.pipe(
+    Context.add(OrderRepository, repositoryOf(world, process)),
+    Context.add(OrderQueue, queueOf(world, process))
+  )
+
+/** Starts a worker as a process of its own: the real OrderWorker, with a memory queue for an ear. */
+export const startWorker = (world: SimulatedWorld, name: string): SimulatedProcess => {
+  const process = world.start("worker", name)
+  const context = portsOf(world, process).pipe(
+    Context.add(OrderProcessor.service(payload), { process: processOf(world, process) }),
+    Context.add(RetryPolicy, {
+      backoff: "exponential",
+      delay: Duration.millis(figures.retryDelayMs),
+      maxDelay: Duration.millis(figures.retryMaxDelayMs),
+      jitter: figures.retryJitter
+    }),
+    Context.add(WorkerSettings, {
+      name,
+      concurrency: figures.concurrency,
+      writeConcurrency: 2,
+      lease: Duration.millis(figures.leaseMs),
+      attemptTimeout: Duration.millis(figures.attemptTimeoutMs),
+      pollInterval: Duration.millis(figures.pollMs),
+      drainTimeout: Duration.millis(figures.drainMs)
+    })
+  )
+  Effect.runForkWith(context)(
+    Effect.gen(function* () {
+      yield* Effect.yieldNow
+      const ear = yield* Layer.buildWithScope(MemoryOrderQueue.layer, process.scope)
+      process.ear = Context.get(ear, OrderQueue)
+      const worker = yield* Layer.buildWithScope(OrderWorker.layer(payload), process.scope)
+      process.inHand = Context.get(worker, OrderWorker).inHand
+    })
+  )
+  return process
+}
+
+/** SIGTERM: the worker drains, and its process is gone when that is over. */
+export const stopWorker = (world: SimulatedWorld, process: SimulatedProcess): void => {
+  world.facts.push({ fact: "stopping", worker: process.name, at: world.time.now })
+  const closing = Effect.andThen(Effect.yieldNow, Scope.close(process.scope, Exit.void))
+  Effect.runForkWith(process.references)(closing).addObserver(() => {
+    world.note(`${process.name} has stopped`)
+    world.facts.push({ fact: "stopped", worker: process.name, at: world.time.now })
+    world.kill(process)
+  })
+}
+
+/** What callers can ask of a running API process. */
+export interface SimulatedApi {
+  readonly process: SimulatedProcess
+  readonly context: Context.Context<OrderRepository | OrderQueue>
+  submitOrder: SubmitOrder["Service"] | null
+}
+
+/** Starts a process that takes orders: the real SubmitOrder. */
+export const startApi = (world: SimulatedWorld, name: string): SimulatedApi => {
+  const process = world.start("api", name)
+  const context = portsOf(world, process)
+  const api: SimulatedApi = { process, context, submitOrder: null }
+  Effect.runForkWith(context)(
+    Effect.gen(function* () {
+      yield* Effect.yieldNow
+      const built = yield* Layer.buildWithScope(SubmitOrder.layer, process.scope)
+      api.submitOrder = Context.get(built, SubmitOrder)
+    })
+  )
+  return api
+}

@@ -1,0 +1,87 @@
+import { type Clock, Context, Duration, Effect, Exit, Scheduler, Scope } from "effect"
+import { TestClock } from "effect/testing"
+import { Seed, SeededScheduler } from "./SeededScheduler.ts"
+
+interface Wake {
+  readonly at: number
+  readonly of: SeededScheduler | null
+  readonly run: (() => void) | null
+}
+
+/**
+ * The one clock of a simulated world, on TestClock. It knows who sleeps until when, so that time can go straight to
+ * the next moment at which something happens, and it wakes nobody but by the run queue of his process: the sleep of
+ * a crashed process never ends, and that of a frozen one ends when it is woken.
+ */
+export class SimulatedTime {
+  private readonly own = new SeededScheduler(new Seed(0), Infinity)
+  private readonly references = Context.make(Scheduler.Scheduler, this.own)
+  private readonly scope = Scope.makeUnsafe()
+  private readonly clock = Effect.runSync(Scope.provide(TestClock.make(), this.scope))
+  private readonly wakes = new Set<Wake>()
+
+  constructor() {
+    // From its first adjustment on it has no need to warn, by the wall clock, that nobody adjusts it.
+    this.run(this.clock.adjust(0))
+  }
+
+  /** Runs what TestClock has to do, to its end or until it waits for time. */
+  private run<A>(effect: Effect.Effect<A>) {
+    const fiber = Effect.runForkWith(this.references)(effect)
+    for (let task = this.own.tasks.shift(); task !== undefined; task = this.own.tasks.shift()) task()
+    return fiber
+  }
+
+  get now(): number {
+    return this.clock.currentTimeMillisUnsafe()
+  }
+
+  /** The clock as one process sees it. */
+  clockOf(scheduler: SeededScheduler): Clock.Clock {
+    return {
+      ...this.clock,
+      // The sleep itself runs outside of the process, which may be preempted or killed at any operation: TestClock has
+      // a semaphore of its own that must not stay with a dead fiber.
+      sleep: (duration) =>
+        Effect.callback((resume) => {
+          const wake = { at: this.now + Duration.toMillis(duration), of: scheduler, run: null }
+          this.wakes.add(wake)
+          const asleep = this.run(this.clock.sleep(duration))
+          asleep.addObserver(() => {
+            this.wakes.delete(wake)
+            scheduler.scheduleTask(() => resume(Effect.void))
+          })
+          return Effect.sync(() => asleep.interruptUnsafe())
+        })
+    }
+  }
+
+  /** Does something to the world at a later time. */
+  at(at: number, run: () => void): void {
+    this.wakes.add({ at, of: null, run })
+  }
+
+  /** When the next thing happens that anybody alive and awake waits for. */
+  get next(): number | null {
+    let next: number | null = null
+    for (const { at, of } of this.wakes) {
+      if (of !== null && (of.dead || of.frozen)) continue
+      if (next === null || at < next) next = at
+    }
+    return next === Infinity ? null : next
+  }
+
+  advanceTo(at: number): void {
+    this.run(this.clock.setTime(Math.max(at, this.now)))
+    for (const wake of this.wakes) {
+      if (wake.at > this.now) continue
+      if (wake.run === null && wake.of?.dead !== true) continue
+      this.wakes.delete(wake)
+      wake.run?.()
+    }
+  }
+
+  close(): void {
+    this.run(Scope.close(this.scope, Exit.void))
+  }
+}

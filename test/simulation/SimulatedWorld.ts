@@ -1,0 +1,179 @@
+import { Clock, Context, Effect, Exit, Layer, Metric, Random, References, Scheduler, Scope } from "effect"
+import { staleSettles } from "../../src/application/OrderMetrics.ts"
+import { OrderRepository } from "../../src/application/ports/OrderRepository.ts"
+import type { OrderQueue } from "../../src/application/ports/OrderQueue.ts"
+import type { OrderId } from "../../src/domain/OrderId.ts"
+import * as MemoryOrderRepository from "../../src/infrastructure/memory/MemoryOrderRepository.ts"
+import type { Fact, Line, Plan } from "./Facts.ts"
+import { Seed, SeededScheduler } from "./SeededScheduler.ts"
+import { SimulatedTime } from "./SimulatedTime.ts"
+
+/** What can go wrong, and what is done to the processes. */
+export const faultKinds = [
+  "crash",
+  "crash of the api",
+  "lost reply",
+  "failed before",
+  "delay",
+  "announcement lost",
+  "announcement doubled",
+  "freeze",
+  "clock jump",
+  "clean stop"
+] as const
+export type FaultKind = (typeof faultKinds)[number]
+
+// One registry for all histories of a thread: making all metrics anew takes longer than counting.
+const metrics: Metric.MetricRegistry = new Map()
+
+/** How many results the workers of this thread have counted as stale so far. */
+export const countedStale = (): number =>
+  Effect.runSync(Effect.provideService(Metric.value(staleSettles), Metric.MetricRegistry, metrics)).count
+
+/** One process of the world: what runs in it stops when it is killed, and stands still while it is frozen. */
+export interface SimulatedProcess {
+  readonly name: string
+  readonly kind: "worker" | "api"
+  readonly scheduler: SeededScheduler
+  /** Runs its transactions: stands still with it, but outlives it long enough to roll back. */
+  readonly connection: SeededScheduler
+  readonly references: Context.Context<never>
+  readonly connectionReferences: Context.Context<never>
+  readonly transactions: Set<() => void>
+  readonly scope: Scope.Closeable
+  ear: OrderQueue["Service"] | null
+  inHand: Effect.Effect<number>
+  freeHands: number
+}
+
+/** The world that processes live in: one seed, one clock, one store, and everything that happened. */
+export class SimulatedWorld {
+  readonly seed: Seed
+  readonly time = new SimulatedTime()
+  readonly schedulers: Array<SeededScheduler> = []
+  readonly processes: Array<SimulatedProcess> = []
+  readonly facts: Array<Fact> = []
+  readonly ledger: Array<Line> = []
+  readonly plans = new Map<OrderId, Plan>()
+  readonly runs = new Map<OrderId, number>()
+  readonly counts = new Map<string, number>()
+  readonly rates: Readonly<Record<FaultKind, number>>
+  readonly store: OrderRepository["Service"]
+  readonly trace: Array<string> | null
+  readonly maxQuantum: number
+  readonly countedStaleBefore = countedStale()
+  /** A hash of everything that happened, in order. */
+  hash = 0x811c9dc5
+  steps = 0
+  faultsOver = false
+  onDeath: (process: SimulatedProcess) => void = () => {}
+  private readonly serverReferences: Context.Context<never>
+
+  constructor(seed: number, rates: (seed: Seed) => Readonly<Record<FaultKind, number>>, traced: boolean) {
+    this.seed = new Seed(seed)
+    this.rates = rates(this.seed)
+    this.maxQuantum = this.seed.pick([30, 200, 2000])
+    this.trace = traced ? [] : null
+    const server = new SeededScheduler(this.seed, Infinity)
+    this.serverReferences = Context.make(Clock.Clock, this.time.clockOf(server))
+    this.store = this.statement(
+      Effect.map(Effect.scoped(Layer.build(MemoryOrderRepository.layer)), Context.get(OrderRepository))
+    )
+  }
+
+  /** Runs a statement of the store in one piece, as a database would: whoever asked for it cannot stop it half-way. */
+  statementExit<A, E>(effect: Effect.Effect<A, E>): Exit.Exit<A, E> {
+    return Effect.runSyncExitWith(this.serverReferences)(effect)
+  }
+  statement<A>(effect: Effect.Effect<A>): A {
+    return Effect.runSyncWith(this.serverReferences)(effect)
+  }
+
+  note(what: string): void {
+    const text = `${this.time.now} ${what}`
+    for (let n = 0; n < text.length; n++) this.hash = Math.imul(this.hash ^ text.charCodeAt(n), 0x01000193)
+    this.trace?.push(text)
+  }
+  count(what: string, by = 1): void {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + by)
+  }
+  /** Whether the seed wants this fault here and now. */
+  strikes(kind: FaultKind): boolean {
+    return !this.faultsOver && this.seed.chance(this.rates[kind])
+  }
+  struck(kind: FaultKind, where: string): void {
+    this.count(kind)
+    this.note(`${kind}: ${where}`)
+  }
+
+  start(kind: SimulatedProcess["kind"], name: string): SimulatedProcess {
+    const scheduler = new SeededScheduler(this.seed, this.maxQuantum)
+    const connection = new SeededScheduler(this.seed, Infinity)
+    this.schedulers.push(scheduler, connection)
+    const process: SimulatedProcess = {
+      name,
+      kind,
+      scheduler,
+      connection,
+      references: this.referencesOf(scheduler),
+      connectionReferences: this.referencesOf(connection),
+      transactions: new Set(),
+      scope: Scope.makeUnsafe(),
+      ear: null,
+      inHand: Effect.succeed(0),
+      freeHands: 0
+    }
+    this.processes.push(process)
+    this.note(`${name} starts`)
+    return process
+  }
+
+  private referencesOf(scheduler: SeededScheduler): Context.Context<never> {
+    return Context.make(Scheduler.Scheduler, scheduler).pipe(
+      Context.add(Clock.Clock, this.time.clockOf(scheduler)),
+      Context.add(Random.Random, {
+        nextDoubleUnsafe: () => this.seed.next(),
+        nextIntUnsafe: () => this.seed.between(0, 0x7fffffff)
+      }),
+      Context.add(Metric.MetricRegistry, metrics),
+      Context.add(References.MinimumLogLevel, "None")
+    )
+  }
+
+  /** kill -9: no fiber of it runs again, not even to clean up. Its open transactions are rolled back by the store. */
+  kill(process: SimulatedProcess): void {
+    if (process.scheduler.dead) return
+    process.scheduler.kill()
+    for (const rollback of process.transactions) rollback()
+    this.count("preemption", process.scheduler.preempted)
+    for (const gone of [process.scheduler, process.connection])
+      this.schedulers.splice(this.schedulers.indexOf(gone), 1)
+    this.onDeath(process)
+  }
+  crash(process: SimulatedProcess, where: string): void {
+    this.struck(process.kind === "worker" ? "crash" : "crash of the api", `${process.name} ${where}`)
+    this.facts.push({ fact: "crashed", worker: process.name })
+    this.kill(process)
+  }
+  /** SIGSTOP. */
+  freeze(process: SimulatedProcess, millis: number): void {
+    this.struck("freeze", process.name)
+    process.scheduler.frozen = true
+    process.connection.frozen = true
+    this.disturb(process, millis)
+    this.time.at(this.time.now + millis, () => this.thaw(process))
+  }
+  /** SIGCONT. */
+  thaw(process: SimulatedProcess): void {
+    process.scheduler.frozen = false
+    process.connection.frozen = false
+    this.note(`${process.name} goes on`)
+  }
+  /** From now until then its heartbeat may fail to do its work. */
+  disturb(process: SimulatedProcess, millis: number): void {
+    this.facts.push({ fact: "disturbed", worker: process.name, until: this.time.now + millis })
+  }
+  living(kind: SimulatedProcess["kind"]): ReadonlyArray<SimulatedProcess> {
+    return this.processes.filter((process) => process.kind === kind && !process.scheduler.dead)
+  }
+}

@@ -1,0 +1,157 @@
+import { Effect } from "effect"
+import { reprocessOrder } from "../../src/application/ReprocessOrder.ts"
+import { OrderRepository } from "../../src/application/ports/OrderRepository.ts"
+import type { OrderId } from "../../src/domain/OrderId.ts"
+import { figures } from "./Facts.ts"
+import { plan } from "./Plans.ts"
+import { runOne, type Seed } from "./SeededScheduler.ts"
+import { type SimulatedApi, startApi, startWorker, stopWorker } from "./SimulatedProcesses.ts"
+import { faultKinds, type FaultKind, SimulatedWorld } from "./SimulatedWorld.ts"
+import { conclude, leastSteps, type Verdict } from "./Verdict.ts"
+
+/** Every history has its own mix: some faults never, others often, so that rare ones are not drowned by common ones. */
+const rates = (seed: Seed): Readonly<Record<FaultKind, number>> => {
+  const most: Record<FaultKind, number> = {
+    crash: 0.02,
+    "crash of the api": 0.02,
+    "lost reply": 0.25,
+    "failed before": 0.2,
+    delay: 0.1,
+    "announcement lost": 1,
+    "announcement doubled": 0.5,
+    freeze: 0.05,
+    "clock jump": 0.03,
+    "clean stop": 0.05
+  }
+  return Object.fromEntries(
+    faultKinds.map((kind) => [kind, seed.chance(0.6) ? seed.next() * most[kind] : 0])
+  ) as Record<FaultKind, number>
+}
+
+/** One history of the real application code in a world where everything goes wrong, decided by its seed alone. */
+export const simulate = (number: number, traced = false): Verdict => {
+  // Simulated troubles are errors by the thousand; nobody reads where they were made.
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    return run(number, traced)
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+}
+
+const run = (number: number, traced: boolean): Verdict => {
+  const world = new SimulatedWorld(number, rates, traced)
+  const { seed, time } = world
+  let names = 0
+  let api: SimulatedApi = startApi(world, "api0")
+  const workers = seed.pick([2, 2, 3])
+  for (let n = 0; n < workers; n++) startWorker(world, `w${names++}`)
+  world.onDeath = ({ kind }) =>
+    time.at(time.now + (world.faultsOver ? 0 : seed.between(0, 4000)), () => {
+      if (kind === "worker") startWorker(world, `w${names++}`)
+      else api = startApi(world, `api${names++}`)
+    })
+
+  const submit = (id: OrderId) => {
+    const { order } = world.plans.get(id) as {
+      order: Parameters<NonNullable<SimulatedApi["submitOrder"]>["submit"]>[0]
+    }
+    const { process, submitOrder } = api
+    if (submitOrder === null || process.scheduler.dead) return
+    Effect.runForkWith(process.references)(
+      Effect.yieldNow.pipe(
+        Effect.andThen(submitOrder.submit(order)),
+        Effect.retry({ times: 2 }),
+        Effect.andThen(Effect.sync(() => void world.facts.push({ fact: "answered", id }))),
+        Effect.ignore
+      )
+    )
+  }
+  const operate = (id: OrderId) => {
+    const { context, process } = api
+    const discarding = seed.chance(0.25)
+    const asked = discarding
+      ? Effect.flatMap(OrderRepository, (repository) => repository.discard(id, { reason: "simulated" }))
+      : Effect.tap(reprocessOrder(id), () =>
+          Effect.sync(() => void world.facts.push({ fact: "reprocess answered", id }))
+        )
+    if (!process.scheduler.dead) {
+      Effect.runForkWith(context)(Effect.ignore(Effect.andThen(Effect.yieldNow, asked)))
+    }
+  }
+
+  const orders = seed.between(10, 13)
+  // Faults last that many port calls; with what follows most histories have twice as many.
+  const least = seed.between(leastSteps, 80)
+  const act = () => {
+    const ids = Array.from(world.plans.keys())
+    const living = world.living("worker").filter(({ scheduler }) => !scheduler.frozen)
+    if (world.strikes("freeze") && living.length > 0)
+      world.freeze(seed.pick(living), seed.between(1000, 12_000))
+    if (world.strikes("clean stop") && living.length > 0) {
+      const worker = seed.pick(living)
+      if (!world.facts.some((fact) => fact.fact === "stopping" && fact.worker === worker.name)) {
+        world.struck("clean stop", worker.name)
+        stopWorker(world, worker)
+      }
+    }
+    if (world.strikes("clock jump")) {
+      const millis = seed.between(500, 10_000)
+      world.struck("clock jump", `${millis} ms`)
+      for (const worker of world.living("worker")) world.disturb(worker, millis)
+      time.advanceTo(time.now + millis)
+    }
+    if (ids.length < orders && api.submitOrder !== null) {
+      for (let n = seed.between(1, 4); n > 0 && world.plans.size < orders; n--) {
+        const planned = plan(seed, world.plans.size, time.now)
+        world.plans.set(planned.order.id, planned)
+        submit(planned.order.id)
+      }
+    } else if (ids.length > 0 && seed.chance(0.1)) submit(seed.pick(ids))
+    if (ids.length > 0 && seed.chance(0.5)) {
+      const id = seed.pick(ids)
+      // Mostly of orders for which it may succeed, and sometimes of any, since that must not harm them either.
+      const found = world.statementExit(world.store.find(id))
+      const failed = found._tag === "Success" && found.value.status === "FAILED"
+      if (failed || seed.chance(0.15)) operate(id)
+    }
+  }
+
+  // While faults last, everything interleaves: tasks, the director's doings and, when nobody can run, time.
+  while (world.steps < least || world.plans.size < orders || seed.chance(0.97)) {
+    if (seed.chance(0.02)) act()
+    if (runOne(world.schedulers, seed)) continue
+    if (seed.chance(0.3)) act()
+    const { next } = time
+    if (next !== null) time.advanceTo(next)
+  }
+  world.faultsOver = true
+  world.note("the faults are over")
+  for (const process of world.processes) world.thaw(process)
+  const submitAll = () => {
+    if (api.submitOrder === null || api.process.scheduler.dead) time.at(time.now + 100, submitAll)
+    else for (const id of world.plans.keys()) submit(id)
+  }
+  submitAll()
+
+  const isStored = () =>
+    Array.from(world.plans.keys()).every((id) => world.statementExit(world.store.find(id))._tag === "Success")
+
+  // Now everything must become final by itself, and then everybody idle.
+  const giveUpAt = time.now + 180_000
+  let idleUntil: number | null = null
+  while (time.now < giveUpAt && (idleUntil === null || time.now < idleUntil)) {
+    if (runOne(world.schedulers, seed)) continue
+    if (idleUntil === null) {
+      const { pending, processing } = world.statement(Effect.orDie(world.store.backlog))
+      if (pending + processing === 0 && isStored()) idleUntil = time.now + figures.pollMs + 1
+    }
+    const { next } = time
+    if (next === null) break
+    time.advanceTo(next)
+  }
+  const verdict = conclude(world, number)
+  time.close()
+  return verdict
+}

@@ -1,0 +1,67 @@
+import { Effect } from "effect"
+import type { OrderId } from "../../src/domain/OrderId.ts"
+import type { History, Stored } from "./Facts.ts"
+import { judge } from "./Oracle.ts"
+import { countedStale, type SimulatedWorld } from "./SimulatedWorld.ts"
+
+/** The fewest port calls a history has; most have several times as many. */
+export const leastSteps = 50
+
+/** What became of one history. */
+export interface Verdict {
+  readonly seed: number
+  /** What the oracle has found, as sentences; none if all promises were kept. */
+  readonly violations: ReadonlyArray<string>
+  /** The same for the same seed: of everything that happened, in order. */
+  readonly hash: number
+  readonly steps: number
+  readonly orders: number
+  /** How often each fault, event, result and behaviour occurred. */
+  readonly counts: ReadonlyMap<string, number>
+  /** Everything that happened, as sentences, if it was asked for. */
+  readonly trace: ReadonlyArray<string>
+}
+
+/** Reads the store once everything is over, and asks the oracle. */
+export const conclude = (world: SimulatedWorld, seed: number): Verdict => {
+  const { store } = world
+  const stored = new Map<OrderId, Stored>()
+  for (const id of world.plans.keys()) {
+    const found = world.statementExit(Effect.all({ order: store.find(id), events: store.timeline(id) }))
+    if (found._tag === "Success") stored.set(id, found.value)
+  }
+  // One by one: an entry of an order that is not FAILED is found, too.
+  const deadLetters = Array.from(world.plans.keys()).flatMap((id) => {
+    const entry = world.statementExit(store.deadLetter(id))
+    return entry._tag === "Success" ? [entry.value] : []
+  })
+  const history: History = {
+    plans: world.plans,
+    facts: world.facts,
+    stored,
+    deadLetters,
+    ledger: world.ledger,
+    idle: world.living("worker").map(({ freeHands, inHand, name }) => ({
+      worker: name,
+      inHand: world.statement(inHand),
+      freeHands
+    })),
+    staleCounted: countedStale() - world.countedStaleBefore
+  }
+  for (const { events } of stored.values()) for (const { event } of events) world.count(`event ${event}`)
+  for (const { events } of stored.values())
+    for (const { reasonCode } of events) if (reasonCode !== null) world.count(`code ${reasonCode}`)
+  const violations = judge(history)
+  if (world.steps < leastSteps) violations.push(`only ${world.steps} steps`)
+  if (world.plans.size < 10) violations.push(`only ${world.plans.size} orders`)
+  world.note(JSON.stringify(Array.from(stored.values(), ({ events }) => events)))
+  return {
+    seed,
+    violations,
+    hash: world.hash,
+    steps: world.steps,
+    orders: stored.size,
+    counts: world.counts,
+    trace: world.trace ?? []
+  }
+}
