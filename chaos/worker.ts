@@ -101,8 +101,7 @@ const worker = Layer.unwrap(
 )
 
 Layer.launch(worker).pipe(
-  Effect.provide(Logger.layer([Logger.consoleJson])),
-  Effect.provide(Environment.layerFile(Option.none())),
+  Effect.provide(Layer.mergeAll(Logger.layer([Logger.consoleJson]), Environment.layerFile(Option.none()))),
   Effect.tapCause((cause) =>
     Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.sync(() => console.error(Cause.pretty(cause)))
   ),

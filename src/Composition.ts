@@ -5,6 +5,7 @@ import { WorkerSettings } from "./application/WorkerSettings.ts"
 import { anyJsonObject } from "./domain/OrderPayload.ts"
 import { RetryPolicy } from "./domain/RetryPolicy.ts"
 import type { Environment } from "./Environment.ts"
+import { type ApiKey, ApiKeys } from "./infrastructure/http/Caller.ts"
 import { MaxBodyBytes, RequestTimeout } from "./infrastructure/http/RequestLimits.ts"
 import * as MemoryOrderQueue from "./infrastructure/memory/MemoryOrderQueue.ts"
 import { EmbeddedPostgres } from "./infrastructure/postgres/EmbeddedPostgres.ts"
@@ -43,7 +44,7 @@ export const queueOf = ({ database, order }: Settings): string =>
     : order.queue
 
 /** The settings as the layers below want them. */
-export const references = ({ database, intake, order: { worker }, server }: Settings) =>
+export const references = ({ auth, database, intake, order: { worker }, server }: Settings) =>
   Layer.mergeAll(
     Layer.succeed(Postgres.DatabaseSchema, database.schema),
     Layer.succeed(
@@ -52,6 +53,10 @@ export const references = ({ database, intake, order: { worker }, server }: Sett
     ),
     Layer.succeed(DefaultMaxRetries, worker.maxRetries),
     Layer.succeed(MaxBodyBytes, intake.maxBodyBytes),
+    Layer.succeed(ApiKeys, {
+      clients: keysOf(auth.clientKeys),
+      operators: keysOf(auth.operatorKeys)
+    }),
     Layer.succeed(RequestTimeout, Duration.millis(server.requestTimeoutMs)),
     Layer.succeed(RetryPolicy, {
       backoff: worker.retryBackoff,
@@ -70,6 +75,11 @@ export const references = ({ database, intake, order: { worker }, server }: Sett
       drainTimeout: Duration.millis(worker.drainTimeoutMs)
     })
   )
+
+function keysOf(setting: Settings["auth"]["clientKeys"]): ReadonlyArray<ApiKey> {
+  const keys = Option.isSome(setting) ? Redacted.value(setting.value) : []
+  return keys.map(({ name, secret }) => ({ name, secret: Redacted.make(secret) }))
+}
 
 /** The pool of the named database, or of an embedded one. */
 export const client = (settings: Settings) => {

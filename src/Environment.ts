@@ -1,7 +1,8 @@
 import { Array, ConfigProvider, Context, Effect, Layer, Option } from "effect"
+import { accessConflicts } from "./infrastructure/config/AccessConflicts.ts"
 import { applicationYaml } from "./infrastructure/config/ApplicationYaml.ts"
 import { InvalidSettings } from "./infrastructure/config/InvalidSettings.ts"
-import { isLoopback } from "./infrastructure/config/Loopback.ts"
+import { namedSecrets } from "./infrastructure/config/NamedSecrets.ts"
 import { environmentSource, readSettings } from "./infrastructure/config/ReadSettings.ts"
 import type { SettingsSource } from "./infrastructure/config/ReadSettings.ts"
 import {
@@ -87,6 +88,14 @@ export const settings = {
     }
   },
   auth: {
+    clientKeys: optional(
+      secret(namedSecrets),
+      "keys for /orders: a list, or name:secret with commas between; secrets of at least 16 characters"
+    ),
+    operatorKeys: optional(
+      secret(namedSecrets),
+      "keys for everything; without any key the server is open, on a loopback host only"
+    ),
     disabled: setting(flag, false, "true serves without authentication on a host that is not loopback")
   },
   intake: {
@@ -101,8 +110,6 @@ export const settings = {
 /** Keys of the contract that this version does not honour yet; giving one stops the start. */
 export const notYetSupported = [
   "server.corsOrigins",
-  "auth.clientKeys",
-  "auth.operatorKeys",
   "intake.maxBulkBodyBytes",
   "intake.maxPending",
   "intake.idempotencyTtlMs",
@@ -113,6 +120,11 @@ export const notYetSupported = [
   "sqs.endpoint",
   "telemetry.otlpEndpoint"
 ]
+
+/** Keys that the file may give as lists. */
+export const listSettings = [...settingsByKey(settings)]
+  .filter(([, { kind }]) => kind.list === true)
+  .map(([key]) => key)
 
 /** The settings of this process, checked; nothing else reads the environment or the file. */
 export class Environment extends Context.Service<Environment, Values<typeof settings>>()(
@@ -128,8 +140,9 @@ export class Environment extends Context.Service<Environment, Values<typeof sett
   static readonly layerFile = (config: Option.Option<string>) =>
     Layer.effect(
       Environment,
-      Effect.flatMap(applicationYaml(config, settingsByKey(settings).keys(), notYetSupported), (file) =>
-        read([file])
+      Effect.flatMap(
+        applicationYaml(config, settingsByKey(settings).keys(), notYetSupported, listSettings),
+        (file) => read([file])
       )
     )
 }
@@ -140,15 +153,6 @@ const read = Effect.fnUntraced(function* (files: ReadonlyArray<SettingsSource>) 
     environmentSource(environment),
     ...files
   ])
-  const problems = conflicts(values, named)
+  const problems = accessConflicts(values, named)
   return Array.isReadonlyArrayNonEmpty(problems) ? yield* new InvalidSettings({ problems }) : values
 })
-
-const conflicts = ({ auth, server }: Environment["Service"], named: (key: string) => string) => [
-  ...(auth.disabled || isLoopback(server.host)
-    ? []
-    : [
-        `${named("server.host")} is "${server.host}": without authentication it must be a loopback address ` +
-          `(127.0.0.0/8, ::1 or localhost), unless auth.disabled (AUTH_DISABLED) is true.`
-      ])
-]

@@ -60,7 +60,7 @@ export const migrate = Effect.flatMap(Environment, (settings) =>
 const gracefulShutdownTimeout = Duration.seconds(2)
 
 /** A process that has not stopped by itself this long after the drain deadline is ended; its orders are safe. */
-const lastResort = Duration.millis(4500)
+const lastResort = Duration.millis(4000)
 
 function process<A, E, R>(
   layers: (settings: Settings) => Layer.Layer<A, E, R>,
@@ -105,7 +105,9 @@ function announceStart(what: string, worker: string, settings: Settings) {
       yield* Effect.logInfo(
         `order-platform serves on ${address}; runs: ${what}; database: ${databaseOf(settings)}; queue: ${queueOf(settings)}${worker}`
       )
-      yield* Effect.addFinalizer(() => Effect.andThen(Readiness.drain, Effect.forkDetach(Effect.delay(end, limit))))
+      yield* Effect.addFinalizer(() =>
+        Effect.andThen(Readiness.drain, Effect.forkDetach(Effect.delay(end, limit)))
+      )
     })
   )
 }

@@ -25,6 +25,7 @@ export {
 export { OrderQueue } from "./application/ports/OrderQueue.ts"
 export { OrderRepository } from "./application/ports/OrderRepository.ts"
 
+export { ApiKeys } from "./infrastructure/http/Caller.ts"
 export { OrderRoutes } from "./infrastructure/http/OrderRoutes.ts"
 export { makeOrderApi } from "./infrastructure/http/OrderApi.ts"
 export * as Memory from "./infrastructure/memory/Memory.ts"

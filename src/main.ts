@@ -32,8 +32,7 @@ const explain = (cause: Cause.Cause<unknown>) => {
 
 const withSettings = <A, E, R>(program: Effect.Effect<A, E, R>, file: Option.Option<string>) =>
   program.pipe(
-    Effect.provide(logging),
-    Effect.provide(Environment.layerFile(file)),
+    Effect.provide(logging.pipe(Layer.provideMerge(Environment.layerFile(file)))),
     Effect.tapCause((cause) => (Cause.hasInterruptsOnly(cause) ? Effect.void : explain(cause)))
   )
 

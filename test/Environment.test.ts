@@ -64,7 +64,7 @@ describe("Environment", () => {
             drainTimeoutMs: 20_000
           }
         },
-        auth: { disabled: false },
+        auth: { clientKeys: Option.none(), operatorKeys: Option.none(), disabled: false },
         intake: { maxBodyBytes: 65_536 },
         log: { level: "Info", format: "auto" }
       })
@@ -199,8 +199,8 @@ describe("Environment", () => {
       Effect.gen(function* () {
         assert.strictEqual(
           yield* refusal({ SERVER_HOST: host }),
-          `server.host (SERVER_HOST) is "${host}": without authentication it must be a loopback address ` +
-            `(127.0.0.0/8, ::1 or localhost), unless auth.disabled (AUTH_DISABLED) is true.`
+          `server.host (SERVER_HOST) is "${host}": without authentication (auth.clientKeys, auth.operatorKeys) it ` +
+            `must be a loopback address (127.0.0.0/8, ::1 or localhost), unless auth.disabled (AUTH_DISABLED) is true.`
         )
         const open = yield* start({ SERVER_HOST: host, AUTH_DISABLED: "true" })
         assert.strictEqual(open.server.host, host)
@@ -213,12 +213,126 @@ describe("Environment", () => {
   )
 })
 
+const secret = (letter: string) => letter.repeat(16)
+
+/** The names of the keys that a process was started with, by role, and their secrets. */
+const keysOf = ({ auth }: Environment["Service"]) =>
+  [auth.clientKeys, auth.operatorKeys].map((keys) => Option.getOrThrow(Option.map(keys, Redacted.value)))
+
+describe("keys", () => {
+  it.effect("are given in the environment with commas between, in the file as a list or the same text", () =>
+    Effect.gen(function* () {
+      const client = [
+        { name: "shop", secret: secret("s") },
+        { name: "till-2", secret: `:${secret("/")}=` }
+      ]
+      const operator = [{ name: "ann", secret: secret("a") }]
+      const clientText = `shop:${secret("s")} , till-2::${secret("/")}=`
+      const byVariables = yield* start({
+        AUTH_CLIENT_KEYS: clientText,
+        AUTH_OPERATOR_KEYS: `ann:${secret("a")}`,
+        SERVER_HOST: "0.0.0.0"
+      })
+      const byFile = yield* startWithFile(
+        `auth:\n  clientKeys:\n    - shop:${secret("s")}\n    - "till-2::${secret("/")}="\n  operatorKeys: ann:${secret("a")}\n`
+      )
+      for (const settings of [byVariables, byFile])
+        assert.deepStrictEqual(keysOf(settings), [client, operator])
+      assert.notInclude(JSON.stringify(byVariables) + String(byVariables.auth.clientKeys), secret("s"))
+    })
+  )
+
+  it.effect("none in the file, or an empty list, are not given", () =>
+    Effect.gen(function* () {
+      const { auth } = yield* startWithFile("auth:\n  clientKeys: []\n  operatorKeys:\n")
+      assert.isTrue(Option.isNone(auth.clientKeys) && Option.isNone(auth.operatorKeys))
+    })
+  )
+
+  it.effect.each([
+    "hunter2",
+    "ann:hunter2",
+    `ann:hunter2${"x".repeat(250)}`,
+    `ann:${"hunter2".repeat(3)},`,
+    `:${"hunter2".repeat(3)}`,
+    `-ann:${"hunter2".repeat(3)}`,
+    `ann:${"hunter2".repeat(3)},ann:${"hunter3".repeat(3)}`,
+    `ann:${"hunter2 ".repeat(3)}`,
+    `ann:${"hunter2é".repeat(3)}`
+  ])("that are wrong are refused without showing them: %s", (keys) =>
+    Effect.gen(function* () {
+      for (const variable of ["AUTH_CLIENT_KEYS", "AUTH_OPERATOR_KEYS"]) {
+        const error = yield* Effect.flip(start({ [variable]: keys }))
+        assert.match(
+          error.message,
+          /has a wrong value, not shown because it is a secret: it must be a list of name/
+        )
+        assert.lengthOf(error.message.split("\n"), 1)
+        assert.notInclude(JSON.stringify(error) + String(error) + String(error.stack), "hunter")
+      }
+      const inFile = yield* Effect.flip(startWithFile(`auth.clientKeys: ${JSON.stringify([keys])}`))
+      assert.match(inFile, /^auth\.clientKeys \(settings\.yaml:1:\d+\) has a wrong value/)
+    })
+  )
+
+  it.effect.each(["- ann: hunter2", "- [hunter2]", "- ", "ann: hunter2"])(
+    "are refused in the file where they are no list of texts: %s",
+    (yaml) =>
+      Effect.gen(function* () {
+        const message = yield* Effect.flip(startWithFile(`auth:\n  clientKeys:\n    ${yaml}\n`))
+        assert.match(
+          message,
+          /^auth\.clientKeys \(settings\.yaml:3:5\) (has a part that is not one value|is a section: it must be one value)\.$/
+        )
+      })
+  )
+
+  it.effect("and auth.disabled together are refused", () =>
+    Effect.gen(function* () {
+      const variables = { AUTH_CLIENT_KEYS: `shop:${secret("s")}`, AUTH_DISABLED: "true" }
+      assert.strictEqual(
+        yield* refusal(variables),
+        "auth.disabled (AUTH_DISABLED) is true although there are keys in auth.clientKeys (AUTH_CLIENT_KEYS) and " +
+          "auth.operatorKeys: remove the keys, or set it to false."
+      )
+    })
+  )
+
+  it.effect("of both roles have names and secrets of their own", () =>
+    Effect.gen(function* () {
+      const both = "auth.clientKeys (AUTH_CLIENT_KEYS) and auth.operatorKeys (AUTH_OPERATOR_KEYS)"
+      const keys = (client: string, operator: string) => ({
+        AUTH_CLIENT_KEYS: client,
+        AUTH_OPERATOR_KEYS: operator
+      })
+      assert.strictEqual(
+        yield* refusal(keys(`ann:${secret("s")}`, `ann:${secret("a")}`)),
+        `${both} both name ann: a name has one role.`
+      )
+      assert.strictEqual(
+        yield* refusal(keys(`shop:${secret("s")}`, `ann:${secret("s")}`)),
+        `${both}: shop and ann have the same secret, so that it would not tell them apart.`
+      )
+    })
+  )
+})
+
 describe("every setting", () => {
   // Whatever a rule across settings asks for, so that each one can take any value of its own.
   const free: Variables = { AUTH_DISABLED: "true" }
   // Where the schema's own check is too narrow to be met by chance, or more than the generator understands.
   const line = Schema.String.check(Schema.isPattern(/^[ -~¡-ɏ]{1,40}$/))
-  const easier: Record<string, Schema.Codec<unknown, string>> = {
+  const someKeys = Schema.RedactedFromValue(
+    Schema.Tuple([
+      Schema.Struct({
+        name: Schema.String.check(Schema.isPattern(/^[a-z]{1,9}$/)),
+        secret: Schema.String.check(Schema.isPattern(/^[A-Za-z0-9:]{16,30}$/))
+      })
+    ])
+  )
+  const easier: Record<string, Schema.Codec<unknown, unknown>> = {
+    "auth.clientKeys": someKeys,
+    "auth.operatorKeys": someKeys,
     "database.dataDirectory": line,
     "order.worker.failureSeed": line,
     "database.url": Schema.RedactedFromValue(
@@ -233,7 +347,8 @@ describe("every setting", () => {
 
   for (const [key, { kind }] of settingsByKey(settings)) {
     const variable = environmentVariable(key)
-    const { [variable]: _, ...others } = free
+    // Keys and no authentication at all contradict each other.
+    const { [variable]: _, ...others } = kind.list === true ? {} : free
     const textOf = (value: unknown) =>
       Schema.encodeSync(kind.schema)(Option.isOption(value) ? Option.getOrThrow(value) : value)
 

@@ -280,7 +280,7 @@ export const recordOf = Effect.fnUntraced(function* (repository: Repository, { s
   const events = yield* Effect.forEach(known, (id) =>
     Effect.map(repository.timeline(id), (timeline) => [id, timeline] as const)
   )
-  const deadLetters = yield* repository.deadLetters({ limit: 1000, after: null })
+  const { entries: deadLetters } = yield* repository.deadLetters({ limit: 1000, after: null })
   return { orders, events, deadLetters } satisfies Record
 }, Effect.orDie)
 

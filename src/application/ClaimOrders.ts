@@ -60,7 +60,7 @@ export const claimOrders = Effect.fnUntraced(function* (
     }
   })
 
-  const giveBack = (count: number) => Queue.offerAll(hands, new Array<void>(count).fill(undefined))
+  const giveBack = (count: number) => Queue.offerAll(hands, Array.from<void>({ length: count }))
 
   return yield* Queue.takeBetween(hands, 1, maxClaim).pipe(
     Effect.flatMap((free) => look(free.length)),

@@ -1,6 +1,7 @@
 import { Context, type DateTime, Effect, Layer, Schema } from "effect"
 import { SecureRandom } from "effect/crypto"
 import type { DeadLetter } from "../domain/DeadLetter.ts"
+import { cleanReason } from "../domain/Failure.ts"
 import type { Order } from "../domain/Order.ts"
 import type {
   OrderNotFound,
@@ -12,7 +13,16 @@ import { endsAttempt, type OrderEvent } from "../domain/OrderEvent.ts"
 import { OrderId } from "../domain/OrderId.ts"
 import type { OrderPayload } from "../domain/OrderPayload.ts"
 import { OrderQueue } from "./ports/OrderQueue.ts"
-import { type Backlog, OrderRepository, type Page } from "./ports/OrderRepository.ts"
+import type {
+  DeadLetterFilter,
+  ListedOrder,
+  Listing,
+  OrderFilter,
+  Page,
+  Stats
+} from "./ports/OrderQueries.ts"
+import { type Backlog, OrderRepository } from "./ports/OrderRepository.ts"
+import { refreshStats } from "./RefreshStats.ts"
 import { reprocessOrder } from "./ReprocessOrder.ts"
 import { SubmitOrder } from "./SubmitOrder.ts"
 
@@ -49,8 +59,13 @@ export interface OrderPlatform<in out P> {
   readonly timeline: (
     id: OrderId
   ) => Effect.Effect<ReadonlyArray<OrderEvent>, OrderNotFound | OrdersUnavailable>
-  /** A page of the dead letter queue, newest first. */
-  readonly deadLetters: (page: Page) => Effect.Effect<ReadonlyArray<DeadLetter>, OrdersUnavailable>
+  /** A page of the orders that the filter lets through, newest first. */
+  readonly list: (page: Page, filter?: OrderFilter) => Effect.Effect<Listing<ListedOrder>, OrdersUnavailable>
+  /** A page of the dead letters that the filter lets through, newest first. */
+  readonly deadLetters: (
+    page: Page,
+    filter?: DeadLetterFilter
+  ) => Effect.Effect<Listing<DeadLetter>, OrdersUnavailable>
   /** One entry, with the events that ended its attempts. */
   readonly deadLetter: (
     id: OrderId
@@ -66,8 +81,21 @@ export interface OrderPlatform<in out P> {
     Order,
     OrderNotFound | OrderNotInDeadLetterQueue | OrderVersionMismatch | OrdersUnavailable
   >
+  /**
+   * Takes the order out of the dead letter queue for good; it stays FAILED. The reason is cleaned and cut as those of
+   * failures are, and kept in its history.
+   */
+  readonly discard: (
+    id: OrderId,
+    options?: { readonly reason?: string; readonly ifVersion?: number }
+  ) => Effect.Effect<
+    Order,
+    OrderNotFound | OrderNotInDeadLetterQueue | OrderVersionMismatch | OrdersUnavailable
+  >
   /** What waits and what runs. */
   readonly backlog: Effect.Effect<Backlog, OrdersUnavailable>
+  /** Figures of all orders, at most a second old. */
+  readonly stats: Effect.Effect<Stats, OrdersUnavailable>
   /** Succeeds if the store of orders answers. */
   readonly ping: Effect.Effect<void, OrdersUnavailable>
 }
@@ -86,6 +114,7 @@ const layer = <P>(
       const submitOrder = yield* SubmitOrder
       const random = yield* SecureRandom.SecureRandom
       const defaultMaxRetries = yield* DefaultMaxRetries
+      const stats = yield* refreshStats(repository.stats)
       const encode = Schema.encodeEffect(payload.schema)
 
       return {
@@ -105,6 +134,7 @@ const layer = <P>(
         }),
         find: repository.find,
         timeline: repository.timeline,
+        list: repository.list,
         deadLetters: repository.deadLetters,
         deadLetter: Effect.fnUntraced(function* (id) {
           const entry = yield* repository.deadLetter(id)
@@ -112,7 +142,13 @@ const layer = <P>(
           return { ...entry, attempts: events.filter(endsAttempt) }
         }),
         reprocess: (id, options) => Effect.provideContext(reprocessOrder(id, options), context),
+        discard: (id, { ifVersion, reason } = {}) =>
+          repository.discard(id, {
+            ...(ifVersion === undefined ? {} : { ifVersion }),
+            ...(reason === undefined ? {} : { reason: cleanReason(reason) })
+          }),
         backlog: repository.backlog,
+        stats,
         ping: repository.ping
       } satisfies OrderPlatform<P>
     })

@@ -52,7 +52,7 @@ export class OrderWorker extends Context.Service<
         const ready = yield* Queue.bounded<InHand>(settings.concurrency)
         const rescheduled = yield* Queue.sliding<void>(1)
         const finished = yield* Queue.bounded<Finished, Cause.Done>(maxFinished)
-        yield* Queue.offerAll(hands, new Array<void>(settings.concurrency).fill(undefined))
+        yield* Queue.offerAll(hands, Array.from<void>({ length: settings.concurrency }))
         yield* Metric.update(Metrics.capacity, settings.concurrency)
         let draining = false
 

@@ -65,7 +65,10 @@ export const settleAttempts = Effect.fnUntraced(function* (
       { discard: true }
     )
 
-  return yield* Queue.takeBetween(finished, 1, maxSettle).pipe(
+  // The yield lets attempts that end in the same moment join the group.
+  return yield* Queue.peek(finished).pipe(
+    Effect.andThen(Effect.yieldNow),
+    Effect.andThen(Queue.takeBetween(finished, 1, maxSettle)),
     Effect.flatMap((group) => Effect.catchDefect(settleGroup(group), () => settleApart(group))),
     Effect.forever,
     Effect.catchTag("Done", () => Effect.void)

@@ -181,6 +181,8 @@ describe("a process that is told to stop", { concurrent: true }, () => {
           const server = yield* start(settings)
           if (signal === "SIGTERM") yield* submitTogether(server, 50)
           yield* ordersAre({ PROCESSING: 50 })
+          // Claimed is not begun: what no hand has taken yet is released at once. An answer shows that it has had its turn.
+          for (let n = 0; n < 5; n++) yield* call(`${server.url}/health/ready`)
           const { tookMs, ...ended } = yield* stop(server, signal)
           assert.deepStrictEqual(ended, stopped)
           assert.isAtLeast(tookMs, drainTimeoutMs)

@@ -1,4 +1,4 @@
-import { Context, Data, type DateTime, type Duration, type Effect } from "effect"
+import { Context, Data, type Duration, type Effect } from "effect"
 import type { DeadLetter } from "../../domain/DeadLetter.ts"
 import type { Lease, NewOrder, Order, Outcome, ProcessingOrder } from "../../domain/Order.ts"
 import type {
@@ -9,6 +9,7 @@ import type {
 } from "../../domain/OrderErrors.ts"
 import type { OrderEvent } from "../../domain/OrderEvent.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
+import type { DeadLetterFilter, ListedOrder, Listing, OrderFilter, Page, Stats } from "./OrderQueries.ts"
 import type { AttemptError, Writes } from "./OrderProcessor.ts"
 
 /** The outcome of an attempt, and the order as it was started: its version fences the settle. */
@@ -41,13 +42,6 @@ export interface Backlog {
 
 /** The app's own writes were refused by the database for good, so neither they nor the outcome were stored. */
 export class WritesRefused extends Data.TaggedError("WritesRefused")<{ readonly reason: string }> {}
-
-/** One page of a listing, newest first. */
-export interface Page {
-  readonly limit: number
-  /** The last entry of the page before; null for the first page. */
-  readonly after: { readonly at: DateTime.Utc; readonly orderId: OrderId } | null
-}
 
 /**
  * Keeps orders, their history and the dead letter queue as one record: each transition is stored with its event
@@ -107,7 +101,17 @@ export class OrderRepository extends Context.Service<
       id: OrderId
     ) => Effect.Effect<ReadonlyArray<OrderEvent>, OrderNotFound | OrdersUnavailable>
 
-    readonly deadLetters: (page: Page) => Effect.Effect<ReadonlyArray<DeadLetter>, OrdersUnavailable>
+    /** Orders, by when they were created and then by id. */
+    readonly list: (
+      page: Page,
+      filter?: OrderFilter
+    ) => Effect.Effect<Listing<ListedOrder>, OrdersUnavailable>
+
+    /** Dead letters, by when they failed and then by the order's id. */
+    readonly deadLetters: (
+      page: Page,
+      filter?: DeadLetterFilter
+    ) => Effect.Effect<Listing<DeadLetter>, OrdersUnavailable>
 
     readonly deadLetter: (
       id: OrderId
@@ -133,6 +137,9 @@ export class OrderRepository extends Context.Service<
 
     /** What waits and what runs, counted exactly up to 100,000 of each. */
     readonly backlog: Effect.Effect<Backlog, OrdersUnavailable>
+
+    /** Figures of all orders. What is not final and the dead letters are counted exactly up to 100,000 of each. */
+    readonly stats: Effect.Effect<Stats, OrdersUnavailable>
 
     /** Succeeds if the store answers. */
     readonly ping: Effect.Effect<void, OrdersUnavailable>

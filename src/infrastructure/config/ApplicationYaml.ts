@@ -14,7 +14,8 @@ const MAX_BYTES = 1_048_576
 export const applicationYaml = Effect.fn("ApplicationYaml")(function* (
   config: Option.Option<string>,
   keys: Iterable<string>,
-  notYetSupported: Iterable<string>
+  notYetSupported: Iterable<string>,
+  lists: Iterable<string>
 ) {
   const file = Option.getOrElse(config, () => FILE)
   const bytes = yield* read(file, Option.isSome(config))
@@ -23,7 +24,13 @@ export const applicationYaml = Effect.fn("ApplicationYaml")(function* (
     try: () => new TextDecoder("utf-8", { fatal: true }).decode(bytes),
     catch: () => new InvalidSettings({ problems: [`${file} is not UTF-8 text.`] })
   })
-  const { problems, settings } = yamlSettings(file, yaml, new Set(keys), new Set(notYetSupported))
+  const { problems, settings } = yamlSettings(
+    file,
+    yaml,
+    new Set(keys),
+    new Set(notYetSupported),
+    new Set(lists)
+  )
   if (Array.isReadonlyArrayNonEmpty(problems)) return yield* new InvalidSettings({ problems })
   return {
     provider: ConfigProvider.make((path) => {

@@ -8,6 +8,8 @@ export interface Kind<out A> {
   readonly allowed: string
   /** A secret value never appears in a sentence. */
   readonly secret: boolean
+  /** Whether the file may give it as a list; in a text, commas stand between its parts. */
+  readonly list?: boolean
 }
 
 /** One setting: its kind, what holds when nobody gives it, and its meaning in one line. */
@@ -118,7 +120,8 @@ export const wordFor = <A extends string, Word extends string>(
 export const secret = <A>(shown: Kind<A>): Kind<Redacted.Redacted<A>> => ({
   schema: Schema.RedactedFromValue(shown.schema),
   allowed: shown.allowed,
-  secret: true
+  secret: true,
+  list: shown.list ?? false
 })
 
 /** A PostgreSQL connection URL. It is parsed here because the driver's own error would carry it, password and all. */

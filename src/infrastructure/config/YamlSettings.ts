@@ -1,5 +1,5 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml"
-import type { Document, ErrorCode, Node, Pair, ParsedNode, YAMLMap } from "yaml"
+import type { Document, ErrorCode, Node, Pair, ParsedNode, YAMLMap, YAMLSeq } from "yaml"
 import { nearestKey } from "./NearestKey.ts"
 import { sectionsOf } from "./SettingsTree.ts"
 
@@ -11,13 +11,15 @@ export interface YamlSettings {
 
 /**
  * Reads settings out of YAML 1.2. The source text of a scalar is kept (`1e3`, `007`), so that the file and the
- * environment mean the same; null and the empty text count as not given. Dotted keys are taken as nested ones.
+ * environment mean the same; null and the empty text count as not given. A list of one of
+ * `lists` becomes a text with commas. Dotted keys are taken as nested ones.
  */
 export const yamlSettings = (
   file: string,
   yaml: string,
   keys: ReadonlySet<string>,
-  notYetSupported: ReadonlySet<string>
+  notYetSupported: ReadonlySet<string>,
+  lists: ReadonlySet<string>
 ): YamlSettings => {
   const lineCounter = new LineCounter()
   // No pretty errors, no messages of the parser: both quote the file, and a password may be on that line.
@@ -57,6 +59,7 @@ export const yamlSettings = (
       if (settings.has(key)) problems.push(`${key} (${keyPlace}) is given twice.`)
       else if (isScalar(value)) settings.set(key, { text: value.source ?? String(value.value), place })
       else if (isLater) settings.set(key, { text: "", place })
+      else if (isSeq(value) && lists.has(key)) readList(key, value, place)
       else problems.push(`${key} (${place}) is a ${isSeq(value) ? "list" : "section"}: it must be one value.`)
     } else if (sections.has(key)) {
       if (isMap(value)) readSection(value, `${key}.`)
@@ -69,6 +72,14 @@ export const yamlSettings = (
       const name = /^[\w.-]{1,100}$/.test(key) ? `${key} (${keyPlace})` : `The key at ${keyPlace}`
       problems.push(`${name} is not a known setting${hint}`)
     }
+  }
+
+  const readList = (key: string, list: YAMLSeq, place: string) => {
+    const texts = (list.items as ReadonlyArray<Node | null>)
+      .map((item) => resolved(document, item))
+      .map((item) => (isScalar(item) && !isEmpty(item) ? (item.source ?? String(item.value)) : null))
+    if (texts.includes(null)) problems.push(`${key} (${place}) has a part that is not one value.`)
+    else if (texts.length > 0) settings.set(key, { text: texts.join(","), place })
   }
 
   const root = resolved(document, document.contents)

@@ -1,5 +1,4 @@
 import { Cause, Effect, Option, type Types } from "effect"
-import { SecureRandom } from "effect/crypto"
 import {
   HttpRouter,
   HttpServerError,
@@ -7,6 +6,7 @@ import {
   HttpServerRespondable,
   HttpServerResponse
 } from "effect/http"
+import { ApiKeys, callerBy, CurrentCaller } from "./Caller.ts"
 import { CurrentCorrelationId, correlationIdHeader, isCorrelationId } from "./CorrelationId.ts"
 import { InternalFault, NoSuchPath, Unavailable } from "./Problems.ts"
 import { invalidRequest } from "./RequestIssues.ts"
@@ -45,31 +45,40 @@ const pathOf = (url: string) => url.split("?", 1)[0] ?? url
 
 /**
  * What holds for every answer, whatever becomes of the request: a correlation id (taken or made), a body that
- * is a problem if it is an error, an end in time, `Retry-After` with every 503, and headers that keep caches and sniffers away.
+ * is a problem if it is an error, who sent it, an end in time, `Retry-After` with every 503, `WWW-Authenticate` with every
+ * 401, and headers that keep caches and sniffers away.
  */
 const everyRequest = Effect.gen(function* () {
-  const random = yield* SecureRandom.SecureRandom
   const timeout = yield* RequestTimeout
+  const callerOf = callerBy(yield* ApiKeys)
 
   return Effect.fnUntraced(function* (handler: Answer) {
     const request = yield* HttpServerRequest.HttpServerRequest
     const given = request.headers[correlationIdHeader]
     const accepted = given === undefined || isCorrelationId(given)
-    const correlationId = given !== undefined && accepted ? given : yield* random.uuidV4()
+    const correlationId = given !== undefined && accepted ? given : globalThis.crypto.randomUUID()
+    const caller = callerOf(request.headers["authorization"])
     const response = yield* (accepted ? handler : HttpServerRespondable.toResponse(badCorrelationId)).pipe(
       Effect.timeoutOrElse({ duration: timeout, orElse: () => outOfTime }),
       Effect.catchCause(fault),
       Effect.provideService(CurrentCorrelationId, Option.some(correlationId)),
-      Effect.annotateLogs({ correlationId, method: request.method, path: pathOf(request.url) })
+      Effect.provideService(CurrentCaller, caller),
+      Effect.annotateLogs({
+        correlationId,
+        method: request.method,
+        path: pathOf(request.url),
+        ...(Option.isSome(caller) ? { caller: caller.value.name } : {})
+      })
     )
     return HttpServerResponse.setHeaders(response, {
       "cache-control": "no-store",
       [correlationIdHeader]: correlationId,
       "x-content-type-options": "nosniff",
+      ...(response.status === 401 ? { "www-authenticate": "Bearer" } : {}),
       ...(response.status === 503 ? { "retry-after": response.headers["retry-after"] ?? "1" } : {})
     })
   })
-}).pipe(Effect.provide(SecureRandom.layerWebCrypto))
+})
 
 /** Makes the promises of every answer for the routes it is provided to, and for no others on the same router. */
 export const layerEveryRequest = HttpRouter.middleware(everyRequest).layer

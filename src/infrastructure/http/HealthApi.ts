@@ -1,5 +1,6 @@
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import { OperatorsOnly } from "./Authorization.ts"
 import { Unavailable } from "./Problems.ts"
 
 /** Whether the process serves, whether it should get requests, and its figures. */
@@ -21,7 +22,9 @@ export const HealthApi = HttpApiGroup.make("health")
       success: Schema.String.pipe(
         HttpApiSchema.asText({ contentType: "text/plain; version=0.0.4; charset=utf-8" })
       )
-    }).annotateMerge(OpenApi.annotations({ summary: "Figures in Prometheus' text format" }))
+    })
+      .middleware(OperatorsOnly)
+      .annotateMerge(OpenApi.annotations({ summary: "Figures in Prometheus' text format" }))
   )
   .annotateMerge(
     OpenApi.annotations({ title: "Health", description: "For load balancers and orchestrators." })

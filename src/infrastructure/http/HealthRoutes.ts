@@ -2,11 +2,11 @@ import { Effect, Layer } from "effect"
 import { HttpApi, HttpApiBuilder } from "effect/http-api"
 import { type Backlog, OrderRepository } from "../../application/ports/OrderRepository.ts"
 import type { OrdersUnavailable } from "../../domain/OrderErrors.ts"
+import { OperatorsOnly } from "./Authorization.ts"
 import { layerEveryRequest } from "./EveryRequest.ts"
 import { checkReady } from "./Health.ts"
 import { HealthApi } from "./HealthApi.ts"
 import { metricsPage } from "./MetricsPage.ts"
-import { RequestDecoding } from "./RequestDecoding.ts"
 import { layerWrongMethods } from "./WrongMethods.ts"
 
 /** The handlers of the health group, on whatever knows the store of orders. */
@@ -29,6 +29,6 @@ export const HealthRoutes = {
         Effect.map(OrderRepository, (repository) => handlers.handleAll(healthHandlers(repository)))
       )
     ),
-    Layer.provide([layerEveryRequest, RequestDecoding.layer])
+    Layer.provide([layerEveryRequest, OperatorsOnly.layer])
   )
 }

@@ -55,6 +55,7 @@ const describeOperation = (operation: Operation) => ({
     headers: {
       ...response.headers,
       "X-Correlation-Id": { $ref: "#/components/headers/CorrelationId" },
+      ...(status === "401" ? { "WWW-Authenticate": { $ref: "#/components/headers/WwwAuthenticate" } } : {}),
       ...(status === "503" ? { "Retry-After": { $ref: "#/components/headers/RetryAfter" } } : {})
     }
   }))
@@ -72,6 +73,7 @@ export const describeEveryAnswer = (spec: Record<string, unknown>): Record<strin
       parameters: { CorrelationId: requestHeader },
       headers: {
         CorrelationId: { description: correlationId.description, schema: correlationId },
+        WwwAuthenticate: { description: "How to show who you are.", schema: { const: "Bearer" } },
         RetryAfter: { description: "Seconds to wait before the next try.", schema: { type: "integer" } }
       }
     }

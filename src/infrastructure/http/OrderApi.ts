@@ -4,6 +4,7 @@ import { DeadLettersApi } from "./DeadLettersApi.ts"
 import { HealthApi } from "./HealthApi.ts"
 import { describeEveryAnswer } from "./OpenApiDocument.ts"
 import { makeOrdersApi } from "./OrdersApi.ts"
+import { StatsApi } from "./StatsApi.ts"
 
 /** The version of the HTTP contract, which is the product's. */
 export const apiVersion = "0.1.0"
@@ -11,7 +12,7 @@ export const apiVersion = "0.1.0"
 /** The HTTP contract for orders that carry `P`: for servers, typed clients and the OpenAPI document. */
 export const makeOrderApi = <P>(payload: OrderPayload<P>) =>
   HttpApi.make("order-platform")
-    .add(makeOrdersApi(payload), DeadLettersApi, HealthApi)
+    .add(makeOrdersApi(payload), DeadLettersApi, StatsApi, HealthApi)
     .annotate(HttpApi.ParseOptions, { errors: "all" })
     .annotateMerge(
       OpenApi.annotations({

@@ -3,14 +3,18 @@ import { HttpApiBuilder, HttpApiSchema } from "effect/http-api"
 import { explainOrder } from "../../application/ExplainOrder.ts"
 import { OrderPlatform } from "../../application/OrderPlatform.ts"
 import type { OrderPayload } from "../../domain/OrderPayload.ts"
+import { ClientsOnly, OperatorsOnly } from "./Authorization.ts"
 import { CurrentCorrelationId } from "./CorrelationId.ts"
-import { linkPage, pageOf } from "./DeadLetterCursor.ts"
+import { deadLetterFilterOf, linkTo } from "./DeadLettersApi.ts"
 import { layerEveryRequest } from "./EveryRequest.ts"
 import { healthHandlers } from "./HealthRoutes.ts"
 import { decodeJsonBody } from "./JsonBody.ts"
+import { bindingOf, cursorOf, pageOf } from "./ListingCursor.ts"
 import { makeOrderApi, type OrderApi } from "./OrderApi.ts"
-import { viewOrder } from "./OrderView.ts"
+import { orderFilterOf } from "./OrderListing.ts"
+import { viewListedOrder, viewOrder } from "./OrderView.ts"
 import { RequestDecoding } from "./RequestDecoding.ts"
+import { viewStats } from "./StatsApi.ts"
 import { submitOrderBody } from "./SubmitOrderBody.ts"
 import { layerWrongMethods } from "./WrongMethods.ts"
 
@@ -37,6 +41,18 @@ const orders = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
             })
           })
         )
+        .handle(
+          "list",
+          Effect.fnUntraced(function* ({ query }) {
+            const filter = orderFilterOf(query)
+            const binding = bindingOf("/orders", filter)
+            const { entries, next } = yield* platform.list(yield* pageOf(query, binding), filter)
+            return {
+              orders: entries.map(viewListedOrder),
+              nextCursor: next === null ? null : cursorOf(next, binding)
+            }
+          })
+        )
         .handle("get", ({ params }) =>
           Effect.map(platform.find(params.id), (order) =>
             HttpApiSchema.withHeaders({ body: viewOrder(order), headers: { etag: `"${order.version}"` } })
@@ -52,6 +68,10 @@ const orders = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
     })
   )
 
+/** The version that the caller expects the order in, if it says so. */
+const expected = ({ "if-match": ifVersion }: { readonly "if-match"?: number | null }) =>
+  typeof ifVersion === "number" ? { ifVersion } : {}
+
 const deadLetters = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
   HttpApiBuilder.group(
     api,
@@ -59,18 +79,36 @@ const deadLetters = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
     Effect.fnUntraced(function* (handlers) {
       const platform = yield* OrderPlatform.service(payload)
       return handlers.handleAll({
-        list: ({ query }) =>
-          Effect.map(platform.deadLetters(pageOf(query)), (found) =>
-            HttpApiSchema.withHeaders(linkPage(query.limit, found))
-          ),
+        list: Effect.fnUntraced(function* ({ query }) {
+          const filter = deadLetterFilterOf(query)
+          const binding = bindingOf("/dlq", filter)
+          const { entries, next } = yield* platform.deadLetters(yield* pageOf(query, binding), filter)
+          const headers = next === null ? {} : { link: linkTo(query, cursorOf(next, binding)) }
+          return HttpApiSchema.withHeaders({ body: entries, headers })
+        }),
         get: ({ params }) => platform.deadLetter(params.orderId),
         reprocess: ({ headers, params }) => {
-          const ifVersion = headers["if-match"] ?? null
-          return Effect.as(platform.reprocess(params.orderId, ifVersion === null ? {} : { ifVersion }), {
-            orderId: params.orderId
-          })
-        }
+          const { orderId } = params
+          return Effect.as(platform.reprocess(orderId, expected(headers)), { orderId })
+        },
+        discard: ({ headers, params, query: { reason = "" } }) =>
+          Effect.asVoid(
+            platform.discard(params.orderId, {
+              ...expected(headers),
+              ...(reason.trim() === "" ? {} : { reason })
+            })
+          )
       })
+    })
+  )
+
+const stats = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
+  HttpApiBuilder.group(
+    api,
+    "stats",
+    Effect.fnUntraced(function* (handlers) {
+      const platform = yield* OrderPlatform.service(payload)
+      return handlers.handleAll({ get: () => Effect.map(platform.stats, viewStats) })
     })
   )
 
@@ -93,8 +131,13 @@ const layer = <P>(payload: OrderPayload<P>) => {
     HttpApiBuilder.layer(api, { openapiPath }),
     layerWrongMethods(api, [{ path: openapiPath, methods: ["GET"] }])
   ).pipe(
-    Layer.provide([orders(api, payload), deadLetters(api, payload), health(api, payload)]),
-    Layer.provide([layerEveryRequest, RequestDecoding.layer])
+    Layer.provide([
+      orders(api, payload),
+      deadLetters(api, payload),
+      stats(api, payload),
+      health(api, payload)
+    ]),
+    Layer.provide([layerEveryRequest, RequestDecoding.layer, ClientsOnly.layer, OperatorsOnly.layer])
   )
 }
 

@@ -1,4 +1,5 @@
 import { Schema } from "effect"
+import type { ListedOrder } from "../../application/ports/OrderQueries.ts"
 import type { Order } from "../../domain/Order.ts"
 import { OrderId } from "../../domain/OrderId.ts"
 import { OrderStatus } from "../../domain/OrderStatus.ts"
@@ -25,8 +26,16 @@ export const OrderView = Schema.Struct({
 }).annotate({ identifier: "Order" })
 export type OrderView = typeof OrderView.Type
 
+const { payload: _, ...listed } = OrderView.fields
+
+/** An order in a list: without its payload. */
+export const ListedOrderView = Schema.Struct(listed).annotate({ identifier: "ListedOrder" })
+
 /** What callers see of the order. */
-export const viewOrder = (order: Order): OrderView => ({
+export const viewOrder = (order: Order): OrderView => ({ ...viewListedOrder(order), payload: order.payload })
+
+/** What callers see of the order in a list. */
+export const viewListedOrder = (order: ListedOrder): typeof ListedOrderView.Type => ({
   id: order.id,
   status: order.status,
   retryCount: order.retryCount,
@@ -34,7 +43,6 @@ export const viewOrder = (order: Order): OrderView => ({
   createdAt: order.createdAt,
   updatedAt: order.updatedAt,
   dueAt: order.status === "PENDING" || order.status === "PROCESSING" ? order.dueAt : null,
-  payload: order.payload,
   priority: order.priority,
   maxRetries: order.maxRetries,
   metadata: order.metadata,

@@ -1,10 +1,12 @@
 import { Schema } from "effect"
-import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { OrderNotFound, OrdersUnavailable } from "../../domain/OrderErrors.ts"
 import { OrderEvent } from "../../domain/OrderEvent.ts"
 import { OrderId } from "../../domain/OrderId.ts"
 import type { OrderPayload } from "../../domain/OrderPayload.ts"
+import { ClientsOnly } from "./Authorization.ts"
 import { OrderIdFromPath } from "./OrderIdFromPath.ts"
+import { describeOrderListing, OrderListing, OrderListingQuery } from "./OrderListing.ts"
 import { OrderView } from "./OrderView.ts"
 import { BodyTooLarge, InvalidRequest, UnsupportedMediaType } from "./Problems.ts"
 import { RequestDecoding } from "./RequestDecoding.ts"
@@ -42,6 +44,20 @@ export const makeOrdersApi = <P>(payload: OrderPayload<P>) =>
           })
         })
       ),
+      HttpApiEndpoint.get("list", "/orders", {
+        query: OrderListingQuery,
+        success: OrderListing,
+        error: [InvalidRequest, OrdersUnavailable]
+      })
+        .annotate(HttpApi.QueryParseOptions, { errors: "all", onExcessProperty: "error" })
+        .annotateMerge(
+          OpenApi.annotations({
+            summary: "List orders, newest first",
+            description:
+              "Every filter given must hold. Following `nextCursor` until it is null shows every order that was there from start to end exactly once. A cursor is bound to the filters it was given for.",
+            transform: describeOrderListing
+          })
+        ),
       HttpApiEndpoint.get("get", "/orders/:id", {
         params: { id: OrderIdFromPath },
         success: HttpApiSchema.WithHeaders(OrderView, { etag: Schema.String }),
@@ -56,4 +72,5 @@ export const makeOrdersApi = <P>(payload: OrderPayload<P>) =>
       )
     )
     .middleware(RequestDecoding)
+    .middleware(ClientsOnly)
     .annotateMerge(OpenApi.annotations({ title: "Orders", description: "Submit orders and follow them." }))

@@ -18,6 +18,20 @@ export class InvalidRequest extends HttpApiError.Problem<InvalidRequest>()(
   { detail: detail("See errors."), errors: Schema.Array(RequestIssue) }
 ) {}
 
+/** 401: the request carries no key that is known here; the same words whether there was none or a wrong one. */
+export class Unauthorized extends HttpApiError.Problem<Unauthorized>()(
+  "Unauthorized",
+  { type: "urn:order-platform:unauthorized", status: 401, title: "A key is needed" },
+  { detail: detail("Send the secret of a key that this server knows, as Authorization: Bearer <secret>.") }
+) {}
+
+/** 403: the key is known, and its role is not the one needed. */
+export class Forbidden extends HttpApiError.Problem<Forbidden>()(
+  "Forbidden",
+  { type: "urn:order-platform:forbidden", status: 403, title: "The key does not have the role needed" },
+  { detail: Schema.String }
+) {}
+
 /** 404: nothing is served at this path. */
 export class NoSuchPath extends HttpApiError.Problem<NoSuchPath>()(
   "NoSuchPath",

@@ -1,9 +1,16 @@
 import { Clock, DateTime, Duration, Effect, Layer } from "effect"
 import { SqlError } from "effect/sql"
 import type { Writes } from "../../application/ports/OrderProcessor.ts"
+import type {
+  DeadLetterFilter,
+  ListedOrder,
+  Listing,
+  OrderFilter,
+  Page,
+  Position
+} from "../../application/ports/OrderQueries.ts"
 import {
   OrderRepository,
-  type Page,
   type Settlement,
   type SettleResult,
   WritesRefused
@@ -125,13 +132,36 @@ const make = Effect.sync(() => {
       .slice(0, max)
       .map((order) => keep(expire(order, at)))
 
-  const page = ({ after, limit }: Page): ReadonlyArray<DeadLetter> =>
-    Array.from(deadLetters.values())
-      .sort(newestFirst)
-      .filter(
-        (entry) => after === null || newestFirst(entry, { failedAt: after.at, orderId: after.orderId }) > 0
-      )
-      .slice(0, limit)
+  const list = (page: Page, filter: OrderFilter = {}) =>
+    pageOf(
+      Array.from(orders.values(), ({ order }) => withoutPayload(order)).filter((order) => {
+        const { createdAfter, createdBefore, metadata = {}, retrying, status } = filter
+        return (
+          (status === undefined || order.status === status) &&
+          (retrying !== true || (order.status === "PENDING" && order.retryCount > 0)) &&
+          isWithin(order.createdAt, createdAfter, createdBefore) &&
+          Object.entries(metadata).every(
+            ([key, value]) => Object.hasOwn(order.metadata, key) && order.metadata[key] === value
+          )
+        )
+      }),
+      ({ createdAt, id }) => ({ at: createdAt, orderId: id }),
+      page
+    )
+
+  const listDeadLetters = (page: Page, filter: DeadLetterFilter = {}) =>
+    pageOf(
+      Array.from(deadLetters.values()).filter((entry) => {
+        const { failedAfter, failedBefore, reason = "", reasonCode } = filter
+        return (
+          (reasonCode === undefined || entry.reasonCode === reasonCode) &&
+          entry.reason.includes(reason) &&
+          isWithin(entry.failedAt, failedAfter, failedBefore)
+        )
+      }),
+      ({ failedAt, orderId }) => ({ at: failedAt, orderId }),
+      page
+    )
 
   const find = (id: OrderId): Effect.Effect<Kept, OrderNotFound> =>
     Effect.suspend(() => {
@@ -167,19 +197,42 @@ const make = Effect.sync(() => {
     settleWith,
     backlog: now((at) => {
       const pending = withStatus("PENDING")
-      const due = pending.filter((order) => isDue(order, at)).map(({ dueAt }) => dueAt)
-      const oldest = due.length === 0 ? null : due.reduce((a, b) => DateTime.min(a, b))
       return {
         pending: pending.length,
         processing: withStatus("PROCESSING").length,
-        oldestDueAge: oldest === null ? null : DateTime.distance(oldest, at)
+        oldestDueAge: oldestDueAge(pending, at)
+      }
+    }),
+    stats: now((at) => {
+      const all = Array.from(orders.values(), ({ order }) => order)
+      const pending = withStatus("PENDING")
+      const processed = withStatus("PROCESSED")
+      const perSecond = (times: ReadonlyArray<DateTime.Utc>) =>
+        times.filter((time) => DateTime.isGreaterThan(time, DateTime.subtract(at, { seconds: 10 }))).length /
+        10
+      return {
+        byStatus: {
+          PENDING: pending.length,
+          PROCESSING: withStatus("PROCESSING").length,
+          PROCESSED: processed.length,
+          FAILED: withStatus("FAILED").length
+        },
+        estimated: [],
+        retrying: pending.filter(({ retryCount }) => retryCount > 0).length,
+        deadLetters: deadLetters.size,
+        oldestDueAge: oldestDueAge(pending, at),
+        createdPerSecond: perSecond(all.map(({ createdAt }) => createdAt)),
+        completedPerSecond: perSecond(processed.map(({ updatedAt }) => updatedAt)),
+        asOf: at,
+        truncated: false
       }
     }),
     renew: (worker, lease) => now((at) => renew(worker, lease, at)),
     expire: (max) => now((at) => expireAll(max, at)),
     find: (id) => Effect.map(find(id), ({ order }) => order),
     timeline: (id) => Effect.map(find(id), ({ events }) => events),
-    deadLetters: (request) => Effect.sync(() => page(request)),
+    list: (page, filter) => Effect.sync(() => list(page, filter)),
+    deadLetters: (page, filter) => Effect.sync(() => listDeadLetters(page, filter)),
     deadLetter: findDeadLetter,
     reprocess: (id, options) =>
       Effect.flatMap(findFailed(id, options?.ifVersion), (order) => change(order, reprocess)),
@@ -202,14 +255,46 @@ const untilFirst = (times: ReadonlyArray<DateTime.Utc>, at: DateTime.Utc): Durat
         )
       )
 
+const oldestDueAge = (pending: ReadonlyArray<PendingOrder>, at: DateTime.Utc): Duration.Duration | null => {
+  const due = pending.filter((order) => isDue(order, at)).map(({ dueAt }) => dueAt)
+  return due.length === 0
+    ? null
+    : DateTime.distance(
+        due.reduce((a, b) => DateTime.min(a, b)),
+        at
+      )
+}
+
 const bestFirst = (a: PendingOrder, b: PendingOrder): number =>
   b.priority - a.priority || DateTime.Order(a.dueAt, b.dueAt) || (a.id < b.id ? -1 : 1)
 
-const newestFirst = (
-  a: Pick<DeadLetter, "failedAt" | "orderId">,
-  b: Pick<DeadLetter, "failedAt" | "orderId">
-): number =>
-  DateTime.Order(b.failedAt, a.failedAt) || (a.orderId === b.orderId ? 0 : a.orderId > b.orderId ? -1 : 1)
+const withoutPayload = (order: Order): ListedOrder => {
+  const { payload: _, ...listed } = order
+  return listed
+}
+
+const newestFirst = (a: Position, b: Position): number =>
+  DateTime.Order(b.at, a.at) || (a.orderId === b.orderId ? 0 : a.orderId > b.orderId ? -1 : 1)
+
+const isWithin = (at: DateTime.Utc, from: DateTime.Utc | undefined, until: DateTime.Utc | undefined) =>
+  (from === undefined || DateTime.isGreaterThanOrEqualTo(at, from)) &&
+  (until === undefined || DateTime.isLessThan(at, until))
+
+const pageOf = <A>(
+  all: ReadonlyArray<A>,
+  positionOf: (entry: A) => Position,
+  { after, limit }: Page
+): Listing<A> => {
+  const rest = all
+    .map((entry) => ({ entry, position: positionOf(entry) }))
+    .filter(({ position }) => after === null || newestFirst(position, after) > 0)
+    .sort((a, b) => newestFirst(a.position, b.position))
+  const page = rest.slice(0, limit)
+  return {
+    entries: page.map(({ entry }) => entry),
+    next: rest.length > limit ? (page.at(-1)?.position ?? null) : null
+  }
+}
 
 /** Orders in the memory of this process, by the pure transitions and Effect's Clock: for tests and for trying out. */
 export const layer = Layer.effect(OrderRepository, make)

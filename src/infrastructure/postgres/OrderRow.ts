@@ -1,4 +1,5 @@
 import { DateTime, type Schema } from "effect"
+import type { ListedOrder } from "../../application/ports/OrderQueries.ts"
 import type { DeadLetter } from "../../domain/DeadLetter.ts"
 import type { ReasonCode } from "../../domain/Failure.ts"
 import type { Order, ProcessingOrder } from "../../domain/Order.ts"
@@ -26,6 +27,9 @@ export interface OrderRow {
   readonly payload: Schema.JsonObject
   readonly metadata: Record<string, string>
 }
+
+/** The same without what can be large. */
+export type ListedOrderRow = Omit<OrderRow, "payload">
 
 /** A row of `order_events`. */
 export interface EventRow {
@@ -89,6 +93,12 @@ export const toOrder = (row: OrderRow): Order => {
         discardedAt: row.discarded_at === null ? null : time(row.discarded_at)
       }
   }
+}
+
+/** The order that a row of a list holds. */
+export const toListedOrder = (row: ListedOrderRow): ListedOrder => {
+  const { payload: _, ...order } = toOrder({ ...row, payload: {} })
+  return order
 }
 
 /** The started order that a row of a claim holds. */

@@ -1,8 +1,8 @@
 import { DateTime, Duration, Effect, Layer, Option } from "effect"
 import { SqlClient, SqlError } from "effect/sql"
+import type { DeadLetterFilter, OrderFilter, Page } from "../../application/ports/OrderQueries.ts"
 import {
   OrderRepository,
-  type Page,
   type Settlement,
   type SettleResult,
   WritesRefused
@@ -12,15 +12,18 @@ import { OrderNotFound, OrderNotInDeadLetterQueue, OrderVersionMismatch } from "
 import type { OrderId } from "../../domain/OrderId.ts"
 import { documents, integers, milliseconds, texts, timestamps, uuids } from "./Columns.ts"
 import { DatabaseSchema } from "./DatabaseSchema.ts"
+import { makeListings, toListing } from "./Listings.ts"
 import {
   type DeadLetterRow,
   type EventRow,
   type OrderRow,
   toDeadLetter,
   toEvent,
+  toListedOrder,
   toOrder,
   toProcessingOrder
 } from "./OrderRow.ts"
+import { makeStoreStats } from "./StoreStats.ts"
 import { CallTimeLimit, catchSqlTrouble, isTransient, messageOf, repeatIdempotent } from "./SqlTrouble.ts"
 
 /** Longer than 150 lines because each statement is one sentence, and they are read side by side. */
@@ -193,10 +196,35 @@ const make = Effect.gen(function* () {
     return rows.length === 0 ? yield* new OrderNotFound({ orderId: id }) : rows.map(toEvent)
   })
 
-  const pageOfDeadLetters = ({ after, limit }: Page) => sql<DeadLetterRow>`
-    SELECT * FROM ${deadLetters}
-    WHERE ${after === null ? sql.literal("true") : sql`(failed_at, order_id) < (${DateTime.toDateUtc(after.at)}::timestamptz, ${after.orderId}::uuid)`}
-    ORDER BY failed_at DESC, order_id DESC LIMIT ${limit}`
+  const { deadLettersOf, ordersOf } = makeListings(sql, schema)
+
+  const list = (page: Page, filter: OrderFilter = {}) =>
+    Effect.map(ordersOf(page, filter), (rows) =>
+      toListing(
+        rows,
+        page.limit,
+        ({ id }) => id !== null,
+        toListedOrder,
+        ({ createdAt, id }) => ({
+          at: createdAt,
+          orderId: id
+        })
+      )
+    )
+
+  const pageOfDeadLetters = (page: Page, filter: DeadLetterFilter = {}) =>
+    Effect.map(deadLettersOf(page, filter), (rows) =>
+      toListing(
+        rows,
+        page.limit,
+        ({ order_id }) => order_id !== null,
+        toDeadLetter,
+        ({ failedAt, orderId }) => ({
+          at: failedAt,
+          orderId
+        })
+      )
+    )
 
   // Where nothing was changed, says which of the conditions did not hold.
   const takenOr = Effect.fnUntraced(function* (
@@ -219,18 +247,20 @@ const make = Effect.gen(function* () {
     return yield* new OrderNotInDeadLetterQueue({ orderId: id })
   })
 
+  const oldestDueAge = sql`(
+    SELECT (extract(epoch FROM ${now} - min(first.due_at)) * 1000)::float8
+    FROM generate_series(0, 9) AS each (priority)
+    CROSS JOIN LATERAL (
+      SELECT due_at FROM ${orders} o WHERE o.status = 'PENDING' AND o.priority = each.priority AND o.due_at <= ${now}
+      ORDER BY o.due_at, o.id LIMIT 1
+    ) first
+  )`
+
   const backlog = sql<{ pending: number; processing: number; oldest_due_age_ms: number | null }>`
     SELECT
       (SELECT count(*)::int FROM (SELECT FROM ${orders} WHERE status = 'PENDING' LIMIT 100000) AS counted) AS pending,
       (SELECT count(*)::int FROM (SELECT FROM ${orders} WHERE status = 'PROCESSING' LIMIT 100000) AS counted) AS processing,
-      (
-        SELECT (extract(epoch FROM ${now} - min(first.due_at)) * 1000)::float8
-        FROM generate_series(0, 9) AS each (priority)
-        CROSS JOIN LATERAL (
-          SELECT due_at FROM ${orders} o WHERE o.status = 'PENDING' AND o.priority = each.priority AND o.due_at <= ${now}
-          ORDER BY o.due_at, o.id LIMIT 1
-        ) first
-      ) AS oldest_due_age_ms`
+      ${oldestDueAge} AS oldest_due_age_ms`
 
   const inTransaction = Effect.map(Effect.serviceOption(sql.transactionService), Option.isSome)
   const guarded = catchSqlTrouble(yield* CallTimeLimit)
@@ -281,6 +311,7 @@ const make = Effect.gen(function* () {
         oldestDueAge: untilMillis(row?.oldest_due_age_ms)
       }))
     ),
+    stats: guarded(repeatIdempotent(makeStoreStats(sql, schema, now, oldestDueAge))),
     renew: (worker, lease) =>
       guarded(
         repeatIdempotent(
@@ -299,7 +330,8 @@ const make = Effect.gen(function* () {
     expire: (max) => guarded(Effect.map(expire(max), (rows) => rows.map(toOrder))),
     find: (id) => guarded(repeatIdempotent(find(id))),
     timeline: (id) => guarded(repeatIdempotent(timeline(id))),
-    deadLetters: (page) => guarded(Effect.map(pageOfDeadLetters(page), (rows) => rows.map(toDeadLetter))),
+    list: (page, filter) => guarded(repeatIdempotent(list(page, filter))),
+    deadLetters: (page, filter) => guarded(repeatIdempotent(pageOfDeadLetters(page, filter))),
     deadLetter: (id) => guarded(deadLetter(id)),
     reprocess: (id, { ifVersion = null } = {}) =>
       guarded(Effect.flatMap(reprocess(id, ifVersion), (rows) => takenOr(rows, id, ifVersion))),

@@ -2,9 +2,19 @@ import { assert, layer as describeLayer } from "@effect/vitest"
 import { DateTime, Duration, Effect, Exit, type Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { PermanentFailure } from "../../../src/application/ports/OrderProcessor.ts"
+import type {
+  DeadLetterFilter,
+  Listing,
+  OrderFilter,
+  Page,
+  Position
+} from "../../../src/application/ports/OrderQueries.ts"
 import { OrderRepository } from "../../../src/application/ports/OrderRepository.ts"
+import type { DeadLetter } from "../../../src/domain/DeadLetter.ts"
 import { failure } from "../../../src/domain/Failure.ts"
-import type { Outcome, ProcessingOrder } from "../../../src/domain/Order.ts"
+import type { Order, Outcome, ProcessingOrder } from "../../../src/domain/Order.ts"
+import type { OrderId } from "../../../src/domain/OrderId.ts"
+import { OrderStatus } from "../../../src/domain/OrderStatus.ts"
 import { newOrder } from "../../TestOrders.ts"
 
 /** Moves the store's own clock to the test's; nothing for a store that uses Effect's Clock. */
@@ -366,7 +376,10 @@ export const orderRepositoryContract = <R>(
             { concurrency: 20 }
           )
           const errors = results.flatMap((result) => (result._tag === "Failure" ? [result.failure._tag] : []))
-          assert.deepStrictEqual(errors, new Array(19).fill("OrderNotInDeadLetterQueue"))
+          assert.deepStrictEqual(
+            errors,
+            Array.from({ length: 19 }, () => "OrderNotInDeadLetterQueue")
+          )
           const order = yield* repository.find(id)
           assert.deepStrictEqual([order.status, order.retryCount, order.failureReason], ["PENDING", 0, null])
           assert.strictEqual(
@@ -433,7 +446,7 @@ export const orderRepositoryContract = <R>(
       Effect.gen(function* () {
         const repository = yield* fresh
         const before = new Set(
-          (yield* repository.deadLetters({ limit: 1000, after: null })).map(({ orderId }) => orderId)
+          (yield* repository.deadLetters({ limit: 1000, after: null })).entries.map(({ orderId }) => orderId)
         )
         const orders: Array<ProcessingOrder> = []
         for (let n = 0; n < 7; n++) {
@@ -442,16 +455,15 @@ export const orderRepositoryContract = <R>(
           if (n % 3 === 0) yield* advance("1 second")
           yield* repository.settle(orders.slice(-1).map((order) => ({ order, outcome: failed })))
         }
-        const all = yield* repository.deadLetters({ limit: 1000, after: null })
+        const { entries: all } = yield* repository.deadLetters({ limit: 1000, after: null })
         const ours = all.filter(({ orderId }) => !before.has(orderId))
         assert.deepStrictEqual(ours.map(({ orderId }) => orderId).sort(), orders.map(({ id }) => id).sort())
         const paged = []
-        for (let after: { at: DateTime.Utc; orderId: (typeof all)[number]["orderId"] } | null = null; ;) {
-          const page: typeof all = yield* repository.deadLetters({ limit: 2, after })
-          paged.push(...page)
-          const last = page.at(-1)
-          if (last === undefined) break
-          after = { at: last.failedAt, orderId: last.orderId }
+        for (let after: Position | null = null; ;) {
+          const page: Listing<DeadLetter> = yield* repository.deadLetters({ limit: 2, after })
+          paged.push(...page.entries)
+          after = page.next
+          if (after === null) break
         }
         assert.deepStrictEqual(paged, all)
         assert.deepStrictEqual(
@@ -459,6 +471,214 @@ export const orderRepositoryContract = <R>(
           [...paged].sort((a, b) => DateTime.Order(b.failedAt, a.failedAt))
         )
       })
+    )
+
+    /** All that a list has, page by page; `between` runs after each page. */
+    const follow = Effect.fnUntraced(function* <A>(
+      list: (page: Page) => Effect.Effect<Listing<A>, unknown>,
+      limit: number,
+      between?: Effect.Effect<unknown, unknown, R>
+    ) {
+      const found: Array<A> = []
+      let after: Position | null = null
+      do {
+        const page: Listing<A> = yield* list({ limit, after })
+        assert.isAtMost(page.entries.length, limit)
+        found.push(...page.entries)
+        after = page.next
+        if (between !== undefined) yield* between
+      } while (after !== null)
+      return found
+    }, Effect.orDie)
+    const listed = (order: Order): unknown => {
+      const { payload: _, ...listed } = order
+      return listed
+    }
+    const newestFirst = (orders: ReadonlyArray<Order>) =>
+      [...orders].sort((a, b) => DateTime.Order(b.createdAt, a.createdAt) || (a.id > b.id ? -1 : 1))
+
+    /** Forty orders of a few times, in every state, with all sorts of metadata. */
+    const allSorts = Effect.gen(function* () {
+      const repository = yield* fresh
+      const start = yield* DateTime.now
+      const ids: Array<OrderId> = []
+      for (let n = 0; n < 40; n++) {
+        const metadata = {
+          ...(n % 2 === 0 ? { shop: String(n % 3) } : {}),
+          ...(n % 5 === 0 ? { "a.b c": '\u00fc"\\' } : {})
+        }
+        const order = newOrder({ metadata, payload: { n } })
+        ids.push(order.id)
+        yield* repository.submit([order])
+        if (n % 4 === 3) yield* advance("1 second")
+      }
+      const { orders } = yield* repository.claim({ worker: "w1", lease, max: 28 })
+      const outcomes: ReadonlyArray<Outcome> = [completed, failed, retried(100_000)]
+      yield* repository.settle(
+        orders.slice(0, 21).map((order, n) => ({ order, outcome: outcomes[n % 3] ?? completed }))
+      )
+      const all = newestFirst(yield* Effect.forEach(ids, repository.find))
+      return { repository, start, all }
+    })
+
+    it.effect(
+      "lists have every order that all of the filter lets through, newest first, in pages of any size",
+      () =>
+        Effect.gen(function* () {
+          const { all, repository, start } = yield* allSorts
+          const at = (seconds: number) => DateTime.add(start, { seconds })
+          const filters: ReadonlyArray<OrderFilter> = [
+            {},
+            ...OrderStatus.literals.map((status) => ({ status })),
+            { retrying: true },
+            { retrying: true, status: "PENDING" },
+            { retrying: true, status: "FAILED" },
+            { createdBefore: at(3) },
+            { createdAfter: at(3), createdBefore: at(3) },
+            { createdAfter: at(3), createdBefore: at(4), status: "PROCESSED" },
+            { createdAfter: at(1000) },
+            { metadata: { shop: "0" } },
+            { metadata: { shop: "1" }, status: "FAILED" },
+            { metadata: { shop: "2" }, retrying: true },
+            { metadata: { "a.b c": '\u00fc"\\' } },
+            { metadata: { shop: "0", "a.b c": '\u00fc"\\' } },
+            { metadata: { shop: "none" } },
+            { metadata: { none: "0" } },
+            { metadata: { shop: "0" }, createdAfter: at(2), createdBefore: at(7), status: "PENDING" }
+          ]
+          for (const given of filters) {
+            // Other tests left orders of earlier days.
+            const filter = { createdAfter: start, ...given }
+            const matches = all.filter(
+              (order) =>
+                (filter.status === undefined || order.status === filter.status) &&
+                (filter.retrying === undefined || (order.status === "PENDING" && order.retryCount > 0)) &&
+                !DateTime.isLessThan(order.createdAt, filter.createdAfter) &&
+                (filter.createdBefore === undefined ||
+                  DateTime.isLessThan(order.createdAt, filter.createdBefore)) &&
+                Object.entries(filter.metadata ?? {}).every(([key, value]) => order.metadata[key] === value)
+            )
+            for (const limit of [1, 3, 7, 200]) {
+              const found = yield* follow((page) => repository.list(page, filter), limit)
+              assert.deepStrictEqual(found, matches.map(listed), JSON.stringify([given, limit]))
+            }
+          }
+        })
+    )
+
+    it.effect(
+      "paging passes every order that was there at the start once, while others come, move on and fail",
+      () =>
+        Effect.gen(function* () {
+          const { all, repository, start } = yield* allSorts
+          const filter = { createdAfter: start }
+          const traffic = Effect.gen(function* () {
+            yield* repository.submit([newOrder({ metadata: { shop: "0" } }), newOrder()])
+            yield* advance("1 millis")
+            const { orders } = yield* repository.claim({ worker: "w2", lease, max: 2 })
+            yield* repository.settle(
+              orders.map((order, n) => ({ order, outcome: n === 0 ? failed : completed }))
+            )
+            yield* repository.expire(1)
+          })
+          for (const [given, there] of [
+            [filter, all],
+            [{ ...filter, metadata: { shop: "0" } }, all.filter(({ metadata }) => metadata["shop"] === "0")]
+          ] as const) {
+            const before = (yield* follow((page) => repository.list(page, given), 200)).map(({ id }) => id)
+            const found = (yield* follow((page) => repository.list(page, given), 3, traffic)).map(
+              ({ id }) => id
+            )
+            assert.strictEqual(new Set(found).size, found.length)
+            assert.deepStrictEqual(found, before)
+            assert.includeMembers(
+              found,
+              there.map(({ id }) => id)
+            )
+          }
+        })
+    )
+
+    it.effect(
+      "dead letters are listed by code, by a part of the reason and by time, all of it together",
+      () =>
+        Effect.gen(function* () {
+          const repository = yield* fresh
+          const start = yield* DateTime.now
+          const reasons = ["card declined", "50% off_limits", "Card stolen"]
+          const codes = ["PERMANENT", "TIMEOUT"] as const
+          for (let n = 0; n < 24; n++) {
+            yield* repository.submit([newOrder()])
+            const order = yield* claimOne()
+            const why = failure(codes[n % 2] ?? "PERMANENT", reasons[n % 3] ?? "")
+            if (n % 4 === 0) yield* advance("1 second")
+            yield* repository.settle([{ order, outcome: { event: "failed", failure: why } }])
+          }
+          const { entries: all } = yield* repository.deadLetters({ limit: 24, after: null })
+          const at = (seconds: number) => DateTime.add(start, { seconds })
+          const filters: ReadonlyArray<DeadLetterFilter> = [
+            {},
+            { reasonCode: "TIMEOUT" },
+            { reasonCode: "DEFECT" },
+            { reason: "card" },
+            { reason: "% off_" },
+            { reason: "%" },
+            { reason: "none of this" },
+            { failedBefore: at(3) },
+            { failedAfter: at(2), failedBefore: at(4) },
+            { failedAfter: at(2), failedBefore: at(6), reason: "Card", reasonCode: "PERMANENT" }
+          ]
+          for (const given of filters) {
+            const filter = { failedAfter: start, ...given }
+            const matches = all.filter(
+              ({ failedAt, reason, reasonCode }) =>
+                (filter.reasonCode === undefined || reasonCode === filter.reasonCode) &&
+                reason.includes(filter.reason ?? "") &&
+                !DateTime.isLessThan(failedAt, filter.failedAfter) &&
+                (filter.failedBefore === undefined || DateTime.isLessThan(failedAt, filter.failedBefore))
+            )
+            for (const limit of [1, 5, 200]) {
+              const found = yield* follow((page) => repository.deadLetters(page, filter), limit)
+              assert.deepStrictEqual(found, matches, JSON.stringify([given, limit]))
+            }
+          }
+        })
+    )
+
+    it.effect(
+      "the figures count every order in its state, and what was created and completed in ten seconds",
+      () =>
+        Effect.gen(function* () {
+          const repository = yield* fresh
+          yield* advance("11 seconds")
+          const before = yield* repository.stats
+          assert.deepStrictEqual([before.createdPerSecond, before.completedPerSecond], [0, 0])
+          yield* repository.submit(Array.from({ length: 20 }, () => newOrder()))
+          yield* advance("3 seconds")
+          const { orders } = yield* repository.claim({ worker: "w", lease, max: 12 })
+          const outcomes = [completed, failed, failed, retried(60_000)]
+          yield* repository.settle(
+            orders.slice(0, 8).map((order, n) => ({ order, outcome: outcomes[n % 4] ?? completed }))
+          )
+          const id = orders[1]?.id
+          assert(id !== undefined)
+          yield* repository.discard(id)
+          yield* advance("2 seconds")
+          const after = yield* repository.stats
+          const more = (status: OrderStatus) => after.byStatus[status] - before.byStatus[status]
+          assert.deepStrictEqual(OrderStatus.literals.map(more), [10, 4, 2, 4])
+          assert.strictEqual(after.retrying - before.retrying, 2)
+          assert.strictEqual(after.deadLetters - before.deadLetters, 3)
+          assert.deepStrictEqual(after.oldestDueAge, Duration.seconds(5))
+          assert.deepStrictEqual([after.createdPerSecond, after.completedPerSecond], [2, 0.2])
+          assert.deepStrictEqual(
+            [after.asOf, after.truncated, after.estimated],
+            [yield* DateTime.now, false, []]
+          )
+          yield* advance("6 seconds")
+          const later = yield* repository.stats
+          assert.deepStrictEqual([later.createdPerSecond, later.completedPerSecond], [0, 0.2])
+        })
     )
   })
 }

@@ -1,12 +1,12 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Option, PlatformError, Schema, Stream } from "effect"
-import { settings as ours, notYetSupported } from "../../../src/Environment.ts"
+import { listSettings, notYetSupported, settings as ours } from "../../../src/Environment.ts"
 import { applicationYaml } from "../../../src/infrastructure/config/ApplicationYaml.ts"
 import { settingsByKey } from "../../../src/infrastructure/config/SettingsTree.ts"
 
 const read = (config: Option.Option<string>) =>
-  applicationYaml(config, settingsByKey(ours).keys(), notYetSupported)
+  applicationYaml(config, settingsByKey(ours).keys(), notYetSupported, listSettings)
 
 /** A disk that holds these bytes under this name and nothing else. */
 const disk = (name: string, bytes: Uint8Array) =>

@@ -58,16 +58,36 @@ export const fakePlatform = <P>(overrides: Partial<OrderPlatform<P>> = {}) => {
       }),
     find: known,
     timeline: (id) => Effect.as(known(id), id === idNumber(1) ? failedHistory : [pendingOrder.event]),
-    deadLetters: ({ after, limit }) =>
-      Effect.succeed(
-        deadLetters
-          .filter(({ failedAt }) => after === null || DateTime.isLessThan(failedAt, after.at))
-          .slice(0, limit)
-      ),
+    list: () => {
+      const { payload: _, ...order } = pendingOrder.order
+      return Effect.succeed({ entries: [order], next: null })
+    },
+    deadLetters: ({ after, limit }) => {
+      const rest = deadLetters.filter(
+        ({ failedAt }) => after === null || DateTime.isLessThan(failedAt, after.at)
+      )
+      const entries = rest.slice(0, limit)
+      const last = entries.at(-1)
+      const next =
+        rest.length > limit && last !== undefined ? { at: last.failedAt, orderId: last.orderId } : null
+      return Effect.succeed({ entries, next })
+    },
     deadLetter: (id) =>
       Effect.map(entry(id), () => ({ ...deadLetters[4]!, orderId: id, attempts: [failedOrder.event] })),
     reprocess: (id) => entry(id),
+    discard: (id) => entry(id),
     backlog: Effect.succeed({ pending: 1, processing: 0, oldestDueAge: null }),
+    stats: Effect.succeed({
+      byStatus: { PENDING: 1, PROCESSING: 0, PROCESSED: 20_000, FAILED: 1 },
+      estimated: ["PROCESSED"],
+      retrying: 0,
+      deadLetters: 1,
+      oldestDueAge: Duration.millis(1500),
+      createdPerSecond: 0.15,
+      completedPerSecond: 12.34,
+      asOf: at("2026-11-22T12:00:03.000Z"),
+      truncated: false
+    }),
     ping: Effect.void,
     ...overrides
   }

@@ -8,8 +8,8 @@ import * as OrderPayload from "../../../src/domain/OrderPayload.ts"
 import { OrderHttpServer } from "../../../src/infrastructure/http/HttpServer.ts"
 import { OrderRoutes } from "../../../src/infrastructure/http/OrderRoutes.ts"
 import { makeOrderApi } from "../../../src/infrastructure/http/OrderApi.ts"
-import { deadLetters, fakePlatform, idNumber } from "./FakePlatform.ts"
-import { type Answer, serveFake } from "./TestServer.ts"
+import { deadLetters, failedOrder, fakePlatform, idNumber } from "./FakePlatform.ts"
+import { type Answer, serveFake, serveMemory } from "./TestServer.ts"
 
 const id = idNumber(1)
 const uuid = "ABCDEF00-0000-7000-8000-000000000001"
@@ -172,6 +172,97 @@ describe("dead letters", () => {
   )
 })
 
+describe("discard", () => {
+  it.live("answers 204 without a body, and hands reason and version to the platform", () =>
+    Effect.gen(function* () {
+      const given: Array<unknown> = []
+      const { call } = yield* serveFake({
+        discard: (id, options) => {
+          given.push([id, options])
+          return Effect.succeed(failedOrder.order)
+        }
+      })
+      const discard = (query = "", headers = {}) => call(`/dlq/${id}${query}`, { method: "DELETE", headers })
+      const answer = yield* discard()
+      assert.strictEqual(answer.status, 204)
+      assert.strictEqual(answer.text, "")
+      yield* discard("?reason=test%20data%21", { "if-match": '"3"' })
+      yield* discard("?reason=", { "if-match": "*" })
+      yield* discard("?reason=%20")
+      assert.deepStrictEqual(given, [
+        [id, {}],
+        [id, { ifVersion: 3, reason: "test data!" }],
+        [id, {}],
+        [id, {}]
+      ])
+      for (const query of ["?reason=a&reason=b", "?colour=red"])
+        assert.strictEqual((yield* discard(query)).status, 400)
+      assert.strictEqual((yield* discard("", { "if-match": "3" })).status, 400)
+      assert.strictEqual(given.length, 4)
+    })
+  )
+
+  it.live(
+    "takes the order out of the dead letter queue once and for all, with the reason in its timeline",
+    () =>
+      Effect.gen(function* () {
+        const { call, failed } = yield* serveMemory
+        const order = yield* failed
+        const path = `/dlq/${order}`
+        const mismatch = yield* call(path, { method: "DELETE", headers: { "if-match": '"2"' } })
+        assert.strictEqual(mismatch.status, 412)
+        assert.include(mismatch.text, "urn:order-platform:version-mismatch")
+        const reason = `gone\u0000 ${"x".repeat(3000)}`
+        const discarded = yield* call(`${path}?reason=${encodeURIComponent(reason)}`, {
+          method: "DELETE",
+          headers: { "if-match": '"3"' }
+        })
+        assert.strictEqual(discarded.status, 204, discarded.text)
+        const { discardedAt, status, version } = (yield* call(`/orders/${order}`)).json as Record<
+          string,
+          unknown
+        >
+        assert.deepStrictEqual([status, version, typeof discardedAt], ["FAILED", 4, "string"])
+        const { events } = (yield* call(`/orders/${order}/timeline`)).json as {
+          events: ReadonlyArray<Record<string, unknown>>
+        }
+        assert.deepStrictEqual(
+          [events[3]?.["event"], events[3]?.["reason"]],
+          ["discarded", reason.replace("\u0000", "\uFFFD").slice(0, 2000)]
+        )
+        for (const init of [{ method: "DELETE" }, {}]) {
+          const answer = yield* call(path, init)
+          assert.strictEqual(answer.status, 409)
+          assert.include(answer.text, "urn:order-platform:not-in-dlq")
+        }
+        assert.strictEqual((yield* call(`/dlq/${uuid}`, { method: "DELETE" })).status, 404)
+        assert.strictEqual((yield* call("/dlq/x", { method: "DELETE" })).status, 400)
+        assert.deepStrictEqual((yield* call("/dlq")).json, [])
+      })
+  )
+})
+
+describe("stats", () => {
+  it.live("are shown with their time, and with what is an estimate", () =>
+    Effect.gen(function* () {
+      const { call } = yield* serveFake()
+      assert.deepStrictEqual((yield* call("/stats")).json, {
+        byStatus: { PENDING: 1, PROCESSING: 0, PROCESSED: 20_000, FAILED: 1 },
+        estimated: ["PROCESSED"],
+        retrying: 0,
+        deadLetters: 1,
+        oldestDueAgeSeconds: 1.5,
+        createdPerSecond: 0.2,
+        completedPerSecond: 12.3,
+        asOf: "2026-11-22T12:00:03.000Z",
+        truncated: false
+      })
+      const away = yield* serveFake({ stats: Effect.fail(new OrdersUnavailable()) })
+      assert.strictEqual((yield* away.call("/stats")).status, 503)
+    })
+  )
+})
+
 describe("health", () => {
   it.live("ready follows the store and the drain, live does not", () =>
     Effect.gen(function* () {
@@ -231,7 +322,7 @@ describe("the server", () => {
       const submitted = yield* call("/orders", { method: "POST" })
       assert.strictEqual(submitted.status, 202)
       assert.isNotNull(submitted.headers.get("x-correlation-id"))
-      assert.strictEqual((yield* call("/orders")).status, 405)
+      assert.strictEqual((yield* call("/health/live", { method: "POST" })).status, 405)
       yield* Effect.promise(dispose)
     })
   )
@@ -249,13 +340,16 @@ describe("the server", () => {
         Object.keys(operations).map((method) => `${method} ${path}`)
       )
       assert.deepStrictEqual(operations.sort(), [
+        "delete /dlq/{orderId}",
         "get /dlq",
         "get /dlq/{orderId}",
         "get /health/live",
         "get /health/ready",
         "get /metrics",
+        "get /orders",
         "get /orders/{id}",
         "get /orders/{id}/timeline",
+        "get /stats",
         "post /dlq/{orderId}/reprocess",
         "post /orders"
       ])

@@ -30,16 +30,7 @@ describe("problems", () => {
   it.live("an unknown path is a 404 problem, also where the path is broken", () =>
     Effect.gen(function* () {
       const { call } = yield* serveFake()
-      for (const path of [
-        "/",
-        "/nothing",
-        "/orders/a/b",
-        "/ORDERS",
-        "/stats",
-        "/redrives/1",
-        "/docs",
-        "/worker"
-      ]) {
+      for (const path of ["/", "/nothing", "/orders/a/b", "/ORDERS", "/redrives/1", "/docs", "/worker"]) {
         problem(yield* call(path), 404, "not-found")
       }
       problem(yield* call("/orders/bulk"), 400, "invalid-request")
@@ -58,11 +49,11 @@ describe("problems", () => {
       const { call } = yield* serveFake()
       const id = idNumber(1)
       const allowed = {
-        "/orders": "OPTIONS, POST",
+        "/orders": "GET, HEAD, OPTIONS, POST",
         [`/orders/${id}`]: "GET, HEAD, OPTIONS",
         [`/orders/${id}/timeline`]: "GET, HEAD, OPTIONS",
         "/dlq": "GET, HEAD, OPTIONS",
-        [`/dlq/${id}`]: "GET, HEAD, OPTIONS",
+        [`/dlq/${id}`]: "DELETE, GET, HEAD, OPTIONS",
         [`/dlq/${id}/reprocess`]: "OPTIONS, POST",
         "/health/live": "GET, HEAD, OPTIONS",
         "/health/ready": "GET, HEAD, OPTIONS",

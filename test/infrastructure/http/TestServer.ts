@@ -1,9 +1,14 @@
-import { Cause, Context, Effect, Layer, Logger, References, type Schema } from "effect"
+import { Cause, Context, Duration, Effect, Layer, Logger, References, type Schema } from "effect"
 import { OrderPlatform, type OrderPlatform as Platform } from "../../../src/application/OrderPlatform.ts"
+import { OrderRepository } from "../../../src/application/ports/OrderRepository.ts"
+import { failure } from "../../../src/domain/Failure.ts"
+import type { NewOrder } from "../../../src/domain/Order.ts"
 import * as OrderPayload from "../../../src/domain/OrderPayload.ts"
 import { Readiness } from "../../../src/infrastructure/http/Health.ts"
 import { BoundAddress, OrderHttpServer } from "../../../src/infrastructure/http/HttpServer.ts"
 import { OrderRoutes } from "../../../src/infrastructure/http/OrderRoutes.ts"
+import * as Memory from "../../../src/infrastructure/memory/Memory.ts"
+import { newOrder } from "../../TestOrders.ts"
 import { fakePlatform } from "./FakePlatform.ts"
 
 /** One line that the server logged. */
@@ -77,3 +82,20 @@ export const serveFake = (
     submitted
   }))
 }
+
+/** Serves the real platform on orders in memory, which the test may also change past the server. */
+export const serveMemory = Effect.gen(function* () {
+  const payload = OrderPayload.anyJsonObject
+  const services = yield* Layer.build(OrderPlatform.layer(payload).pipe(Layer.provideMerge(Memory.layer)))
+  const repository = Context.get(services, OrderRepository)
+  const server = yield* serve(payload, Context.get(services, OrderPlatform.service(payload)))
+  /** Stores an order that failed for good in its only attempt. */
+  const failOne = Effect.fnUntraced(function* (parts: Partial<NewOrder> = {}, reason = "card declined") {
+    yield* repository.submit([newOrder({ priority: 9, ...parts })])
+    const { orders } = yield* repository.claim({ worker: "w", lease: Duration.minutes(1), max: 1 })
+    const outcome = { event: "failed", failure: failure("PERMANENT", reason) } as const
+    yield* repository.settle(orders.map((order) => ({ order, outcome })))
+    return orders[0]?.id ?? ""
+  })
+  return { ...server, repository, failOne, failed: failOne() }
+})

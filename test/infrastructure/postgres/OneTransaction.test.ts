@@ -53,7 +53,7 @@ describe("one transaction on PostgreSQL", () => {
       yield* repository.renew("w", Duration.zero)
       assert.isTrue(Exit.hasDies(yield* Effect.exit(repository.expire(1))))
       assert.strictEqual((yield* repository.find(order.id)).status, "PROCESSING")
-      assert.deepStrictEqual(yield* repository.deadLetters({ limit: 10, after: null }), [])
+      assert.deepStrictEqual((yield* repository.deadLetters({ limit: 10, after: null })).entries, [])
     }).pipe(Effect.provide(TestPostgres.layer))
   )
 

@@ -142,7 +142,7 @@ layer(counting)("The statements of the hot path", (it) => {
       assert.include([1, 2], settle.statements)
 
       // And they were stored, 40 of each outcome.
-      assert.strictEqual((yield* repository.deadLetters({ limit: 1000, after: null })).length, 40)
+      assert.strictEqual((yield* repository.deadLetters({ limit: 1000, after: null })).entries.length, 40)
       const stored = yield* repository.find(given[0]?.id ?? newOrder().id)
       assert.strictEqual(stored.version, 3)
     })

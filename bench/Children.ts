@@ -1,0 +1,113 @@
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+import { fileURLToPath } from "node:url"
+
+/** The root of the repository. */
+export const root = fileURLToPath(new URL("..", import.meta.url))
+
+/** Every process of ours that runs; whatever happens, none of them outlives the benchmark. */
+const running = new Set<ChildProcess>()
+
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL")
+})
+
+/** Kills everything that was started here. */
+export const killAll = (): void => {
+  for (const child of running) child.kill("SIGKILL")
+}
+
+interface Program {
+  /** What runs: a script of this repository for this Node, or a program. */
+  readonly command: ReadonlyArray<string>
+  /** Nothing else of our own environment reaches it but PATH. */
+  readonly env?: Record<string, string>
+  /** Where it runs, and where its output goes. */
+  readonly directory: string
+}
+
+export interface Child {
+  readonly pid: number
+  readonly exited: Promise<number | null>
+  readonly output: () => string
+  readonly stop: () => Promise<void>
+}
+
+/** Starts a program; its output is kept. */
+export const start = ({ command: [file = "", ...args], directory, env = {} }: Program): Child => {
+  const [program, parameters] = /\.(ts|js)$/.test(file)
+    ? [process.execPath, [path.join(root, file), ...args]]
+    : [file, args]
+  const child = spawn(program, parameters, {
+    cwd: directory,
+    env: { PATH: process.env["PATH"] ?? "", NODE_ENV: "production", ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+    // Ctrl-C of a terminal reaches us alone; we end the others.
+    detached: true
+  })
+  running.add(child)
+  let output = ""
+  const keep = (chunk: Buffer) => {
+    if (output.length < 1_000_000) output += chunk.toString()
+  }
+  child.stdout.on("data", keep)
+  child.stderr.on("data", keep)
+  const exited = new Promise<number | null>((resolve) => {
+    child.once("error", () => resolve(null))
+    child.once("close", (code) => resolve(code))
+  }).finally(() => running.delete(child))
+  return {
+    pid: child.pid ?? 0,
+    exited,
+    output: () => output,
+    stop: async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return
+      const gone = once(child, "exit")
+      child.kill("SIGTERM")
+      const inTime = await Promise.race([gone.then(() => true), sleep(3000, false, { ref: false })])
+      if (!inTime) {
+        child.kill("SIGKILL")
+        await gone
+      }
+    }
+  }
+}
+
+/** Runs a program to its end and answers its output. */
+export const run = async (program: Program, withinMs: number): Promise<string> => {
+  const child = start(program)
+  const code = await Promise.race([child.exited, sleep(withinMs, "late" as const, { ref: false })])
+  if (code === 0) return child.output()
+  await child.stop()
+  throw new Error(
+    `${program.command.join(" ")} ${code === "late" ? `took longer than ${withinMs} ms` : `ended with ${code}`}:\n${child.output().slice(-2000)}`
+  )
+}
+
+/** Waits until a server answers 200. */
+export const answers = async (url: string, child: Child, withinMs = 60_000): Promise<void> => {
+  const deadline = Date.now() + withinMs
+  let ended = false
+  void child.exited.then(() => (ended = true))
+  while (Date.now() < deadline && !ended) {
+    const status = await fetch(`${url}/health/ready`).then(
+      (response) => response.arrayBuffer().then(() => response.status),
+      () => 0
+    )
+    if (status === 200) return
+    await sleep(20)
+  }
+  throw new Error(`${url} does not answer:\n${child.output().slice(-2000)}`)
+}
+
+/** Resident memory of a process in MB. */
+export const rssOf = (pid: number): number => {
+  try {
+    return Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1024
+  } catch {
+    return 0
+  }
+}

@@ -1,0 +1,83 @@
+import * as fs from "node:fs/promises"
+import * as path from "node:path"
+import { run } from "./Children.ts"
+import type { Contender } from "./Contenders.ts"
+import type { Databases } from "./Databases.ts"
+
+// The limit: what this PostgreSQL does with the product's own tables, guards and functions when nothing but SQL is
+// spoken to it, in batches of 100, prepared, over two connections.
+
+const batch = 100
+const clients = 2
+
+const insert = `
+WITH stored AS (
+  INSERT INTO orders (id, status, version, payload, payload_version, priority, max_retries, metadata, correlation_id, due_at, created_at, updated_at)
+  SELECT gen_random_uuid(), 'PENDING', 1, '{"item": "book", "quantity": 1}'::jsonb, 1, 0, 3, '{}'::jsonb, 'bench', order_platform_now(), order_platform_now(), order_platform_now()
+  FROM generate_series(1, ${batch})
+  RETURNING id, created_at
+)
+INSERT INTO order_events (order_id, version, event, to_status, at, attempt)
+SELECT id, 1, 'created', 'PENDING', created_at, 1 FROM stored;
+`
+
+const claimAndSettle = `
+SELECT coalesce(array_agg(id)::text, '{}') AS ids FROM order_platform_claim('bench', interval '30 seconds', ${batch}) \\gset
+WITH settled AS (
+  UPDATE orders AS o SET status = 'PROCESSED', version = o.version + 1, due_at = NULL, worker = NULL, lease_until = NULL, updated_at = order_platform_now()
+  FROM unnest(:ids::uuid[]) AS finished (id)
+  WHERE o.id = finished.id AND o.status = 'PROCESSING'
+  RETURNING o.id, o.version, o.updated_at
+)
+INSERT INTO order_events (order_id, version, event, from_status, to_status, at, attempt, worker)
+SELECT id, version, 'completed', 'PROCESSING', 'PROCESSED', updated_at, 1, 'bench' FROM settled;
+`
+
+export interface LimitFigures {
+  readonly insertPerSecond: number
+  readonly lifePerSecond: number
+}
+
+/** The newest pgbench of Debian, or the one on the path; null where there is none. */
+export const findPgbench = async (directory: string): Promise<string | null> => {
+  const versions = await fs.readdir("/usr/lib/postgresql").catch(() => [])
+  const newest = versions.toSorted((a, b) => Number(b) - Number(a))
+  for (const program of [
+    ...newest.map((version) => `/usr/lib/postgresql/${version}/bin/pgbench`),
+    "pgbench"
+  ]) {
+    const found = await run({ command: [program, "--version"], directory }, 10_000).catch(() => null)
+    if (found !== null) return program
+  }
+  return null
+}
+
+/** Orders a second of pgbench: only inserted, and the whole life from insert over claim to settle. */
+export const limit = async (
+  pgbench: string,
+  seconds: number,
+  product: Contender,
+  databases: Databases,
+  directory: string
+): Promise<LimitFigures> => {
+  const ordersPerSecond = async (name: string, script: string) => {
+    const file = path.join(directory, `${name}.sql`)
+    await fs.writeFile(file, script)
+    const database = await databases.create("bench_limit")
+    try {
+      await product.prepare(database, 0, directory)
+      const options = ["-n", "-M", "prepared", "-c", `${clients}`, "-j", "1", "-T", `${seconds}`, "-f", file]
+      // A plan made while the table was empty would read all of it for as long as the run lasts.
+      const env = { PGOPTIONS: "-c enable_seqscan=off" }
+      const command = [pgbench, ...options, database]
+      const output = await run({ command, env, directory }, seconds * 1000 + 30_000)
+      return Number(/tps = ([\d.]+)/.exec(output)?.[1] ?? NaN) * batch
+    } finally {
+      await databases.drop("bench_limit")
+    }
+  }
+  return {
+    insertPerSecond: await ordersPerSecond("insert", insert),
+    lifePerSecond: await ordersPerSecond("life", insert + claimAndSettle)
+  }
+}

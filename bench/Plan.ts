@@ -1,0 +1,57 @@
+/** How long everything takes. */
+export interface Plan {
+  readonly name: "full" | "quick"
+  readonly rounds: number
+  readonly backlog: number
+  readonly pickUpMs: number
+  readonly warmUpMs: number
+  readonly acceptMs: number
+  readonly idleMs: number
+  readonly pgbenchSeconds: number
+  readonly soakMs: number
+  /** Final orders in the table for the second look; 0 leaves it out. */
+  readonly millions: number
+  /** All of it may take this long; then it is broken off. */
+  readonly limitMs: number
+}
+
+const full: Plan = {
+  name: "full",
+  rounds: 5,
+  backlog: 50_000,
+  pickUpMs: 10_000,
+  warmUpMs: 4000,
+  acceptMs: 10_000,
+  idleMs: 60_000,
+  pgbenchSeconds: 5,
+  soakMs: 60_000,
+  millions: 5,
+  limitMs: 90 * 60_000
+}
+
+const quick: Plan = {
+  name: "quick",
+  rounds: 1,
+  backlog: 10_000,
+  pickUpMs: 3000,
+  warmUpMs: 1000,
+  acceptMs: 2500,
+  idleMs: 10_000,
+  pgbenchSeconds: 2,
+  soakMs: 10_000,
+  millions: 0,
+  limitMs: 10 * 60_000
+}
+
+export const planOf = (options: {
+  readonly quick: boolean
+  readonly millions?: number
+  readonly rounds?: number
+}): Plan => {
+  const plan = options.quick ? quick : full
+  return {
+    ...plan,
+    ...(options.millions !== undefined && { millions: options.millions }),
+    ...(options.rounds !== undefined && { rounds: options.rounds })
+  }
+}

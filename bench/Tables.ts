@@ -1,0 +1,123 @@
+import type { Sql } from "../chaos/Sql.ts"
+
+/** How the orders of a contender are filled in, watched and timed: all by the database's own clock. */
+export interface Table {
+  /** Orders that wait to be processed, beside what its own `prepare` has put there. */
+  readonly addBacklog: (sql: Sql, count: number) => Promise<void>
+  readonly isDone: (sql: Sql) => Promise<boolean>
+  readonly countFinal: (sql: Sql) => Promise<number>
+  /** Of the orders created since: when the first was started and the last became final. */
+  readonly span: (
+    sql: Sql,
+    since: string
+  ) => Promise<{ readonly startedToFinal: number; readonly createdToFinal: number }>
+  /** Milliseconds from created to started, of the orders created since: median and 99th percentile. */
+  readonly pickUp: (sql: Sql, since: string) => Promise<{ readonly p50: number; readonly p99: number }>
+}
+
+interface Span {
+  readonly started_to_final: number
+  readonly created_to_final: number
+}
+
+const one = async <Row extends object>(
+  sql: Sql,
+  statement: string,
+  parameters: ReadonlyArray<unknown> = []
+) => {
+  const [row] = await sql.query<Row>(statement, parameters)
+  if (row === undefined) throw new Error(`No row: ${statement}`)
+  return row
+}
+
+/** The time of the database, exact. */
+export const now = async (sql: Sql): Promise<string> =>
+  (await one<{ now: string }>(sql, "SELECT clock_timestamp()::text AS now")).now
+
+const tableOf = (timed: string, addBacklog: Table["addBacklog"]): Table => ({
+  addBacklog,
+  isDone: async (sql) =>
+    (
+      await one<{ done: boolean }>(
+        sql,
+        `SELECT NOT EXISTS (SELECT FROM orders WHERE status = 'PENDING')
+          AND NOT EXISTS (SELECT FROM orders WHERE status = 'PROCESSING') AS done`
+      )
+    ).done,
+  countFinal: async (sql) =>
+    (
+      await one<{ count: number }>(
+        sql,
+        "SELECT count(*)::int AS count FROM orders WHERE status IN ('PROCESSED', 'FAILED')"
+      )
+    ).count,
+  span: async (sql, since) => {
+    const row = await one<Span>(
+      sql,
+      `SELECT extract(epoch FROM max(final_at) - min(started_at))::float8 AS started_to_final,
+        extract(epoch FROM max(final_at) - min(created_at))::float8 AS created_to_final
+      FROM (${timed}) AS timed`,
+      [since]
+    )
+    return { startedToFinal: row.started_to_final, createdToFinal: row.created_to_final }
+  },
+  pickUp: (sql, since) =>
+    one<{ p50: number; p99: number }>(
+      sql,
+      `SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY waited) AS p50, percentile_disc(0.99) WITHIN GROUP (ORDER BY waited) AS p99
+      FROM (SELECT greatest(0, extract(epoch FROM started_at - created_at) * 1000)::float8 AS waited FROM (${timed}) AS timed) AS waits`,
+      [since]
+    )
+})
+
+// No index on created_at, here as there; the ids of orders are in the order of time, but an order of a backlog made by
+// SQL has a random one.
+const productTimed = `
+  SELECT o.created_at, e.at AS started_at, o.updated_at AS final_at
+  FROM orders o JOIN order_events e ON e.order_id = o.id AND e.version = 2 WHERE o.created_at >= $1::text::timestamptz`
+
+export const productTable = tableOf(productTimed, async (sql, count) => {
+  await sql.query(
+    `WITH stored AS (
+      INSERT INTO orders (id, status, version, max_retries, priority, due_at, created_at, updated_at, correlation_id, payload_version, payload, metadata)
+      SELECT gen_random_uuid(), 'PENDING', 1, 3, 0, order_platform_now(), order_platform_now(), order_platform_now(), 'bench', 1, '{"item": "book"}', '{}'
+      FROM generate_series(1, $1::int)
+      RETURNING id, created_at
+    )
+    INSERT INTO order_events (order_id, version, event, to_status, at, attempt)
+    SELECT id, 1, 'created', 'PENDING', created_at, 1 FROM stored`,
+    [count]
+  )
+})
+
+export const peerTable = tableOf(
+  "SELECT created_at, started_at, updated_at AS final_at FROM orders WHERE created_at >= $1::text::timestamptz",
+  async () => {}
+)
+
+/** Fills in final orders with their history, in pieces; the guards are off for it, and for it alone. */
+export const addFinalOrders = async (
+  sql: Sql,
+  count: number,
+  progress: (done: number) => void
+): Promise<void> => {
+  const chunk = 100_000
+  for (let done = 0; done < count; done += chunk) {
+    await sql.query(`DO $$ BEGIN
+      SET LOCAL session_replication_role = replica;
+      WITH stored AS (
+        INSERT INTO orders (id, status, version, max_retries, priority, created_at, updated_at, correlation_id, payload_version, payload, metadata)
+        SELECT gen_random_uuid(), 'PROCESSED', 3, 3, 0, now() - interval '1 day', now() - interval '1 day', 'bench', 1, '{"item": "book", "quantity": 1}', '{}'
+        FROM generate_series(1, ${Math.min(chunk, count - done)})
+        RETURNING id, created_at
+      )
+      INSERT INTO order_events (order_id, version, event, from_status, to_status, at, attempt, worker)
+      SELECT id, version, event, from_status, to_status, created_at, 1, CASE WHEN version > 1 THEN 'bench' END
+      FROM stored CROSS JOIN (VALUES (1, 'created', NULL, 'PENDING'), (2, 'started', 'PENDING', 'PROCESSING'), (3, 'completed', 'PROCESSING', 'PROCESSED'))
+        AS life (version, event, from_status, to_status);
+    END $$`)
+    // Now and then, so that no vacuum of them all has to run later.
+    if (done % 500_000 === 0) await sql.query("VACUUM (ANALYZE)")
+    progress(Math.min(done + chunk, count))
+  }
+}

@@ -1,0 +1,28 @@
+import { NodeRuntime } from "@effect/platform-node"
+import { Duration, Layer, Logger } from "effect"
+import * as Platform from "../src/index.ts"
+import { OrderHttpServer } from "../src/infrastructure/http/HttpServer.ts"
+
+// The same endpoint and the same worker over the memory adapters: what HTTP and the application cost by themselves.
+
+const { Memory, OrderPayload, OrderPlatform, OrderRoutes, OrderWorker, SimulatedOrderProcessor } = Platform
+const payload = OrderPayload.anyJsonObject
+
+const server = OrderHttpServer.layer(OrderRoutes.layer(payload), {
+  host: "127.0.0.1",
+  port: Number(process.env["PORT"]),
+  gracefulShutdownTimeout: Duration.seconds(2)
+})
+
+const processor = SimulatedOrderProcessor.layer(payload, {
+  processingDelay: Duration.zero,
+  failureProbability: 0
+})
+
+Layer.mergeAll(server, OrderWorker.layer(payload).pipe(Layer.provide(processor))).pipe(
+  Layer.provide(OrderPlatform.layer(payload)),
+  Layer.provide(Memory.layer),
+  Layer.provide(Logger.layer([Logger.consoleJson])),
+  Layer.launch,
+  NodeRuntime.runMain
+)

@@ -1,0 +1,70 @@
+import { randomUUID } from "node:crypto"
+import pg from "pg"
+
+/** The peer's own table of orders: what an application beside a job queue would have. No history, no lease, no guard. */
+export const createOrders = `
+  CREATE TABLE orders (
+    id uuid PRIMARY KEY,
+    status text NOT NULL,
+    payload jsonb NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    started_at timestamptz,
+    updated_at timestamptz
+  ) WITH (fillfactor = 70)`
+
+export const insertOrder = {
+  name: "insert-order",
+  text: "INSERT INTO orders (id, status, payload) VALUES ($1, 'PENDING', $2)"
+}
+
+export const insertBacklog =
+  "INSERT INTO orders (id, status, payload) SELECT gen_random_uuid(), 'PENDING', '{\"item\": \"book\"}' FROM generate_series(1, $1) RETURNING id"
+
+const startOrders = {
+  name: "start-orders",
+  text: "UPDATE orders SET status = 'PROCESSING', started_at = clock_timestamp(), updated_at = clock_timestamp() WHERE id = ANY ($1::uuid[])"
+}
+const finishOrders = {
+  name: "finish-orders",
+  text: "UPDATE orders SET status = 'PROCESSED', updated_at = clock_timestamp() WHERE id = ANY ($1::uuid[])"
+}
+
+export const newId = () => randomUUID()
+
+export const connect = (max, options = {}) => {
+  const pool = new pg.Pool({ connectionString: process.env["DATABASE_URL"], max, ...options })
+  pool.on("error", (error) => console.error(error.message))
+  return pool
+}
+
+/** The job: PROCESSING, nothing, PROCESSED; for a whole batch of orders in two statements. */
+export const processOrders = async (pool, ids) => {
+  await pool.query({ ...startOrders, values: [ids] })
+  await pool.query({ ...finishOrders, values: [ids] })
+}
+
+/**
+ * Gathers what is asked for while the one before is under way, and does it together. A queue that hands over one job
+ * at a time pays one pair of updates for many orders this way; it is more than its users would usually write.
+ */
+export const batched = (work) => {
+  let waiting = []
+  let running = false
+  const run = async () => {
+    running = true
+    while (waiting.length > 0) {
+      const batch = waiting
+      waiting = []
+      await work(batch.map(({ id }) => id)).then(
+        () => batch.forEach(({ resolve }) => resolve()),
+        (error) => batch.forEach(({ reject }) => reject(error))
+      )
+    }
+    running = false
+  }
+  return (id) =>
+    new Promise((resolve, reject) => {
+      waiting.push({ id, resolve, reject })
+      if (!running) void run()
+    })
+}
