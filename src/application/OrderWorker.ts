@@ -1,4 +1,16 @@
-import { type Cause, Context, Duration, Effect, Exit, Fiber, Layer, Metric, Queue, Semaphore } from "effect"
+import {
+  type Cause,
+  Context,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Metric,
+  Option,
+  Queue,
+  Semaphore
+} from "effect"
 import type { Outcome, ProcessingOrder } from "../domain/Order.ts"
 import type { OrderPayload } from "../domain/OrderPayload.ts"
 import { claimOrders } from "./ClaimOrders.ts"
@@ -12,6 +24,8 @@ import { releaseLeftOver, renewLeases } from "./RenewLeases.ts"
 import { type Finished, reportSettled, settleAttempts } from "./SettleAttempts.ts"
 import { settleWithWrites } from "./SettleWithWrites.ts"
 import { WorkerSettings } from "./WorkerSettings.ts"
+
+// Longer than 150 lines because the fibers of a worker and the order in which they stop are read together.
 
 /** Finished attempts that may wait for their settle; beyond it a hand waits, and so takes no new order. */
 const maxFinished = 1024
@@ -126,16 +140,17 @@ export class OrderWorker extends Context.Service<
             yield* Queue.offer(hands, undefined)
           }
           const allHandsFree = Queue.takeN(hands, settings.concurrency)
-          yield* allHandsFree.pipe(
-            Effect.timeoutOrElse({
-              duration: settings.drainTimeout,
-              orElse: () => Effect.andThen(interruptAttempts, allHandsFree)
-            }),
+          const inTime = yield* Effect.timeoutOption(allHandsFree, settings.drainTimeout)
+          const finishAll = Option.isSome(inTime)
+            ? Effect.void
+            : Effect.andThen(interruptAttempts, allHandsFree)
+          // A limit of its own, so that a process that was frozen until after the drain deadline still releases.
+          yield* finishAll.pipe(
             Effect.andThen(Queue.end(finished)),
             Effect.andThen(Fiber.await(settling)),
             Effect.andThen(Effect.eventually(releaseLeftOver(inHand))),
             Effect.timeoutOrElse({
-              duration: Duration.sum(settings.drainTimeout, lastSettle),
+              duration: lastSettle,
               orElse: () =>
                 Effect.logWarning("The worker stopped with unwritten results; their leases will run out.")
             })
