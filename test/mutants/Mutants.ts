@@ -73,9 +73,9 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "lease taken from the worker's clock",
     file: postgres,
-    find: "UPDATE ${orders} SET lease_until = ${now} + ${Duration.toMillis(lease)}::float8 * interval '1 millisecond'",
+    find: "UPDATE ${orders} o SET lease_until = ${now} + ${Duration.toMillis(lease)}::float8 * interval '1 millisecond'",
     replace:
-      "UPDATE ${orders} SET lease_until = ${new Date(Date.now() + Duration.toMillis(lease))}::timestamptz",
+      "UPDATE ${orders} o SET lease_until = ${new Date(Date.now() + Duration.toMillis(lease))}::timestamptz",
     tests: [oneTransaction],
     simulation: false
   },
@@ -157,8 +157,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a lost claim's orders are charged",
     file: "src/application/RenewLeases.ts",
-    find: "const orphans = held.filter(isOrphan)",
-    replace: "const orphans = held.filter(() => false)",
+    find: "release(held.filter(isOrphan))",
+    replace: "release(held.filter(() => false))",
     tests: [],
     simulation: true
   },

@@ -209,6 +209,11 @@ describe("a worker that is lost", { concurrent: true }, () => {
       yield* submitAll(api, 10, { payload: { workMs: 3000 } })
       yield* submitAll(api, 10, { payload: { workMs: 3000, writes: true } })
       yield* ordersAre({ PROCESSING: 20 })
+      // Stored is not yet heard of: frozen before the answer of its claim, it would have begun nothing.
+      yield* eventually(
+        "it has them in hand",
+        Effect.map(metric(frozen, "order_worker_in_flight"), (n) => (n === 20 ? true : undefined))
+      )
       frozen.kill("SIGSTOP")
       yield* start("scripted", settings)
       yield* ordersAre({ PROCESSED: 20 })
