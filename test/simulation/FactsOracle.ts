@@ -17,7 +17,6 @@ export const judgeFacts = ({ facts, idle, staleCounted }: History, say: (what: s
   const settles = new Map<string, string>()
   const excused = new Map<string, number>()
   const stopping = new Map<string, number>()
-  const stopped = new Set<string>()
   for (const [index, fact] of facts.entries()) {
     switch (fact.fact) {
       case "crashed":
@@ -30,7 +29,6 @@ export const judgeFacts = ({ facts, idle, staleCounted }: History, say: (what: s
         stopping.set(fact.worker, fact.at)
         break
       case "stopped": {
-        stopped.add(fact.worker)
         const took = fact.at - (stopping.get(fact.worker) ?? 0)
         if (
           took > figures.drainMs + 5000 &&
@@ -56,7 +54,6 @@ export const judgeFacts = ({ facts, idle, staleCounted }: History, say: (what: s
         else {
           const name = `the lease of ${fact.id} ${lease.version} held by ${lease.worker}`
           if (stored(fact.at) < stored(lease.since) + figures.leaseMs) say(`${name} expired before its end`)
-          // A lost answer of the last claim before a clean stop: nobody is left to release its orders.
           if ((excused.get(lease.worker) ?? -1) < lease.since)
             say(`${name} expired, though nothing was wrong`)
         }
