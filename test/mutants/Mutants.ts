@@ -11,7 +11,7 @@ export interface Mutant {
 }
 
 const submit = "src/application/SubmitOrder.ts"
-const postgres = "src/infrastructure/postgres/PostgresOrderRepository.ts"
+const postgres = "src/infrastructure/postgres"
 const memory = "src/infrastructure/memory/MemoryOrderRepository.ts"
 const migration = "migrations/0001_orders.ts"
 const repositoryOnMemory = "test/infrastructure/memory/MemoryOrderRepository.test.ts"
@@ -38,7 +38,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "event written after the commit (SQL)",
-    file: postgres,
+    file: `${postgres}/StoreOrders.ts`,
     find: "INSERT INTO ${orderEvents} (order_id, version, event, to_status, at, attempt)\n    SELECT id, 1, 'created', 'PENDING', created_at, 1 FROM stored`",
     replace:
       "SELECT id FROM stored`.pipe(Effect.tap(() => sql`INSERT INTO ${orderEvents} (order_id, version, event, to_status, at, attempt) SELECT id, 1, 'created', 'PENDING', created_at, 1 FROM ${orders} WHERE id = ANY (${uuids(batch.map(({ id }) => id))}::uuid[])`))",
@@ -56,7 +56,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "settle without the version check (SQL)",
-    file: postgres,
+    file: `${postgres}/SettleOrders.ts`,
     find: "WHERE o.id = outcome.id AND o.version = outcome.version AND o.status = 'PROCESSING'",
     replace: "WHERE o.id = outcome.id AND o.status = 'PROCESSING'",
     tests: [repositoryOnPostgres],
@@ -72,7 +72,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "lease taken from the worker's clock",
-    file: postgres,
+    file: `${postgres}/KeepLeases.ts`,
     find: "UPDATE ${orders} o SET lease_until = ${now} + ${Duration.toMillis(lease)}::float8 * interval '1 millisecond'",
     replace:
       "UPDATE ${orders} o SET lease_until = ${new Date(Date.now() + Duration.toMillis(lease))}::timestamptz",
@@ -81,7 +81,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "rescue by age instead of lease (SQL)",
-    file: postgres,
+    file: `${postgres}/KeepLeases.ts`,
     find: "WHERE status = 'PROCESSING' AND lease_until <= ${now}",
     replace: "WHERE status = 'PROCESSING' AND updated_at <= ${now} - interval '30 seconds'",
     tests: [repositoryOnPostgres],
@@ -98,7 +98,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "DLQ entry in a second transaction",
-    file: postgres,
+    file: `${postgres}/SettleOrders.ts`,
     find: "FROM settled s JOIN outcome o ON o.id = s.id WHERE s.status = 'FAILED'",
     replace: "FROM settled s JOIN outcome o ON o.id = s.id WHERE s.status = 'later'",
     tests: [repositoryOnPostgres],
@@ -114,7 +114,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "reprocess without the status check (SQL)",
-    file: postgres,
+    file: `${postgres}/TakeDeadLetters.ts`,
     find: "WHERE id = ${id}::uuid AND status = 'FAILED' AND discarded_at IS NULL\n        AND version = coalesce(${ifVersion}::int, version)\n      RETURNING *\n    ), history AS (\n      INSERT INTO ${orderEvents} (order_id, version, event, from_status, to_status, at, attempt)\n      SELECT id, version, 'reprocessed'",
     replace:
       "WHERE id = ${id}::uuid AND version = coalesce(${ifVersion}::int, version)\n      RETURNING *\n    ), history AS (\n      INSERT INTO ${orderEvents} (order_id, version, event, from_status, to_status, at, attempt)\n      SELECT id, version, 'reprocessed'",

@@ -1,0 +1,86 @@
+import { Effect } from "effect"
+import type { SqlClient } from "effect/sql"
+import type { DeadLetterFilter, OrderFilter, Page } from "../../application/ports/OrderQueries.ts"
+import { OrderNotFound, OrderNotInDeadLetterQueue } from "../../domain/OrderErrors.ts"
+import type { OrderId } from "../../domain/OrderId.ts"
+import { makeListings, toListing } from "./Listings.ts"
+import {
+  type DeadLetterRow,
+  type EventRow,
+  type OrderRow,
+  toDeadLetter,
+  toEvent,
+  toListedOrder,
+  toOrder
+} from "./OrderRow.ts"
+import { tablesOf } from "./Tables.ts"
+
+/** Reads orders, their history, dead letters and what waits. */
+export const makeReadOrders = (sql: SqlClient.SqlClient, schema: string) => {
+  const { deadLetters, now, orderEvents, orders } = tablesOf(sql, schema)
+
+  const find = Effect.fnUntraced(function* (id: OrderId) {
+    const [row] = yield* sql<OrderRow>`SELECT * FROM ${orders} WHERE id = ${id}::uuid`
+    return row === undefined ? yield* new OrderNotFound({ orderId: id }) : toOrder(row)
+  })
+
+  const timeline = Effect.fnUntraced(function* (id: OrderId) {
+    const rows =
+      yield* sql<EventRow>`SELECT * FROM ${orderEvents} WHERE order_id = ${id}::uuid ORDER BY version`
+    return rows.length === 0 ? yield* new OrderNotFound({ orderId: id }) : rows.map(toEvent)
+  })
+
+  const { deadLettersOf, ordersOf } = makeListings(sql, schema)
+
+  const list = (page: Page, filter: OrderFilter = {}) =>
+    Effect.map(ordersOf(page, filter), (rows) =>
+      toListing(
+        rows,
+        page.limit,
+        ({ id }) => id !== null,
+        toListedOrder,
+        ({ createdAt, id }) => ({
+          at: createdAt,
+          orderId: id
+        })
+      )
+    )
+
+  const pageOfDeadLetters = (page: Page, filter: DeadLetterFilter = {}) =>
+    Effect.map(deadLettersOf(page, filter), (rows) =>
+      toListing(
+        rows,
+        page.limit,
+        ({ order_id }) => order_id !== null,
+        toDeadLetter,
+        ({ failedAt, orderId }) => ({
+          at: failedAt,
+          orderId
+        })
+      )
+    )
+
+  const deadLetter = Effect.fnUntraced(function* (id: OrderId) {
+    const [row] = yield* sql<DeadLetterRow>`SELECT * FROM ${deadLetters} WHERE order_id = ${id}::uuid`
+    if (row !== undefined) return toDeadLetter(row)
+    yield* find(id)
+    return yield* new OrderNotInDeadLetterQueue({ orderId: id })
+  })
+
+  const oldestDueAge = sql`(
+    SELECT (extract(epoch FROM ${now} - min(first.due_at)) * 1000)::float8
+    FROM generate_series(0, 9) AS each (priority)
+    CROSS JOIN LATERAL (
+      SELECT due_at FROM ${orders} o WHERE o.status = 'PENDING' AND o.priority = each.priority AND o.due_at <= ${now}
+      ORDER BY o.due_at, o.id LIMIT 1
+    ) first
+  )`
+
+  const backlog = sql<{ pending: number; processing: number; oldest_due_age_ms: number | null }>`
+    SELECT
+      (SELECT count(*)::int FROM (SELECT FROM ${orders} WHERE status = 'PENDING' LIMIT 100000) AS counted) AS pending,
+      (SELECT count(*)::int FROM (SELECT FROM ${orders} WHERE status = 'PROCESSING' LIMIT 100000) AS counted) AS processing,
+      ${oldestDueAge} AS oldest_due_age_ms`
+
+  return { find, timeline, list, deadLetters: pageOfDeadLetters, deadLetter, oldestDueAge, backlog }
+}

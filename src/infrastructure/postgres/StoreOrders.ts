@@ -1,0 +1,34 @@
+import { DateTime } from "effect"
+import type { SqlClient } from "effect/sql"
+import type { NewOrder } from "../../domain/Order.ts"
+import { documents, integers, texts, timestamps, uuids } from "./Columns.ts"
+import { tablesOf } from "./Tables.ts"
+
+/** Stores new orders with their first events: one statement, all or none. An id that is there already is skipped. */
+export const makeStoreOrders = (sql: SqlClient.SqlClient, schema: string) => {
+  const { now, orderEvents, orders } = tablesOf(sql, schema)
+
+  const submit = (batch: ReadonlyArray<NewOrder>) => sql`
+    WITH stored AS (
+      INSERT INTO ${orders} (id, status, version, payload, payload_version, priority, max_retries, metadata,
+        correlation_id, due_at, created_at, updated_at)
+      SELECT id, 'PENDING', 1, payload::jsonb, payload_version, priority, max_retries, metadata::jsonb,
+        correlation_id, greatest(not_before, ${now}), ${now}, ${now}
+      FROM unnest(
+        ${uuids(batch.map(({ id }) => id))}::uuid[],
+        ${documents(batch.map(({ payload }) => payload))}::text[],
+        ${integers(batch.map(({ payloadVersion }) => payloadVersion))}::int[],
+        ${integers(batch.map(({ priority }) => priority))}::int[],
+        ${integers(batch.map(({ maxRetries }) => maxRetries))}::int[],
+        ${documents(batch.map(({ metadata }) => metadata))}::text[],
+        ${texts(batch.map(({ correlationId }) => correlationId))}::text[],
+        ${timestamps(batch.map(({ notBefore }) => (notBefore === null ? null : DateTime.toDateUtc(notBefore))))}::timestamptz[]
+      ) AS submitted (id, payload, payload_version, priority, max_retries, metadata, correlation_id, not_before)
+      ON CONFLICT (id) DO NOTHING
+      RETURNING id, created_at
+    )
+    INSERT INTO ${orderEvents} (order_id, version, event, to_status, at, attempt)
+    SELECT id, 1, 'created', 'PENDING', created_at, 1 FROM stored`
+
+  return { submit }
+}
