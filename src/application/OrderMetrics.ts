@@ -1,4 +1,5 @@
 import { Clock, DateTime, Effect, Metric } from "effect"
+import { ReasonCode } from "../domain/Failure.ts"
 import type { Order, ProcessingOrder } from "../domain/Order.ts"
 
 /** Seconds, from a millisecond to five minutes. */
@@ -62,12 +63,44 @@ export const oldestDueAgeSeconds = Metric.gauge("order_oldest_due_age_seconds", 
   description: "Seconds that the order due longest has waited"
 })
 
-/** A counter that has counted nothing is 0 and not absent, so that an alert on its increase works from the start. */
-export const presentAll = Effect.forEach(
-  [ordersCreated, staleSettles, leasesExpired, deadLettersReprocessed],
+const each = <Input, State>(
+  metric: Metric.Metric<Input, State>,
+  label: string,
+  values: ReadonlyArray<string>
+): ReadonlyArray<Metric.Metric<Input, State>> =>
+  values.map((value) => Metric.withAttributes(metric, { [label]: value }))
+
+/**
+ * A counter that has counted nothing is 0 and not absent, so that an alert on its increase works from the start: the
+ * same for each outcome and each reason code.
+ */
+export const presentAll: Effect.Effect<void> = Effect.forEach(
+  [
+    ordersCreated,
+    staleSettles,
+    leasesExpired,
+    deadLettersReprocessed,
+    ...each(attempts, "outcome", ["completed", "retried", "failed", "released", "snoozed"]),
+    ...each(deadLetterEntries, "reason_code", ReasonCode.literals)
+  ],
   (metric) => Metric.update(metric, 0),
   { discard: true }
+).pipe(
+  // A histogram would count a 0; to be asked for its value is enough to be there.
+  Effect.andThen(
+    Effect.forEach([createSeconds, processingSeconds, waitSeconds, endToEndSeconds], Metric.value, {
+      discard: true
+    })
+  )
 )
+
+/** The same for the announcements by one kind of queue. */
+export const presentAnnouncements = (queue: string) =>
+  Effect.forEach(
+    [announced, announceFailed],
+    (metric) => Metric.update(Metric.withAttributes(metric, { queue }), 0),
+    { discard: true }
+  )
 
 /** Counts one of a kind. */
 export const count = (metric: Metric.Counter<number>, attributes: Metric.Metric.Attributes, by = 1) =>

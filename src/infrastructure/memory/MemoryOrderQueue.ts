@@ -1,4 +1,4 @@
-import { Effect, Layer, Queue } from "effect"
+import { Effect, Layer, Metric, Queue } from "effect"
 import * as Metrics from "../../application/OrderMetrics.ts"
 import { type Announcement, OrderQueue } from "../../application/ports/OrderQueue.ts"
 
@@ -9,6 +9,8 @@ const capacity = 1024
 export const layer = Layer.effect(
   OrderQueue,
   Effect.gen(function* () {
+    yield* Metrics.presentAnnouncements("memory")
+    yield* Effect.acquireRelease(Metric.update(Metrics.listenUp, 1), () => Metric.update(Metrics.listenUp, 0))
     const announcements = yield* Queue.dropping<Announcement>(capacity)
     return OrderQueue.of({
       announce: (batch) =>

@@ -24,6 +24,8 @@ const signOfLife = "sign of life"
 const make = Effect.fnUntraced(function* (listener: PgClient.PgClient | null) {
   const pg = yield* PgClient.PgClient
   const channel = `${yield* DatabaseSchema}_order_platform`
+  yield* Metrics.presentAnnouncements("postgres")
+  yield* Metric.update(Metrics.listenUp, 0)
   const toAnnounce = yield* Queue.sliding<number>(1)
   const wake = yield* Queue.sliding<void>(1)
   const startListening = yield* Queue.sliding<void>(1)

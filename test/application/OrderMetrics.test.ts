@@ -1,0 +1,34 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Metric } from "effect"
+import { PrometheusMetrics } from "effect/observability"
+import * as Metrics from "../../src/application/OrderMetrics.ts"
+import * as MemoryOrderQueue from "../../src/infrastructure/memory/MemoryOrderQueue.ts"
+
+describe("OrderMetrics", () => {
+  it.effect(
+    "before anything has happened every counter is 0 and every histogram empty, and none is absent",
+    () =>
+      Effect.gen(function* () {
+        yield* Metrics.presentAll
+        const page = yield* PrometheusMetrics.format()
+        for (const series of [
+          "order_api_orders_created_total 0",
+          'order_worker_attempts_total{outcome="completed"} 0',
+          'order_worker_attempts_total{outcome="retried"} 0',
+          "order_worker_stale_settles_total 0",
+          "order_worker_leases_expired_total 0",
+          'order_dlq_entries_total{reason_code="WORKER_LOST"} 0',
+          "order_dlq_reprocessed_total 0",
+          'order_queue_announced_total{queue="memory"} 0',
+          'order_queue_announce_failed_total{queue="memory"} 0',
+          "order_queue_listen_up 1",
+          "order_api_create_seconds_count 0",
+          "order_worker_processing_seconds_count 0",
+          "order_wait_seconds_count 0",
+          "order_end_to_end_seconds_count 0"
+        ]) {
+          assert.include(page.split("\n"), series)
+        }
+      }).pipe(Effect.provide(MemoryOrderQueue.layer), Effect.provideService(Metric.MetricRegistry, new Map()))
+  )
+})
