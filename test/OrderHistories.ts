@@ -287,5 +287,10 @@ export const recordOf = Effect.fnUntraced(function* (repository: Repository, { s
 /** What single orders are asked, answered or refused. */
 export const answersOf = (repository: Repository): Effect.Effect<unknown> =>
   Effect.forEach(ids, (id) =>
-    Effect.all([orTag(repository.find(id)), orTag(repository.timeline(id)), orTag(repository.deadLetter(id))])
+    Effect.all([
+      orTag(repository.find(id)),
+      orTag(repository.timeline(id)),
+      orTag(repository.dueBefore(id, 2)),
+      orTag(repository.deadLetter(id))
+    ])
   )

@@ -1,12 +1,20 @@
 import { DateTime } from "effect"
-import { attemptOf, isDue, type Order } from "../domain/Order.ts"
+import { attemptOf, isDue, type Order, type PendingOrder } from "../domain/Order.ts"
 import { endsAttempt, type OrderEvent } from "../domain/OrderEvent.ts"
 
+/** Orders that are due before one are counted up to here; that there are more is said of any larger number. */
+export const maxDueBefore = 10_000
+
 /**
- * One sentence on why the order is not running or done right now (or that it is). `events` is its history,
- * oldest first.
+ * One sentence on why the order is not running or done right now (or that it is). `events` is its history, oldest
+ * first; `dueBefore` says how many due orders are started before it, null where it is not due.
  */
-export const explainOrder = (order: Order, events: ReadonlyArray<OrderEvent>, now: DateTime.Utc): string => {
+export const explainOrder = (
+  order: Order,
+  events: ReadonlyArray<OrderEvent>,
+  dueBefore: number | null,
+  now: DateTime.Utc
+): string => {
   switch (order.status) {
     case "PROCESSED":
       return "processed"
@@ -19,11 +27,22 @@ export const explainOrder = (order: Order, events: ReadonlyArray<OrderEvent>, no
           : `it was discarded at ${DateTime.formatIso(order.discardedAt)}`
       }`
     case "PENDING":
-      return isDue(order, now)
-        ? `due since ${DateTime.formatIso(order.dueAt)}: waiting for a free worker`
+      // A store whose clock is behind ours does not count an order as due yet.
+      return dueBefore !== null || isDue(order, now)
+        ? waitingInLine(order, dueBefore ?? 0)
         : `waiting until ${DateTime.formatIso(order.dueAt)}${waitingFor(order, events)}`
   }
 }
+
+const waitingInLine = (order: PendingOrder, before: number) => {
+  const since = `due since ${DateTime.formatIso(order.dueAt)}`
+  if (before === 0) return `${since}: waiting for a free worker`
+  const count = before > maxDueBefore ? `more than ${grouped(maxDueBefore)}` : grouped(before)
+  return `waiting: ${count} ${before === 1 ? "order is" : "orders are"} due before it; ${since}`
+}
+
+/** 3120 as 3,120. */
+const grouped = (count: number) => String(count).replace(/\B(?=(?:\d{3})+$)/g, ",")
 
 /** `maxRetries` 0 counts as 1. */
 const ofAttempts = (count: number, order: Order) => `${count} of ${Math.max(1, order.maxRetries)}`

@@ -1,4 +1,4 @@
-import { Context, type DateTime, Effect, Layer, Schema } from "effect"
+import { Context, DateTime, Effect, Layer, Schema } from "effect"
 import { SecureRandom } from "effect/crypto"
 import type { DeadLetter } from "../domain/DeadLetter.ts"
 import { cleanReason } from "../domain/Failure.ts"
@@ -12,6 +12,7 @@ import type {
 import { endsAttempt, type OrderEvent } from "../domain/OrderEvent.ts"
 import { OrderId } from "../domain/OrderId.ts"
 import type { OrderPayload } from "../domain/OrderPayload.ts"
+import { explainOrder, maxDueBefore } from "./ExplainOrder.ts"
 import { OrderQueue } from "./ports/OrderQueue.ts"
 import type {
   DeadLetterFilter,
@@ -25,6 +26,8 @@ import { type Backlog, OrderRepository } from "./ports/OrderRepository.ts"
 import { refreshStats } from "./RefreshStats.ts"
 import { reprocessOrder } from "./ReprocessOrder.ts"
 import { SubmitOrder } from "./SubmitOrder.ts"
+
+// Longer than 150 lines because all that a caller can ask is read in one place.
 
 /** How many attempts an order gets when its submitter does not say: failed attempts until FAILED. */
 export const DefaultMaxRetries = Context.Reference<number>("order-platform/application/DefaultMaxRetries", {
@@ -59,6 +62,13 @@ export interface OrderPlatform<in out P> {
   readonly timeline: (
     id: OrderId
   ) => Effect.Effect<ReadonlyArray<OrderEvent>, OrderNotFound | OrdersUnavailable>
+  /** The timeline, and one sentence on why the order is not running or done right now. */
+  readonly explain: (
+    id: OrderId
+  ) => Effect.Effect<
+    { readonly events: ReadonlyArray<OrderEvent>; readonly explanation: string },
+    OrderNotFound | OrdersUnavailable
+  >
   /** A page of the orders that the filter lets through, newest first. */
   readonly list: (page: Page, filter?: OrderFilter) => Effect.Effect<Listing<ListedOrder>, OrdersUnavailable>
   /** A page of the dead letters that the filter lets through, newest first. */
@@ -134,6 +144,13 @@ const layer = <P>(
         }),
         find: repository.find,
         timeline: repository.timeline,
+        explain: Effect.fnUntraced(function* (id) {
+          const order = yield* repository.find(id)
+          const events = yield* repository.timeline(id)
+          const dueBefore =
+            order.status === "PENDING" ? yield* repository.dueBefore(id, maxDueBefore + 1) : null
+          return { events, explanation: explainOrder(order, events, dueBefore, yield* DateTime.now) }
+        }),
         list: repository.list,
         deadLetters: repository.deadLetters,
         deadLetter: Effect.fnUntraced(function* (id) {

@@ -101,6 +101,15 @@ export class OrderRepository extends Context.Service<
       id: OrderId
     ) => Effect.Effect<ReadonlyArray<OrderEvent>, OrderNotFound | OrdersUnavailable>
 
+    /**
+     * How many due orders a claim takes before this one, counted up to the limit; null where the order is not PENDING
+     * and due.
+     */
+    readonly dueBefore: (
+      id: OrderId,
+      limit: number
+    ) => Effect.Effect<number | null, OrderNotFound | OrdersUnavailable>
+
     /** Orders, by when they were created and then by id. */
     readonly list: (
       page: Page,

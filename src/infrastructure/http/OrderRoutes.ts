@@ -1,6 +1,5 @@
-import { DateTime, Effect, Layer, Option } from "effect"
+import { Effect, Layer, Option } from "effect"
 import { HttpApiBuilder, HttpApiSchema } from "effect/http-api"
-import { explainOrder } from "../../application/ExplainOrder.ts"
 import { OrderPlatform } from "../../application/OrderPlatform.ts"
 import type { OrderPayload } from "../../domain/OrderPayload.ts"
 import { ClientsOnly, OperatorsOnly } from "./Authorization.ts"
@@ -58,13 +57,7 @@ const orders = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
             HttpApiSchema.withHeaders({ body: viewOrder(order), headers: { etag: `"${order.version}"` } })
           )
         )
-        .handle("timeline", ({ params }) =>
-          Effect.gen(function* () {
-            const order = yield* platform.find(params.id)
-            const events = yield* platform.timeline(params.id)
-            return { events, explanation: explainOrder(order, events, yield* DateTime.now) }
-          })
-        )
+        .handle("timeline", ({ params }) => platform.explain(params.id))
     })
   )
 

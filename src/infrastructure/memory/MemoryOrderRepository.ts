@@ -177,16 +177,32 @@ const make = Effect.sync(() => {
         : Effect.succeed(entry)
     })
 
-  const findFailed = Effect.fnUntraced(function* (id: OrderId, ifVersion: number | undefined) {
-    const { order } = yield* find(id)
+  const take = Effect.fnUntraced(function* (
+    id: OrderId,
+    ifVersion: number | undefined,
+    to: (order: FailedOrder, at: DateTime.Utc) => Transition<Order>
+  ) {
+    const at = yield* now((at) => at)
+    // From here to the end nothing else can run, as in PostgreSQL's one statement: of many at once one succeeds.
+    const order = orders.get(id)?.order
+    if (order === undefined) return yield* new OrderNotFound({ orderId: id })
     if (ifVersion !== undefined && order.version !== ifVersion)
       return yield* new OrderVersionMismatch({ orderId: id })
-    if (order.status === "FAILED" && order.discardedAt === null) return order
-    return yield* new OrderNotInDeadLetterQueue({ orderId: id })
+    if (order.status !== "FAILED" || order.discardedAt !== null)
+      return yield* new OrderNotInDeadLetterQueue({ orderId: id })
+    return keep(to(order, at))
   })
 
-  const change = (order: FailedOrder, f: (order: FailedOrder, at: DateTime.Utc) => Transition<Order>) =>
-    now((at) => keep(f(order, at)))
+  const dueBefore = (id: OrderId, limit: number) =>
+    Effect.flatMap(find(id), ({ order }) =>
+      now((at) => {
+        if (order.status !== "PENDING" || !isDue(order, at)) return null
+        const before = withStatus("PENDING").filter(
+          (other) => isDue(other, at) && bestFirst(other, order) < 0
+        )
+        return Math.min(limit, before.length)
+      })
+    )
 
   return OrderRepository.of({
     submit: (batch) => now((at) => submitAll(batch, at)),
@@ -231,15 +247,13 @@ const make = Effect.sync(() => {
     expire: (max) => now((at) => expireAll(max, at)),
     find: (id) => Effect.map(find(id), ({ order }) => order),
     timeline: (id) => Effect.map(find(id), ({ events }) => events),
+    dueBefore,
     list: (page, filter) => Effect.sync(() => list(page, filter)),
     deadLetters: (page, filter) => Effect.sync(() => listDeadLetters(page, filter)),
     deadLetter: findDeadLetter,
-    reprocess: (id, options) =>
-      Effect.flatMap(findFailed(id, options?.ifVersion), (order) => change(order, reprocess)),
+    reprocess: (id, options) => take(id, options?.ifVersion, reprocess),
     discard: (id, options) =>
-      Effect.flatMap(findFailed(id, options?.ifVersion), (order) =>
-        change(order, (order, at) => discard(order, options?.reason ?? null, at))
-      ),
+      take(id, options?.ifVersion, (order, at) => discard(order, options?.reason ?? null, at)),
     ping: Effect.void
   })
 })

@@ -109,6 +109,7 @@ const make = Effect.gen(function* () {
     expire: (max) => guarded(Effect.map(expire(max), (rows) => rows.map(toOrder))),
     find: (id) => guarded(repeatIdempotent(read.find(id))),
     timeline: (id) => guarded(repeatIdempotent(read.timeline(id))),
+    dueBefore: (id, limit) => guarded(repeatIdempotent(read.placeInLine(id, limit))),
     list: (page, filter) => guarded(repeatIdempotent(read.list(page, filter))),
     deadLetters: (page, filter) => guarded(repeatIdempotent(read.deadLetters(page, filter))),
     deadLetter: (id) => guarded(repeatIdempotent(read.deadLetter(id))),

@@ -30,6 +30,29 @@ export const makeReadOrders = (sql: SqlClient.SqlClient, schema: string) => {
     return rows.length === 0 ? yield* new OrderNotFound({ orderId: id }) : rows.map(toEvent)
   })
 
+  // What is started before it: all that is due in a higher priority, and in its own what comes before it in the index.
+  const dueBefore = (id: OrderId, limit: number) => sql<{ readonly before: number | null }>`
+    SELECT CASE WHEN mine.status = 'PENDING' AND mine.due_at <= ${now} THEN (
+      SELECT count(*)::int FROM (
+        SELECT FROM generate_series(mine.priority + 1, 9) AS high (priority)
+        CROSS JOIN LATERAL (
+          SELECT FROM ${orders} o WHERE o.status = 'PENDING' AND o.priority = high.priority AND o.due_at <= ${now}
+          ORDER BY o.due_at, o.id LIMIT ${limit}
+        ) AS higher
+        UNION ALL
+        (SELECT FROM ${orders} o
+        WHERE o.status = 'PENDING' AND o.priority = mine.priority AND (o.due_at, o.id) < (mine.due_at, mine.id)
+        ORDER BY o.due_at, o.id LIMIT ${limit})
+        LIMIT ${limit}
+      ) AS counted
+    ) END AS before
+    FROM ${orders} AS mine WHERE mine.id = ${id}::uuid`
+
+  const placeInLine = Effect.fnUntraced(function* (id: OrderId, limit: number) {
+    const [row] = yield* dueBefore(id, limit)
+    return row === undefined ? yield* new OrderNotFound({ orderId: id }) : row.before
+  })
+
   const { deadLettersOf, ordersOf } = makeListings(sql, schema)
 
   const list = (page: Page, filter: OrderFilter = {}) =>
@@ -82,5 +105,15 @@ export const makeReadOrders = (sql: SqlClient.SqlClient, schema: string) => {
       (SELECT count(*)::int FROM (SELECT FROM ${orders} WHERE status = 'PROCESSING' LIMIT 100000) AS counted) AS processing,
       ${oldestDueAge} AS oldest_due_age_ms`
 
-  return { find, timeline, list, deadLetters: pageOfDeadLetters, deadLetter, oldestDueAge, backlog }
+  return {
+    find,
+    timeline,
+    dueBefore,
+    placeInLine,
+    list,
+    deadLetters: pageOfDeadLetters,
+    deadLetter,
+    oldestDueAge,
+    backlog
+  }
 }

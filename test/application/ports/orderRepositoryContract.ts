@@ -141,6 +141,30 @@ export const orderRepositoryContract = <R>(
       })
     )
 
+    it.effect("of a due order it is known how many are started before it, up to a limit", () =>
+      Effect.gen(function* () {
+        const repository = yield* fresh
+        const later = newOrder({ notBefore: DateTime.add(yield* DateTime.now, { seconds: 10 }), priority: 9 })
+        const given = [4, 9, 4, 0, 9, 4].map((priority) => newOrder({ priority }))
+        yield* repository.submit([...given.slice(0, 3), later])
+        yield* advance("1 second")
+        yield* repository.submit(given.slice(3))
+        const places = Effect.forEach(given, ({ id }) => repository.dueBefore(id, 4))
+        const before = yield* places
+        assert.strictEqual(yield* repository.dueBefore(later.id, 4), null)
+        assert.strictEqual(Math.max(...before.map(Number)), 4)
+        // Each is started when as many were started as it had before it.
+        const { orders: started } = yield* repository.claim({ worker: "w", lease, max: 10 })
+        assert.strictEqual(started.length, 6)
+        for (const [place, { id }] of started.entries())
+          assert.strictEqual(before[given.findIndex((order) => order.id === id)], Math.min(place, 4))
+        assert.deepStrictEqual(
+          yield* places,
+          given.map(() => null)
+        )
+      })
+    )
+
     it.effect("no order is given to two claims at the same time", () =>
       Effect.gen(function* () {
         const repository = yield* fresh
@@ -429,6 +453,7 @@ export const orderRepositoryContract = <R>(
         const calls = [
           repository.find(id),
           repository.timeline(id),
+          repository.dueBefore(id, 1),
           repository.deadLetter(id),
           repository.reprocess(id),
           repository.discard(id)

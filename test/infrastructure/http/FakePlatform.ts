@@ -58,6 +58,8 @@ export const fakePlatform = <P>(overrides: Partial<OrderPlatform<P>> = {}) => {
       }),
     find: known,
     timeline: (id) => Effect.as(known(id), id === idNumber(1) ? failedHistory : [pendingOrder.event]),
+    explain: (id) =>
+      Effect.as(known(id), { events: id === idNumber(1) ? failedHistory : [], explanation: "because" }),
     list: () => {
       const { payload: _, ...order } = pendingOrder.order
       return Effect.succeed({ entries: [order], next: null })
