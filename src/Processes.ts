@@ -22,7 +22,7 @@ export const serve = process((settings) =>
     Layer.provide(worker(settings)),
     Layer.provide(http(OrderRoutes.layer(anyJsonObject), settings)),
     Layer.provide(OrderPlatform.layer(anyJsonObject)),
-    Layer.provide([Postgres.layer, queue(settings)])
+    Layer.provide([Postgres.layerRepository, queue(settings)])
   )
 )
 
@@ -32,7 +32,7 @@ export const api = process(
     announceStart("API", "", settings).pipe(
       Layer.provide(http(OrderRoutes.layer(anyJsonObject), settings)),
       Layer.provide(OrderPlatform.layer(anyJsonObject)),
-      Layer.provide([Postgres.layer, queue(settings)])
+      Layer.provide([Postgres.layerRepository, queue(settings)])
     ),
   sharesOrders
 )
@@ -43,7 +43,7 @@ export const workerAlone = process(
     announceStart("worker", workerOf(settings), settings).pipe(
       Layer.provide(worker(settings)),
       Layer.provide(http(HealthRoutes.layer, settings)),
-      Layer.provide([Postgres.layer, queue(settings)])
+      Layer.provide([Postgres.layerRepository, queue(settings)])
     ),
   sharesOrders
 )

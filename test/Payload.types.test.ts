@@ -27,7 +27,7 @@ const coffee = OrderPayload.make(Schema.Struct({ drink: Schema.String, cups: Sch
 type Coffee = typeof coffee.schema.Type
 
 /** What is stored of it is a string, what its processor gets is a time. */
-const parcel = OrderPayload.make(Schema.Struct({ sentAt: Schema.DateTimeUtcFromString }), 7)
+const parcel = OrderPayload.make(Schema.Struct({ sentAt: Schema.DateTimeUtcFromString }), { version: 7 })
 type Parcel = typeof parcel.schema.Type
 
 const brew = (_attempt: Attempt<Coffee>) => Effect.void

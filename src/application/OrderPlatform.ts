@@ -110,9 +110,11 @@ export interface OrderPlatform<in out P> {
   readonly ping: Effect.Effect<void, OrdersUnavailable>
 }
 
-const service = <P>(_payload: OrderPayload<P>): Context.Service<OrderPlatform<P>, OrderPlatform<P>> =>
-  Context.Service<OrderPlatform<P>>("order-platform/application/OrderPlatform")
+/** The service key of the platform of these orders. */
+const service = <P>(payload: OrderPayload<P>): Context.Service<OrderPlatform<P>, OrderPlatform<P>> =>
+  Context.Service<OrderPlatform<P>>(`order-platform/application/OrderPlatform/${payload.key}`)
 
+/** The platform of these orders on a repository, and a queue that tells workers, here or elsewhere. */
 const layer = <P>(
   payload: OrderPayload<P>
 ): Layer.Layer<OrderPlatform<P>, never, OrderRepository | OrderQueue> =>
@@ -169,6 +171,19 @@ const layer = <P>(
         ping: repository.ping
       } satisfies OrderPlatform<P>
     })
-  ).pipe(Layer.provide([SubmitOrder.layer, SecureRandom.layerWebCrypto]))
+  ).pipe(Layer.provide([Layer.fresh(SubmitOrder.layer), SecureRandom.layerWebCrypto]))
 
-export const OrderPlatform = { service, layer }
+/**
+ * The platform for an app that has no worker and needs none to be told: a script, a scheduled job, an operator's tool. It
+ * wants nothing but the orders themselves, listens to nobody and announces to nobody; workers elsewhere find what
+ * it submits when they next look, within their poll interval. To have them told at once, use `layer` with a queue.
+ */
+const layerClientOnly = <P>(
+  payload: OrderPayload<P>
+): Layer.Layer<OrderPlatform<P>, never, OrderRepository> =>
+  Layer.provide(
+    layer(payload),
+    Layer.succeed(OrderQueue, OrderQueue.of({ announce: () => Effect.void, announced: Effect.never }))
+  )
+
+export const OrderPlatform = { service, layer, layerClientOnly }

@@ -1,4 +1,4 @@
-import { Cause, Duration, Effect, Exit, Random, Schema } from "effect"
+import { Cause, Duration, Effect, Exit, Random, Result } from "effect"
 import { cleanReason, type Failure, failure } from "../domain/Failure.ts"
 import { attemptOf, isLastAttempt, type Outcome, type ProcessingOrder } from "../domain/Order.ts"
 import type { OrderPayload } from "../domain/OrderPayload.ts"
@@ -13,26 +13,19 @@ export interface Processed {
 }
 
 /** The life of one attempt: decode, process within the time it may take, and fold whatever happened into an outcome. */
-export const processOrder = <P>(payload: OrderPayload<P>, attemptTimeout: Duration.Duration) => {
-  const decode = Schema.decodeUnknownExit(payload.schema)
-
-  return Effect.fnUntraced(function* (
+export const processOrder = <P>(payload: OrderPayload<P>, attemptTimeout: Duration.Duration) =>
+  Effect.fnUntraced(function* (
     order: ProcessingOrder
   ): Effect.fn.Return<Processed, never, OrderProcessor<P>> {
     const processor = yield* OrderProcessor.service(payload)
-    const decoded = decode(order.payload)
-    if (Exit.isFailure(decoded)) {
-      const why = failure(
-        "UNDECODABLE",
-        `The stored payload does not fit the schema: ${Cause.pretty(decoded.cause)}`
-      )
-      return { outcome: failed(why), writes: null }
-    }
+    const decoded = payload.decode(order.payload, order.payloadVersion)
+    if (Result.isFailure(decoded))
+      return { outcome: failed(failure("UNDECODABLE", decoded.failure)), writes: null }
     const exit = yield* processor
       .process({
         orderId: order.id,
         effectKey: order.id,
-        payload: decoded.value,
+        payload: decoded.success,
         attempt: attemptOf(order),
         maxRetries: order.maxRetries,
         metadata: order.metadata,
@@ -42,7 +35,6 @@ export const processOrder = <P>(payload: OrderPayload<P>, attemptTimeout: Durati
     if (Exit.isSuccess(exit)) return { outcome: { event: "completed" }, writes: exit.value?.writes ?? null }
     return { outcome: yield* outcomeOfFailure(order, exit.cause, attemptTimeout), writes: null }
   })
-}
 
 /** Interrupts what takes longer than an attempt may. */
 export const inTime = (attemptTimeout: Duration.Duration) =>

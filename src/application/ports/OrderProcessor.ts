@@ -56,8 +56,8 @@ export interface OrderProcessor<in out P> {
 }
 
 /** The service key of the processor of these orders. */
-const service = <P>(_payload: OrderPayload<P>): Context.Service<OrderProcessor<P>, OrderProcessor<P>> =>
-  Context.Service<OrderProcessor<P>>("order-platform/application/ports/OrderProcessor")
+const service = <P>(payload: OrderPayload<P>): Context.Service<OrderProcessor<P>, OrderProcessor<P>> =>
+  Context.Service<OrderProcessor<P>>(`order-platform/application/ports/OrderProcessor/${payload.key}`)
 
 /** A layer of a processor from its function, which may need services of its own. */
 const layer = <P, R = never>(

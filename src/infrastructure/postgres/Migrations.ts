@@ -16,11 +16,34 @@ export class MigrationsDoNotFit extends Data.TaggedError("MigrationsDoNotFit")<{
   readonly message: string
 }> {}
 
-/** Brings the database to the current version, under a lock: of many processes at once one does it, the others wait. */
+// An app's client may rename columns; ours are what the migrations and statements call them.
+const withOurNames = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.updateService(effect, SqlClient.SqlClient, (sql) => sql.withoutTransforms())
+
+/**
+ * Brings the tables in `DatabaseSchema` to the current version, under a lock: of many processes at once one does it, the
+ * others wait. All of it is one transaction, or part of the caller's own.
+ */
 export const migrate = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   return yield* sql.withTransaction(migrateLocked)
-})
+}).pipe(withOurNames)
+
+/** Changes nothing; fails where the tables in `DatabaseSchema` are not at the current version. */
+export const check = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const schema = yield* DatabaseSchema
+  const [found] = yield* sql<{ present: boolean }>`
+    SELECT to_regclass(${`"${schema}".order_platform_migrations`}) IS NOT NULL AS present`
+  if (found?.present !== true)
+    return yield* new MigrationsDoNotFit({
+      message: `The database schema ${schema} has no tables of order-platform: run its migrations first.`
+    })
+  if ((yield* checkApplied(sql, `${schema}.order_platform_migrations`)) < migrations.length)
+    return yield* new MigrationsDoNotFit({
+      message: `The tables of order-platform in the database schema ${schema} are of an older version: run its migrations first.`
+    })
+}).pipe(withOurNames)
 
 const migrateLocked = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -48,6 +71,11 @@ const migrateLocked = Effect.gen(function* () {
     )
   )
   // The migrator looks at the highest id only. A gap, a late one or a foreign one is found here.
+  yield* checkApplied(sql, table)
+})
+
+/** How many of ours were applied; fails where it is not the first so many, one after another. */
+const checkApplied = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, table: string) {
   const applied = yield* sql<{ id: number; name: string }>`
     SELECT migration_id AS id, name FROM ${sql(table)} ORDER BY migration_id`
   for (const [index, { id, name }] of applied.entries()) {
@@ -63,7 +91,11 @@ const migrateLocked = Effect.gen(function* () {
       message: `The database has ${applied.length} migrations and this version knows ${migrations.length}: it was migrated by a newer version.`
     })
   }
+  return applied.length
 })
 
 /** A layer that migrates when it is built. */
 export const layer = Layer.effectDiscard(migrate)
+
+/** A layer that is only built on tables that somebody migrated. */
+export const layerCheck = Layer.effectDiscard(check)

@@ -1,12 +1,33 @@
 import { PgClient } from "@effect/sql-pg"
 import { Data, Duration, Effect, Layer, Redacted, Schedule } from "effect"
 import { SqlClient } from "effect/sql"
+import { DatabaseSchema } from "./DatabaseSchema.ts"
 import * as Migrations from "./Migrations.ts"
+import * as PostgresOrderQueue from "./PostgresOrderQueue.ts"
 import * as PostgresOrderRepository from "./PostgresOrderRepository.ts"
 import { isTransient, messageOf } from "./SqlTrouble.ts"
 
-/** The repository on the caller's own client; the tables are migrated when the layer is built. */
-export const layer = PostgresOrderRepository.layer.pipe(Layer.provide(Migrations.layer))
+/** The repository alone, on the caller's own client; the tables are migrated when the layer is built. */
+export const layerRepository = PostgresOrderRepository.layer.pipe(Layer.provide(Migrations.layer))
+
+/**
+ * Orders on the caller's own `PgClient`: repository and queue. The tables are migrated when the layer is built. The queue
+ * holds one of the client's connections once a worker listens.
+ */
+export const layer = Layer.mergeAll(layerRepository, PostgresOrderQueue.layer)
+
+/** The same on tables that somebody else migrated, by `migrate`: it needs no right to change them, and fails if they do not fit. */
+export const layerMigrated = Layer.mergeAll(
+  PostgresOrderRepository.layer.pipe(Layer.provide(Migrations.layerCheck)),
+  PostgresOrderQueue.layer
+)
+
+/**
+ * `layer` in a database schema of its own: tables, functions and channel. Each call is another platform; two of
+ * them live side by side in one database and one process, also on one client.
+ */
+export const layerInSchema = (schema: string) =>
+  Layer.fresh(layer).pipe(Layer.provide(Layer.succeed(DatabaseSchema, schema)))
 
 /** Where the database is and how it is spoken to. */
 export interface Connection {
@@ -66,5 +87,6 @@ export const layerClient = ({
   return Layer.effectDiscard(answers).pipe(Layer.provideMerge(client))
 }
 
+export { migrate, MigrationsDoNotFit } from "./Migrations.ts"
 export { DatabaseSchema } from "./DatabaseSchema.ts"
 export { CallTimeLimit } from "./SqlTrouble.ts"

@@ -17,7 +17,8 @@ import { makeTakeDeadLetters } from "./TakeDeadLetters.ts"
 
 /** The port on PostgreSQL: which statement, what is repeated, how long it may take. Each statement is in a file of its step. */
 const make = Effect.gen(function* () {
-  const sql = yield* SqlClient.SqlClient
+  // An app's client may rename columns, also inside of JSON; the statements here call them by their names.
+  const sql = (yield* SqlClient.SqlClient).withoutTransforms()
   const schema = yield* DatabaseSchema
   const { now } = tablesOf(sql, schema)
   const { submit } = makeStoreOrders(sql, schema)

@@ -172,7 +172,9 @@ describe("POST /orders", () => {
 
   it.live("takes another app's payload by its schema, typed, with paths as the client wrote them", () =>
     Effect.gen(function* () {
-      const coffee = OrderPayload.make(Schema.Struct({ drink: Schema.String, cups: Schema.Int }), 2)
+      const coffee = OrderPayload.make(Schema.Struct({ drink: Schema.String, cups: Schema.Int }), {
+        version: 2
+      })
       const { platform, submitted } = fakePlatform<{ readonly drink: string; readonly cups: number }>()
       const { call } = yield* serve(coffee, platform)
       assert.deepStrictEqual(

@@ -62,7 +62,7 @@ const counting = Layer.suspend(() => {
   )
   // The schema is made, dropped and its name known by the plain client's layer.
   const schema = TestPostgres.schemaOfItsOwn()
-  return Postgres.layer.pipe(
+  return Postgres.layerRepository.pipe(
     Layer.provideMerge(client),
     Layer.provideMerge(Layer.effect(DatabaseSchema, DatabaseSchema).pipe(Layer.provide(schema)))
   )
