@@ -1,6 +1,7 @@
 import { Duration, Effect, Layer, Option, Redacted } from "effect"
 import { hostname } from "node:os"
-import { DefaultMaxRetries } from "./application/OrderPlatform.ts"
+import { IdempotencyTtl } from "./application/Idempotency.ts"
+import { DefaultMaxRetries } from "./application/Submission.ts"
 import { WorkerSettings } from "./application/WorkerSettings.ts"
 import { anyJsonObject } from "./domain/OrderPayload.ts"
 import { RetryPolicy } from "./domain/RetryPolicy.ts"
@@ -53,6 +54,7 @@ export const references = ({ auth, database, intake, order: { worker }, server }
     ),
     Layer.succeed(DefaultMaxRetries, worker.maxRetries),
     Layer.succeed(MaxBodyBytes, intake.maxBodyBytes),
+    Layer.succeed(IdempotencyTtl, Duration.millis(intake.idempotencyTtlMs)),
     Layer.succeed(ApiKeys, {
       clients: keysOf(auth.clientKeys),
       operators: keysOf(auth.operatorKeys)

@@ -20,6 +20,8 @@ import {
 import { settingsByKey } from "./infrastructure/config/SettingsTree.ts"
 import type { Values } from "./infrastructure/config/SettingsTree.ts"
 
+// Longer than 150 lines because every setting is read in one place.
+
 const DAY_MS = 86_400_000
 const TIMER_MAX_MS = 2_147_483_647 // the longest a JavaScript timer can wait
 
@@ -99,7 +101,12 @@ export const settings = {
     disabled: setting(flag, false, "true serves without authentication on a host that is not loopback")
   },
   intake: {
-    maxBodyBytes: setting(wholeNumber(1024, 16_777_216), 65_536, "largest body of one order")
+    maxBodyBytes: setting(wholeNumber(1024, 16_777_216), 65_536, "largest body of one order"),
+    idempotencyTtlMs: setting(
+      wholeNumber(DAY_MS, 365 * DAY_MS),
+      DAY_MS,
+      "how long the answer to a request with an Idempotency-Key is kept for its repetitions"
+    )
   },
   log: {
     level: setting(logLevel, "Info", "least severe message logged: trace, debug, info, warn, error, fatal"),
@@ -112,7 +119,6 @@ export const notYetSupported = [
   "server.corsOrigins",
   "intake.maxBulkBodyBytes",
   "intake.maxPending",
-  "intake.idempotencyTtlMs",
   "retention.processedDays",
   "retention.failedDays",
   "sqs.queueUrl",

@@ -10,7 +10,14 @@ export { ReasonCode } from "./domain/Failure.ts"
 export * from "./domain/OrderErrors.ts"
 export { RetryPolicy } from "./domain/RetryPolicy.ts"
 
-export { DefaultMaxRetries, OrderPlatform, type Submission } from "./application/OrderPlatform.ts"
+export {
+  DefaultMaxRetries,
+  type Submission,
+  SubmissionRefused,
+  type WrongSubmission
+} from "./application/Submission.ts"
+export { type Idempotency, IdempotencyTtl, type Replayable } from "./application/Idempotency.ts"
+export { OrderPlatform, type SubmitError } from "./application/OrderPlatform.ts"
 export { OrderWorker } from "./application/OrderWorker.ts"
 export { WorkerSettings } from "./application/WorkerSettings.ts"
 export {

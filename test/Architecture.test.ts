@@ -31,7 +31,11 @@ const unstableInside: Readonly<Record<string, { readonly module: string; readonl
     module: "effect/http-api",
     why: "one layer of errors: each is born with its status and needs no mapping"
   },
-  "src/application/OrderPlatform.ts": { module: "effect/crypto", why: "ids are UUIDv7 of our own" },
+  "src/application/OrderPlatform.ts": { module: "effect/crypto", why: "the layers of the ids and digests" },
+  "src/application/TakeSubmissions.ts": {
+    module: "effect/crypto",
+    why: "ids are UUIDv7 of our own, and a request with a key is known again by its digest"
+  },
   "src/application/ports/OrderProcessor.ts": {
     module: "effect/sql",
     why: "the type of the errors that an app's own writes may have"

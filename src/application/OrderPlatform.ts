@@ -1,18 +1,22 @@
-import { Context, DateTime, Effect, Layer, Schema } from "effect"
-import { SecureRandom } from "effect/crypto"
+import { Context, DateTime, Effect, Layer, type Result, type Schema } from "effect"
+import { Digest, SecureRandom } from "effect/crypto"
 import type { DeadLetter } from "../domain/DeadLetter.ts"
 import { cleanReason } from "../domain/Failure.ts"
 import type { Order } from "../domain/Order.ts"
 import type {
+  IdempotencyMismatch,
   OrderNotFound,
   OrderNotInDeadLetterQueue,
   OrdersUnavailable,
-  OrderVersionMismatch
+  OrderVersionMismatch,
+  Overloaded
 } from "../domain/OrderErrors.ts"
 import { endsAttempt, type OrderEvent } from "../domain/OrderEvent.ts"
-import { OrderId } from "../domain/OrderId.ts"
+import type { OrderId } from "../domain/OrderId.ts"
 import type { OrderPayload } from "../domain/OrderPayload.ts"
 import { explainOrder, maxDueBefore } from "./ExplainOrder.ts"
+import { forgetAnswers } from "./ForgetAnswers.ts"
+import type { Idempotency, Replayable } from "./Idempotency.ts"
 import { OrderQueue } from "./ports/OrderQueue.ts"
 import type {
   DeadLetterFilter,
@@ -25,38 +29,42 @@ import type {
 import { type Backlog, OrderRepository } from "./ports/OrderRepository.ts"
 import { refreshStats } from "./RefreshStats.ts"
 import { reprocessOrder } from "./ReprocessOrder.ts"
+import type { Submission, SubmissionRefused, WrongSubmission } from "./Submission.ts"
 import { SubmitOrder } from "./SubmitOrder.ts"
+import { takeSubmissions } from "./TakeSubmissions.ts"
 
 // Longer than 150 lines because all that a caller can ask is read in one place.
 
-/** How many attempts an order gets when its submitter does not say: failed attempts until FAILED. */
-export const DefaultMaxRetries = Context.Reference<number>("order-platform/application/DefaultMaxRetries", {
-  defaultValue: () => 3
-})
-
-/** What a submitter may say about an order. */
-export interface Submission<P> {
-  readonly payload: P
-  /** 0 to 9, higher first; 0 by default. */
-  readonly priority?: number
-  /** Not due before this time; past means now. */
-  readonly notBefore?: DateTime.Utc
-  /** 0 to 100; `DefaultMaxRetries` by default, resolved now and stored with the order. */
-  readonly maxRetries?: number
-  readonly metadata?: Readonly<Record<string, string>>
-  /** Stored with the order and in every log line about it; made up if absent. */
-  readonly correlationId?: string
-}
+/** Why a submit may fail. A payload that its own schema does not encode, or a key that is none, is a `SchemaError`. */
+export type SubmitError = OrdersUnavailable | Overloaded | Schema.SchemaError
 
 /**
  * All a caller can ask. HTTP routes, command line and embedding apps call this and nothing else. `P` is the
  * payload's type, decoded.
  */
 export interface OrderPlatform<in out P> {
-  /** Stores the order and returns its id after the commit: from then on it is never lost. */
-  readonly submit: (
-    submission: Submission<P>
-  ) => Effect.Effect<OrderId, OrdersUnavailable | Schema.SchemaError>
+  /**
+   * Stores the order and returns its id after the commit: from then on it is never lost. With a key it is safe to
+   * repeat: the same submission gets the first one's id again, another one `IdempotencyMismatch`.
+   */
+  readonly submit: {
+    (submission: Submission<P>): Effect.Effect<OrderId, SubmitError>
+    (
+      submission: Submission<P>,
+      options: { readonly idempotency: Idempotency }
+    ): Effect.Effect<Replayable<OrderId>, SubmitError | IdempotencyMismatch>
+  }
+  /**
+   * Stores up to 1000 orders together and says what became of each, in their order: those whose payload cannot be
+   * encoded, or that the caller found wrong already, are refused and hold back no other. A key is for the whole call.
+   */
+  readonly submitMany: (
+    submissions: ReadonlyArray<Submission<P> | WrongSubmission>,
+    options?: { readonly idempotency?: Idempotency }
+  ) => Effect.Effect<
+    Replayable<ReadonlyArray<Result.Result<OrderId, SubmissionRefused>>>,
+    SubmitError | IdempotencyMismatch
+  >
   readonly find: (id: OrderId) => Effect.Effect<Order, OrderNotFound | OrdersUnavailable>
   /** Every transition of the order, oldest first. */
   readonly timeline: (
@@ -123,27 +131,24 @@ const layer = <P>(
     Effect.gen(function* () {
       const repository = yield* OrderRepository
       const context = yield* Effect.context<OrderRepository | OrderQueue>()
-      const submitOrder = yield* SubmitOrder
-      const random = yield* SecureRandom.SecureRandom
-      const defaultMaxRetries = yield* DefaultMaxRetries
+      const take = yield* takeSubmissions(payload)
+      yield* forgetAnswers
       const stats = yield* refreshStats(repository.stats)
-      const encode = Schema.encodeEffect(payload.schema)
+
+      function submit(submission: Submission<P>): Effect.Effect<OrderId, SubmitError>
+      function submit(
+        submission: Submission<P>,
+        options: { readonly idempotency: Idempotency }
+      ): Effect.Effect<Replayable<OrderId>, SubmitError | IdempotencyMismatch>
+      function submit(submission: Submission<P>, options?: { readonly idempotency: Idempotency }) {
+        return options === undefined
+          ? take.submit(submission)
+          : take.submitOnce(submission, options.idempotency)
+      }
 
       return {
-        submit: Effect.fnUntraced(function* (submission) {
-          const id = OrderId.make(yield* random.uuidV7())
-          yield* submitOrder.submit({
-            id,
-            payload: yield* encode(submission.payload),
-            payloadVersion: payload.version,
-            priority: submission.priority ?? 0,
-            maxRetries: submission.maxRetries ?? defaultMaxRetries,
-            metadata: submission.metadata ?? {},
-            correlationId: submission.correlationId ?? (yield* random.uuidV4()),
-            notBefore: submission.notBefore ?? null
-          })
-          return id
-        }),
+        submit,
+        submitMany: (submissions, options) => take.submitMany(submissions, options?.idempotency),
         find: repository.find,
         timeline: repository.timeline,
         explain: Effect.fnUntraced(function* (id) {
@@ -171,7 +176,7 @@ const layer = <P>(
         ping: repository.ping
       } satisfies OrderPlatform<P>
     })
-  ).pipe(Layer.provide([Layer.fresh(SubmitOrder.layer), SecureRandom.layerWebCrypto]))
+  ).pipe(Layer.provide([Layer.fresh(SubmitOrder.layer), SecureRandom.layerWebCrypto, Digest.layerWebCrypto]))
 
 /**
  * The platform for an app that has no worker and needs none to be told: a script, a scheduled job, an operator's tool. It

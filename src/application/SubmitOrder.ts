@@ -1,84 +1,82 @@
-import { Context, DateTime, Deferred, Effect, Exit, Layer, Metric, Queue } from "effect"
+import { Clock, Context, Effect, Layer } from "effect"
 import type { NewOrder } from "../domain/Order.ts"
-import type { OrdersUnavailable } from "../domain/OrderErrors.ts"
-import { createSeconds, ordersCreated, timed } from "./OrderMetrics.ts"
-import { OrderQueue } from "./ports/OrderQueue.ts"
+import { IdempotencyMismatch, OrdersUnavailable, type Overloaded } from "../domain/OrderErrors.ts"
+import type { Replayable } from "./Idempotency.ts"
+import { createSeconds, timed } from "./OrderMetrics.ts"
+import type { KeyedOrders } from "./ports/KeyedOrders.ts"
 import { OrderRepository } from "./ports/OrderRepository.ts"
+import { isTakenBy, storeInBatches } from "./StoreInBatches.ts"
 
-/** The most orders written by one statement. */
-const maxBatch = 256
+/** How long a submitter waits for another call with its key that has not ended, in milliseconds. */
+const longestElsewhere = 10_000
 
-/** The most orders waiting to be written; beyond it a submitter waits for a place. */
-const maxWaiting = 4096
-
-interface Waiting {
-  readonly order: NewOrder
-  readonly stored: Deferred.Deferred<void, OrdersUnavailable>
-}
+const elsewhere = new OrdersUnavailable({
+  detail: "Another call with the same Idempotency-Key has not ended yet; repeat this one later."
+})
 
 /**
- * Stores new orders and announces them. Concurrent submits coalesce: while one commit is in flight the next
- * batch grows by itself, so no timer is needed and a lone order never waits. Each submit returns only after
- * its own commit. Inside the caller's own transaction it writes there, and announces after that commit.
+ * Stores new orders and announces them. Each submit returns only after its own commit, which it shares with others that
+ * came meanwhile. Inside the caller's own transaction it writes there, and announces after that commit.
  */
 export class SubmitOrder extends Context.Service<
   SubmitOrder,
-  { readonly submit: (order: NewOrder) => Effect.Effect<void, OrdersUnavailable> }
+  {
+    readonly submit: (order: NewOrder) => Effect.Effect<void, OrdersUnavailable | Overloaded>
+    /** Stores many orders together, or none of them. */
+    readonly submitMany: (
+      orders: ReadonlyArray<NewOrder>
+    ) => Effect.Effect<void, OrdersUnavailable | Overloaded>
+    /** Stores orders once for their key: whoever repeats the request gets the answer that was kept. */
+    readonly submitOnce: (
+      keyed: KeyedOrders
+    ) => Effect.Effect<Replayable<string>, OrdersUnavailable | Overloaded | IdempotencyMismatch>
+  }
 >()("order-platform/application/SubmitOrder") {
   static readonly layer = Layer.effect(
     SubmitOrder,
     Effect.gen(function* () {
       const repository = yield* OrderRepository
-      const queue = yield* OrderQueue
-      const intake = yield* Queue.bounded<Waiting>(maxWaiting)
+      const { announce, storeMany, storeOnce, storeOne } = yield* storeInBatches
 
-      const announce = (orders: ReadonlyArray<NewOrder>) =>
-        Effect.flatMap(Effect.andThen(Metric.update(ordersCreated, orders.length), DateTime.now), (now) =>
-          queue.announce(
-            orders
-              .filter(({ notBefore }) => notBefore === null || DateTime.isLessThanOrEqualTo(notBefore, now))
-              .map(({ id }) => ({ event: "OrderCreated", orderId: id }))
-          )
-        )
-
-      const storeOne = ({ order, stored }: Waiting) =>
-        repository.submit([order]).pipe(
-          Effect.onExit((exit) => Deferred.done(stored, exit)),
-          Effect.andThen(announce([order])),
-          Effect.exit
-        )
-
-      // A row that the store refuses fails the whole statement; written again one by one, it fails alone.
-      const storeBatch = Effect.fnUntraced(function* (batch: ReadonlyArray<Waiting>) {
-        const orders = batch.map(({ order }) => order)
-        const exit = yield* Effect.exit(repository.submit(orders))
-        if (Exit.hasDies(exit) && batch.length > 1)
-          return yield* Effect.forEach(batch, storeOne, { discard: true })
-        for (const { stored } of batch) yield* Deferred.done(stored, exit)
-        if (Exit.isSuccess(exit)) yield* announce(orders)
+      const inTheirs = Effect.fnUntraced(function* (orders: ReadonlyArray<NewOrder>) {
+        yield* repository.submit(orders)
+        yield* repository.afterCommit(announce(orders))
       })
-
-      // The yield lets everyone who came in the same moment join the batch: half the statements, and no timer.
-      yield* Queue.peek(intake).pipe(
-        Effect.andThen(Effect.yieldNow),
-        Effect.andThen(Queue.takeBetween(intake, 1, maxBatch)),
-        Effect.flatMap(storeBatch),
-        Effect.forever,
-        Effect.forkScoped
-      )
 
       // No span of its own: where nothing exports, it would cost more than the rest of a submit.
       const submit = Effect.fnUntraced(function* (order: NewOrder) {
-        if (yield* repository.inTransaction) {
-          yield* repository.submit([order])
-          return yield* repository.afterCommit(announce([order]))
-        }
-        const stored = yield* Deferred.make<void, OrdersUnavailable>()
-        yield* Queue.offer(intake, { order, stored })
-        yield* Deferred.await(stored)
+        if (yield* repository.inTransaction) return yield* inTheirs([order])
+        yield* storeOne(order)
       }, timed(createSeconds))
 
-      return SubmitOrder.of({ submit })
+      const submitMany = Effect.fnUntraced(function* (orders: ReadonlyArray<NewOrder>) {
+        if (orders.length === 0) return
+        if (yield* repository.inTransaction) return yield* inTheirs(orders)
+        yield* storeMany(orders)
+      }, timed(createSeconds))
+
+      const onceInTheirs = Effect.fnUntraced(function* (keyed: KeyedOrders) {
+        const [kept = null] = yield* repository.submit([], [keyed])
+        if (isTakenBy(keyed, kept) && keyed.orders.length > 0)
+          yield* repository.afterCommit(announce(keyed.orders))
+        return kept
+      })
+
+      // Whoever waits for another call with its key, in a transaction or in another process, asks again now and then in
+      // the batches of everybody: it holds no connection meanwhile, and nobody else waits with it.
+      const submitOnce = Effect.fnUntraced(function* (keyed: KeyedOrders) {
+        const inTransaction = yield* repository.inTransaction
+        const start = yield* Clock.currentTimeMillis
+        for (let pause = 5; ; pause = Math.min(200, pause * 2)) {
+          const kept = yield* inTransaction ? onceInTheirs(keyed) : storeOnce(keyed)
+          if (kept !== null && kept.fingerprint !== keyed.fingerprint) return yield* new IdempotencyMismatch()
+          if (kept !== null) return { answer: kept.answer, replayed: !isTakenBy(keyed, kept) }
+          if ((yield* Clock.currentTimeMillis) - start > longestElsewhere) return yield* elsewhere
+          yield* Effect.sleep(pause)
+        }
+      }, timed(createSeconds))
+
+      return SubmitOrder.of({ submit, submitMany, submitOnce })
     })
   )
 }

@@ -40,3 +40,25 @@ export class OrdersUnavailable extends HttpApiError.Problem<OrdersUnavailable>()
   },
   { detail: detail("The store of orders does not answer. No accepted order is lost; try again later.") }
 ) {}
+
+/** The key was used before, by the same caller for the same call, with another request. */
+export class IdempotencyMismatch extends HttpApiError.Problem<IdempotencyMismatch>()(
+  "IdempotencyMismatch",
+  {
+    type: "urn:order-platform:idempotency-mismatch",
+    status: 422,
+    title: "The idempotency key belongs to another request"
+  },
+  {
+    detail: detail(
+      "This Idempotency-Key was sent before with another body. Repeat that request as it was, or take a new key."
+    )
+  }
+) {}
+
+/** More waits than is taken; nothing was stored. The same call may succeed after `retryAfterSeconds`. */
+export class Overloaded extends HttpApiError.Problem<Overloaded>()(
+  "Overloaded",
+  { type: "urn:order-platform:overloaded", status: 503, title: "Too many orders are waiting" },
+  { detail: Schema.String, retryAfterSeconds: Schema.Int }
+) {}

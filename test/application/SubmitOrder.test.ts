@@ -25,8 +25,9 @@ const world = Effect.gen(function* () {
               return yield* Effect.die("refused")
             if (orders.some(({ metadata }) => metadata["away"] !== undefined))
               return yield* new OrdersUnavailable()
-            yield* repository.submit(orders)
+            const kept = yield* repository.submit(orders)
             log.push(`commit ${orders.length}`)
+            return kept
           })
       })
     )

@@ -11,6 +11,7 @@ export interface Mutant {
 }
 
 const submit = "src/application/SubmitOrder.ts"
+const storeInBatches = "src/application/StoreInBatches.ts"
 const postgres = "src/infrastructure/postgres"
 const memory = "src/infrastructure/memory/MemoryOrderRepository.ts"
 const migration = "migrations/0001_orders.ts"
@@ -22,26 +23,27 @@ const oneTransaction = "test/infrastructure/postgres/OneTransaction.test.ts"
 export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "announcement before the commit",
-    file: submit,
-    find: "const exit = yield* Effect.exit(repository.submit(orders))",
-    replace: "yield* announce(orders)\n        const exit = yield* Effect.exit(repository.submit(orders))",
+    file: storeInBatches,
+    find: "const exit = yield* Effect.exit(repository.submit(orders, keyed))",
+    replace:
+      "yield* announce(orders)\n      const exit = yield* Effect.exit(repository.submit(orders, keyed))",
     tests: ["test/application/SubmitOrder.test.ts"],
     simulation: false
   },
   {
     name: "announcement before the commit of the caller's transaction",
     file: submit,
-    find: "return yield* repository.afterCommit(announce([order]))",
-    replace: "return yield* announce([order])",
+    find: "yield* repository.afterCommit(announce(orders))",
+    replace: "yield* announce(orders)",
     tests: ["test/infrastructure/postgres/Writes.test.ts"],
     simulation: false
   },
   {
     name: "event written after the commit (SQL)",
     file: `${postgres}/StoreOrders.ts`,
-    find: "INSERT INTO ${orderEvents} (order_id, version, event, to_status, at, attempt)\n    SELECT id, 1, 'created', 'PENDING', created_at, 1 FROM stored`",
+    find: "sql`WITH ${storing(batch, sql``)} ${recording}`",
     replace:
-      "SELECT id FROM stored`.pipe(Effect.tap(() => sql`INSERT INTO ${orderEvents} (order_id, version, event, to_status, at, attempt) SELECT id, 1, 'created', 'PENDING', created_at, 1 FROM ${orders} WHERE id = ANY (${uuids(batch.map(({ id }) => id))}::uuid[])`))",
+      "sql`WITH ${storing(batch, sql``)} SELECT id FROM stored`.pipe(Effect.tap(() => sql`INSERT INTO ${orderEvents} (order_id, version, event, to_status, at, attempt) SELECT id, 1, 'created', 'PENDING', created_at, 1 FROM ${orders} WHERE id = ANY (${uuids(batch.map(({ id }) => id))}::uuid[])`))",
     tests: [oneTransaction],
     simulation: false
   },
@@ -140,7 +142,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a poison row that fails its batch mates",
-    file: submit,
+    file: storeInBatches,
     find: "if (Exit.hasDies(exit) && batch.length > 1)",
     replace: "if (Exit.hasDies(exit) && batch.length > 1_000_000)",
     tests: ["test/application/SubmitOrder.test.ts"],

@@ -88,7 +88,7 @@ export const repositoryOf = (
 
   return OrderRepository.of({
     ...store,
-    submit: (orders) => statement("submit", store.submit(orders)),
+    submit: (orders, keyed) => statement("submit", store.submit(orders, keyed)),
     claim: (request) =>
       Effect.suspend(() => {
         const reply = { delivered: Infinity }

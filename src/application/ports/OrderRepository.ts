@@ -11,6 +11,9 @@ import type { OrderEvent } from "../../domain/OrderEvent.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
 import type { DeadLetterFilter, ListedOrder, Listing, OrderFilter, Page, Stats } from "./OrderQueries.ts"
 import type { AttemptError, Writes } from "./OrderProcessor.ts"
+import type { KeptAnswer, KeyedOrders } from "./KeyedOrders.ts"
+
+// Longer than 150 lines because the whole port is read in one place.
 
 /** The outcome of an attempt, and the order as it was started: its version fences the settle. */
 export interface Settlement {
@@ -52,8 +55,19 @@ export class WritesRefused extends Data.TaggedError("WritesRefused")<{ readonly 
 export class OrderRepository extends Context.Service<
   OrderRepository,
   {
-    /** Stores new orders, all or none, in the caller's transaction if there is one. An id that is stored already is skipped. */
-    readonly submit: (orders: ReadonlyArray<NewOrder>) => Effect.Effect<void, OrdersUnavailable>
+    /**
+     * Stores new orders, all or none, in the caller's transaction if there is one. An id that is stored already is
+     * skipped. The orders of a key are stored, and the key is taken with them, if it is free: never used, or expired.
+     * Of two at once with one key the first takes it. Answers what is kept under each key now, in the order given; null
+     * where another call is about to take it: ask again. In the caller's transaction that other one is waited for.
+     */
+    readonly submit: (
+      orders: ReadonlyArray<NewOrder>,
+      keyed?: ReadonlyArray<KeyedOrders>
+    ) => Effect.Effect<ReadonlyArray<KeptAnswer | null>, OrdersUnavailable>
+
+    /** Deletes up to `max` keys that have expired, and answers how many those were. */
+    readonly forgetAnswers: (max: number) => Effect.Effect<number, OrdersUnavailable>
 
     /** Whether the calling fiber is inside a transaction of its own on the same store. */
     readonly inTransaction: Effect.Effect<boolean>

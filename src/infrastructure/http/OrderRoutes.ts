@@ -7,12 +7,14 @@ import { CurrentCorrelationId } from "./CorrelationId.ts"
 import { deadLetterFilterOf, linkTo } from "./DeadLettersApi.ts"
 import { layerEveryRequest } from "./EveryRequest.ts"
 import { healthHandlers } from "./HealthRoutes.ts"
+import { idempotencyOf, replayedHeaderOf } from "./IdempotencyKey.ts"
 import { decodeJsonBody } from "./JsonBody.ts"
 import { bindingOf, cursorOf, pageOf } from "./ListingCursor.ts"
 import { makeOrderApi, type OrderApi } from "./OrderApi.ts"
 import { orderFilterOf } from "./OrderListing.ts"
 import { viewListedOrder, viewOrder } from "./OrderView.ts"
 import { RequestDecoding } from "./RequestDecoding.ts"
+import { answerOverloaded } from "./RetryAfter.ts"
 import { viewStats } from "./StatsApi.ts"
 import { submitOrderBody } from "./SubmitOrderBody.ts"
 import { layerWrongMethods } from "./WrongMethods.ts"
@@ -27,18 +29,21 @@ const orders = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
       const platform = yield* OrderPlatform.service(payload)
       const decodeBody = decodeJsonBody(submitOrderBody(payload))
       return handlers
-        .handleRaw("submit", () =>
+        .handleRaw("submit", ({ headers }) =>
           Effect.gen(function* () {
-            const submission = yield* decodeBody
+            const body = yield* decodeBody
             const correlationId = Option.getOrUndefined(yield* CurrentCorrelationId)
-            const orderId = yield* platform
-              .submit(correlationId === undefined ? submission : { ...submission, correlationId })
-              .pipe(Effect.catchTag("SchemaError", Effect.die))
+            const submission = correlationId === undefined ? body : { ...body, correlationId }
+            const idempotency = yield* idempotencyOf(headers, "POST /orders")
+            const { answer: orderId, replayed } =
+              idempotency === null
+                ? { answer: yield* platform.submit(submission), replayed: false }
+                : yield* platform.submit(submission, { idempotency })
             return HttpApiSchema.withHeaders({
               body: { orderId },
-              headers: { location: `/orders/${orderId}` }
+              headers: { location: `/orders/${orderId}`, ...replayedHeaderOf(replayed) }
             })
-          })
+          }).pipe(Effect.catchTags({ Overloaded: answerOverloaded, SchemaError: Effect.die }))
         )
         .handle(
           "list",

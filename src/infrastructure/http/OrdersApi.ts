@@ -1,10 +1,16 @@
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
-import { OrderNotFound, OrdersUnavailable } from "../../domain/OrderErrors.ts"
+import {
+  IdempotencyMismatch,
+  OrderNotFound,
+  OrdersUnavailable,
+  Overloaded
+} from "../../domain/OrderErrors.ts"
 import { OrderEvent } from "../../domain/OrderEvent.ts"
 import { OrderId } from "../../domain/OrderId.ts"
 import type { OrderPayload } from "../../domain/OrderPayload.ts"
 import { ClientsOnly } from "./Authorization.ts"
+import { IdempotencyKey, replayedHeader } from "./IdempotencyKey.ts"
 import { OrderIdFromPath } from "./OrderIdFromPath.ts"
 import { describeOrderListing, OrderListing, OrderListingQuery } from "./OrderListing.ts"
 import { OrderView } from "./OrderView.ts"
@@ -29,21 +35,32 @@ export const makeOrdersApi = <P>(payload: OrderPayload<P>) =>
     .add(
       HttpApiEndpoint.post("submit", "/orders", {
         payload: [HttpApiSchema.NoContent, submitOrderBody(payload)],
+        headers: { "idempotency-key": IdempotencyKey },
         success: HttpApiSchema.WithHeaders(AcceptedOrder.pipe(HttpApiSchema.status(202)), {
-          location: Schema.String
+          location: Schema.String,
+          ...replayedHeader
         }),
-        error: [InvalidRequest, BodyTooLarge, UnsupportedMediaType, OrdersUnavailable]
-      }).annotateMerge(
-        OpenApi.annotations({
-          summary: "Submit an order",
-          description:
-            "Answers 202 once the order is stored for good; from then on it is never lost. The body is optional; unknown keys are errors, of duplicate keys the last one counts. Text with U+0000 or lone surrogates, integers beyond 2^53 - 1 and nesting beyond 64 levels are refused.",
-          transform: (operation) => ({
-            ...operation,
-            requestBody: { ...operation["requestBody"], required: false }
+        error: [
+          InvalidRequest,
+          BodyTooLarge,
+          UnsupportedMediaType,
+          IdempotencyMismatch,
+          Overloaded,
+          OrdersUnavailable
+        ]
+      })
+        .annotate(HttpApi.HeadersParseOptions, { errors: "all" })
+        .annotateMerge(
+          OpenApi.annotations({
+            summary: "Submit an order",
+            description:
+              "Answers 202 once the order is stored for good; from then on it is never lost. The body is optional; unknown keys are errors, of duplicate keys the last one counts. Text with U+0000 or lone surrogates, integers beyond 2^53 - 1 and nesting beyond 64 levels are refused.",
+            transform: (operation) => ({
+              ...operation,
+              requestBody: { ...operation["requestBody"], required: false }
+            })
           })
-        })
-      ),
+        ),
       HttpApiEndpoint.get("list", "/orders", {
         query: OrderListingQuery,
         success: OrderListing,

@@ -1,5 +1,6 @@
 import { Clock, DateTime, Duration, Effect, Layer } from "effect"
 import { SqlError } from "effect/sql"
+import type { KeptAnswer, KeyedOrders } from "../../application/ports/KeyedOrders.ts"
 import type { Writes } from "../../application/ports/OrderProcessor.ts"
 import type {
   DeadLetterFilter,
@@ -47,6 +48,7 @@ const make = Effect.sync(() => {
   const orders = new Map<OrderId, Kept>()
   const deadLetters = new Map<OrderId, DeadLetter>()
   const locked = new Set<OrderId>()
+  const answers = new Map<string, KeptAnswer & { readonly expiresAt: DateTime.Utc }>()
 
   // Whole milliseconds, as in PostgreSQL.
   const now = <A>(f: (at: DateTime.Utc) => A): Effect.Effect<A> =>
@@ -69,6 +71,24 @@ const make = Effect.sync(() => {
 
   const submitAll = (batch: ReadonlyArray<NewOrder>, at: DateTime.Utc) => {
     for (const order of batch) if (!orders.has(order.id)) keep(submit(order, at))
+  }
+
+  const submitOnce = (keyed: KeyedOrders, at: DateTime.Utc): KeptAnswer => {
+    const name = JSON.stringify([keyed.scope, keyed.key])
+    const kept = answers.get(name)
+    if (kept !== undefined && DateTime.isGreaterThan(kept.expiresAt, at)) return kept
+    const { answer, fingerprint, keepFor, taker } = keyed
+    answers.set(name, { answer, fingerprint, taker, expiresAt: DateTime.addDuration(at, keepFor) })
+    submitAll(keyed.orders, at)
+    return keyed
+  }
+
+  const forgetAnswers = (max: number, at: DateTime.Utc) => {
+    const expired = Array.from(answers).filter(([, { expiresAt }]) =>
+      DateTime.isLessThanOrEqualTo(expiresAt, at)
+    )
+    for (const [name] of expired.slice(0, max)) answers.delete(name)
+    return Math.min(max, expired.length)
   }
 
   const claim = (worker: string, lease: Duration.Duration, max: number, at: DateTime.Utc) => {
@@ -205,7 +225,12 @@ const make = Effect.sync(() => {
     )
 
   return OrderRepository.of({
-    submit: (batch) => now((at) => submitAll(batch, at)),
+    submit: (batch, keyed = []) =>
+      now((at) => {
+        submitAll(batch, at)
+        return keyed.map((each) => submitOnce(each, at))
+      }),
+    forgetAnswers: (max) => now((at) => forgetAnswers(max, at)),
     inTransaction: Effect.succeed(false),
     afterCommit: (effect) => effect,
     claim: ({ lease, max, worker }) => now((at) => claim(worker, lease, max, at)),

@@ -2,13 +2,15 @@ import { Data, Effect, Layer } from "effect"
 import { Migrator, SqlClient, SqlError } from "effect/sql"
 import orders from "../../../migrations/0001_orders.ts"
 import listing from "../../../migrations/0002_listing.ts"
+import idempotency from "../../../migrations/0003_idempotency.ts"
 import { DatabaseSchema } from "./DatabaseSchema.ts"
 import { messageOf } from "./SqlTrouble.ts"
 
 /** Every migration, oldest first. They are imported one by one, so that they survive bundling and packaging. */
 const migrations = [
   ["orders", orders],
-  ["listing", listing]
+  ["listing", listing],
+  ["idempotency", idempotency]
 ] as const
 
 /** The database was migrated by another version of this program, or by hand: what it has does not fit what we bring. */

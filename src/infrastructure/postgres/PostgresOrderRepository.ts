@@ -1,5 +1,6 @@
 import { DateTime, Duration, Effect, Layer, Option } from "effect"
 import { SqlClient, SqlError } from "effect/sql"
+import type { KeptAnswer } from "../../application/ports/KeyedOrders.ts"
 import { OrderRepository, WritesRefused } from "../../application/ports/OrderRepository.ts"
 import { OrderNotInDeadLetterQueue, OrderVersionMismatch } from "../../domain/OrderErrors.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
@@ -11,6 +12,7 @@ import { makeSettleOrders } from "./SettleOrders.ts"
 import { CallTimeLimit, catchSqlTrouble, isTransient, messageOf, repeatIdempotent } from "./SqlTrouble.ts"
 import { makeStartOrders } from "./StartOrders.ts"
 import { makeStoreOrders } from "./StoreOrders.ts"
+import { makeStoreOrdersOnce } from "./StoreOrdersOnce.ts"
 import { makeStoreStats } from "./StoreStats.ts"
 import { tablesOf } from "./Tables.ts"
 import { makeTakeDeadLetters } from "./TakeDeadLetters.ts"
@@ -22,6 +24,7 @@ const make = Effect.gen(function* () {
   const schema = yield* DatabaseSchema
   const { now } = tablesOf(sql, schema)
   const { submit } = makeStoreOrders(sql, schema)
+  const { forgetAnswers, submitOnce } = makeStoreOrdersOnce(sql, schema)
   const { claim } = makeStartOrders(sql, schema)
   const { settle } = makeSettleOrders(sql, schema)
   const { expire, renew } = makeKeepLeases(sql, schema)
@@ -47,10 +50,16 @@ const make = Effect.gen(function* () {
   const guardedTransaction = catchSqlTrouble(Duration.infinity)
 
   return OrderRepository.of({
-    submit: (batch) =>
+    submit: (orders, keyed = []) =>
       guarded(
-        Effect.flatMap(inTransaction, (inside) => (inside ? submit(batch) : repeatIdempotent(submit(batch))))
+        Effect.flatMap(inTransaction, (inside) => {
+          const store: Effect.Effect<ReadonlyArray<KeptAnswer | null>, SqlError.SqlError> = keyed.length === 0
+            ? Effect.as(submit(orders), noneKept)
+            : submitOnce(orders, keyed, inside)
+          return inside ? store : repeatIdempotent(store)
+        })
       ),
+    forgetAnswers: (max) => guarded(Effect.map(forgetAnswers(max), (rows) => rows.length)),
     inTransaction,
     afterCommit: sql.afterCommit,
     claim: ({ lease, max, worker }) =>
@@ -121,6 +130,8 @@ const make = Effect.gen(function* () {
     ping: guarded(Effect.asVoid(sql`SELECT 1`))
   })
 })
+
+const noneKept: ReadonlyArray<KeptAnswer> = []
 
 const untilMillis = (millis: number | null | undefined) =>
   millis === null || millis === undefined ? null : Duration.millis(Math.max(0, millis))

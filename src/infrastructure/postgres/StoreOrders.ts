@@ -1,15 +1,18 @@
 import { DateTime } from "effect"
-import type { SqlClient } from "effect/sql"
+import type { SqlClient, Statement } from "effect/sql"
 import type { NewOrder } from "../../domain/Order.ts"
 import { documents, integers, texts, timestamps, uuids } from "./Columns.ts"
 import { tablesOf } from "./Tables.ts"
 
-/** Stores new orders with their first events: one statement, all or none. An id that is there already is skipped. */
+/**
+ * Stores new orders with their first events: one statement, all or none. An id that is there already is skipped.
+ * `storing` is the same for a statement that decides itself which of them to store.
+ */
 export const makeStoreOrders = (sql: SqlClient.SqlClient, schema: string) => {
   const { now, orderEvents, orders } = tablesOf(sql, schema)
 
-  const submit = (batch: ReadonlyArray<NewOrder>) => sql`
-    WITH stored AS (
+  const storing = (batch: ReadonlyArray<NewOrder>, condition: Statement.Fragment) => sql`
+    stored AS (
       INSERT INTO ${orders} (id, status, version, payload, payload_version, priority, max_retries, metadata,
         correlation_id, due_at, created_at, updated_at)
       SELECT id, 'PENDING', 1, payload::jsonb, payload_version, priority, max_retries, metadata::jsonb,
@@ -24,11 +27,15 @@ export const makeStoreOrders = (sql: SqlClient.SqlClient, schema: string) => {
         ${texts(batch.map(({ correlationId }) => correlationId))}::text[],
         ${timestamps(batch.map(({ notBefore }) => (notBefore === null ? null : DateTime.toDateUtc(notBefore))))}::timestamptz[]
       ) AS submitted (id, payload, payload_version, priority, max_retries, metadata, correlation_id, not_before)
+      ${condition}
       ON CONFLICT (id) DO NOTHING
       RETURNING id, created_at
-    )
+    )`
+  const recording = sql`
     INSERT INTO ${orderEvents} (order_id, version, event, to_status, at, attempt)
     SELECT id, 1, 'created', 'PENDING', created_at, 1 FROM stored`
 
-  return { submit }
+  const submit = (batch: ReadonlyArray<NewOrder>) => sql`WITH ${storing(batch, sql``)} ${recording}`
+
+  return { recording, storing, submit }
 }

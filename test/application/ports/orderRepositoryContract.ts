@@ -1,6 +1,7 @@
 import { assert, layer as describeLayer } from "@effect/vitest"
 import { DateTime, Duration, Effect, Exit, type Layer } from "effect"
 import { TestClock } from "effect/testing"
+import type { KeptAnswer, KeyedOrders } from "../../../src/application/ports/KeyedOrders.ts"
 import { PermanentFailure } from "../../../src/application/ports/OrderProcessor.ts"
 import type {
   DeadLetterFilter,
@@ -12,7 +13,8 @@ import type {
 import { OrderRepository } from "../../../src/application/ports/OrderRepository.ts"
 import type { DeadLetter } from "../../../src/domain/DeadLetter.ts"
 import { failure } from "../../../src/domain/Failure.ts"
-import type { Order, Outcome, ProcessingOrder } from "../../../src/domain/Order.ts"
+import type { NewOrder, Order, Outcome, ProcessingOrder } from "../../../src/domain/Order.ts"
+import type { OrdersUnavailable } from "../../../src/domain/OrderErrors.ts"
 import type { OrderId } from "../../../src/domain/OrderId.ts"
 import { OrderStatus } from "../../../src/domain/OrderStatus.ts"
 import { newOrder } from "../../TestOrders.ts"
@@ -21,6 +23,7 @@ import { newOrder } from "../../TestOrders.ts"
 export type SetStoreClock<R> = (time: DateTime.Utc) => Effect.Effect<unknown, unknown, R>
 
 const lease = Duration.seconds(30)
+const keepFor = Duration.hours(24)
 const completed: Outcome = { event: "completed" }
 const failed: Outcome = { event: "failed", failure: failure("PERMANENT", "broken") }
 const retried = (millis: number): Outcome => ({
@@ -28,6 +31,22 @@ const retried = (millis: number): Outcome => ({
   delay: Duration.millis(millis),
   failure: failure("PROCESSING_FAILED", "not yet")
 })
+
+/** A call with a key, for one new order, as another each time. */
+const keyedOrder = (key: string, fingerprint = "same", parts: Partial<KeyedOrders> = {}): KeyedOrders => {
+  const order = newOrder()
+  return {
+    scope: "caller",
+    key,
+    fingerprint,
+    taker: order.id,
+    orders: [order],
+    answer: `answer ${order.id}`,
+    keepFor,
+    ...parts
+  }
+}
+const ordersOf = (...keyed: ReadonlyArray<KeyedOrders>) => keyed.flatMap(({ orders }) => orders)
 
 /**
  * What every order repository must do, in one suite that each adapter runs unchanged. The store is shared by the
@@ -58,6 +77,19 @@ export const orderRepositoryContract = <R>(
       const [order] = orders
       assert(order !== undefined, "nothing was due")
       return order
+    })
+    const takers = Effect.fnUntraced(function* (
+      orders: ReadonlyArray<NewOrder>,
+      keyed: ReadonlyArray<KeyedOrders>
+    ) {
+      const kept = yield* (yield* OrderRepository).submit(orders, keyed)
+      return kept.map((each) => each?.taker)
+    })
+    const stored = Effect.fnUntraced(function* (orders: ReadonlyArray<NewOrder>) {
+      const repository = yield* OrderRepository
+      const found = yield* Effect.forEach(orders, ({ id }) => Effect.exit(repository.find(id)))
+      const n = found.filter(Exit.isSuccess).length
+      return n === orders.length ? "all" : n === 0 ? "none" : `${n} of ${orders.length}`
     })
     const failedOrder = Effect.gen(function* () {
       const repository = yield* OrderRepository
@@ -113,6 +145,142 @@ export const orderRepositoryContract = <R>(
         assert.strictEqual((yield* repository.timeline(one.id)).length, 2)
         assert.strictEqual((yield* repository.timeline(two.id)).length, 1)
       })
+    )
+
+    it.effect("the orders of a key are stored once, and whoever repeats it has what the first kept", () =>
+      Effect.gen(function* () {
+        const repository = yield* fresh
+        const [first, again, other] = [keyedOrder("k"), keyedOrder("k"), keyedOrder("k", "another")]
+        const elsewhere = keyedOrder("k", "another", { scope: "somebody else" })
+        const neighbour = newOrder()
+        assert.deepStrictEqual(yield* takers([neighbour], [first]), [first.taker])
+        assert.deepStrictEqual(yield* takers([], [other, elsewhere, again]), [
+          first.taker,
+          elsewhere.taker,
+          first.taker
+        ])
+        const [kept] = yield* repository.submit([], [again])
+        assert.deepStrictEqual([kept?.answer, kept?.fingerprint], [first.answer, first.fingerprint])
+        assert.deepStrictEqual(yield* stored([neighbour, ...ordersOf(first, elsewhere)]), "all")
+        assert.deepStrictEqual(yield* stored(ordersOf(again, other)), "none")
+      })
+    )
+
+    it.effect(
+      "a submit with keys that is repeated, because its answer got lost, knows its own keys again",
+      () =>
+        Effect.gen(function* () {
+          yield* fresh
+          const keyed = [keyedOrder("lost 1"), keyedOrder("lost 2")]
+          const neighbour = newOrder()
+          const first = yield* takers([neighbour], keyed)
+          assert.deepStrictEqual(yield* takers([neighbour], keyed), first)
+          assert.deepStrictEqual(
+            first,
+            keyed.map(({ taker }) => taker)
+          )
+          const repository = yield* OrderRepository
+          for (const { id } of [neighbour, ...ordersOf(...keyed)])
+            assert.strictEqual((yield* repository.timeline(id)).length, 1)
+        })
+    )
+
+    it.effect("of equal keys in one batch the first in arrival takes it, and neighbours are stored", () =>
+      Effect.gen(function* () {
+        yield* fresh
+        const [first, same, different] = [keyedOrder("z"), keyedOrder("z"), keyedOrder("z", "different")]
+        const [before, after] = [keyedOrder("y"), keyedOrder("a")]
+        const neighbour = newOrder()
+        assert.deepStrictEqual(yield* takers([neighbour], [before, first, different, same, after]), [
+          before.taker,
+          first.taker,
+          first.taker,
+          first.taker,
+          after.taker
+        ])
+        assert.deepStrictEqual(yield* stored([neighbour, ...ordersOf(before, first, after)]), "all")
+        assert.deepStrictEqual(yield* stored(ordersOf(same, different)), "none")
+      })
+    )
+
+    it.effect("an answer is kept for its time, whatever becomes of the order; then its key is free", () =>
+      Effect.gen(function* () {
+        const repository = yield* fresh
+        const [first, late, tooLate] = [keyedOrder("e"), keyedOrder("e"), keyedOrder("e", "other")]
+        yield* takers([], [first])
+        yield* repository.settle([{ order: yield* claimOne(), outcome: completed }])
+        yield* advance(Duration.subtract(keepFor, Duration.millis(1)))
+        assert.deepStrictEqual(yield* takers([], [late]), [first.taker])
+        yield* advance("1 millis")
+        assert.deepStrictEqual(yield* takers([], [tooLate, late]), [tooLate.taker, tooLate.taker])
+        assert.deepStrictEqual(yield* stored(ordersOf(tooLate)), "all")
+        assert.deepStrictEqual(yield* stored(ordersOf(late)), "none")
+      })
+    )
+
+    it.effect("forgetting deletes the answers that have expired, so many at a time, and no others", () =>
+      Effect.gen(function* () {
+        const repository = yield* fresh
+        yield* repository.forgetAnswers(1000)
+        yield* takers(
+          [],
+          ["f1", "f2", "f3"].map((key) => keyedOrder(key))
+        )
+        const young = keyedOrder("f4", "other", { keepFor: Duration.times(keepFor, 2) })
+        yield* takers([], [young])
+        assert.strictEqual(yield* repository.forgetAnswers(2), 0)
+        yield* advance(keepFor)
+        const forgotten = yield* Effect.forEach([2, 2, 2], (max) => repository.forgetAnswers(max))
+        assert.deepStrictEqual(forgotten, [2, 1, 0])
+        assert.deepStrictEqual(yield* takers([], [keyedOrder("f4")]), [young.taker])
+      })
+    )
+
+    it.effect(
+      "a call with a key and no order is answered once too, and text of any kind is kept as it is",
+      () =>
+        Effect.gen(function* () {
+          const repository = yield* fresh
+          const answer = JSON.stringify({ path: ["\u0000", "\ud800", "ü"] })
+          const first = keyedOrder("none", "nothing", { orders: [], answer })
+          assert.deepStrictEqual(yield* takers([], [first]), [first.taker])
+          const [kept] = yield* repository.submit([], [keyedOrder("none", "nothing")])
+          assert.strictEqual(kept?.answer, answer)
+        })
+    )
+
+    it.effect(
+      "batches with the same keys in other orders at the same time agree, and none of them waits for ever",
+      () =>
+        Effect.gen(function* () {
+          const repository = yield* fresh
+          for (let round = 0; round < 20; round++) {
+            const keys = Array.from({ length: 12 }, (_, n) => `round ${round} key ${n}`)
+            const batches = Array.from({ length: 4 }, (_, n) => {
+              const batch = keys.map((key) => keyedOrder(key))
+              return n % 2 === 0 ? batch : batch.reverse()
+            })
+            // Where another is about to take the key it is asked for again, as a submit does.
+            const insist: (
+              batch: ReadonlyArray<KeyedOrders>
+            ) => Effect.Effect<ReadonlyArray<KeptAnswer>, OrdersUnavailable> = Effect.fnUntraced(
+              function* (batch) {
+                const kept = yield* repository.submit([], batch)
+                const open = batch.filter((_, n) => kept[n] === null)
+                const rest = open.length === 0 ? [] : yield* insist(open)
+                return [...kept.filter((each) => each !== null), ...rest]
+              }
+            )
+            const answers = yield* Effect.forEach(batches, insist, { concurrency: "unbounded" })
+            const all = new Set(answers.flat().map(({ taker }) => taker))
+            assert.strictEqual(all.size, keys.length)
+            for (const batch of answers)
+              assert.strictEqual(new Set(batch.map(({ taker }) => taker)).size, keys.length)
+            const orders = batches.flat().map((keyed) => ({ keyed, order: ordersOf(keyed) }))
+            for (const { keyed, order } of orders)
+              assert.strictEqual(yield* stored(order), all.has(keyed.taker) ? "all" : "none")
+          }
+        })
     )
 
     it.effect("a claim takes the best due orders: priority first, then due time, then id", () =>

@@ -1,5 +1,7 @@
-import { DateTime, Duration, Effect } from "effect"
-import type { OrderPlatform, Submission } from "../../../src/application/OrderPlatform.ts"
+import { DateTime, Duration, Effect, Result } from "effect"
+import type { Idempotency, Replayable } from "../../../src/application/Idempotency.ts"
+import type { OrderPlatform } from "../../../src/application/OrderPlatform.ts"
+import type { Submission, WrongSubmission } from "../../../src/application/Submission.ts"
 import type { DeadLetter } from "../../../src/domain/DeadLetter.ts"
 import { failure } from "../../../src/domain/Failure.ts"
 import * as Order from "../../../src/domain/Order.ts"
@@ -50,12 +52,29 @@ export const fakePlatform = <P>(overrides: Partial<OrderPlatform<P>> = {}) => {
         ? Effect.succeed({ ...order })
         : Effect.fail(new OrderNotInDeadLetterQueue({ orderId: id }))
     )
+  const keys: Array<Idempotency> = []
+  function submit(submission: Submission<P>): Effect.Effect<OrderId>
+  function submit(
+    submission: Submission<P>,
+    options: { readonly idempotency: Idempotency }
+  ): Effect.Effect<Replayable<OrderId>>
+  function submit(submission: Submission<P>, options?: { readonly idempotency: Idempotency }) {
+    submitted.push(submission)
+    if (options === undefined) return Effect.succeed(idNumber(9))
+    keys.push(options.idempotency)
+    return Effect.succeed({ answer: idNumber(9), replayed: options.idempotency.key === "again" })
+  }
   const platform: OrderPlatform<P> = {
-    submit: (submission) =>
-      Effect.sync(() => {
-        submitted.push(submission)
-        return idNumber(9)
-      }),
+    submit,
+    submitMany: (submissions: ReadonlyArray<Submission<P> | WrongSubmission>, options) => {
+      const answer = submissions.map((each, n) => {
+        if ("refused" in each) return Result.fail(each.refused)
+        submitted.push(each)
+        return Result.succeed(idNumber(n))
+      })
+      if (options?.idempotency !== undefined) keys.push(options.idempotency)
+      return Effect.succeed({ answer, replayed: options?.idempotency?.key === "again" })
+    },
     find: known,
     timeline: (id) => Effect.as(known(id), id === idNumber(1) ? failedHistory : [pendingOrder.event]),
     explain: (id) =>
@@ -93,5 +112,5 @@ export const fakePlatform = <P>(overrides: Partial<OrderPlatform<P>> = {}) => {
     ping: Effect.void,
     ...overrides
   }
-  return { platform, submitted }
+  return { keys, platform, submitted }
 }

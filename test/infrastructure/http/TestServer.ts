@@ -76,9 +76,10 @@ export const serveFake = (
   overrides: Partial<Platform<Schema.JsonObject>> = {},
   settings?: Layer.Layer<never>
 ) => {
-  const { platform, submitted } = fakePlatform(overrides)
+  const { keys, platform, submitted } = fakePlatform(overrides)
   return Effect.map(serve(OrderPayload.anyJsonObject, platform, settings), (server) => ({
     ...server,
+    keys,
     submitted
   }))
 }

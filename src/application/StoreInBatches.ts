@@ -1,0 +1,115 @@
+import { Clock, DateTime, Deferred, Duration, Effect, Exit, Metric } from "effect"
+import type { NewOrder } from "../domain/Order.ts"
+import { type OrdersUnavailable, Overloaded } from "../domain/OrderErrors.ts"
+import { makeDrainRate, secondsToDrain } from "./DrainRate.ts"
+import { makeIntake } from "./Intake.ts"
+import { ordersCreated } from "./OrderMetrics.ts"
+import type { KeptAnswer, KeyedOrders } from "./ports/KeyedOrders.ts"
+import { OrderQueue } from "./ports/OrderQueue.ts"
+import { OrderRepository } from "./ports/OrderRepository.ts"
+
+/** As many orders are written by one statement, and the rest of the last group: what came together stays together. */
+const maxBatch = 256
+
+/** The most orders waiting to be written; beyond it a submitter waits for room, and as many may. */
+export const maxWaiting = 4096
+
+/** The longest wait for room; then a submitter is told to come back. Well within the time limit of a request. */
+const patience = Duration.seconds(5)
+
+/** What is stored together or not at all: one order, many, or those of a call with a key. */
+type Group =
+  | { readonly order: NewOrder; readonly orders: null; readonly keyed: null }
+  | { readonly order: null; readonly orders: ReadonlyArray<NewOrder>; readonly keyed: null }
+  | { readonly order: null; readonly orders: null; readonly keyed: KeyedOrders }
+
+type Waiting = Group & {
+  readonly size: number
+  readonly stored: Deferred.Deferred<KeptAnswer | null, OrdersUnavailable>
+}
+
+/** Whether it was this call that took the key. */
+export const isTakenBy = (keyed: KeyedOrders, kept: KeptAnswer | null): boolean => kept?.taker === keyed.taker
+
+/**
+ * Stores new orders, and announces them after their commit. Concurrent calls coalesce: while one commit is in flight the
+ * next batch grows by itself, so no timer is needed and a lone order never waits. Each call returns only after its own
+ * commit, and fails alone if the store refuses what it brought.
+ */
+export const storeInBatches = Effect.gen(function* () {
+  const repository = yield* OrderRepository
+  const queue = yield* OrderQueue
+  const intake = makeIntake<Waiting>(maxWaiting, patience)
+  const rate = makeDrainRate()
+
+  const announce = (orders: ReadonlyArray<NewOrder>) =>
+    Effect.flatMap(Effect.andThen(Metric.update(ordersCreated, orders.length), DateTime.now), (now) => {
+      rate.note(orders.length, DateTime.toEpochMillis(now))
+      return queue.announce(
+        orders
+          .filter(({ notBefore }) => notBefore === null || DateTime.isLessThanOrEqualTo(notBefore, now))
+          .map(({ id }) => ({ event: "OrderCreated", orderId: id }))
+      )
+    })
+
+  // A row that the store refuses fails the whole statement; written again group by group, it fails its own alone.
+  const storeBatch: (batch: ReadonlyArray<Waiting>) => Effect.Effect<void> = Effect.fnUntraced(
+    function* (batch) {
+      const orders: Array<NewOrder> = []
+      const keyed: Array<KeyedOrders> = []
+      for (const group of batch) {
+        if (group.order !== null) orders.push(group.order)
+        else if (group.keyed !== null) keyed.push(group.keyed)
+        else orders.push(...group.orders)
+      }
+      const exit = yield* Effect.exit(repository.submit(orders, keyed))
+      if (Exit.hasDies(exit) && batch.length > 1)
+        return yield* Effect.forEach(batch, (group) => storeBatch([group]), { discard: true })
+      if (Exit.isFailure(exit)) {
+        for (const { stored } of batch) Deferred.doneUnsafe(stored, Exit.failCause(exit.cause))
+        return
+      }
+      let place = 0
+      for (const { keyed, stored } of batch) {
+        const kept = keyed === null ? null : (exit.value[place++] ?? null)
+        if (keyed !== null && isTakenBy(keyed, kept)) orders.push(...keyed.orders)
+        Deferred.doneUnsafe(stored, Effect.succeed(kept))
+      }
+      if (orders.length > 0) yield* announce(orders)
+    }
+  )
+
+  yield* intake.take(maxBatch).pipe(Effect.flatMap(storeBatch), Effect.forever, Effect.forkScoped)
+
+  const tooMany = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    Effect.fail(
+      new Overloaded({
+        detail: "More orders come in than can be stored at the moment; nothing of this call was stored.",
+        retryAfterSeconds: secondsToDrain(intake.size(), rate.perSecond(now))
+      })
+    )
+  )
+
+  const store = (
+    group: Group,
+    size: number
+  ): Effect.Effect<KeptAnswer | null, OrdersUnavailable | Overloaded> => {
+    const waiting: Waiting = { ...group, size, stored: Deferred.makeUnsafe() }
+    if (intake.offerUnsafe(waiting)) return Deferred.await(waiting.stored)
+    return Effect.flatMap(
+      intake.offer(waiting),
+      (taken): Effect.Effect<KeptAnswer | null, OrdersUnavailable | Overloaded> =>
+        taken ? Deferred.await(waiting.stored) : tooMany
+    )
+  }
+
+  return {
+    announce,
+    storeOne: (order: NewOrder) => store({ order, orders: null, keyed: null }, 1),
+    storeMany: (orders: ReadonlyArray<NewOrder>) =>
+      store({ order: null, orders, keyed: null }, orders.length),
+    /** Null where another call is about to take the key: ask again. */
+    storeOnce: (keyed: KeyedOrders) =>
+      store({ order: null, orders: null, keyed }, Math.max(1, keyed.orders.length))
+  }
+})

@@ -1,0 +1,32 @@
+import { Effect, Option, Schema } from "effect"
+import type { Idempotency } from "../../application/Idempotency.ts"
+import { CurrentCaller } from "./Caller.ts"
+
+/** The header `Idempotency-Key`: makes a call safe to repeat. Source: draft-ietf-httpapi-idempotency-key-header. */
+export const IdempotencyKey = Schema.optionalKey(
+  Schema.String.check(
+    Schema.isPattern(/^[\x20-\x7E]{1,255}$/, { expected: "1 to 255 printable ASCII characters" })
+  ).annotate({
+    description:
+      "1 to 255 printable ASCII characters, one for each thing that is to happen once. The same call with the same key and body gets the first answer again, with `Idempotency-Replayed: true`; with another body it is a 422. Keys are the caller's own, and each call's."
+  })
+)
+
+/** What an answer says when it is that of an earlier call with the same key. */
+export const replayedHeader = { "idempotency-replayed": Schema.optionalKey(Schema.Literal("true")) }
+
+/** That header, where it is due. */
+export const replayedHeaderOf = (replayed: boolean): { readonly "idempotency-replayed"?: "true" } =>
+  replayed ? { "idempotency-replayed": "true" } : {}
+
+/** The key as the platform takes it: the caller's own, for this call alone. */
+export const idempotencyOf = (
+  { "idempotency-key": key }: { readonly "idempotency-key"?: string },
+  call: string
+): Effect.Effect<Idempotency | null> =>
+  key === undefined
+    ? Effect.succeed(null)
+    : Effect.map(CurrentCaller, (caller) => ({
+        key,
+        scope: Option.match(caller, { onNone: () => call, onSome: ({ name }) => `${call} ${name}` })
+      }))
