@@ -24,7 +24,7 @@ const commit = () => {
 
 export const machine = async (postgres: string, loadBefore: number): Promise<Machine> => {
   const cpus = os.cpus()
-  const peers = ["pg-boss", "graphile-worker", "fastify", "pg", "undici"]
+  const peers = ["pg-boss", "graphile-worker", "fastify", "pg"]
   const versions = await Promise.all(
     peers.map(async (name) => `${name} ${await versionOf(`bench/node_modules/${name}`)}`)
   )
