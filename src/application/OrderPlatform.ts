@@ -1,4 +1,4 @@
-import { Context, DateTime, Effect, Layer, type Result, type Schema } from "effect"
+import { Context, DateTime, Effect, Layer, type Result, type Schema, type Scope, type Stream } from "effect"
 import { Digest, SecureRandom } from "effect/crypto"
 import type { DeadLetter } from "../domain/DeadLetter.ts"
 import { cleanReason } from "../domain/Failure.ts"
@@ -9,7 +9,8 @@ import type {
   OrderNotInDeadLetterQueue,
   OrdersUnavailable,
   OrderVersionMismatch,
-  Overloaded
+  Overloaded,
+  TooManyWatched
 } from "../domain/OrderErrors.ts"
 import { endsAttempt, type OrderEvent } from "../domain/OrderEvent.ts"
 import type { OrderId } from "../domain/OrderId.ts"
@@ -32,6 +33,7 @@ import { reprocessOrder } from "./ReprocessOrder.ts"
 import type { Submission, SubmissionRefused, WrongSubmission } from "./Submission.ts"
 import { SubmitOrder } from "./SubmitOrder.ts"
 import { takeSubmissions } from "./TakeSubmissions.ts"
+import { watchOrders } from "./WatchOrders.ts"
 
 // Longer than 150 lines because all that a caller can ask is read in one place.
 
@@ -76,6 +78,19 @@ export interface OrderPlatform<in out P> {
   ) => Effect.Effect<
     { readonly events: ReadonlyArray<OrderEvent>; readonly explanation: string },
     OrderNotFound | OrdersUnavailable
+  >
+  /**
+   * Every transition of the order after the version `after` (0 by default), oldest first, then each as it happens,
+   * whichever process it happens in; ends once the order is PROCESSED or FAILED and all of it was given. It outlives
+   * trouble with the store. Open until its scope closes; `Stream.unwrap` makes one stream of it.
+   */
+  readonly watch: (
+    id: OrderId,
+    options?: { readonly after?: number }
+  ) => Effect.Effect<
+    Stream.Stream<OrderEvent>,
+    OrderNotFound | OrdersUnavailable | TooManyWatched,
+    Scope.Scope
   >
   /** A page of the orders that the filter lets through, newest first. */
   readonly list: (page: Page, filter?: OrderFilter) => Effect.Effect<Listing<ListedOrder>, OrdersUnavailable>
@@ -133,6 +148,7 @@ const layer = <P>(
       const context = yield* Effect.context<OrderRepository | OrderQueue>()
       const take = yield* takeSubmissions(payload)
       yield* forgetAnswers
+      const watch = yield* watchOrders
       const stats = yield* refreshStats(repository.stats)
 
       function submit(submission: Submission<P>): Effect.Effect<OrderId, SubmitError>
@@ -158,6 +174,7 @@ const layer = <P>(
             order.status === "PENDING" ? yield* repository.dueBefore(id, maxDueBefore + 1) : null
           return { events, explanation: explainOrder(order, events, dueBefore, yield* DateTime.now) }
         }),
+        watch,
         list: repository.list,
         deadLetters: repository.deadLetters,
         deadLetter: Effect.fnUntraced(function* (id) {

@@ -62,3 +62,15 @@ export class Overloaded extends HttpApiError.Problem<Overloaded>()(
   { type: "urn:order-platform:overloaded", status: 503, title: "Too many orders are waiting" },
   { detail: Schema.String, retryAfterSeconds: Schema.Int }
 ) {}
+
+/** The process watches as many orders as it may; one that ends makes room. */
+export class TooManyWatched extends HttpApiError.Problem<TooManyWatched>()(
+  "TooManyWatched",
+  { type: "urn:order-platform:overloaded", status: 503, title: "Too many streams are open" },
+  {
+    max: Schema.Int,
+    detail: detail(
+      "This process has as many streams of events open as it may. Try again when others have ended."
+    )
+  }
+) {}

@@ -23,6 +23,7 @@ export interface Ended {
 
 /** A process, from its start to the end of its scope. */
 export interface Process {
+  readonly pid?: number
   readonly stdout: () => string
   readonly stderr: () => string
   readonly kill: (signal: NodeJS.Signals) => void
@@ -72,6 +73,7 @@ export const run = Effect.fnUntraced(function* (options: Options) {
       // Unlike "exit" it comes after the last output.
       child.on("close", (code, signal) => Deferred.doneUnsafe(ended, Effect.succeed({ code, signal, at })))
       return {
+        ...(child.pid === undefined ? {} : { pid: child.pid }),
         stdout: () => said.stdout,
         stderr: () => said.stderr,
         kill: (signal) => void child.kill(signal),
@@ -87,9 +89,13 @@ export const run = Effect.fnUntraced(function* (options: Options) {
 })
 
 /** Starts the program on the test's own schema and a free port, and waits until it serves. */
-export const start = Effect.fnUntraced(function* (environment: Options["environment"] = {}) {
+export const start = Effect.fnUntraced(function* (
+  environment: Options["environment"] = {},
+  command: ReadonlyArray<string> = []
+) {
   const schema = yield* DatabaseSchema
   const running = yield* run({
+    arguments: command,
     environment: {
       SERVER_PORT: 0,
       LOG_FORMAT: "json",

@@ -116,6 +116,15 @@ export class OrderRepository extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<OrderEvent>, OrderNotFound | OrdersUnavailable>
 
     /**
+     * What happened to each of these orders after the version given, oldest first, in the order of the places: at most
+     * `maxEach` events of one and `maxAll` together. Of an order that is not there nothing has happened.
+     */
+    readonly eventsAfter: (
+      places: ReadonlyArray<{ readonly id: OrderId; readonly after: number }>,
+      limits: { readonly maxEach: number; readonly maxAll: number }
+    ) => Effect.Effect<ReadonlyArray<ReadonlyArray<OrderEvent>>, OrdersUnavailable>
+
+    /**
      * How many due orders a claim takes before this one, counted up to the limit; null where the order is not PENDING
      * and due.
      */

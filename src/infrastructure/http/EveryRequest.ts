@@ -71,7 +71,7 @@ const everyRequest = Effect.gen(function* () {
       })
     )
     return HttpServerResponse.setHeaders(response, {
-      "cache-control": "no-store",
+      "cache-control": response.headers["cache-control"] ?? "no-store",
       [correlationIdHeader]: correlationId,
       "x-content-type-options": "nosniff",
       ...(response.status === 401 ? { "www-authenticate": "Bearer" } : {}),

@@ -1,9 +1,10 @@
 import { NodeHttpServer } from "@effect/platform-node"
-import { Context, type Duration, Effect, Layer, Schema } from "effect"
+import { Context, type Duration, Effect, Latch, Layer, Schema } from "effect"
 import { HttpRouter, HttpServer, type HttpServerError } from "effect/http"
 import type { NetAddress } from "effect/net"
 import { createServer } from "node:http"
 import { answerBrokenRequest } from "./BrokenRequests.ts"
+import { ServerCloses } from "./EventStream.ts"
 import { layerNoSuchPath } from "./EveryRequest.ts"
 
 /** The server cannot listen where it was told to; the message is a whole sentence for the operator. */
@@ -65,7 +66,7 @@ const routerConfig = { caseSensitive: true, maxParamLength: 16_384 }
 
 /**
  * Serves the routes, and a 404 problem everywhere else. At shutdown it takes no new connections and lets
- * requests in flight finish, up to the timeout.
+ * requests in flight finish, up to the timeout; streams end at once.
  */
 const layer = <A, E, R>(routes: Layer.Layer<A, E, R>, options: HttpServerOptions) => {
   const server = Layer.effect(
@@ -79,12 +80,22 @@ const layer = <A, E, R>(routes: Layer.Layer<A, E, R>, options: HttpServerOptions
     BoundAddress,
     Effect.map(HttpServer.HttpServer, ({ address }) => address)
   )
-  return HttpRouter.serve(Layer.mergeAll(routes, layerNoSuchPath), {
+  const serving = HttpRouter.serve(Layer.mergeAll(routes, layerNoSuchPath), {
     disableLogger: true,
     disableListenLog: true,
     routerConfig
-  }).pipe(Layer.merge(address), Layer.provide([server, NodeHttpServer.layerHttpServices]))
+  })
+  // On top of the server, and so closed before it.
+  return endStreams.pipe(
+    Layer.provideMerge(serving),
+    Layer.merge(address),
+    Layer.provide([server, NodeHttpServer.layerHttpServices, Layer.effect(ServerCloses, Latch.make())])
+  )
 }
+
+const endStreams = Layer.effectDiscard(
+  Effect.flatMap(ServerCloses, (serverCloses) => Effect.addFinalizer(() => serverCloses.open))
+)
 
 /** The HTTP server of a process of ours, on Node. */
 export const OrderHttpServer = { layer }

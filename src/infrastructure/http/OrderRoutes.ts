@@ -5,6 +5,7 @@ import type { OrderPayload } from "../../domain/OrderPayload.ts"
 import { ClientsOnly, OperatorsOnly } from "./Authorization.ts"
 import { CurrentCorrelationId } from "./CorrelationId.ts"
 import { deadLetterFilterOf, linkTo } from "./DeadLettersApi.ts"
+import { eventStream, ServerCloses } from "./EventStream.ts"
 import { layerEveryRequest } from "./EveryRequest.ts"
 import { healthHandlers } from "./HealthRoutes.ts"
 import { idempotencyOf, replayedHeaderOf } from "./IdempotencyKey.ts"
@@ -28,6 +29,7 @@ const orders = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
     Effect.fnUntraced(function* (handlers) {
       const platform = yield* OrderPlatform.service(payload)
       const decodeBody = decodeJsonBody(submitOrderBody(payload))
+      const serverCloses = yield* ServerCloses
       return handlers
         .handleRaw("submit", ({ headers }) =>
           Effect.gen(function* () {
@@ -63,6 +65,9 @@ const orders = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
           )
         )
         .handle("timeline", ({ params }) => platform.explain(params.id))
+        .handle("events", ({ headers: { "last-event-id": after = 0 }, params }) =>
+          Effect.map(platform.watch(params.id, { after }), (events) => eventStream(events, serverCloses))
+        )
     })
   )
 

@@ -4,12 +4,14 @@ import {
   IdempotencyMismatch,
   OrderNotFound,
   OrdersUnavailable,
-  Overloaded
+  Overloaded,
+  TooManyWatched
 } from "../../domain/OrderErrors.ts"
 import { OrderEvent } from "../../domain/OrderEvent.ts"
 import { OrderId } from "../../domain/OrderId.ts"
 import type { OrderPayload } from "../../domain/OrderPayload.ts"
 import { ClientsOnly } from "./Authorization.ts"
+import { LastEventId } from "./EventStream.ts"
 import { IdempotencyKey, replayedHeader } from "./IdempotencyKey.ts"
 import { OrderIdFromPath } from "./OrderIdFromPath.ts"
 import { describeOrderListing, OrderListing, OrderListingQuery } from "./OrderListing.ts"
@@ -86,7 +88,21 @@ export const makeOrdersApi = <P>(payload: OrderPayload<P>) =>
         error: [OrderNotFound, OrdersUnavailable]
       }).annotateMerge(
         OpenApi.annotations({ summary: "Read the history of an order, and why it stands where it does" })
-      )
+      ),
+      HttpApiEndpoint.get("events", "/orders/:id/events", {
+        params: { id: OrderIdFromPath },
+        headers: { "last-event-id": LastEventId },
+        success: HttpApiSchema.StreamSse({ data: OrderEvent }),
+        error: [OrderNotFound, OrdersUnavailable, TooManyWatched]
+      })
+        .annotate(HttpApi.HeadersParseOptions, { errors: "all" })
+        .annotateMerge(
+          OpenApi.annotations({
+            summary: "Follow an order as it happens",
+            description:
+              "Server-sent events: every transition so far, oldest first, then each as it happens, until the order is PROCESSED or FAILED; then the stream ends. `id` is the version, `event` its name, `data` the event as JSON. A comment comes every 15 seconds. A client that was cut off goes on with `Last-Event-ID`, and gets each event once."
+          })
+        )
     )
     .middleware(RequestDecoding)
     .middleware(ClientsOnly)

@@ -272,6 +272,16 @@ const make = Effect.sync(() => {
     expire: (max) => now((at) => expireAll(max, at)),
     find: (id) => Effect.map(find(id), ({ order }) => order),
     timeline: (id) => Effect.map(find(id), ({ events }) => events),
+    eventsAfter: (places, { maxAll, maxEach }) =>
+      Effect.sync(() => {
+        let left = maxAll
+        return places.map(({ after, id }) => {
+          const later = (orders.get(id)?.events ?? []).filter(({ version }) => version > after)
+          const events = later.slice(0, Math.min(maxEach, left))
+          left -= events.length
+          return events
+        })
+      }),
     dueBefore,
     list: (page, filter) => Effect.sync(() => list(page, filter)),
     deadLetters: (page, filter) => Effect.sync(() => listDeadLetters(page, filter)),

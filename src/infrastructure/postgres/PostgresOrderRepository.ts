@@ -119,6 +119,7 @@ const make = Effect.gen(function* () {
     expire: (max) => guarded(Effect.map(expire(max), (rows) => rows.map(toOrder))),
     find: (id) => guarded(repeatIdempotent(read.find(id))),
     timeline: (id) => guarded(repeatIdempotent(read.timeline(id))),
+    eventsAfter: (places, limits) => guarded(repeatIdempotent(read.happened(places, limits))),
     dueBefore: (id, limit) => guarded(repeatIdempotent(read.placeInLine(id, limit))),
     list: (page, filter) => guarded(repeatIdempotent(read.list(page, filter))),
     deadLetters: (page, filter) => guarded(repeatIdempotent(read.deadLetters(page, filter))),

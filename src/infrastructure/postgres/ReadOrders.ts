@@ -2,7 +2,9 @@ import { Effect } from "effect"
 import type { SqlClient } from "effect/sql"
 import type { DeadLetterFilter, OrderFilter, Page } from "../../application/ports/OrderQueries.ts"
 import { OrderNotFound, OrderNotInDeadLetterQueue } from "../../domain/OrderErrors.ts"
+import type { OrderEvent } from "../../domain/OrderEvent.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
+import { integers, uuids } from "./Columns.ts"
 import { makeListings, toListing } from "./Listings.ts"
 import {
   type DeadLetterRow,
@@ -29,6 +31,32 @@ export const makeReadOrders = (sql: SqlClient.SqlClient, schema: string) => {
       yield* sql<EventRow>`SELECT * FROM ${orderEvents} WHERE order_id = ${id}::uuid ORDER BY version`
     return rows.length === 0 ? yield* new OrderNotFound({ orderId: id }) : rows.map(toEvent)
   })
+
+  // The inner limit ends the walk through the places; what it leaves of an order is its oldest events.
+  const eventsAfter = (
+    places: ReadonlyArray<{ readonly id: OrderId; readonly after: number }>,
+    { maxAll, maxEach }: { readonly maxEach: number; readonly maxAll: number }
+  ) => sql<EventRow & { readonly place: number }>`
+    SELECT * FROM (
+      SELECT watched.place::int, later.*
+      FROM unnest(
+        ${uuids(places.map(({ id }) => id))}::uuid[],
+        ${integers(places.map(({ after }) => after))}::int[]
+      ) WITH ORDINALITY AS watched (id, after, place)
+      CROSS JOIN LATERAL (
+        SELECT * FROM ${orderEvents} e WHERE e.order_id = watched.id AND e.version > watched.after
+        ORDER BY e.version LIMIT ${maxEach}
+      ) AS later
+      LIMIT ${maxAll}
+    ) AS found
+    ORDER BY place, version`
+
+  const happened = (...[places, limits]: Parameters<typeof eventsAfter>) =>
+    Effect.map(eventsAfter(places, limits), (rows) => {
+      const events = places.map((): Array<OrderEvent> => [])
+      for (const row of rows) events[row.place - 1]?.push(toEvent(row))
+      return events
+    })
 
   // What is started before it: all that is due in a higher priority, and in its own what comes before it in the index.
   const dueBefore = (id: OrderId, limit: number) => sql<{ readonly before: number | null }>`
@@ -108,6 +136,8 @@ export const makeReadOrders = (sql: SqlClient.SqlClient, schema: string) => {
   return {
     find,
     timeline,
+    eventsAfter,
+    happened,
     dueBefore,
     placeInLine,
     list,

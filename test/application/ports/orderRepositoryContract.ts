@@ -333,6 +333,39 @@ export const orderRepositoryContract = <R>(
       })
     )
 
+    it.effect(
+      "what happened to many orders is read from where each was left, and not beyond the limits",
+      () =>
+        Effect.gen(function* () {
+          const repository = yield* fresh
+          const [a, b, c] = [newOrder({ priority: 2 }), newOrder({ priority: 1 }), newOrder()]
+          yield* repository.submit([a, b, c])
+          const { orders } = yield* repository.claim({ worker: "w", lease, max: 2 })
+          yield* repository.settle(orders.slice(0, 1).map((order) => ({ order, outcome: completed })))
+          const after = (places: ReadonlyArray<readonly [OrderId, number]>, maxEach = 9, maxAll = 9) =>
+            repository.eventsAfter(
+              places.map(([id, after]) => ({ id, after })),
+              { maxEach, maxAll }
+            )
+          const [all, most, none, unknown, last] = yield* after([
+            [a.id, 0],
+            [b.id, 1],
+            [c.id, 1],
+            [newOrder().id, 0],
+            [a.id, 2]
+          ])
+          assert.deepStrictEqual(all, yield* repository.timeline(a.id))
+          assert.deepStrictEqual(most, (yield* repository.timeline(b.id)).slice(1))
+          assert.deepStrictEqual([none, unknown, last], [[], [], all?.slice(2)])
+          const places = [a.id, b.id, c.id].map((id) => [id, 0] as const)
+          const versions = (found: ReadonlyArray<ReadonlyArray<{ readonly version: number }>>) =>
+            found.map((events) => events.map(({ version }) => version))
+          assert.deepStrictEqual(versions(yield* after(places, 2)), [[1, 2], [1, 2], [1]])
+          assert.deepStrictEqual(versions(yield* after(places, 2, 3)), [[1, 2], [1], []])
+          assert.deepStrictEqual(yield* after([]), [])
+        })
+    )
+
     it.effect("no order is given to two claims at the same time", () =>
       Effect.gen(function* () {
         const repository = yield* fresh

@@ -1,4 +1,4 @@
-import { DateTime, Duration, Effect, Result } from "effect"
+import { DateTime, Duration, Effect, Result, Stream } from "effect"
 import type { Idempotency, Replayable } from "../../../src/application/Idempotency.ts"
 import type { OrderPlatform } from "../../../src/application/OrderPlatform.ts"
 import type { Submission, WrongSubmission } from "../../../src/application/Submission.ts"
@@ -79,6 +79,7 @@ export const fakePlatform = <P>(overrides: Partial<OrderPlatform<P>> = {}) => {
     timeline: (id) => Effect.as(known(id), id === idNumber(1) ? failedHistory : [pendingOrder.event]),
     explain: (id) =>
       Effect.as(known(id), { events: id === idNumber(1) ? failedHistory : [], explanation: "because" }),
+    watch: (id) => Effect.as(known(id), Stream.fromIterable(id === idNumber(1) ? failedHistory : [])),
     list: () => {
       const { payload: _, ...order } = pendingOrder.order
       return Effect.succeed({ entries: [order], next: null })

@@ -345,6 +345,7 @@ describe("the server", () => {
         "get /metrics",
         "get /orders",
         "get /orders/{id}",
+        "get /orders/{id}/events",
         "get /orders/{id}/timeline",
         "get /stats",
         "post /dlq/{orderId}/reprocess",

@@ -85,11 +85,13 @@ export const serveFake = (
 }
 
 /** Serves the real platform on orders in memory, which the test may also change past the server. */
-export const serveMemory = Effect.gen(function* () {
+export const serveMemoryWith = Effect.fnUntraced(function* (settings: Layer.Layer<never>) {
   const payload = OrderPayload.anyJsonObject
-  const services = yield* Layer.build(OrderPlatform.layer(payload).pipe(Layer.provideMerge(Memory.layer)))
+  const services = yield* Layer.build(
+    OrderPlatform.layer(payload).pipe(Layer.provideMerge(Memory.layer), Layer.provide(settings))
+  )
   const repository = Context.get(services, OrderRepository)
-  const server = yield* serve(payload, Context.get(services, OrderPlatform.service(payload)))
+  const server = yield* serve(payload, Context.get(services, OrderPlatform.service(payload)), settings)
   /** Stores an order that failed for good in its only attempt. */
   const failOne = Effect.fnUntraced(function* (parts: Partial<NewOrder> = {}, reason = "card declined") {
     yield* repository.submit([newOrder({ priority: 9, ...parts })])
@@ -100,3 +102,6 @@ export const serveMemory = Effect.gen(function* () {
   })
   return { ...server, repository, failOne, failed: failOne() }
 })
+
+/** The same with the settings that hold without any. */
+export const serveMemory = Effect.suspend(() => serveMemoryWith(Layer.empty))

@@ -10,28 +10,10 @@ import type { Outcome, ProcessingOrder } from "../../../src/domain/Order.ts"
 import { DatabaseSchema } from "../../../src/infrastructure/postgres/DatabaseSchema.ts"
 import * as Postgres from "../../../src/infrastructure/postgres/Postgres.ts"
 import { newOrder } from "../../TestOrders.ts"
+import { messages } from "../../PostgresMessages.ts"
 import * as TestPostgres from "../../TestPostgres.ts"
 
 let executed = 0
-
-/** What a client sends, as whole messages: a type byte and a length, but for those that begin a connection. */
-const messages = () => {
-  let pending: Buffer = Buffer.alloc(0)
-  let begun = false
-  return (chunk: Uint8Array): ReadonlyArray<string> => {
-    pending = Buffer.concat([pending, chunk])
-    const types: Array<string> = []
-    for (;;) {
-      const typed = begun ? 1 : 0
-      if (pending.length < typed + 4) return types
-      const length = typed + pending.readInt32BE(typed)
-      if (pending.length < length) return types
-      if (begun) types.push(String.fromCharCode(pending[0] ?? 0))
-      begun = true
-      pending = pending.subarray(length)
-    }
-  }
-}
 
 /**
  * A socket that counts what the server is asked to do: a simple query (Q) or the execution of a prepared one (E),

@@ -1,0 +1,130 @@
+import { type Cause, Context, Effect, Queue, type Scope, Stream } from "effect"
+import { type OrderNotFound, OrdersUnavailable, TooManyWatched } from "../domain/OrderErrors.ts"
+import type { OrderEvent } from "../domain/OrderEvent.ts"
+import type { OrderId } from "../domain/OrderId.ts"
+import { isFinal } from "../domain/OrderStatus.ts"
+import { OrderRepository } from "./ports/OrderRepository.ts"
+import { pauseAfterTrouble } from "./WorkerSettings.ts"
+
+/** The most orders watched at the same time in one process; one more is refused. 1000 by default. */
+export const MaxWatched = Context.Reference<number>("order-platform/application/MaxWatched", {
+  defaultValue: () => 1000
+})
+
+/** The most events that wait for one reader: it is given no more before it has taken them. */
+const maxEach = 100
+/** The most events read by one statement, for all readers together. */
+const maxAll = 2000
+
+/** Milliseconds between two looks: doubled from the shortest to the longest while nothing happens. */
+const shortest = 100
+const longest = 500
+/** Readers who come at the same time are looked for together. */
+const gathering = 20
+
+interface Watch {
+  readonly id: OrderId
+  /** What was read for it and not taken yet; ended after the last event. */
+  readonly events: Queue.Queue<OrderEvent, Cause.Done>
+  /** Whether the watcher looks for it: its order is there, and it has not ended. */
+  open: boolean
+  /** The version of the last event it was given. */
+  after: number
+  /** Whether that event left the order final. */
+  final: boolean
+  /** Whether there may be more already. */
+  more: boolean
+}
+
+/**
+ * Opens streams of what happens to orders. One watcher reads for all of them, in one statement however many they are,
+ * from the store, so that it does not matter which process works on an order. It rests while nobody watches. A reader
+ * that lags is not read for until it has taken what it was given, so nothing piles up; no event is lost or repeated,
+ * because each look begins at the version that this reader had last.
+ */
+export const watchOrders = Effect.gen(function* () {
+  const repository = yield* OrderRepository
+  const max = yield* MaxWatched
+  const watched = new Set<Watch>()
+  const wake = yield* Queue.sliding<void>(1)
+
+  const give = (watch: Watch, events: ReadonlyArray<OrderEvent>, isAll: boolean) => {
+    const last = events.at(-1)
+    if (last !== undefined) {
+      watch.after = last.version
+      watch.final = isFinal(last.to)
+      Queue.offerAllUnsafe(watch.events, events)
+    }
+    watch.more = !isAll || events.length === maxEach
+    if (watch.more || !watch.final) return
+    watch.open = false
+    Queue.endUnsafe(watch.events)
+  }
+
+  /** Looks once for everybody who has taken all; answers how many events there were. */
+  const look = Effect.gen(function* () {
+    const waiting = Array.from(watched).filter(({ events, open }) => open && Queue.sizeUnsafe(events) === 0)
+    if (waiting.length === 0) return 0
+    // Many may be at the same place of the same order: it is read once.
+    const places = Map.groupBy(waiting, ({ after, id }) => `${id} ${after}`)
+    const groups = Array.from(places.values(), (group) => ({ group, place: group[0] as Watch }))
+    const found = yield* repository.eventsAfter(
+      groups.map(({ place: { after, id } }) => ({ id, after })),
+      { maxEach, maxAll }
+    )
+    const count = found.reduce((sum, events) => sum + events.length, 0)
+    for (const [index, { group }] of groups.entries())
+      for (const watch of group) give(watch, found[index] ?? [], count < maxAll)
+    return count
+  })
+
+  const nextWake = (millis: number) => Effect.timeoutOption(Queue.take(wake), millis)
+
+  let interval = shortest
+  const watchAll = Effect.gen(function* () {
+    if (watched.size === 0) yield* Queue.take(wake)
+    const count = yield* look
+    interval = count > 0 ? shortest : Math.min(longest, interval * 2)
+    if (count < maxAll) yield* nextWake(interval)
+    yield* Effect.sleep(gathering)
+  }).pipe(
+    Effect.catchTag("OrdersUnavailable", () => pauseAfterTrouble),
+    // Whoever watches must not be forgotten because of a bug of ours: it is said, and looked at again.
+    Effect.catchDefect((defect) =>
+      Effect.andThen(Effect.logError("Watched orders could not be read", defect), Effect.sleep("5 seconds"))
+    ),
+    Effect.forever
+  )
+  yield* Effect.forkScoped(watchAll)
+
+  const enter = (id: OrderId, after: number) =>
+    Effect.gen(function* () {
+      if (watched.size >= max) return yield* new TooManyWatched({ max })
+      const events = yield* Queue.bounded<OrderEvent, Cause.Done>(maxEach)
+      const watch: Watch = { id, events, open: false, after, final: false, more: false }
+      watched.add(watch)
+      return watch
+    })
+  const leave = (watch: Watch) =>
+    Effect.suspend(() => {
+      watched.delete(watch)
+      return Queue.shutdown(watch.events)
+    })
+
+  return Effect.fn("WatchOrders")(function* (
+    id: OrderId,
+    options: { readonly after?: number } = {}
+  ): Effect.fn.Return<
+    Stream.Stream<OrderEvent>,
+    OrderNotFound | OrdersUnavailable | TooManyWatched,
+    Scope.Scope
+  > {
+    const watch = yield* Effect.acquireRelease(enter(id, options.after ?? 0), leave)
+    const order = yield* repository.find(id)
+    if (order.version <= watch.after && isFinal(order.status)) return Stream.empty
+    watch.open = true
+    yield* Queue.offer(wake, undefined)
+    const taken = Effect.suspend(() => (watch.more ? Queue.offer(wake, undefined) : Effect.void))
+    return Stream.fromPull(Effect.succeed(Effect.tap(Queue.takeAll(watch.events), () => taken)))
+  })
+})

@@ -1,0 +1,146 @@
+import { assert, it } from "@effect/vitest"
+import { Effect, Queue } from "effect"
+import * as fs from "node:fs/promises"
+import { describe } from "vitest"
+import { openStream, type Received } from "../ServerSentEvents.ts"
+import { countingProxy } from "./CountingProxy.ts"
+import {
+  onSchemaOfItsOwn,
+  type Process,
+  type Serving,
+  orderIs,
+  start,
+  submit,
+  timeline
+} from "./OrderPlatformProcess.ts"
+
+const eventsOf = (server: Serving, id: string) => `${server.url}/orders/${id}/events`
+
+/**
+ * Follows an order to its end, on connections that are cut off after a random time or a random number of events and
+ * resumed with the last id. Answers all that came, and how often it was cut.
+ */
+const followCut = Effect.fnUntraced(function* (server: Serving, id: string) {
+  const all: Array<Received> = []
+  let cuts = 0
+  for (;;) {
+    const last = all.at(-1)?.id
+    let ended = false
+    yield* Effect.scoped(
+      Effect.gen(function* () {
+        const stream = yield* openStream(
+          eventsOf(server, id),
+          last === undefined ? {} : { "last-event-id": last }
+        )
+        assert.strictEqual(stream.status, 200)
+        const some = 1 + Math.floor(Math.random() * 4)
+        const read = Effect.gen(function* () {
+          for (let n = 0; n < some; n++) all.push(yield* Queue.take(stream.events))
+        }).pipe(Effect.catch(() => Effect.sync(() => void (ended = stream.isComplete()))))
+        yield* Effect.timeoutOption(read, Math.random() * 400)
+      })
+    )
+    if (ended) return { all, cuts }
+    cuts++
+  }
+})
+
+/** Resident memory of a process, in bytes. */
+const residentOf = ({ pid }: Process) =>
+  Effect.promise(async () => {
+    const status = await fs.readFile(`/proc/${pid}/status`, "utf8")
+    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024
+  })
+
+const failing = {
+  ORDER_QUEUE: "postgres",
+  ORDER_WORKER_FAILURE_PROBABILITY: 0.5,
+  ORDER_WORKER_FAILURE_SEED: "streams",
+  ORDER_WORKER_PROCESSING_DELAY_MS: 150,
+  ORDER_WORKER_RETRY_DELAY_MS: 200,
+  ORDER_WORKER_RETRY_BACKOFF: "fixed"
+}
+
+describe("streams of events", () => {
+  it.live("a client that is cut off again and again, and resumes, has each transition exactly once", () =>
+    onSchemaOfItsOwn(
+      Effect.gen(function* () {
+        const database = yield* countingProxy
+        const api = yield* start({ ORDER_QUEUE: "postgres", DATABASE_URL: database.url }, ["api"])
+        yield* start(failing, ["worker"])
+        const notBefore = new Date(Date.now() + 1000).toISOString()
+        const ids = yield* Effect.forEach(
+          Array.from({ length: 40 }),
+          () => submit(api, { maxRetries: 6, notBefore }),
+          { concurrency: 8 }
+        )
+        // The database goes away from the api in between, too: its streams go on.
+        yield* Effect.forkScoped(
+          Effect.andThen(Effect.sleep("700 millis"), Effect.sync(database.cut)).pipe(
+            Effect.repeat({ times: 2 })
+          )
+        )
+        const followed = yield* Effect.forEach(ids, (id) => followCut(api, id), { concurrency: 40 })
+        let cuts = 0
+        for (const [index, id] of ids.entries()) {
+          const { all = [], cuts: often = 0 } = followed[index] ?? {}
+          cuts += often
+          assert.deepStrictEqual(
+            all.map(({ data }) => data),
+            (yield* timeline(api, id)) as unknown as Array<Received["data"]>
+          )
+          for (const { data, event, id } of all)
+            assert.deepStrictEqual([id, event], [String(data["version"]), data["event"]])
+        }
+        assert.isAbove(cuts, 80)
+      })
+    )
+  )
+
+  it.live("500 open streams cost less than 50 MB and a few statements a second together", () =>
+    onSchemaOfItsOwn(
+      Effect.gen(function* () {
+        const database = yield* countingProxy
+        const server = yield* start({ DATABASE_URL: database.url })
+        const notBefore = new Date(Date.now() + 600_000).toISOString()
+        const ids = yield* Effect.forEach(Array.from({ length: 500 }), () => submit(server, { notBefore }), {
+          concurrency: 16
+        })
+        const openAll = Effect.forEach(
+          ids,
+          (id) => Effect.tap(openStream(eventsOf(server, id)), ({ events }) => Queue.take(events)),
+          { concurrency: 32 }
+        )
+        // Warm: what 500 requests on connections of their own leave behind, whatever they ask.
+        yield* Effect.forEach(ids, (id) => orderIs("PENDING", server, id), { concurrency: 32 })
+        const before = yield* residentOf(server)
+        yield* openAll
+        const statementsBefore = database.statements()
+        yield* Effect.sleep("3 seconds")
+        const statements = database.statements() - statementsBefore
+        const cost = ((yield* residentOf(server)) - before) / 1e6
+        // Two looks a second for all of them, and the worker's own polls.
+        assert.isBelow(statements, 20)
+        assert.isBelow(cost, 50)
+      })
+    )
+  )
+
+  it.live("a process that is told to stop ends its streams and is gone in time", () =>
+    onSchemaOfItsOwn(
+      Effect.gen(function* () {
+        const server = yield* start({ ORDER_WORKER_DRAIN_TIMEOUT_MS: 1000 })
+        const id = yield* submit(server, { notBefore: new Date(Date.now() + 600_000).toISOString() })
+        const stream = yield* openStream(eventsOf(server, id))
+        assert.strictEqual((yield* Queue.take(stream.events)).event, "created")
+        const told = Date.now()
+        server.kill("SIGTERM")
+        yield* Queue.collect(stream.events)
+        const { at, code } = yield* server.exit
+        assert.strictEqual(code, 0)
+        assert.isTrue(stream.isComplete())
+        assert.isBelow(at - told, 1500)
+      })
+    )
+  )
+})
