@@ -1,8 +1,19 @@
+import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 
+const source = (file: string) => fileURLToPath(new URL(`src/${file}`, import.meta.url))
+
 export default defineConfig({
+  // Examples import the package by its name, as apps do; here that is the sources.
+  resolve: {
+    alias: [
+      { find: /^order-platform$/, replacement: source("index.ts") },
+      { find: /^order-platform\/testing$/, replacement: source("testing.ts") },
+      { find: /^order-platform\/testing\/conformance$/, replacement: source("conformance.ts") }
+    ]
+  },
   test: {
-    include: ["test/**/*.test.ts"],
+    include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
     globalSetup: ["test/TestDatabase.globalSetup.ts"],
     // Most tests wait for a database or a process: two at a time, also where there are two cores.
     maxWorkers: 2,

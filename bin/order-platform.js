@@ -26,7 +26,8 @@ const runWith = (node) => {
 }
 
 if (isNodeNewEnough) {
-  await import(existsSync(built) ? built.href : source.href)
+  // A clone runs its sources, also where it was built once; a package has only what was built.
+  await import(existsSync(source) ? source.href : built.href)
 } else {
   const node = cloneNode()
   if (node !== undefined) runWith(node)

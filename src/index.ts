@@ -30,12 +30,31 @@ export {
   Snooze,
   Writes
 } from "./application/ports/OrderProcessor.ts"
-export { OrderQueue } from "./application/ports/OrderQueue.ts"
-export { OrderRepository } from "./application/ports/OrderRepository.ts"
+export { type Announcement, OrderQueue } from "./application/ports/OrderQueue.ts"
+export type {
+  DeadLetterFilter,
+  ListedOrder,
+  Listing,
+  OrderFilter,
+  Page,
+  Position,
+  Stats
+} from "./application/ports/OrderQueries.ts"
+export {
+  type Backlog,
+  OrderRepository,
+  type Settlement,
+  type SettleResult,
+  WritesRefused
+} from "./application/ports/OrderRepository.ts"
+export type { KeptAnswer, KeyedOrders } from "./application/ports/KeyedOrders.ts"
 
 export { ApiKeys } from "./infrastructure/http/Caller.ts"
+export { Readiness } from "./infrastructure/http/Health.ts"
+export { HealthRoutes } from "./infrastructure/http/HealthRoutes.ts"
 export { OrderRoutes } from "./infrastructure/http/OrderRoutes.ts"
 export { makeOrderApi } from "./infrastructure/http/OrderApi.ts"
+export { MaxBodyBytes, RequestTimeout } from "./infrastructure/http/RequestLimits.ts"
 export * as Memory from "./infrastructure/memory/Memory.ts"
 export * as Postgres from "./infrastructure/postgres/Postgres.ts"
 export * as PostgresOrderQueue from "./infrastructure/postgres/PostgresOrderQueue.ts"

@@ -1,8 +1,8 @@
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Cause, Console, Effect, Exit, Layer, Logger, Option, Predicate, References } from "effect"
 import { Command, Flag } from "effect/cli"
-import packageJson from "../package.json" with { type: "json" }
 import { Environment } from "./Environment.ts"
+import { apiVersion } from "./infrastructure/http/OrderApi.ts"
 import { api, migrate, serve, workerAlone } from "./Processes.ts"
 
 const config = Flag.String("config").pipe(
@@ -64,7 +64,7 @@ const subcommands = [
 
 orderPlatform.pipe(
   Command.withSubcommands(subcommands),
-  Command.run({ version: packageJson.version }),
+  Command.run({ version: apiVersion }),
   Effect.provide(NodeServices.layer),
   NodeRuntime.runMain({
     disableErrorReporting: true,

@@ -45,6 +45,7 @@ const unstableInside: Readonly<Record<string, { readonly module: string; readonl
 /** Modules that come with a decision of their own, and the one layer that may know of them. */
 const homeOf: Readonly<Record<string, string>> = {
   "@effect/sql-pg": "infrastructure/postgres",
+  "@effect/vitest": "testing",
   yaml: "infrastructure/config"
 }
 
@@ -74,7 +75,7 @@ const isOurs = (imported: string) => /^(src|migrations)\//.test(imported) || imp
 const layerOf = (file: string): string | undefined => {
   if (file.startsWith("migrations/")) return "migrations"
   if (file === "package.json" || /^src\/[^/]+$/.test(file)) return "root"
-  const [, layer] = /^src\/(domain|application|infrastructure\/[^/]+)\//.exec(file) ?? []
+  const [, layer] = /^src\/(domain|application|testing|infrastructure\/[^/]+)\//.exec(file) ?? []
   return layer
 }
 
@@ -86,6 +87,8 @@ const allowed = (layer: string): ReadonlyArray<string> => {
       return ["application", "domain"]
     case "migrations":
       return []
+    case "testing":
+      return ["testing", "infrastructure/memory", "application", "domain"]
     case "infrastructure/postgres":
       return ["infrastructure/postgres", "application", "domain", "migrations"]
     default:
@@ -237,6 +240,16 @@ describe("The architecture", () => {
       "migrations/0001_a.ts imports @effect/sql-pg: not from here"
     ],
     [
+      "what helps in tests knows the memory adapters and no others",
+      { "src/testing/A.ts": `import { B } from "../infrastructure/postgres/B.ts"` },
+      "src/testing/A.ts imports src/infrastructure/postgres/B.ts: testing may not"
+    ],
+    [
+      "what runs in production knows nothing of tests",
+      { "src/application/A.ts": `import { B } from "../testing/B.ts"` },
+      "src/application/A.ts imports src/testing/B.ts: application may not"
+    ],
+    [
       "every file is in a layer",
       { "src/infrastructure/A.ts": `import { Effect } from "effect"` },
       "src/infrastructure/A.ts is in no layer"
@@ -351,7 +364,7 @@ describe("The documents", () => {
       .slice(1)
     assert.isAbove(promises.length, 10)
     const missing = promises.flatMap((promise) => {
-      const named = Array.from(promise.matchAll(/`(test\/[^`]*)`: "(.*?)"/g))
+      const named = Array.from(promise.matchAll(/`((?:test|src)\/[^`]*)`: "(.*?)"/g))
       const gone = named.filter(([, file = "", sentence = ""]) => !read(file).includes(sentence))
       return named.length === 0 ? [promise] : gone.map(([match]) => match)
     })

@@ -1,16 +1,1 @@
-import { SecureRandom } from "effect/crypto"
-import type { NewOrder } from "../src/domain/Order.ts"
-import { OrderId } from "../src/domain/OrderId.ts"
-
-/** A new order with the given parts, and plain ones elsewhere. */
-export const newOrder = (parts: Partial<NewOrder> = {}): NewOrder => ({
-  id: OrderId.make(SecureRandom.uuidV7Unsafe()),
-  payload: {},
-  payloadVersion: 1,
-  priority: 0,
-  maxRetries: 3,
-  metadata: {},
-  correlationId: "test",
-  notBefore: null,
-  ...parts
-})
+export { newOrder } from "../src/testing/NewOrders.ts"

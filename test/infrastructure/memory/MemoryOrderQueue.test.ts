@@ -1,4 +1,4 @@
 import * as MemoryOrderQueue from "../../../src/infrastructure/memory/MemoryOrderQueue.ts"
-import { orderQueueContract } from "../../application/ports/orderQueueContract.ts"
+import { orderQueueContract } from "../../../src/testing/OrderQueueContract.ts"
 
 orderQueueContract("memory", MemoryOrderQueue.layer)

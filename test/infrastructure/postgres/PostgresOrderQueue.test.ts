@@ -4,7 +4,7 @@ import { SqlClient } from "effect/sql"
 import { OrderQueue } from "../../../src/application/ports/OrderQueue.ts"
 import { DatabaseSchema } from "../../../src/infrastructure/postgres/DatabaseSchema.ts"
 import * as PostgresOrderQueue from "../../../src/infrastructure/postgres/PostgresOrderQueue.ts"
-import { orderQueueContract } from "../../application/ports/orderQueueContract.ts"
+import { orderQueueContract } from "../../../src/testing/OrderQueueContract.ts"
 import { newOrder } from "../../TestOrders.ts"
 import { schemaOfItsOwn } from "../../TestPostgres.ts"
 

@@ -1,4 +1,4 @@
-import { orderRepositoryContract } from "../../application/ports/orderRepositoryContract.ts"
+import { orderRepositoryContract } from "../../../src/testing/OrderRepositoryContract.ts"
 import * as TestPostgres from "../../TestPostgres.ts"
 
 orderRepositoryContract("PostgreSQL", TestPostgres.layer, TestPostgres.setDatabaseClock)

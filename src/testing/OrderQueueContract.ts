@@ -1,7 +1,7 @@
 import { assert, layer as describeLayer } from "@effect/vitest"
 import { Effect, Fiber, type Layer, Option } from "effect"
-import { type Announcement, OrderQueue } from "../../../src/application/ports/OrderQueue.ts"
-import { newOrder } from "../../TestOrders.ts"
+import { type Announcement, OrderQueue } from "../application/ports/OrderQueue.ts"
+import { newOrder } from "./NewOrders.ts"
 
 const announcement = (): Announcement => ({ event: "OrderCreated", orderId: newOrder().id })
 

@@ -1,23 +1,25 @@
 import { assert, layer as describeLayer } from "@effect/vitest"
 import { DateTime, Duration, Effect, Exit, type Layer } from "effect"
 import { TestClock } from "effect/testing"
-import type { KeptAnswer, KeyedOrders } from "../../../src/application/ports/KeyedOrders.ts"
-import { PermanentFailure } from "../../../src/application/ports/OrderProcessor.ts"
+import type { KeptAnswer, KeyedOrders } from "../application/ports/KeyedOrders.ts"
+import { PermanentFailure } from "../application/ports/OrderProcessor.ts"
 import type {
   DeadLetterFilter,
   Listing,
   OrderFilter,
   Page,
   Position
-} from "../../../src/application/ports/OrderQueries.ts"
-import { OrderRepository } from "../../../src/application/ports/OrderRepository.ts"
-import type { DeadLetter } from "../../../src/domain/DeadLetter.ts"
-import { failure } from "../../../src/domain/Failure.ts"
-import type { NewOrder, Order, Outcome, ProcessingOrder } from "../../../src/domain/Order.ts"
-import type { OrdersUnavailable } from "../../../src/domain/OrderErrors.ts"
-import type { OrderId } from "../../../src/domain/OrderId.ts"
-import { OrderStatus } from "../../../src/domain/OrderStatus.ts"
-import { newOrder } from "../../TestOrders.ts"
+} from "../application/ports/OrderQueries.ts"
+import { OrderRepository } from "../application/ports/OrderRepository.ts"
+import type { DeadLetter } from "../domain/DeadLetter.ts"
+import { failure } from "../domain/Failure.ts"
+import type { NewOrder, Order, Outcome, ProcessingOrder } from "../domain/Order.ts"
+import type { OrdersUnavailable } from "../domain/OrderErrors.ts"
+import type { OrderId } from "../domain/OrderId.ts"
+import { OrderStatus } from "../domain/OrderStatus.ts"
+import { newOrder } from "./NewOrders.ts"
+
+// Longer than 150 lines because it is one suite, read as the list of all that a repository must do.
 
 /** Moves the store's own clock to the test's; nothing for a store that uses Effect's Clock. */
 export type SetStoreClock<R> = (time: DateTime.Utc) => Effect.Effect<unknown, unknown, R>

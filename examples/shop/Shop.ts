@@ -1,0 +1,82 @@
+// A shop that has its own router, database client and tables, and embeds the platform: its orders are taken in the
+// shop's transaction, and each one's invoice is written in the transaction that makes the order PROCESSED.
+import { Effect, Layer, Schema } from "effect"
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { SqlClient } from "effect/sql"
+import {
+  OrderPayload,
+  OrderPlatform,
+  OrderProcessor,
+  OrderRoutes,
+  OrderWorker,
+  PermanentFailure,
+  Postgres,
+  Writes
+} from "order-platform"
+
+const Purchase = Schema.Struct({
+  customer: Schema.String.check(Schema.isMinLength(1)),
+  cents: Schema.Int.check(Schema.isGreaterThan(0))
+})
+export const purchase = OrderPayload.make(Purchase, { name: "purchase" })
+
+/** The shop's own tables, beside those of the platform. */
+export const migrate = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`CREATE TABLE IF NOT EXISTS customers (name text PRIMARY KEY, purchases int NOT NULL)`
+  yield* sql`CREATE TABLE IF NOT EXISTS invoices (order_id uuid PRIMARY KEY, cents int NOT NULL)`
+})
+
+/** The work: what is sold for more than 1,000.00 is refused, everything else gets its invoice, exactly once. */
+const billing = OrderProcessor.layer(
+  purchase,
+  Effect.fnUntraced(function* ({ orderId, payload }) {
+    if (payload.cents > 100_000) return yield* new PermanentFailure({ reason: "too expensive for us" })
+    const sql = yield* SqlClient.SqlClient
+    return new Writes({
+      writes: sql`INSERT INTO invoices (order_id, cents) VALUES (${orderId}, ${payload.cents})`
+    })
+  })
+)
+
+const shopRoutes = HttpRouter.use(
+  Effect.fnUntraced(function* (router) {
+    const sql = yield* SqlClient.SqlClient
+    const orders = yield* OrderPlatform.service(purchase)
+
+    // The customer's count and the order are committed together, or neither; only then workers are told.
+    const buy = Effect.gen(function* () {
+      const bought = yield* HttpServerRequest.schemaBodyJson(Purchase)
+      const orderId = yield* sql.withTransaction(
+        Effect.gen(function* () {
+          yield* sql`INSERT INTO customers VALUES (${bought.customer}, 1)
+            ON CONFLICT (name) DO UPDATE SET purchases = customers.purchases + 1`
+          return yield* orders.submit({ payload: bought, metadata: { customer: bought.customer } })
+        })
+      )
+      return yield* HttpServerResponse.json({ orderId }, { status: 202 })
+    })
+
+    const invoice = Effect.gen(function* () {
+      const { id = "" } = yield* HttpRouter.params
+      const [found] = yield* sql`SELECT cents FROM invoices WHERE order_id::text = ${id}`
+      return found === undefined
+        ? HttpServerResponse.empty({ status: 404 })
+        : yield* HttpServerResponse.json(found)
+    })
+
+    yield* router.add("POST", "/buy", buy)
+    yield* router.add("GET", "/invoices/:id", invoice)
+  })
+)
+
+/** The shop's routes and the platform's on one router, with a worker; it wants a router and a PgClient. */
+export const shop = Layer.mergeAll(
+  shopRoutes,
+  OrderRoutes.layer(purchase),
+  OrderWorker.layer(purchase).pipe(Layer.provide(billing))
+).pipe(
+  Layer.provide(OrderPlatform.layer(purchase)),
+  Layer.provide(Postgres.layer),
+  Layer.provide(Layer.effectDiscard(migrate))
+)

@@ -1,0 +1,43 @@
+import { Effect, type Layer } from "effect"
+import {
+  type Attempt,
+  type AttemptError,
+  OrderProcessor,
+  type Writes
+} from "../application/ports/OrderProcessor.ts"
+import type { OrderId } from "../domain/OrderId.ts"
+import type { OrderPayload } from "../domain/OrderPayload.ts"
+
+/** What one run of an order does: it completes, fails with the given error, or does the given work. */
+export type Step<P> =
+  "completes" | AttemptError | ((attempt: Attempt<P>) => Effect.Effect<void | Writes, AttemptError>)
+
+/** A processor by a script, and what it was asked to do. */
+export interface ScriptedProcessor<P> {
+  readonly layer: Layer.Layer<OrderProcessor<P>>
+  /** Every attempt that ran, in the order in which they were started; it grows. */
+  readonly attempts: ReadonlyArray<Attempt<P>>
+}
+
+/**
+ * A processor that does the n-th step in the n-th run of each order, and the last step in all runs after that. A run
+ * after a reprocess goes on in the script, although its attempt is the first again.
+ */
+export const scriptedProcessor = <P>(
+  payload: OrderPayload<P>,
+  ...script: readonly [Step<P>, ...ReadonlyArray<Step<P>>]
+): ScriptedProcessor<P> => {
+  const attempts: Array<Attempt<P>> = []
+  const runs = new Map<OrderId, number>()
+  const layer = OrderProcessor.layer(payload, (attempt) =>
+    Effect.suspend((): Effect.Effect<void | Writes, AttemptError> => {
+      attempts.push(attempt)
+      const run = runs.get(attempt.orderId) ?? 0
+      runs.set(attempt.orderId, run + 1)
+      const step = script[Math.min(run, script.length - 1)] ?? script[0]
+      if (step === "completes") return Effect.void
+      return typeof step === "function" ? step(attempt) : Effect.fail(step)
+    })
+  )
+  return { layer, attempts }
+}
