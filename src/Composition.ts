@@ -6,6 +6,7 @@ import { WorkerSettings } from "./application/WorkerSettings.ts"
 import { anyJsonObject } from "./domain/OrderPayload.ts"
 import { RetryPolicy } from "./domain/RetryPolicy.ts"
 import type { Environment } from "./Environment.ts"
+import { CorsOrigins } from "./infrastructure/http/AnswerHeaders.ts"
 import { type ApiKey, ApiKeys } from "./infrastructure/http/Caller.ts"
 import { MaxBodyBytes, RequestTimeout } from "./infrastructure/http/RequestLimits.ts"
 import * as MemoryOrderQueue from "./infrastructure/memory/MemoryOrderQueue.ts"
@@ -59,6 +60,10 @@ export const references = ({ auth, database, intake, order: { worker }, server }
       clients: keysOf(auth.clientKeys),
       operators: keysOf(auth.operatorKeys)
     }),
+    Layer.succeed(
+      CorsOrigins,
+      Option.getOrElse(server.corsOrigins, () => [])
+    ),
     Layer.succeed(RequestTimeout, Duration.millis(server.requestTimeoutMs)),
     Layer.succeed(RetryPolicy, {
       backoff: worker.retryBackoff,

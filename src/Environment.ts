@@ -3,6 +3,7 @@ import { accessConflicts } from "./infrastructure/config/AccessConflicts.ts"
 import { applicationYaml } from "./infrastructure/config/ApplicationYaml.ts"
 import { InvalidSettings } from "./infrastructure/config/InvalidSettings.ts"
 import { namedSecrets } from "./infrastructure/config/NamedSecrets.ts"
+import { origins } from "./infrastructure/config/Origins.ts"
 import { environmentSource, readSettings } from "./infrastructure/config/ReadSettings.ts"
 import type { SettingsSource } from "./infrastructure/config/ReadSettings.ts"
 import {
@@ -47,7 +48,12 @@ export const settings = {
   server: {
     host: setting(host, "127.0.0.1", "address to listen on"),
     port: setting(wholeNumber(0, 65_535), 8080, "port to listen on; 0 takes a free one and prints it"),
-    requestTimeoutMs: setting(wholeNumber(1, DAY_MS), 15_000, "a request that takes longer is answered 503")
+    requestTimeoutMs: setting(wholeNumber(1, DAY_MS), 15_000, "a request that takes longer is answered 503"),
+    corsOrigins: optional(
+      origins,
+      "pages of these origins may call the server from a browser: a list, or with commas between",
+      "none: off"
+    )
   },
   database: {
     url: optional(secret(postgresUrl), "connection URL of PostgreSQL 14 or newer", "none: embedded"),
@@ -116,7 +122,6 @@ export const settings = {
 
 /** Keys of the contract that this version does not honour yet; giving one stops the start. */
 export const notYetSupported = [
-  "server.corsOrigins",
   "intake.maxBulkBodyBytes",
   "intake.maxPending",
   "retention.processedDays",

@@ -35,7 +35,7 @@ describe("Environment", () => {
   it.effect("has the documented default for every setting when nothing is given", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* start(), {
-        server: { host: "127.0.0.1", port: 8080, requestTimeoutMs: 15_000 },
+        server: { host: "127.0.0.1", port: 8080, requestTimeoutMs: 15_000, corsOrigins: Option.none() },
         database: {
           url: Option.none(),
           listenUrl: Option.none(),
@@ -333,6 +333,10 @@ describe("every setting", () => {
   const easier: Record<string, Schema.Codec<unknown, unknown>> = {
     "auth.clientKeys": someKeys,
     "auth.operatorKeys": someKeys,
+    "server.corsOrigins": Schema.Tuple([
+      Schema.String.check(Schema.isPattern(/^https?:\/\/[a-z]{1,9}\.example(:8[1-9]{3})?$/)),
+      Schema.Literal("http://localhost:3000")
+    ]),
     "database.dataDirectory": line,
     "order.worker.failureSeed": line,
     "database.url": Schema.RedactedFromValue(

@@ -10,6 +10,7 @@ import {
   OrderVersionMismatch
 } from "../../domain/OrderErrors.ts"
 import { OrderEvent } from "../../domain/OrderEvent.ts"
+import { AcceptableAnswers } from "./AcceptableAnswers.ts"
 import { OperatorsOnly } from "./Authorization.ts"
 import { IfMatch } from "./IfMatch.ts"
 import { IsoTime } from "./IsoTime.ts"
@@ -117,6 +118,7 @@ export const DeadLettersApi = HttpApiGroup.make("deadLetters")
       )
   )
   .middleware(RequestDecoding)
+  .middleware(AcceptableAnswers)
   .middleware(OperatorsOnly)
   .annotateMerge(
     OpenApi.annotations({ title: "Dead letter queue", description: "Orders that failed for good." })

@@ -6,22 +6,17 @@ import {
   HttpServerRespondable,
   HttpServerResponse
 } from "effect/http"
+import { corsHeaders, CorsOrigins, protectiveHeaders } from "./AnswerHeaders.ts"
 import { ApiKeys, callerBy, CurrentCaller } from "./Caller.ts"
-import { CurrentCorrelationId, correlationIdHeader, isCorrelationId } from "./CorrelationId.ts"
+import { CurrentCorrelationId, correlationIdHeader } from "./CorrelationId.ts"
 import { InternalFault, NoSuchPath, Unavailable } from "./Problems.ts"
 import { invalidRequest } from "./RequestIssues.ts"
+import { headIssues, loggedPath } from "./RequestHead.ts"
 import { RequestTimeout } from "./RequestLimits.ts"
 
 type Answer = Effect.Effect<HttpServerResponse.HttpServerResponse, Types.unhandled>
 
-const badCorrelationId = invalidRequest([
-  {
-    in: "header",
-    path: ["X-Correlation-Id"],
-    message: "Expected 1 to 128 printable ASCII characters, not only spaces"
-  }
-])
-
+// Its body may still be on the way, and nobody reads on: the connection is of no more use.
 const outOfTime = Effect.logWarning("A request ran out of time").pipe(
   Effect.andThen(
     HttpServerRespondable.toResponse(
@@ -30,7 +25,8 @@ const outOfTime = Effect.logWarning("A request ran out of time").pipe(
           "The request took longer than the server allows. Whether it had an effect is not known; see what it was about before repeating it."
       })
     )
-  )
+  ),
+  Effect.map(HttpServerResponse.setHeader("connection", "close"))
 )
 
 // A client that went away, or the server stopping, is no fault: it stays an interruption and is not logged.
@@ -41,24 +37,27 @@ const fault = <E>(cause: Cause.Cause<E>) =>
         Effect.andThen(HttpServerRespondable.toResponse(new InternalFault()))
       )
 
-const pathOf = (url: string) => url.split("?", 1)[0] ?? url
-
 /**
  * What holds for every answer, whatever becomes of the request: a correlation id (taken or made), a body that
  * is a problem if it is an error, who sent it, an end in time, `Retry-After` with every 503, `WWW-Authenticate` with every
- * 401, and headers that keep caches and sniffers away.
+ * 401, headers that keep caches, sniffers and foreign pages away, and those that let the pages of origins set come in.
  */
 const everyRequest = Effect.gen(function* () {
   const timeout = yield* RequestTimeout
   const callerOf = callerBy(yield* ApiKeys)
+  const isKey = (text: string) => Option.isSome(callerOf(`Bearer ${text}`))
+  const corsOrigins = yield* CorsOrigins
 
   return Effect.fnUntraced(function* (handler: Answer) {
     const request = yield* HttpServerRequest.HttpServerRequest
+    const issues = headIssues(request, isKey)
     const given = request.headers[correlationIdHeader]
-    const accepted = given === undefined || isCorrelationId(given)
-    const correlationId = given !== undefined && accepted ? given : globalThis.crypto.randomUUID()
+    const refused = issues.some(({ in: part, path }) => part === "header" && path[0] === "X-Correlation-Id")
+    const correlationId = given !== undefined && !refused ? given : globalThis.crypto.randomUUID()
     const caller = callerOf(request.headers["authorization"])
-    const response = yield* (accepted ? handler : HttpServerRespondable.toResponse(badCorrelationId)).pipe(
+    const response = yield* (
+      issues.length === 0 ? handler : HttpServerRespondable.toResponse(invalidRequest(issues))
+    ).pipe(
       Effect.timeoutOrElse({ duration: timeout, orElse: () => outOfTime }),
       Effect.catchCause(fault),
       Effect.provideService(CurrentCorrelationId, Option.some(correlationId)),
@@ -66,14 +65,17 @@ const everyRequest = Effect.gen(function* () {
       Effect.annotateLogs({
         correlationId,
         method: request.method,
-        path: pathOf(request.url),
+        path: loggedPath(request.url),
         ...(Option.isSome(caller) ? { caller: caller.value.name } : {})
       })
     )
     return HttpServerResponse.setHeaders(response, {
-      "cache-control": response.headers["cache-control"] ?? "no-store",
+      ...protectiveHeaders,
+      ...corsHeaders(corsOrigins, request, response),
       [correlationIdHeader]: correlationId,
-      "x-content-type-options": "nosniff",
+      "cache-control": response.headers["cache-control"] ?? protectiveHeaders["cache-control"],
+      "content-security-policy":
+        response.headers["content-security-policy"] ?? protectiveHeaders["content-security-policy"],
       ...(response.status === 401 ? { "www-authenticate": "Bearer" } : {}),
       ...(response.status === 503 ? { "retry-after": response.headers["retry-after"] ?? "1" } : {})
     })

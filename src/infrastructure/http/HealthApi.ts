@@ -1,5 +1,6 @@
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import { AcceptableAnswers } from "./AcceptableAnswers.ts"
 import { OperatorsOnly } from "./Authorization.ts"
 import { Unavailable } from "./Problems.ts"
 
@@ -23,6 +24,7 @@ export const HealthApi = HttpApiGroup.make("health")
         HttpApiSchema.asText({ contentType: "text/plain; version=0.0.4; charset=utf-8" })
       )
     })
+      .middleware(AcceptableAnswers)
       .middleware(OperatorsOnly)
       .annotateMerge(OpenApi.annotations({ summary: "Figures in Prometheus' text format" }))
   )

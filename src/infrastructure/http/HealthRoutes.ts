@@ -2,6 +2,7 @@ import { Effect, Layer } from "effect"
 import { HttpApi, HttpApiBuilder } from "effect/http-api"
 import { type Backlog, OrderRepository } from "../../application/ports/OrderRepository.ts"
 import type { OrdersUnavailable } from "../../domain/OrderErrors.ts"
+import { AcceptableAnswers } from "./AcceptableAnswers.ts"
 import { OperatorsOnly } from "./Authorization.ts"
 import { layerEveryRequest } from "./EveryRequest.ts"
 import { checkReady } from "./Health.ts"
@@ -29,6 +30,6 @@ export const HealthRoutes = {
         Effect.map(OrderRepository, (repository) => handlers.handleAll(healthHandlers(repository)))
       )
     ),
-    Layer.provide([layerEveryRequest, OperatorsOnly.layer])
+    Layer.provide([layerEveryRequest, AcceptableAnswers.layer, OperatorsOnly.layer])
   )
 }

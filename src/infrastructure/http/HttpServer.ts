@@ -1,11 +1,12 @@
 import { NodeHttpServer } from "@effect/platform-node"
-import { Context, type Duration, Effect, Latch, Layer, Schema } from "effect"
+import { Context, Duration, Effect, Latch, Layer, Schema } from "effect"
 import { HttpRouter, HttpServer, type HttpServerError } from "effect/http"
 import type { NetAddress } from "effect/net"
 import { createServer } from "node:http"
-import { answerBrokenRequest } from "./BrokenRequests.ts"
+import { answerBrokenRequest, answerConnect, answerExpectation } from "./BrokenRequests.ts"
 import { ServerCloses } from "./EventStream.ts"
 import { layerNoSuchPath } from "./EveryRequest.ts"
+import { RequestTimeout } from "./RequestLimits.ts"
 
 /** The server cannot listen where it was told to; the message is a whole sentence for the operator. */
 export class CannotListen extends Schema.TaggedError<CannotListen>()("CannotListen", {
@@ -31,17 +32,35 @@ export interface HttpServerOptions {
   readonly gracefulShutdownTimeout: Duration.Input
 }
 
-// Against clients that trickle their request (slowloris): Node closes what is slower. The request timeout is
-// above ours for the handler (15 s), which ends first and answers in our own words.
-const nodeServer = () => {
+const sometimes = 5000
+const maxConnections = 10_000
+
+/**
+ * Limits against clients that trickle their request or their reading (slowloris): Node closes what is slower, on a
+ * look each second. They are above the time limit for the handler, which ends first and answers in our own words.
+ */
+const nodeServer = (handlerLimit: Duration.Duration) => () => {
+  const handlerMs = Duration.toMillis(handlerLimit)
+  const headersTimeout = Math.min(10_000, Math.max(1000, handlerMs))
+  const requestTimeout = headersTimeout + handlerMs + sometimes
   const server = createServer({
-    headersTimeout: 10_000,
-    requestTimeout: 60_000,
+    headersTimeout,
+    requestTimeout,
+    connectionsCheckingInterval: 1000,
     // Above the 60 s that load balancers keep idle connections, so that they close them and not we.
     keepAliveTimeout: 65_000,
-    maxHeaderSize: 16_384
+    maxHeaderSize: 16_384,
+    // The absence of Host is answered in our own words, and no protocol is changed to.
+    requireHostHeader: false,
+    shouldUpgradeCallback: () => false
   })
+  // Nothing moves on the connection: above the keep-alive of event streams.
+  server.setTimeout(requestTimeout + 60_000)
+  // More are closed at once: a flood must not use up what the process may have open.
+  server.maxConnections = maxConnections
   server.on("clientError", answerBrokenRequest)
+  server.on("connect", answerConnect)
+  server.on("checkExpectation", answerExpectation)
   return server
 }
 
@@ -72,7 +91,7 @@ const layer = <A, E, R>(routes: Layer.Layer<A, E, R>, options: HttpServerOptions
   const server = Layer.effect(
     HttpServer.HttpServer,
     Effect.mapError(
-      NodeHttpServer.make(nodeServer, options),
+      Effect.flatMap(RequestTimeout, (limit) => NodeHttpServer.make(nodeServer(limit), options)),
       (error) => new CannotListen({ host: options.host, port: options.port, reason: reasonOf(error) })
     )
   )

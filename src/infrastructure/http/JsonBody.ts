@@ -1,4 +1,4 @@
-import { ByteSize, Effect, Result, Schema } from "effect"
+import { ByteSize, Effect, Fiber, Result, Schema } from "effect"
 import { HttpIncomingMessage, type HttpServerError, HttpServerRequest } from "effect/http"
 import { BodyTooLarge, UnsupportedMediaType } from "./Problems.ts"
 import { invalidRequest, requestIssues } from "./RequestIssues.ts"
@@ -33,10 +33,15 @@ const readBytes = Effect.fnUntraced(function* (request: HttpServerRequest.HttpSe
   if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
     return yield* new UnsupportedMediaType({ detail: "Send the body without a Content-Encoding." })
   }
-  return yield* request.arrayBuffer.pipe(
+  // By a fiber that is not interrupted with the request: that would close the connection, and with it the way of
+  // the answer that the request ran out of time. It ends with the body, and with the connection at the latest.
+  const reading = yield* request.arrayBuffer.pipe(
     Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(maxBytes)),
-    Effect.mapError((error) => readFailure(error, maxBytes))
+    Effect.mapError((error) => readFailure(error, maxBytes)),
+    Effect.exit,
+    Effect.forkDetach({ startImmediately: true })
   )
+  return yield* Effect.flatten(Fiber.join(reading))
 })
 
 const utf8 = new TextDecoder("utf-8", { fatal: true })

@@ -2,6 +2,7 @@ import { Effect, Layer, Option } from "effect"
 import { HttpApiBuilder, HttpApiSchema } from "effect/http-api"
 import { OrderPlatform } from "../../application/OrderPlatform.ts"
 import type { OrderPayload } from "../../domain/OrderPayload.ts"
+import { AcceptableAnswers } from "./AcceptableAnswers.ts"
 import { ClientsOnly, OperatorsOnly } from "./Authorization.ts"
 import { CurrentCorrelationId } from "./CorrelationId.ts"
 import { deadLetterFilterOf, linkTo } from "./DeadLettersApi.ts"
@@ -140,7 +141,13 @@ const layer = <P>(payload: OrderPayload<P>) => {
       stats(api, payload),
       health(api, payload)
     ]),
-    Layer.provide([layerEveryRequest, RequestDecoding.layer, ClientsOnly.layer, OperatorsOnly.layer])
+    Layer.provide([
+      layerEveryRequest,
+      AcceptableAnswers.layer,
+      RequestDecoding.layer,
+      ClientsOnly.layer,
+      OperatorsOnly.layer
+    ])
   )
 }
 

@@ -10,6 +10,7 @@ import {
 import { OrderEvent } from "../../domain/OrderEvent.ts"
 import { OrderId } from "../../domain/OrderId.ts"
 import type { OrderPayload } from "../../domain/OrderPayload.ts"
+import { AcceptableAnswers } from "./AcceptableAnswers.ts"
 import { ClientsOnly } from "./Authorization.ts"
 import { LastEventId } from "./EventStream.ts"
 import { IdempotencyKey, replayedHeader } from "./IdempotencyKey.ts"
@@ -105,5 +106,6 @@ export const makeOrdersApi = <P>(payload: OrderPayload<P>) =>
         )
     )
     .middleware(RequestDecoding)
+    .middleware(AcceptableAnswers)
     .middleware(ClientsOnly)
     .annotateMerge(OpenApi.annotations({ title: "Orders", description: "Submit orders and follow them." }))

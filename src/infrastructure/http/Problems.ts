@@ -64,6 +64,17 @@ export class UnsupportedMediaType extends HttpApiError.Problem<UnsupportedMediaT
   { detail: Schema.String }
 ) {}
 
+/** 406: the client's `Accept` excludes what the answer would be. The contract has no type of its own for it. */
+export class NotAcceptable extends HttpApiError.Problem<NotAcceptable>()(
+  "NotAcceptable",
+  {
+    type: "urn:order-platform:unsupported-media-type",
+    status: 406,
+    title: "The answer has no media type that is accepted"
+  },
+  { detail: Schema.String }
+) {}
+
 /** 503: the process is not ready for requests, or ran out of time for this one. */
 export class Unavailable extends HttpApiError.Problem<Unavailable>()(
   "Unavailable",

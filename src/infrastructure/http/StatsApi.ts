@@ -3,6 +3,7 @@ import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import type { Stats } from "../../application/ports/OrderQueries.ts"
 import { OrdersUnavailable } from "../../domain/OrderErrors.ts"
 import { OrderStatus } from "../../domain/OrderStatus.ts"
+import { AcceptableAnswers } from "./AcceptableAnswers.ts"
 import { OperatorsOnly } from "./Authorization.ts"
 import { RequestDecoding } from "./RequestDecoding.ts"
 
@@ -42,6 +43,7 @@ export const StatsApi = HttpApiGroup.make("stats")
     )
   )
   .middleware(RequestDecoding)
+  .middleware(AcceptableAnswers)
   .middleware(OperatorsOnly)
   .annotateMerge(OpenApi.annotations({ title: "Stats", description: "Figures of all orders." }))
 

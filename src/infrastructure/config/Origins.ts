@@ -1,0 +1,27 @@
+import { Schema, SchemaTransformation } from "effect"
+import type { Kind } from "./Setting.ts"
+
+// As browsers write it: lower case, no default port, no path. Anything else would never match.
+const isOrigin = (text: string) => URL.canParse(text) && new URL(text).origin === text
+
+/** Web origins. `*` is none: every page on the web could then use what a browser can reach. */
+export const origins: Kind<ReadonlyArray<string>> = {
+  schema: Schema.String.pipe(
+    Schema.decodeTo(
+      Schema.Array(
+        Schema.String.check(
+          Schema.isPattern(/^https?:\/\//),
+          Schema.makeFilter((text: string) => isOrigin(text))
+        )
+      ),
+      SchemaTransformation.transform({
+        decode: (text): ReadonlyArray<string> => text.split(",").map((part) => part.trim()),
+        encode: (all: ReadonlyArray<string>) => all.join(",")
+      })
+    )
+  ),
+  allowed:
+    "a list of origins like https://shop.example, with a port where it is not the default, and without a path",
+  secret: false,
+  list: true
+}
