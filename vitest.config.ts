@@ -17,7 +17,8 @@ export default defineConfig({
     globalSetup: ["test/TestDatabase.globalSetup.ts"],
     // Most tests wait for a database or a process: two at a time, also where there are two cores.
     maxWorkers: 2,
-    testTimeout: 60_000,
+    // No promise, only an end: on a busy machine the start of ten processes alone takes half a minute.
+    testTimeout: 120_000,
     hookTimeout: 60_000
   }
 })

@@ -22,7 +22,8 @@ const nodeItself: Readonly<Record<string, string>> = {
   "src/infrastructure/postgres/EmbeddedPostgresDirectory.ts": "makes a directory with owners and modes",
   "src/infrastructure/postgres/EmbeddedPostgresIdentity.ts": "runs programs as another user",
   "src/infrastructure/postgres/EmbeddedPostgresOwner.ts": "looks at other processes and signals them",
-  "src/infrastructure/postgres/EmbeddedPostgresServer.ts": "runs PostgreSQL as a child process"
+  "src/infrastructure/postgres/EmbeddedPostgresServer.ts": "runs PostgreSQL as a child process",
+  "src/infrastructure/postgres/WatchedSockets.ts": "sees what passes through a socket"
 }
 
 /** The modules of Effect that are not stable yet belong to the edges; these are wanted further inside, and why. */

@@ -18,7 +18,8 @@ const maxClaim = 256
 export const claimOrders = Effect.fnUntraced(function* (
   hands: Queue.Queue<void>,
   rescheduled: Queue.Dequeue<void>,
-  handOver: (orders: ReadonlyArray<ProcessingOrder>) => Effect.Effect<void>
+  handOver: (orders: ReadonlyArray<ProcessingOrder>) => Effect.Effect<void>,
+  releaseLeftOver: Effect.Effect<void, OrdersUnavailable>
 ) {
   const repository = yield* OrderRepository
   const queue = yield* OrderQueue
@@ -60,15 +61,19 @@ export const claimOrders = Effect.fnUntraced(function* (
     }
   })
 
+  // A claim may have been carried out although no answer came. Between two claims it is plain which orders are in
+  // nobody's hands; where even that cannot be asked, the heartbeat finds them.
+  const afterTrouble = pauseAfterTrouble.pipe(
+    Effect.andThen(Effect.timeoutOption(releaseLeftOver, claimTimeout(settings))),
+    Effect.catchTag("OrdersUnavailable", () => Effect.void)
+  )
+
   const giveBack = (count: number) => Queue.offerAll(hands, Array.from<void>({ length: count }))
 
   return yield* Queue.takeBetween(hands, 1, maxClaim).pipe(
     Effect.flatMap((free) => look(free.length)),
     Effect.catchTag("OrdersUnavailable", (error) =>
-      Effect.andThen(
-        Effect.logDebug(`The worker could not look for orders: ${error.message}`),
-        pauseAfterTrouble
-      )
+      Effect.andThen(Effect.logDebug(`The worker could not look for orders: ${error.message}`), afterTrouble)
     ),
     Effect.forever
   )

@@ -18,7 +18,7 @@ import * as Metrics from "./OrderMetrics.ts"
 import { drop, type InHand, type OrdersInHand } from "./OrdersInHand.ts"
 import type { OrderProcessor } from "./ports/OrderProcessor.ts"
 import type { OrderQueue } from "./ports/OrderQueue.ts"
-import type { OrderRepository } from "./ports/OrderRepository.ts"
+import { OrderRepository } from "./ports/OrderRepository.ts"
 import { processOrder } from "./ProcessOrder.ts"
 import { releaseLeftOver, renewLeases } from "./RenewLeases.ts"
 import { type Finished, reportSettled, settleAttempts } from "./SettleAttempts.ts"
@@ -125,7 +125,9 @@ export class OrderWorker extends Context.Service<
         const settling = yield* Effect.forkScoped(settleAttempts(finished, inHand, rescheduled))
         yield* Effect.forkScoped(renewLeases(inHand))
         for (let n = 0; n < settings.concurrency; n++) yield* Effect.forkScoped(hand)
-        const claiming = yield* Effect.forkScoped(claimOrders(hands, rescheduled, handOver))
+        const repository = yield* OrderRepository
+        const releaseAll = Effect.provideService(releaseLeftOver(inHand), OrderRepository, repository)
+        const claiming = yield* Effect.forkScoped(claimOrders(hands, rescheduled, handOver, releaseAll))
 
         const interruptAttempts = Effect.suspend(() =>
           Fiber.interruptAll(

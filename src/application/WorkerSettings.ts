@@ -31,9 +31,12 @@ export const WorkerSettings = Context.Reference<WorkerSettings>("order-platform/
   })
 })
 
-/** A claim that takes longer is given up: a lease younger than this may belong to a claim that is still under way. */
+/**
+ * A claim that takes longer is given up: a lease younger than this may belong to a claim that is still under way.
+ * Short, because a claim by a connection that died without a word must not keep the worker from another one.
+ */
 export const claimTimeout = (settings: WorkerSettings): Duration.Duration =>
-  Duration.times(settings.lease, 1 / 3)
+  Duration.min(Duration.times(settings.lease, 1 / 3), Duration.seconds(4))
 
 /** The pause of a loop after trouble with the store, jittered so that many workers do not come back at once. */
 export const pauseAfterTrouble = Effect.flatMap(Random.nextBetween(100, 500), (millis) =>

@@ -122,7 +122,7 @@ export const onSchemaOfItsOwn = <A, E, R>(test: Effect.Effect<A, E, R>) =>
 export const eventually = Effect.fnUntraced(function* <A, E, R>(
   condition: string,
   look: Effect.Effect<A | undefined, E, R>,
-  within: Duration.Input = "30 seconds"
+  within: Duration.Input = "100 seconds"
 ) {
   const keepLooking = Effect.gen(function* () {
     while (true) {

@@ -91,8 +91,9 @@ export class OrderRepository extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<SettleResult>, OrdersUnavailable>
 
     /**
-     * Writes one outcome and runs the app's own writes in the same transaction: both are stored or neither. The
-     * writes run only if the settlement is `settled`. May be repeated as it is.
+     * Runs the app's own writes and writes one outcome in the same transaction: both are stored or neither. The
+     * writes run only while the order is the attempt's, and are stored only if the result is `settled`; the order's lease
+     * can be renewed while they run. May be repeated as it is.
      */
     readonly settleWith: (
       settlement: Settlement,

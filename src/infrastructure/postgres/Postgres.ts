@@ -6,6 +6,7 @@ import * as Migrations from "./Migrations.ts"
 import * as PostgresOrderQueue from "./PostgresOrderQueue.ts"
 import * as PostgresOrderRepository from "./PostgresOrderRepository.ts"
 import { isTransient, messageOf } from "./SqlTrouble.ts"
+import { watchedSockets } from "./WatchedSockets.ts"
 
 /** The repository alone, on the caller's own client; the tables are migrated when the layer is built. */
 export const layerRepository = PostgresOrderRepository.layer.pipe(Layer.provide(Migrations.layer))
@@ -46,6 +47,15 @@ export class DatabaseRefuses extends Data.TaggedError("DatabaseRefuses")<{ reado
 /** The first connection may wait this long for a database that is just starting. */
 const patience = Schedule.spaced("500 millis").pipe(Schedule.upTo({ duration: "30 seconds" }))
 
+/** Where to connect by plain TCP; null for what cannot be watched: TLS, whose bytes are none of ours, and Unix sockets. */
+const addressOf = (url: string): { readonly host: string; readonly port: number } | null => {
+  const { hostname, port, searchParams } = new URL(url)
+  const host = searchParams.get("host") ?? decodeURIComponent(hostname).replace(/^\[(.*)\]$/, "$1")
+  const isPlain =
+    [null, "disable"].includes(searchParams.get("sslmode")) && host !== "" && !host.startsWith("/")
+  return isPlain ? { host, port: Number(searchParams.get("port") ?? (port || 5432)) } : null
+}
+
 /** A pool of connections, built once the database has answered. */
 export const layerClient = ({
   acquireTimeout,
@@ -54,14 +64,18 @@ export const layerClient = ({
   statementTimeout,
   url
 }: Connection) => {
-  const client = PgClient.layerFrom(
-    PgClient.make({
+  const make = Effect.gen(function* () {
+    const address = addressOf(Redacted.value(url))
+    // Behind a pooler a statement may wait for its turn for longer than the server gives it.
+    const answerWithin = prepare ? Duration.sum(statementTimeout, Duration.seconds(1)) : Duration.infinity
+    return yield* PgClient.make({
       url,
       maxConnections,
       prepare,
       connectTimeout: acquireTimeout,
       // Idle connections that a firewall forgot, or whose server is gone, are found out by the kernel.
       keepAlive: "10 seconds",
+      ...(address !== null && { stream: yield* watchedSockets(address, answerWithin) }),
       applicationName: "order-platform",
       // A pooler cannot pass startup parameters on.
       ...(prepare && {
@@ -72,7 +86,8 @@ export const layerClient = ({
         }
       })
     })
-  )
+  })
+  const client = PgClient.layerFrom(make)
   const answers = Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     yield* Effect.retry(sql`SELECT 1`, { while: isTransient, schedule: patience }).pipe(

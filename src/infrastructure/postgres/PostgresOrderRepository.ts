@@ -1,15 +1,16 @@
 import { DateTime, Duration, Effect, Layer, Option } from "effect"
-import { SqlClient, SqlError } from "effect/sql"
+import { SqlClient, type SqlError } from "effect/sql"
 import type { KeptAnswer } from "../../application/ports/KeyedOrders.ts"
-import { OrderRepository, WritesRefused } from "../../application/ports/OrderRepository.ts"
+import { OrderRepository } from "../../application/ports/OrderRepository.ts"
 import { OrderNotInDeadLetterQueue, OrderVersionMismatch } from "../../domain/OrderErrors.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
+import { makeCommitWrites } from "./CommitWrites.ts"
 import { DatabaseSchema } from "./DatabaseSchema.ts"
 import { makeKeepLeases } from "./KeepLeases.ts"
 import { type OrderRow, toOrder, toProcessingOrder } from "./OrderRow.ts"
 import { makeReadOrders } from "./ReadOrders.ts"
 import { makeSettleOrders } from "./SettleOrders.ts"
-import { CallTimeLimit, catchSqlTrouble, isTransient, messageOf, repeatIdempotent } from "./SqlTrouble.ts"
+import { CallTimeLimit, catchSqlTrouble, repeatAfterTrouble, repeatIdempotent } from "./SqlTrouble.ts"
 import { makeStartOrders } from "./StartOrders.ts"
 import { makeStoreOrders } from "./StoreOrders.ts"
 import { makeStoreOrdersOnce } from "./StoreOrdersOnce.ts"
@@ -27,6 +28,7 @@ const make = Effect.gen(function* () {
   const { forgetAnswers, submitOnce } = makeStoreOrdersOnce(sql, schema)
   const { claim } = makeStartOrders(sql, schema)
   const { settle } = makeSettleOrders(sql, schema)
+  const commitWrites = makeCommitWrites(sql, schema)
   const { expire, renew } = makeKeepLeases(sql, schema)
   const { discard, reprocess } = makeTakeDeadLetters(sql, schema)
   const read = makeReadOrders(sql, schema)
@@ -75,24 +77,7 @@ const make = Effect.gen(function* () {
       ),
     settle: (settlements) =>
       guarded(repeatIdempotent(Effect.map(settle(settlements), (rows) => rows.map(({ result }) => result)))),
-    settleWith: (settlement, writes) =>
-      sql
-        .withTransaction(
-          Effect.gen(function* () {
-            const [row] = yield* settle([settlement])
-            if (row?.result === "settled") yield* writes
-            return row?.result ?? "stale"
-          })
-        )
-        .pipe(
-          repeatIdempotent,
-          Effect.catchIf(
-            (error) => SqlError.isSqlError(error) && !isTransient(error),
-            (error) =>
-              Effect.fail(new WritesRefused({ reason: SqlError.isSqlError(error) ? messageOf(error) : "" }))
-          ),
-          guardedTransaction
-        ),
+    settleWith: (settlement, writes) => guardedTransaction(commitWrites(settlement, writes)),
     backlog: guarded(
       Effect.map(read.backlog, ([row]) => ({
         pending: row?.pending ?? 0,
@@ -100,7 +85,7 @@ const make = Effect.gen(function* () {
         oldestDueAge: untilMillis(row?.oldest_due_age_ms)
       }))
     ),
-    stats: guarded(repeatIdempotent(makeStoreStats(sql, schema, now, read.oldestDueAge))),
+    stats: guarded(repeatAfterTrouble(makeStoreStats(sql, schema, now, read.oldestDueAge))),
     renew: (worker, lease) =>
       guarded(
         repeatIdempotent(
@@ -121,8 +106,8 @@ const make = Effect.gen(function* () {
     timeline: (id) => guarded(repeatIdempotent(read.timeline(id))),
     eventsAfter: (places, limits) => guarded(repeatIdempotent(read.happened(places, limits))),
     dueBefore: (id, limit) => guarded(repeatIdempotent(read.placeInLine(id, limit))),
-    list: (page, filter) => guarded(repeatIdempotent(read.list(page, filter))),
-    deadLetters: (page, filter) => guarded(repeatIdempotent(read.deadLetters(page, filter))),
+    list: (page, filter) => guarded(repeatAfterTrouble(read.list(page, filter))),
+    deadLetters: (page, filter) => guarded(repeatAfterTrouble(read.deadLetters(page, filter))),
     deadLetter: (id) => guarded(repeatIdempotent(read.deadLetter(id))),
     reprocess: (id, { ifVersion = null } = {}) =>
       guarded(Effect.flatMap(reprocess(id, ifVersion), (rows) => takenOr(rows, id, ifVersion))),

@@ -52,5 +52,9 @@ export const makeSettleOrders = (sql: SqlClient.SqlClient, schema: string) => {
     ) THEN 'repeated' ELSE 'stale' END AS result
     FROM outcome o LEFT JOIN settled s ON s.id = o.id ORDER BY o.place`
 
-  return { settle }
+  /** One row if the order is still as this attempt was given it. */
+  const isStarted = ({ order }: Settlement) =>
+    sql`SELECT FROM ${orders} WHERE id = ${order.id}::uuid AND version = ${order.version} AND status = 'PROCESSING'`
+
+  return { isStarted, settle }
 }

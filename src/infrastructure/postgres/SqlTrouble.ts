@@ -23,14 +23,29 @@ export const isTransient = (error: SqlError.SqlError): boolean =>
 const isWorthRepeating = (error: unknown): boolean =>
   SqlError.isSqlError(error) && isTransient(error) && !/^(57014|55P03)$/.test(sqlStateOf(error) ?? "")
 
+const fewTimes = Schedule.exponential("50 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 4 }))
+
 /**
- * Repeats a statement a few times within a second. Only for one that may be repeated although the first was
- * carried out and only its answer got lost.
+ * Repeats what may be repeated although the first was carried out and only its answer got lost, a few times
+ * within a second. It may take as long as its caller lets it: an app's writes, a look at everything.
  */
-export const repeatIdempotent = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.retry(effect, {
-    while: isWorthRepeating,
-    schedule: Schedule.exponential("50 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 4 }))
+export const repeatAfterTrouble = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.retry(effect, { while: isWorthRepeating, schedule: fewTimes })
+
+/** A short statement that is not answered for so long has met a dead connection, or a server with other worries. */
+const answerWithin = [Duration.seconds(2), Duration.seconds(4)]
+
+/** The same for short statements: the first attempts are given up, and repeated by another connection, when no answer comes. */
+export const repeatIdempotent = <A, E, R>(
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | OrdersUnavailable, R> =>
+  Effect.suspend(() => {
+    let attempt = 0
+    const once = Effect.suspend(() => within(answerWithin[attempt++] ?? Duration.infinity)(effect))
+    return Effect.retry(once, {
+      while: (error: unknown) => error === unavailable || isWorthRepeating(error),
+      schedule: fewTimes
+    })
   })
 
 /** What the database itself said; Effect's own message is only that the query failed. */

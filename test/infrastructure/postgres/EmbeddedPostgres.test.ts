@@ -63,7 +63,7 @@ const anotherProcess = (dataDirectory: string, root = repository) =>
     ({ child }) => Effect.sync(() => child.kill("SIGKILL"))
   )
 
-describe("EmbeddedPostgres", { concurrent: true, timeout: 20_000 }, () => {
+describe("EmbeddedPostgres", { concurrent: true }, () => {
   it.live("data outlives a restart, and nothing but a user with the password gets in", () =>
     Effect.gen(function* () {
       const dataDirectory = yield* temporaryDirectory

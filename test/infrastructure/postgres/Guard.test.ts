@@ -126,6 +126,30 @@ layer(TestPostgres.layer)("The database's own guards", (it) => {
     }
   }
 
+  it.effect("the history takes every event on its edges, and no event on any other", () =>
+    Effect.gen(function* () {
+      for (const [event, its] of Object.entries<ReadonlyArray<readonly [OrderStatus | null, OrderStatus]>>(
+        edges
+      )) {
+        for (const from of [null, ...OrderStatus.literals])
+          for (const to of OrderStatus.literals) {
+            const refusal = yield* refusalNow(`
+              INSERT INTO order_events (order_id, version, event, from_status, to_status, at, attempt)
+              VALUES (gen_random_uuid(), 1, '${event}', ${from === null ? "NULL" : `'${from}'`}, '${to}', now(), 1)`)
+            const name = `${event}: ${from} -> ${to}`
+            if (its.some((edge) => edge[0] === from && edge[1] === to)) assert.isNull(refusal, name)
+            else assertRefused(refusal, "violates check constraint")
+          }
+      }
+      assertRefused(
+        yield* refusalNow(`
+          INSERT INTO order_events (order_id, version, event, from_status, to_status, at, attempt)
+          VALUES (gen_random_uuid(), 1, 'forgotten', 'PENDING', 'PROCESSING', now(), 1)`),
+        "violates check constraint"
+      )
+    })
+  )
+
   it.effect("a bare UPDATE of the status is refused, and says which edge it tried", () =>
     Effect.gen(function* () {
       for (const from of OrderStatus.literals) {

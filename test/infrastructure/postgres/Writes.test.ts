@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { PgClient } from "@effect/sql-pg"
-import { Duration, Effect, Layer, Option, Queue } from "effect"
+import { DateTime, Deferred, Duration, Effect, Fiber, Layer, Option, Queue } from "effect"
 import { SqlClient } from "effect/sql"
 import { OrderPlatform } from "../../../src/application/OrderPlatform.ts"
 import { OrderRepository } from "../../../src/application/ports/OrderRepository.ts"
@@ -57,6 +57,34 @@ describe("the app's own writes on PostgreSQL", () => {
       assert.strictEqual(yield* count, 0)
       assert.strictEqual((yield* repository.find(order.id)).status, "PROCESSING")
     }).pipe(Effect.provide(TestPostgres.layer))
+  )
+
+  it.live(
+    "keep no lease from being renewed while they run, and are rolled back if it was lost meanwhile",
+    () =>
+      Effect.gen(function* () {
+        const repository = yield* OrderRepository
+        const { add, count } = yield* invoices
+        const order = yield* claim
+        const running = yield* Deferred.make<void>()
+        const lost = yield* Deferred.make<void>()
+        const writes = add(order.id).pipe(
+          Effect.andThen(Deferred.succeed(running, undefined)),
+          Effect.andThen(Deferred.await(lost))
+        )
+        const settling = yield* Effect.forkChild(repository.settleWith({ order, outcome: completed }, writes))
+        yield* Deferred.await(running)
+        const [renewed] = yield* repository.renew("w", Duration.minutes(5))
+        assert(renewed !== undefined)
+        assert.isTrue(
+          DateTime.isGreaterThan(renewed.leaseUntil, DateTime.addDuration(order.leaseUntil, "1 minute"))
+        )
+        yield* repository.renew("w", Duration.zero)
+        assert.strictEqual((yield* repository.expire(1)).length, 1)
+        yield* Deferred.succeed(lost, undefined)
+        assert.strictEqual(yield* Fiber.join(settling), "stale")
+        assert.strictEqual(yield* count, 0)
+      }).pipe(Effect.provide(TestPostgres.layer))
   )
 
   it.live("are not made by a worker that lost its lease", () =>

@@ -1,0 +1,73 @@
+import { PgClient } from "@effect/sql-pg"
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Layer, Redacted } from "effect"
+import { startProxy } from "../../../chaos/Proxy.ts"
+import { layerClient } from "../../../src/infrastructure/postgres/Postgres.ts"
+import { databaseUrl } from "../../TestPostgres.ts"
+
+const connections = 8
+
+/** A pool behind a proxy, with all its connections made. */
+const poolBehindProxy = Effect.fnUntraced(function* (statementTimeout: Duration.Duration) {
+  const url = new URL(databaseUrl())
+  const proxy = yield* Effect.acquireRelease(
+    Effect.promise(() => startProxy(Number(url.port || 5432), url.hostname)),
+    ({ close }) => Effect.promise(close)
+  )
+  url.hostname = "127.0.0.1"
+  url.port = String(proxy.port)
+  const context = yield* Layer.build(
+    layerClient({
+      url: Redacted.make(url.href),
+      maxConnections: connections,
+      prepare: true,
+      acquireTimeout: Duration.seconds(2),
+      statementTimeout
+    })
+  )
+  const sql = yield* Effect.provideContext(PgClient.PgClient, context)
+  const pids = Effect.map(
+    Effect.all(
+      Array.from(
+        { length: connections },
+        () => sql<{ pid: number }>`SELECT pg_backend_pid() AS pid, pg_sleep(0.2)`
+      ),
+      { concurrency: connections }
+    ),
+    (rows) => new Set(rows.flatMap((row) => row.map(({ pid }) => pid)))
+  )
+  return { proxy, sql, pids }
+})
+
+describe("the connections of a pool", { concurrent: true, timeout: 25_000 }, () => {
+  it.live("that all fell silent cost one statement its time, and not one each", () =>
+    Effect.gen(function* () {
+      const { pids, proxy, sql } = yield* poolBehindProxy(Duration.seconds(15))
+      assert.strictEqual((yield* pids).size, connections)
+      proxy.discard()
+      proxy.heal()
+      const lost = yield* Effect.timeoutOption(sql`SELECT 1`, "1500 millis").pipe(Effect.forkChild)
+      yield* Effect.sleep("1400 millis")
+      // One is still waited for; the others are gone, so whoever comes now has a new one.
+      for (let n = 0; n < connections - 1; n++)
+        assert.deepStrictEqual(yield* Effect.timeout(sql`SELECT 1 AS one`, "1 second"), [{ one: 1 }])
+      lost.interruptUnsafe()
+    }).pipe(Effect.scoped)
+  )
+
+  it.live(
+    "a slow statement keeps its own, and one that is never answered loses it when its time is over",
+    () =>
+      Effect.gen(function* () {
+        const { proxy, sql } = yield* poolBehindProxy(Duration.seconds(1))
+        // Within the two seconds it is waited for: silence alone is no reason.
+        yield* sql
+          .unsafe("SET statement_timeout = 0")
+          .pipe(Effect.andThen(sql`SELECT pg_sleep(1.7)`), sql.withTransaction)
+        proxy.discard()
+        proxy.heal()
+        const error = yield* Effect.flip(Effect.timeout(sql`SELECT 1`, "10 seconds"))
+        assert.strictEqual(error._tag, "SqlError")
+      }).pipe(Effect.scoped)
+  )
+})
