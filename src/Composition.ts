@@ -8,7 +8,7 @@ import { RetryPolicy } from "./domain/RetryPolicy.ts"
 import type { Environment } from "./Environment.ts"
 import { CorsOrigins } from "./infrastructure/http/AnswerHeaders.ts"
 import { type ApiKey, ApiKeys } from "./infrastructure/http/Caller.ts"
-import { MaxBodyBytes, RequestTimeout } from "./infrastructure/http/RequestLimits.ts"
+import { MaxBodyBytes, MaxBulkBodyBytes, RequestTimeout } from "./infrastructure/http/RequestLimits.ts"
 import * as MemoryOrderQueue from "./infrastructure/memory/MemoryOrderQueue.ts"
 import { EmbeddedPostgres } from "./infrastructure/postgres/EmbeddedPostgres.ts"
 import * as Postgres from "./infrastructure/postgres/Postgres.ts"
@@ -55,6 +55,7 @@ export const references = ({ auth, database, intake, order: { worker }, server }
     ),
     Layer.succeed(DefaultMaxRetries, worker.maxRetries),
     Layer.succeed(MaxBodyBytes, intake.maxBodyBytes),
+    Layer.succeed(MaxBulkBodyBytes, intake.maxBulkBodyBytes),
     Layer.succeed(IdempotencyTtl, Duration.millis(intake.idempotencyTtlMs)),
     Layer.succeed(ApiKeys, {
       clients: keysOf(auth.clientKeys),

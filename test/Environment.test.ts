@@ -65,7 +65,7 @@ describe("Environment", () => {
           }
         },
         auth: { clientKeys: Option.none(), operatorKeys: Option.none(), disabled: false },
-        intake: { maxBodyBytes: 65_536, idempotencyTtlMs: 86_400_000 },
+        intake: { maxBodyBytes: 65_536, maxBulkBodyBytes: 8_388_608, idempotencyTtlMs: 86_400_000 },
         log: { level: "Info", format: "auto" }
       })
     })

@@ -21,8 +21,10 @@ const readFailure = (error: HttpServerError.HttpServerError, maxBytes: number) =
     : malformed("The body could not be read")
 
 /** The bytes of the body: none if there is no body, refused before they are read if declared too large. */
-const readBytes = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
-  const maxBytes = yield* MaxBodyBytes
+const readBytes = Effect.fnUntraced(function* (
+  request: HttpServerRequest.HttpServerRequest,
+  maxBytes: number
+) {
   const { "content-encoding": encoding, "content-length": length, "content-type": type } = request.headers
   const chunked = request.headers["transfer-encoding"] !== undefined
   if (!chunked && (length === undefined || Number(length) === 0)) return new ArrayBuffer(0)
@@ -46,34 +48,50 @@ const readBytes = Effect.fnUntraced(function* (request: HttpServerRequest.HttpSe
 
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 
+/** The body as JSON, and how long it is. No body is `{}`; of duplicate keys the last one counts. */
+export const readJson = Effect.fnUntraced(function* (maxBytes: number) {
+  const bytes = yield* readBytes(yield* HttpServerRequest.HttpServerRequest, maxBytes)
+  const text = yield* Effect.try({
+    try: () => utf8.decode(bytes),
+    catch: () => malformed("The body is not UTF-8")
+  })
+  const json: unknown = yield* Effect.try({
+    try: (): unknown => (text === "" ? {} : JSON.parse(text)),
+    catch: () => malformed("The body is not JSON")
+  })
+  return { bytes: bytes.byteLength, json }
+})
+
 /**
- * Reads the request's body as JSON by a schema that allows no unknown keys. No body is `{}`. Fails with every
- * issue at once; of duplicate keys the last one counts. Not by HttpApi's own decoding, which neither sees the
- * bytes nor tells an absent body from a wrong media type.
+ * Decodes JSON by a schema that allows no unknown keys, and fails with every issue at once: what breaks the schema, and
+ * what cannot be kept as it is. Not `deep`, it leaves to others what is inside.
  */
-export const decodeJsonBody = <A, I, RD>(schema: Schema.Codec<A, I, RD, unknown>) => {
+export const decodeStrictly = <A, I>(schema: Schema.Codec<A, I>, { deep = true } = {}) => {
   const decode = Schema.decodeUnknownEffect(schema, { errors: "all", onExcessProperty: "error" })
-  return Effect.gen(function* () {
-    const bytes = yield* readBytes(yield* HttpServerRequest.HttpServerRequest)
-    const text = yield* Effect.try({
-      try: () => utf8.decode(bytes),
-      catch: () => malformed("The body is not UTF-8")
-    })
-    const json: unknown = yield* Effect.try({
-      try: (): unknown => (text === "" ? {} : JSON.parse(text)),
-      catch: () => malformed("The body is not JSON")
-    })
-    const { issues, tooDeep } = strictJson(json)
-    if (tooDeep) return yield* invalidRequest(issues)
+  return Effect.fnUntraced(function* (json: unknown) {
+    const { issues, tooDeep } = deep ? strictJson(json) : { issues: [], tooDeep: false }
+    if (tooDeep) return yield* Effect.fail(issues)
     const decoded = yield* Effect.result(decode(json))
     if (Result.isFailure(decoded)) {
       const reported = new Set(issues.map(({ path }) => JSON.stringify(path)))
       const others = requestIssues("body", decoded.failure)
-      return yield* invalidRequest([
+      return yield* Effect.fail([
         ...issues,
         ...others.filter(({ path }) => !reported.has(JSON.stringify(path)))
       ])
     }
-    return issues.length > 0 ? yield* invalidRequest(issues) : decoded.success
+    return issues.length > 0 ? yield* Effect.fail(issues) : decoded.success
+  })
+}
+
+/**
+ * Reads the request's body by a schema. Not by HttpApi's own decoding, which neither sees the bytes nor tells an absent
+ * body from a wrong media type.
+ */
+export const decodeJsonBody = <A, I>(schema: Schema.Codec<A, I>) => {
+  const decode = decodeStrictly(schema)
+  return Effect.gen(function* () {
+    const { json } = yield* readJson(yield* MaxBodyBytes)
+    return yield* Effect.mapError(decode(json), invalidRequest)
   })
 }

@@ -19,7 +19,10 @@ import { RequestDecoding } from "./RequestDecoding.ts"
 import { answerOverloaded } from "./RetryAfter.ts"
 import { viewStats } from "./StatsApi.ts"
 import { submitOrderBody } from "./SubmitOrderBody.ts"
+import { decodeOrdersBody, viewResults } from "./SubmitOrdersBody.ts"
 import { layerWrongMethods } from "./WrongMethods.ts"
+
+// Longer than 150 lines because every endpoint is read in one place, and each is one call.
 
 const openapiPath = "/openapi.json"
 
@@ -31,6 +34,7 @@ const orders = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
       const platform = yield* OrderPlatform.service(payload)
       const decodeBody = decodeJsonBody(submitOrderBody(payload))
       const serverCloses = yield* ServerCloses
+      const decodeBodyOfMany = decodeOrdersBody(payload)
       return handlers
         .handleRaw("submit", ({ headers }) =>
           Effect.gen(function* () {
@@ -45,6 +49,25 @@ const orders = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
             return HttpApiSchema.withHeaders({
               body: { orderId },
               headers: { location: `/orders/${orderId}`, ...replayedHeaderOf(replayed) }
+            })
+          }).pipe(Effect.catchTags({ Overloaded: answerOverloaded, SchemaError: Effect.die }))
+        )
+        .handleRaw("submitMany", ({ headers }) =>
+          Effect.gen(function* () {
+            const orders = yield* decodeBodyOfMany
+            const correlationId = Option.getOrUndefined(yield* CurrentCorrelationId)
+            const submissions =
+              correlationId === undefined
+                ? orders
+                : orders.map((order) => ("refused" in order ? order : { ...order, correlationId }))
+            const idempotency = yield* idempotencyOf(headers, "POST /orders/bulk")
+            const { answer, replayed } = yield* platform.submitMany(
+              submissions,
+              idempotency === null ? {} : { idempotency }
+            )
+            return HttpApiSchema.withHeaders({
+              body: viewResults(answer),
+              headers: replayedHeaderOf(replayed)
             })
           }).pipe(Effect.catchTags({ Overloaded: answerOverloaded, SchemaError: Effect.die }))
         )

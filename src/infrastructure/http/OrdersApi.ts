@@ -20,6 +20,7 @@ import { OrderView } from "./OrderView.ts"
 import { BodyTooLarge, InvalidRequest, UnsupportedMediaType } from "./Problems.ts"
 import { RequestDecoding } from "./RequestDecoding.ts"
 import { submitOrderBody } from "./SubmitOrderBody.ts"
+import { SubmittedOrders, submitOrdersBody } from "./SubmitOrdersBody.ts"
 
 /** The answer to everything that starts or restarts an order. */
 export const AcceptedOrder = Schema.Struct({ orderId: OrderId }).annotate({ identifier: "AcceptedOrder" })
@@ -62,6 +63,27 @@ export const makeOrdersApi = <P>(payload: OrderPayload<P>) =>
               ...operation,
               requestBody: { ...operation["requestBody"], required: false }
             })
+          })
+        ),
+      HttpApiEndpoint.post("submitMany", "/orders/bulk", {
+        payload: submitOrdersBody(payload),
+        headers: { "idempotency-key": IdempotencyKey },
+        success: HttpApiSchema.WithHeaders(SubmittedOrders.pipe(HttpApiSchema.status(202)), replayedHeader),
+        error: [
+          InvalidRequest,
+          BodyTooLarge,
+          UnsupportedMediaType,
+          IdempotencyMismatch,
+          Overloaded,
+          OrdersUnavailable
+        ]
+      })
+        .annotate(HttpApi.HeadersParseOptions, { errors: "all" })
+        .annotateMerge(
+          OpenApi.annotations({
+            summary: "Submit up to 1000 orders",
+            description:
+              "Answers 202 once all the good ones are stored for good, together; an order that is wrong holds back no other, and has its problem in its place. So it is 202 even if every one is wrong; 400 is for a body that is not a list of at most 1000. An `Idempotency-Key` is for the whole call."
           })
         ),
       HttpApiEndpoint.get("list", "/orders", {

@@ -5,6 +5,12 @@ export const MaxBodyBytes = Context.Reference<number>("order-platform/infrastruc
   defaultValue: () => 65_536
 })
 
+/** The largest body of many orders, in bytes; more is answered 413. 8 MiB by default. */
+export const MaxBulkBodyBytes = Context.Reference<number>(
+  "order-platform/infrastructure/http/MaxBulkBodyBytes",
+  { defaultValue: () => 8_388_608 }
+)
+
 /** A request that takes longer is interrupted and answered 503. 15 s by default. */
 export const RequestTimeout = Context.Reference<Duration.Duration>(
   "order-platform/infrastructure/http/RequestTimeout",

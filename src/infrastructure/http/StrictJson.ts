@@ -3,6 +3,9 @@ import type { RequestIssue } from "./Problems.ts"
 /** The deepest nesting of arrays and objects taken. */
 export const maxNesting = 64
 
+/** The most issues looked for: more than a client reads, and no more than an answer lists. */
+const maxIssues = 1000
+
 const complaint = (value: unknown): string | null => {
   if (typeof value === "string") return textComplaint(value)
   if (typeof value !== "number") return null
@@ -36,7 +39,7 @@ export const strictJson = (json: unknown): StrictJsonFindings => {
   let tooDeep = false
 
   const report = (message: string | null) => {
-    if (message !== null) issues.push({ in: "body", path: [...path], message })
+    if (message !== null && issues.length < maxIssues) issues.push({ in: "body", path: [...path], message })
   }
   const enter = (key: string | number, value: unknown) => {
     path.push(key)
@@ -55,7 +58,7 @@ export const strictJson = (json: unknown): StrictJsonFindings => {
       for (const [key, member] of Object.entries(value)) {
         const message = textComplaint(key)
         if (message === null) enter(key, member)
-        else {
+        else if (issues.length < maxIssues) {
           // What is wrong is the key itself, so the path shows it as far as it can be shown.
           issues.push({ in: "body", path: [...path, cleanText(key)], message: `In a key: ${message}` })
         }

@@ -349,15 +349,24 @@ describe("the server", () => {
         "get /orders/{id}/timeline",
         "get /stats",
         "post /dlq/{orderId}/reprocess",
-        "post /orders"
+        "post /orders",
+        "post /orders/bulk"
       ])
       for (const operation of operations) {
         const [method = "", path = ""] = operation.split(" ")
-        const { status } = yield* call(path.replace(/\{\w+\}/, id), { method: method.toUpperCase() })
+        const body = path === "/orders/bulk" ? { body: new TextEncoder().encode('{"orders":[]}') } : {}
+        const { status } = yield* call(path.replace(/\{\w+\}/, id), { method: method.toUpperCase(), ...body })
         assert.isBelow(status, 300, operation)
       }
       const submit = spec.paths["/orders"]?.post
-      assert.includeMembers(Object.keys(submit?.responses ?? {}), ["202", "400", "413", "415", "503"])
+      assert.includeMembers(Object.keys(submit?.responses ?? {}), ["202", "400", "413", "415", "422", "503"])
+      const many = spec.paths["/orders/bulk"]?.post
+      assert.isTrue(many?.requestBody?.required)
+      for (const operation of [submit, many]) {
+        assert.include(JSON.stringify(operation?.parameters), '"idempotency-key"')
+        assert.include(JSON.stringify(operation?.responses[202]), "idempotency-replayed")
+        assert.include(JSON.stringify(operation?.responses[503]), "Overloaded")
+      }
       assert.deepStrictEqual(Object.keys(submit?.responses[413]?.content ?? {}), ["application/problem+json"])
       assert.includeMembers(Object.keys(spec.paths["/dlq/{orderId}/reprocess"]?.post?.responses ?? {}), [
         "202",

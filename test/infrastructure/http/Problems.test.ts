@@ -33,7 +33,7 @@ describe("problems", () => {
       for (const path of ["/", "/nothing", "/orders/a/b", "/ORDERS", "/redrives/1", "/docs", "/worker"]) {
         problem(yield* call(path), 404, "not-found")
       }
-      problem(yield* call("/orders/bulk"), 400, "invalid-request")
+      problem(yield* call("/orders/nothing"), 400, "invalid-request")
       const broken = yield* call("/orders/%zz")
       assert.include([400, 404], broken.status)
       assert.include(broken.text, "urn:order-platform:")

@@ -1,12 +1,15 @@
 import { PgClient } from "@effect/sql-pg"
 import { assert, layer } from "@effect/vitest"
-import { DateTime, Duration, Effect, Layer, Redacted } from "effect"
+import { Context, DateTime, Duration, Effect, Layer, Redacted, Result } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import * as Net from "node:net"
+import { OrderPlatform } from "../../../src/application/OrderPlatform.ts"
 import { OrderRepository } from "../../../src/application/ports/OrderRepository.ts"
 import { failure } from "../../../src/domain/Failure.ts"
 import type { Outcome, ProcessingOrder } from "../../../src/domain/Order.ts"
+import { anyJsonObject } from "../../../src/domain/OrderPayload.ts"
+import * as MemoryOrderQueue from "../../../src/infrastructure/memory/MemoryOrderQueue.ts"
 import { DatabaseSchema } from "../../../src/infrastructure/postgres/DatabaseSchema.ts"
 import * as Postgres from "../../../src/infrastructure/postgres/Postgres.ts"
 import { newOrder } from "../../TestOrders.ts"
@@ -127,6 +130,36 @@ layer(counting)("The statements of the hot path", (it) => {
       assert.strictEqual((yield* repository.deadLetters({ limit: 1000, after: null })).entries.length, 40)
       const stored = yield* repository.find(given[0]?.id ?? newOrder().id)
       assert.strictEqual(stored.version, 3)
+    })
+  )
+
+  it.effect("200 submits with keys cost at most two statements, repeated too, and a bulk of 1000 one", () =>
+    Effect.gen(function* () {
+      const context = yield* Layer.build(
+        OrderPlatform.layer(anyJsonObject).pipe(Layer.provide(MemoryOrderQueue.layer))
+      )
+      const platform = Context.get(context, OrderPlatform.service(anyJsonObject))
+      const submit = (key: string) => platform.submit({ payload: {} }, { idempotency: { key } })
+      // While the first is being stored the others come in.
+      const all = cost(
+        Effect.forEach(
+          Array.from({ length: 200 }, (_, n) => `key ${n}`),
+          submit,
+          { concurrency: "unbounded" }
+        )
+      )
+      const first = yield* all
+      assert.include([1, 2], first.statements)
+      assert.isTrue(first.value.every(({ replayed }) => !replayed))
+      const again = yield* all
+      assert.include([1, 2], again.statements)
+      assert.deepStrictEqual(
+        again.value,
+        first.value.map(({ answer }) => ({ answer, replayed: true }))
+      )
+      const bulk = yield* cost(platform.submitMany(Array.from({ length: 1000 }, () => ({ payload: {} }))))
+      assert.strictEqual(bulk.statements, 1)
+      assert.strictEqual(bulk.value.answer.filter(Result.isSuccess).length, 1000)
     })
   )
 

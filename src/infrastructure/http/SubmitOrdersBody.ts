@@ -1,0 +1,102 @@
+import { Effect, Result, Schema } from "effect"
+import { maxSubmissions, type Submission, SubmissionRefused } from "../../application/Submission.ts"
+import type { WrongSubmission } from "../../application/Submission.ts"
+import { OrderId } from "../../domain/OrderId.ts"
+import type { OrderPayload } from "../../domain/OrderPayload.ts"
+import { decodeStrictly, readJson } from "./JsonBody.ts"
+import { InvalidRequest, type RequestIssue } from "./Problems.ts"
+import { invalidRequest } from "./RequestIssues.ts"
+import { MaxBodyBytes, MaxBulkBodyBytes } from "./RequestLimits.ts"
+import { submitOrderBody } from "./SubmitOrderBody.ts"
+
+/** The most issues listed in one answer about many orders; of each wrong order at least one is. */
+const maxIssuesInAll = 10_000
+
+/** After so many orders others have their turn. */
+const atATime = 50
+
+/** The body of `POST /orders/bulk`, for orders that carry `P`. */
+export const submitOrdersBody = <P>(payload: OrderPayload<P>) =>
+  Schema.Struct({
+    orders: Schema.Array(submitOrderBody(payload)).check(Schema.isMaxLength(maxSubmissions))
+  }).annotate({ identifier: "SubmitOrders" })
+
+/** What became of each order, in the order of the request. */
+export const SubmittedOrders = Schema.Struct({
+  results: Schema.Array(
+    Schema.Union([Schema.Struct({ orderId: OrderId }), Schema.Struct({ problem: InvalidRequest })])
+  )
+}).annotate({ identifier: "SubmittedOrders" })
+
+// Only what is around the orders: one that is wrong is wrong alone.
+const Envelope = Schema.Struct({
+  orders: Schema.Array(Schema.Unknown).check(Schema.isMaxLength(maxSubmissions))
+})
+const decodeEnvelope = decodeStrictly(Envelope, { deep: false })
+
+/** Reads many orders: those that are wrong keep their place, with every issue. */
+export const decodeOrdersBody = <P>(payload: OrderPayload<P>) => {
+  const decode = decodeStrictly(submitOrderBody(payload))
+
+  return Effect.gen(function* () {
+    const { bytes, json } = yield* readJson(yield* MaxBulkBodyBytes)
+    const { orders } = yield* Effect.mapError(decodeEnvelope(json), invalidRequest)
+    const largest = yield* MaxBodyBytes
+    const read: Array<Submission<P> | WrongSubmission> = []
+    let issuesLeft = maxIssuesInAll
+    for (const given of orders) {
+      if (read.length % atATime === 0) yield* Effect.yieldNow
+      const tooLarge = bytes > largest && isLarger(given, largest)
+      const decoded = yield* Effect.result(tooLarge ? Effect.fail(tooLargeFor(largest)) : decode(given))
+      if (Result.isSuccess(decoded)) {
+        read.push(decoded.success)
+      } else {
+        const issues = decoded.failure.slice(0, Math.max(1, issuesLeft))
+        issuesLeft -= issues.length
+        read.push({ given, refused: new SubmissionRefused({ issues: issues.map(withoutPart) }) })
+      }
+    }
+    return read
+  })
+}
+
+/** The results as callers see them: what is wrong with an order has the path that it has in the whole body. */
+export const viewResults = (
+  results: ReadonlyArray<Result.Result<OrderId, SubmissionRefused>>
+): typeof SubmittedOrders.Type => ({
+  results: results.map((result, place) =>
+    Result.match(result, {
+      onSuccess: (orderId) => ({ orderId }),
+      onFailure: ({ issues }) => ({
+        problem: invalidRequest(
+          issues.map(({ message, path }) => ({ in: "body", path: ["orders", place, ...path], message }))
+        )
+      })
+    })
+  )
+})
+
+const tooLargeFor = (most: number): ReadonlyArray<RequestIssue> => [
+  { in: "body", path: [], message: `An order is at most ${most} bytes of JSON` }
+]
+
+// Not by its text: what is nested deep would exhaust the stack, and what is far too large need not be counted to its end.
+const isLarger = (value: unknown, most: number): boolean => {
+  let left = most
+  const open: Array<unknown> = [value]
+  while (open.length > 0 && left >= 0) {
+    const next = open.pop()
+    if (typeof next === "string") left -= next.length + 2
+    else if (typeof next !== "object" || next === null) left -= String(next).length
+    else {
+      for (const [key, member] of Object.entries(next)) {
+        left -= Array.isArray(next) ? 1 : key.length + 4
+        if (left < 0) return true
+        open.push(member)
+      }
+    }
+  }
+  return left < 0
+}
+
+const withoutPart = ({ message, path }: Pick<RequestIssue, "message" | "path">) => ({ message, path })
