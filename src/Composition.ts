@@ -2,6 +2,7 @@ import { Duration, Effect, Layer, Option, Redacted } from "effect"
 import { hostname } from "node:os"
 import { IdempotencyTtl } from "./application/Idempotency.ts"
 import { DefaultMaxRetries } from "./application/Submission.ts"
+import { Retention } from "./application/DeleteOldOrders.ts"
 import { WorkerSettings } from "./application/WorkerSettings.ts"
 import { anyJsonObject } from "./domain/OrderPayload.ts"
 import { RetryPolicy } from "./domain/RetryPolicy.ts"
@@ -46,7 +47,7 @@ export const queueOf = ({ database, order }: Settings): string =>
     : order.queue
 
 /** The settings as the layers below want them. */
-export const references = ({ auth, database, intake, order: { worker }, server }: Settings) =>
+export const references = ({ auth, database, intake, order: { worker }, retention, server }: Settings) =>
   Layer.mergeAll(
     Layer.succeed(Postgres.DatabaseSchema, database.schema),
     Layer.succeed(
@@ -66,6 +67,10 @@ export const references = ({ auth, database, intake, order: { worker }, server }
       Option.getOrElse(server.corsOrigins, () => [])
     ),
     Layer.succeed(RequestTimeout, Duration.millis(server.requestTimeoutMs)),
+    Layer.succeed(Retention, {
+      processed: daysOf(retention.processedDays),
+      failed: daysOf(retention.failedDays)
+    }),
     Layer.succeed(RetryPolicy, {
       backoff: worker.retryBackoff,
       delay: Duration.millis(worker.retryDelayMs),
@@ -83,6 +88,8 @@ export const references = ({ auth, database, intake, order: { worker }, server }
       drainTimeout: Duration.millis(worker.drainTimeoutMs)
     })
   )
+
+const daysOf = (days: Option.Option<number>) => Option.getOrNull(Option.map(days, Duration.days))
 
 function keysOf(setting: Settings["auth"]["clientKeys"]): ReadonlyArray<ApiKey> {
   const keys = Option.isSome(setting) ? Redacted.value(setting.value) : []

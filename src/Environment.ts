@@ -115,6 +115,18 @@ export const settings = {
       "how long the answer to a request with an Idempotency-Key is kept for its repetitions"
     )
   },
+  retention: {
+    processedDays: optional(
+      wholeNumber(1, 36_500),
+      "whole days after which a PROCESSED order is deleted",
+      "none: kept"
+    ),
+    failedDays: optional(
+      wholeNumber(1, 36_500),
+      "whole days after which a FAILED order is deleted",
+      "none: kept"
+    )
+  },
   log: {
     level: setting(logLevel, "Info", "least severe message logged: trace, debug, info, warn, error, fatal"),
     format: setting(oneOf(["auto", "pretty", "json"]), "auto", "auto: pretty on a terminal, JSON otherwise")
@@ -124,8 +136,6 @@ export const settings = {
 /** Keys of the contract that this version does not honour yet; giving one stops the start. */
 export const notYetSupported = [
   "intake.maxPending",
-  "retention.processedDays",
-  "retention.failedDays",
   "sqs.queueUrl",
   "sqs.region",
   "sqs.endpoint",

@@ -1,5 +1,6 @@
 import { Console, Duration, Effect, Layer, Option } from "effect"
 import { HttpServer } from "effect/http"
+import { DeleteOldOrders } from "./application/DeleteOldOrders.ts"
 import { OrderPlatform } from "./application/OrderPlatform.ts"
 import { OrderWorker } from "./application/OrderWorker.ts"
 import { client, databaseOf, queue, queueOf, references, type Settings, simulation } from "./Composition.ts"
@@ -76,7 +77,10 @@ function process<A, E, R>(
 }
 
 function worker(settings: Settings) {
-  return OrderWorker.layer(anyJsonObject).pipe(Layer.provide(simulation(settings)))
+  return Layer.mergeAll(
+    OrderWorker.layer(anyJsonObject).pipe(Layer.provide(simulation(settings))),
+    DeleteOldOrders.layer
+  )
 }
 
 function http<A, E, R>(routes: Layer.Layer<A, E, R>, { server }: Settings) {

@@ -18,6 +18,7 @@ export {
 } from "./application/Submission.ts"
 export { type Idempotency, IdempotencyTtl, type Replayable } from "./application/Idempotency.ts"
 export { OrderPlatform, type SubmitError } from "./application/OrderPlatform.ts"
+export { DeleteOldOrders, Retention } from "./application/DeleteOldOrders.ts"
 export { MaxWatched } from "./application/WatchOrders.ts"
 export { OrderWorker } from "./application/OrderWorker.ts"
 export { WorkerSettings } from "./application/WorkerSettings.ts"

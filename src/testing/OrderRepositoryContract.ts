@@ -1,5 +1,5 @@
 import { assert, layer as describeLayer } from "@effect/vitest"
-import { DateTime, Duration, Effect, Exit, type Layer } from "effect"
+import { DateTime, Duration, Effect, Exit, Random, type Layer } from "effect"
 import { TestClock } from "effect/testing"
 import type { KeptAnswer, KeyedOrders } from "../application/ports/KeyedOrders.ts"
 import { PermanentFailure } from "../application/ports/OrderProcessor.ts"
@@ -825,6 +825,74 @@ export const orderRepositoryContract = <R>(
             )
           }
         })
+    )
+
+    it.effect(
+      "of many orders in every state and of every age exactly those are deleted that are final and old enough, each whole",
+      () =>
+        Effect.gen(function* () {
+          const repository = yield* fresh
+          const ids: Array<OrderId> = []
+          const outcomes: ReadonlyArray<Outcome> = [completed, failed, completed, failed, retried(1000)]
+          const gone = (id: OrderId) =>
+            Effect.map(Effect.exit(repository.find(id)), (exit) => Exit.isFailure(exit))
+          // Nothing is left of other tests: a day later what they scheduled was due, and is final now too.
+          yield* fresh
+          yield* advance("1 millis")
+          yield* repository.deleteOld("PROCESSED", Duration.zero, 10_000)
+          yield* repository.deleteOld("FAILED", Duration.zero, 10_000)
+          for (let n = 0; n < 60; n++) {
+            const given = Array.from({ length: 3 }, () => newOrder({ metadata: { retention: "x" } }))
+            yield* repository.submit(given)
+            ids.push(...given.map(({ id }) => id))
+            yield* repository.expire(10)
+            const { orders } = yield* repository.claim({ worker: "w", lease, max: 3 })
+            const settled = orders.slice(0, yield* Random.nextIntBetween(0, 3))
+            yield* repository.settle(
+              settled.map((order, index) => ({ order, outcome: outcomes[(n + index) % 5] ?? completed }))
+            )
+            const some = ids[yield* Random.nextIntBetween(0, ids.length - 1)] as OrderId
+            yield* Effect.exit(n % 3 === 0 ? repository.discard(some) : repository.reprocess(some))
+            yield* advance(yield* Random.nextIntBetween(1, 20_000))
+            if (n % 6 !== 5) continue
+
+            const before = yield* Effect.forEach(ids, repository.find)
+            const status = n % 4 === 1 ? "PROCESSED" : "FAILED"
+            const age = Duration.seconds(yield* Random.nextIntBetween(0, 90))
+            const now = yield* DateTime.now
+            const old = before
+              .filter(
+                (order) =>
+                  order.status === status &&
+                  DateTime.isLessThan(order.updatedAt, DateTime.subtractDuration(now, age))
+              )
+              .sort((a, b) => DateTime.Order(a.updatedAt, b.updatedAt))
+            const max = old.length > 3 && n % 5 === 0 ? old.length - 1 : 1000
+            const oldest = old.slice(0, max)
+            // Of several that are as old as the last one within the limit any may go.
+            const deleted = yield* repository.deleteOld(status, age, max)
+            assert.strictEqual(deleted, oldest.length)
+            const missing = []
+            for (const order of before) if (yield* gone(order.id)) missing.push(order)
+            assert.strictEqual(missing.length, deleted)
+            for (const order of missing) {
+              assert.include(old, order)
+              assert.isTrue(Exit.isFailure(yield* Effect.exit(repository.timeline(order.id))))
+              const { entries } = yield* repository.deadLetters({ limit: 1000, after: null })
+              assert.isFalse(entries.some(({ orderId }) => orderId === order.id))
+              ids.splice(ids.indexOf(order.id), 1)
+            }
+            const listed = yield* follow(
+              (page) => repository.list(page, { metadata: { retention: "x" } }),
+              200
+            )
+            assert.sameMembers(
+              listed.map(({ id }) => id),
+              ids
+            )
+          }
+          yield* fresh
+        }).pipe(Random.withSeed("retention"))
     )
 
     it.effect(

@@ -168,6 +168,16 @@ export class OrderRepository extends Context.Service<
       OrderNotFound | OrderNotInDeadLetterQueue | OrderVersionMismatch | OrdersUnavailable
     >
 
+    /**
+     * Deletes up to `max` orders in this final state whose last transition is longer ago, the oldest first, each whole:
+     * with its history and its entry. None while another process does the same. Answers how many there were.
+     */
+    readonly deleteOld: (
+      status: "PROCESSED" | "FAILED",
+      age: Duration.Duration,
+      max: number
+    ) => Effect.Effect<number, OrdersUnavailable>
+
     /** What waits and what runs, counted exactly up to 100,000 of each. */
     readonly backlog: Effect.Effect<Backlog, OrdersUnavailable>
 

@@ -152,6 +152,23 @@ const make = Effect.sync(() => {
       .slice(0, max)
       .map((order) => keep(expire(order, at)))
 
+  const deleteOld = (
+    status: "PROCESSED" | "FAILED",
+    age: Duration.Duration,
+    max: number,
+    at: DateTime.Utc
+  ) => {
+    const old = withStatus(status)
+      .filter(({ updatedAt }) => DateTime.isLessThan(updatedAt, DateTime.subtractDuration(at, age)))
+      .sort((a, b) => DateTime.Order(a.updatedAt, b.updatedAt))
+      .slice(0, max)
+    for (const { id } of old) {
+      orders.delete(id)
+      deadLetters.delete(id)
+    }
+    return old.length
+  }
+
   const list = (page: Page, filter: OrderFilter = {}) =>
     pageOf(
       Array.from(orders.values(), ({ order }) => withoutPayload(order)).filter((order) => {
@@ -289,6 +306,7 @@ const make = Effect.sync(() => {
     reprocess: (id, options) => take(id, options?.ifVersion, reprocess),
     discard: (id, options) =>
       take(id, options?.ifVersion, (order, at) => discard(order, options?.reason ?? null, at)),
+    deleteOld: (status, age, max) => now((at) => deleteOld(status, age, max, at)),
     ping: Effect.void
   })
 })

@@ -3,6 +3,7 @@ import { Migrator, SqlClient, SqlError } from "effect/sql"
 import orders from "../../../migrations/0001_orders.ts"
 import listing from "../../../migrations/0002_listing.ts"
 import idempotency from "../../../migrations/0003_idempotency.ts"
+import retention from "../../../migrations/0004_retention.ts"
 import { DatabaseSchema } from "./DatabaseSchema.ts"
 import { messageOf } from "./SqlTrouble.ts"
 
@@ -10,7 +11,8 @@ import { messageOf } from "./SqlTrouble.ts"
 const migrations = [
   ["orders", orders],
   ["listing", listing],
-  ["idempotency", idempotency]
+  ["idempotency", idempotency],
+  ["retention", retention]
 ] as const
 
 /** The database was migrated by another version of this program, or by hand: what it has does not fit what we bring. */

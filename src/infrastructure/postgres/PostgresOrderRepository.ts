@@ -6,6 +6,7 @@ import { OrderNotInDeadLetterQueue, OrderVersionMismatch } from "../../domain/Or
 import type { OrderId } from "../../domain/OrderId.ts"
 import { makeCommitWrites } from "./CommitWrites.ts"
 import { DatabaseSchema } from "./DatabaseSchema.ts"
+import { makeDeleteOrders } from "./DeleteOrders.ts"
 import { makeKeepLeases } from "./KeepLeases.ts"
 import { type OrderRow, toOrder, toProcessingOrder } from "./OrderRow.ts"
 import { makeReadOrders } from "./ReadOrders.ts"
@@ -31,6 +32,7 @@ const make = Effect.gen(function* () {
   const commitWrites = makeCommitWrites(sql, schema)
   const { expire, renew } = makeKeepLeases(sql, schema)
   const { discard, reprocess } = makeTakeDeadLetters(sql, schema)
+  const { deleteOld } = makeDeleteOrders(sql, schema)
   const read = makeReadOrders(sql, schema)
 
   // Where nothing was changed, says which of the conditions did not hold.
@@ -113,6 +115,8 @@ const make = Effect.gen(function* () {
       guarded(Effect.flatMap(reprocess(id, ifVersion), (rows) => takenOr(rows, id, ifVersion))),
     discard: (id, { ifVersion = null, reason = null } = {}) =>
       guarded(Effect.flatMap(discard(id, reason, ifVersion), (rows) => takenOr(rows, id, ifVersion))),
+    deleteOld: (status, age, max) =>
+      guarded(repeatIdempotent(Effect.map(deleteOld(status, age, max), ([row]) => row?.deleted ?? 0))),
     ping: guarded(Effect.asVoid(sql`SELECT 1`))
   })
 })
