@@ -70,13 +70,13 @@ const shopRoutes = HttpRouter.use(
   })
 )
 
-/** The shop's routes and the platform's on one router, with a worker; it wants a router and a PgClient. */
-export const shop = Layer.mergeAll(
-  shopRoutes,
-  OrderRoutes.layer(purchase),
-  OrderWorker.layer(purchase).pipe(Layer.provide(billing))
-).pipe(
-  Layer.provide(OrderPlatform.layer(purchase)),
+/** The shop's routes and the platform's, on one router. */
+export const routes = Layer.mergeAll(shopRoutes, OrderRoutes.layer(purchase))
+
+/** What the routes stand on: the platform and its worker, on the shop's own PgClient. */
+export const platform = OrderWorker.layer(purchase).pipe(
+  Layer.provide(billing),
+  Layer.provideMerge(OrderPlatform.layer(purchase)),
   Layer.provide(Postgres.layer),
   Layer.provide(Layer.effectDiscard(migrate))
 )

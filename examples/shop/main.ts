@@ -4,7 +4,7 @@ import { PgClient } from "@effect/sql-pg"
 import { Config, Layer } from "effect"
 import { HttpRouter } from "effect/http"
 import { createServer } from "node:http"
-import { shop } from "./Shop.ts"
+import { platform, routes } from "./Shop.ts"
 
 const database = PgClient.layerConfig({ url: Config.Redacted("DATABASE_URL") })
 const server = NodeHttpServer.layerConfig(() => createServer(), {
@@ -12,4 +12,12 @@ const server = NodeHttpServer.layerConfig(() => createServer(), {
   port: Config.Int("PORT").pipe(Config.withDefault(3000))
 })
 
-NodeRuntime.runMain(Layer.launch(HttpRouter.serve(shop).pipe(Layer.provide([database, server]))))
+// A line stands on the lines after it: it starts after them and stops before them. The server comes last, because Node
+// never answers a request that comes before there are routes.
+const shop = HttpRouter.serve(routes).pipe(
+  Layer.provide(server),
+  Layer.provide(platform),
+  Layer.provide(database)
+)
+
+NodeRuntime.runMain(Layer.launch(shop))

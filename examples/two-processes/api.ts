@@ -11,9 +11,12 @@ const server = NodeHttpServer.layerConfig(() => createServer(), {
   port: Config.Int("PORT").pipe(Config.withDefault(3000))
 })
 
-const api = OrderRoutes.layer(coffee).pipe(
+// The server comes last: Node never answers a request that comes before there are routes.
+const api = HttpRouter.serve(OrderRoutes.layer(coffee)).pipe(
+  Layer.provide(server),
   Layer.provide(OrderPlatform.layer(coffee)),
-  Layer.provide(Postgres.layer)
+  Layer.provide(Postgres.layer),
+  Layer.provide(database)
 )
 
-NodeRuntime.runMain(Layer.launch(HttpRouter.serve(api).pipe(Layer.provide([database, server]))))
+NodeRuntime.runMain(Layer.launch(api))

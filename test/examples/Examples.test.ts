@@ -1,0 +1,102 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Layer, Redacted } from "effect"
+import { SqlClient } from "effect/sql"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import * as Postgres from "../../src/infrastructure/postgres/Postgres.ts"
+import { databaseUrl } from "../TestPostgres.ts"
+import { eventually, type ExampleProcess, freePort, start } from "./ExampleProcess.ts"
+import { shopScenario } from "./shopScenario.ts"
+
+const root = fileURLToPath(new URL("../..", import.meta.url))
+const fromSource = path.join(root, "test/examples/fromSource.js")
+
+const run = (example: string, environment: Readonly<Record<string, string>> = {}) =>
+  Effect.acquireRelease(
+    Effect.sync((): ExampleProcess =>
+      start(["--import", fromSource, path.join(root, "examples", example)], environment)
+    ),
+    ({ stop }) => Effect.promise(stop)
+  )
+
+const client = Layer.suspend(() =>
+  Postgres.layerClient({
+    url: Redacted.make(databaseUrl()),
+    maxConnections: 1,
+    prepare: true,
+    acquireTimeout: Duration.seconds(5),
+    statementTimeout: Duration.seconds(15)
+  })
+)
+
+/** A database of its own, since the examples use the schema public as apps do. */
+const database = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const name = `example_${globalThis.crypto.randomUUID().replaceAll("-", "").slice(0, 12)}`
+  yield* Effect.acquireRelease(sql`CREATE DATABASE ${sql(name)}`, () =>
+    Effect.ignore(sql`DROP DATABASE IF EXISTS ${sql(name)} WITH (FORCE)`)
+  )
+  const url = new URL(databaseUrl())
+  url.pathname = name
+  return url.href
+})
+
+const inDatabase = <A, E>(
+  test: (url: string) => Effect.Effect<A, E, Effect.Services<ReturnType<typeof run>>>
+) => Effect.flatMap(database, test).pipe(Effect.scoped, Effect.provide(client))
+
+describe("The examples", () => {
+  it.live("coffee.ts processes an order in memory and ends", () =>
+    Effect.gen(function* () {
+      const coffee = yield* run("coffee.ts")
+      assert.strictEqual(yield* Effect.promise(() => coffee.ended), 0, coffee.said())
+      assert.strictEqual(
+        coffee.said(),
+        "one flat white, please\nthe order is PROCESSED after 3 transitions\n"
+      )
+    })
+  )
+
+  it.live("shop/ embeds platform, worker and routes in its own router and database", () =>
+    inDatabase((DATABASE_URL) =>
+      Effect.gen(function* () {
+        const PORT = String(yield* Effect.promise(freePort))
+        const shop = yield* run("shop/main.ts", { DATABASE_URL, PORT })
+        yield* Effect.promise(() => shopScenario(`http://127.0.0.1:${PORT}`, shop.said))
+      })
+    )
+  )
+
+  it.live("two-processes/ takes orders in one process and processes them in another", () =>
+    inDatabase((DATABASE_URL) =>
+      Effect.gen(function* () {
+        const PORT = String(yield* Effect.promise(freePort))
+        const url = `http://127.0.0.1:${PORT}/orders`
+        const api = yield* run("two-processes/api.ts", { DATABASE_URL, PORT })
+        const worker = yield* run("two-processes/worker.ts", { DATABASE_URL })
+        const said = () => `${api.said()}${worker.said()}`
+        const body = JSON.stringify({ payload: { drink: "latte", cups: 2 } })
+        const init = () => ({
+          signal: AbortSignal.timeout(2000),
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body
+        })
+        const { orderId } = yield* Effect.promise(() =>
+          eventually(
+            async () => (await (await fetch(url, init())).json()) as { readonly orderId?: string },
+            said
+          )
+        )
+        const order = yield* Effect.promise(() =>
+          eventually(async () => {
+            const order = (await (await fetch(`${url}/${orderId}`)).json()) as Record<string, unknown>
+            return order["status"] === "PROCESSED" ? order : undefined
+          }, said)
+        )
+        assert.deepStrictEqual([order["retryCount"], order["failureReason"]], [1, "still grinding"])
+        assert.include(worker.said(), "brewed 2 latte")
+      })
+    )
+  )
+})
