@@ -358,6 +358,25 @@ describe("The documents", () => {
     )
   })
 
+  it("every link of a document leads to a file that is there", () => {
+    const documents = ["README.md", "ARCHITECTURE.md", "docs/guide.md"]
+    const links = documents.flatMap((document) =>
+      Array.from(read(document).matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g), ([, link = ""]) =>
+        path.join(path.dirname(document), link)
+      )
+    )
+    assert.isAbove(links.length, 50)
+    assert.deepStrictEqual(
+      links.filter((link) => !fs.existsSync(path.join(root, link))),
+      []
+    )
+  })
+
+  it("README.md shows the example as it is run", () => {
+    const [, shown] = /<!-- example coffee\.ts -->\s+```ts\n(.*?)```/s.exec(read("README.md")) ?? []
+    assert.strictEqual(shown, read("examples/coffee.ts"))
+  })
+
   it("every promise of README.md names tests that exist", () => {
     const promises = between(read("README.md"), "promises")
       .split("\n")

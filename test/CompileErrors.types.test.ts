@@ -1,0 +1,77 @@
+import { assert, describe, it } from "@effect/vitest"
+import { execFileSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+
+// What the compiler says to an app that made a mistake: not only that it is one, but which.
+
+const root = fileURLToPath(new URL("..", import.meta.url))
+
+const beginning = `
+import { Effect, Layer, Schema } from "effect"
+import { Memory, OrderPayload, OrderPlatform, OrderProcessor, OrderWorker } from "order-platform"
+const coffee = OrderPayload.make(Schema.Struct({ drink: Schema.String }))
+const parcel = OrderPayload.make(Schema.Struct({ street: Schema.String }))
+class NoBeans extends Schema.TaggedError<NoBeans>()("NoBeans", {}) {}
+export const unused = [coffee, parcel, NoBeans, Memory, OrderPlatform, OrderProcessor, OrderWorker, Layer, Effect]
+`
+
+/** Sources with a mistake each, and what the message has to name. */
+const mistakes: Readonly<Record<string, readonly [source: string, ...named: ReadonlyArray<string>]>> = {
+  "a processor whose errors are not classified": [
+    `export const wrong = OrderProcessor.layer(coffee, () => Effect.fail(new NoBeans()))`,
+    "'NoBeans' is not assignable to type 'AttemptError'"
+  ],
+  "a processor of another payload": [
+    `const deliver = OrderProcessor.layer(parcel, () => Effect.void)
+export const wrong: Layer.Layer<OrderWorker> = OrderWorker.layer(coffee).pipe(Layer.provide([deliver, Memory.layer]))`,
+    "OrderProcessor<{ readonly drink: string; }>"
+  ],
+  "a submission of another payload": [
+    `export const wrong = (orders: OrderPlatform<{ readonly drink: string }>) => orders.submit({ payload: { street: "Elm Street" } })`,
+    "street"
+  ],
+  "no processor": [
+    `export const wrong = Effect.runPromise(Layer.launch(OrderWorker.layer(coffee).pipe(Layer.provide(Memory.layer))))`,
+    "OrderProcessor<{ readonly drink: string; }>"
+  ],
+  "no store of orders": [
+    `export const wrong: Layer.Layer<OrderPlatform<{ readonly drink: string }>> = OrderPlatform.layer(coffee)`,
+    "OrderRepository"
+  ]
+}
+
+describe("The compiler", () => {
+  it("names what is wrong", () => {
+    const folder = fs.mkdtempSync(path.join(root, "test/mistakes-"))
+    try {
+      fs.writeFileSync(
+        path.join(folder, "tsconfig.json"),
+        JSON.stringify({ extends: "../../tsconfig.json", include: ["."] })
+      )
+      for (const [n, [source]] of Object.values(mistakes).entries())
+        fs.writeFileSync(path.join(folder, `mistake${n}.ts`), `${beginning}${source}\n`)
+      const said = ((): string => {
+        try {
+          const tsc = path.join(root, "node_modules/typescript/bin/tsc")
+          return execFileSync(process.execPath, [tsc, "-p", folder, "--pretty", "false"], {
+            encoding: "utf8",
+            cwd: folder
+          })
+        } catch (error) {
+          return String((error as { readonly stdout: unknown }).stdout)
+        }
+      })()
+      // One message a file, begun by its name and gone on with indented lines.
+      const messages = said.split(/^(?=mistake)/m)
+      for (const [n, [mistake, [, ...named]]] of Object.entries(mistakes).entries()) {
+        const own = messages.filter((message) => message.startsWith(`mistake${n}.ts`))
+        assert.strictEqual(own.length, 1, `${mistake}: ${said}`)
+        for (const name of named) assert.include(own[0], name, mistake)
+      }
+    } finally {
+      fs.rmSync(folder, { recursive: true, force: true })
+    }
+  })
+})
