@@ -53,7 +53,7 @@ export const claimOrders = Effect.fnUntraced(function* (
         Effect.tapError(() => giveBack(free))
       )
     )
-    for (const order of orders) yield* noteStarted(order)
+    yield* noteStarted(orders)
     if (nextLeaseEndIn !== null && Duration.toMillis(nextLeaseEndIn) <= 0) return yield* rescueOrders
     if (orders.length < free) {
       const next = [nextDueIn, nextLeaseEndIn].filter((wait) => wait !== null)

@@ -1,4 +1,4 @@
-import { Clock, DateTime, Effect, Metric } from "effect"
+import { Clock, Context, DateTime, Effect, Metric } from "effect"
 import { ReasonCode } from "../domain/Failure.ts"
 import type { Order, ProcessingOrder } from "../domain/Order.ts"
 
@@ -106,32 +106,50 @@ export const presentAnnouncements = (queue: string) =>
 export const count = (metric: Metric.Counter<number>, attributes: Metric.Metric.Attributes, by = 1) =>
   Metric.update(Metric.withAttributes(metric, attributes), by)
 
-/** Notes how long a started order had been due. */
-export const noteStarted = (order: ProcessingOrder) =>
-  Metric.update(waitSeconds, secondsBetween(order.dueAt, order.updatedAt))
+// One effect a batch, and not one an order.
+const updateAll = (metric: Metric.Histogram<number>, values: ReadonlyArray<number>): Effect.Effect<void> =>
+  Effect.contextWith((context: Context.Context<never>) =>
+    Effect.sync(() => {
+      for (const value of values) metric.updateUnsafe(value, context)
+    })
+  )
 
-/** Notes that an order that was created at this time is final now. */
-export const noteFinal = (createdAt: DateTime.Utc) =>
-  Effect.flatMap(DateTime.now, (now) => Metric.update(endToEndSeconds, secondsBetween(createdAt, now)))
+/** Notes how long started orders had been due. */
+export const noteStarted = (orders: ReadonlyArray<ProcessingOrder>): Effect.Effect<void> =>
+  updateAll(
+    waitSeconds,
+    orders.map(({ dueAt, updatedAt }) => secondsBetween(dueAt, updatedAt))
+  )
+
+/** Notes that orders that were created at these times are final now. */
+export const noteFinal = (createdAt: ReadonlyArray<DateTime.Utc>): Effect.Effect<void> =>
+  Effect.flatMap(DateTime.now, (now) =>
+    updateAll(
+      endToEndSeconds,
+      createdAt.map((created) => secondsBetween(created, now))
+    )
+  )
 
 /** Notes an order that a lost worker gave up. */
 export const noteExpired = Effect.fnUntraced(function* (order: Order) {
   yield* Metric.update(leasesExpired, 1)
   if (order.status !== "FAILED") return
   yield* count(deadLetterEntries, { reason_code: "WORKER_LOST" })
-  yield* noteFinal(order.createdAt)
+  yield* noteFinal([order.createdAt])
 })
 
 /** Measures how long an effect takes, whatever comes of it. */
 export const timed =
   (metric: Metric.Histogram<number>) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    Effect.flatMap(Clock.monotonicTimeNanos, (start) =>
-      Effect.ensuring(
-        effect,
-        Effect.flatMap(Clock.monotonicTimeNanos, (end) => Metric.update(metric, Number(end - start) / 1e9))
-      )
-    )
+    Effect.contextWith((context: Context.Context<R>) => {
+      const clock = Context.get(context, Clock.Clock)
+      const start = clock.monotonicTimeNanosUnsafe()
+      return Effect.onExit(effect, () => {
+        metric.updateUnsafe(Number(clock.monotonicTimeNanosUnsafe() - start) / 1e9, context)
+        return Effect.void
+      })
+    })
 
 const secondsBetween = (from: DateTime.Utc, to: DateTime.Utc): number =>
   Math.max(0, DateTime.toEpochMillis(to) - DateTime.toEpochMillis(from)) / 1000

@@ -23,6 +23,7 @@ import { processOrder } from "./ProcessOrder.ts"
 import { releaseLeftOver, renewLeases } from "./RenewLeases.ts"
 import { type Finished, reportSettled, settleAttempts } from "./SettleAttempts.ts"
 import { settleWithWrites } from "./SettleWithWrites.ts"
+import { makeTimeLimit } from "./TimeLimit.ts"
 import { WorkerSettings } from "./WorkerSettings.ts"
 
 // Longer than 150 lines because the fibers of a worker and the order in which they stop are read together.
@@ -56,7 +57,8 @@ export class OrderWorker extends Context.Service<
       OrderWorker,
       Effect.gen(function* () {
         const settings = yield* WorkerSettings
-        const process = processOrder(payload, settings.attemptTimeout)
+        const timeLimit = yield* makeTimeLimit(settings.attemptTimeout)
+        const process = processOrder(payload, settings.attemptTimeout, timeLimit)
         const commitWrites = settleWithWrites(
           yield* Semaphore.make(settings.writeConcurrency),
           settings.attemptTimeout
@@ -97,7 +99,8 @@ export class OrderWorker extends Context.Service<
           const written = yield* commitWrites(attempt.order, writes)
           if (typeof written !== "string") return written
           drop(inHand, attempt)
-          return yield* reportSettled(attempt.order, outcome, written)
+          yield* Metric.update(Metrics.inFlight, inHand.size)
+          return yield* reportSettled([{ order: attempt.order, outcome, result: written }])
         })
 
         // An attempt ends by itself, with an outcome unless its writes carried it along, or is interrupted: by the drain
@@ -105,7 +108,8 @@ export class OrderWorker extends Context.Service<
         const hand = Queue.take(ready).pipe(
           Effect.flatMap((taken) =>
             Effect.gen(function* () {
-              const fiber = yield* Effect.forkChild(attempt(taken))
+              // At once: an attempt that has nothing to wait for has ended before anybody waits for it.
+              const fiber = yield* Effect.forkChild(attempt(taken), { startImmediately: true })
               taken.fiber = fiber
               const exit = yield* Fiber.await(fiber)
               if (Exit.isSuccess(exit) && exit.value !== undefined) yield* finish(taken, exit.value)
@@ -114,8 +118,8 @@ export class OrderWorker extends Context.Service<
                 // A defect here is a bug of ours; nobody else would ever hear of it. The heartbeat releases the order.
                 if (Exit.hasDies(exit)) yield* Effect.logError(`Order ${taken.order.id} was dropped`, exit)
                 drop(inHand, taken)
+                yield* Metric.update(Metrics.inFlight, inHand.size)
               }
-              yield* Metric.update(Metrics.inFlight, inHand.size)
               yield* Queue.offer(hands, undefined)
             })
           ),

@@ -5,6 +5,7 @@ import type { OrderPayload } from "../domain/OrderPayload.ts"
 import { delayAfter, RetryPolicy } from "../domain/RetryPolicy.ts"
 import { type AttemptError, OrderProcessor, type Writes } from "./ports/OrderProcessor.ts"
 import type { WritesRefused } from "./ports/OrderRepository.ts"
+import type { TimeLimit } from "./TimeLimit.ts"
 
 /** What an attempt came to: an outcome to settle, with the app's own writes if it has any. */
 export interface Processed {
@@ -13,7 +14,11 @@ export interface Processed {
 }
 
 /** The life of one attempt: decode, process within the time it may take, and fold whatever happened into an outcome. */
-export const processOrder = <P>(payload: OrderPayload<P>, attemptTimeout: Duration.Duration) =>
+export const processOrder = <P>(
+  payload: OrderPayload<P>,
+  attemptTimeout: Duration.Duration,
+  timeLimit: TimeLimit
+) =>
   Effect.fnUntraced(function* (
     order: ProcessingOrder
   ): Effect.fn.Return<Processed, never, OrderProcessor<P>> {
@@ -21,24 +26,22 @@ export const processOrder = <P>(payload: OrderPayload<P>, attemptTimeout: Durati
     const decoded = payload.decode(order.payload, order.payloadVersion)
     if (Result.isFailure(decoded))
       return { outcome: failed(failure("UNDECODABLE", decoded.failure)), writes: null }
-    const exit = yield* processor
-      .process({
-        orderId: order.id,
-        effectKey: order.id,
-        payload: decoded.success,
-        attempt: attemptOf(order),
-        maxRetries: order.maxRetries,
-        metadata: order.metadata,
-        correlationId: order.correlationId
-      })
-      .pipe(inTime(attemptTimeout), Effect.exit)
+    const processing = processor.process({
+      orderId: order.id,
+      effectKey: order.id,
+      payload: decoded.success,
+      attempt: attemptOf(order),
+      maxRetries: order.maxRetries,
+      metadata: order.metadata,
+      correlationId: order.correlationId
+    })
+    const exit = yield* Effect.exit(timeLimit.within(processing, late))
     if (Exit.isSuccess(exit)) return { outcome: { event: "completed" }, writes: exit.value?.writes ?? null }
     return { outcome: yield* outcomeOfFailure(order, exit.cause, attemptTimeout), writes: null }
   })
 
-/** Interrupts what takes longer than an attempt may. */
-export const inTime = (attemptTimeout: Duration.Duration) =>
-  Effect.timeoutOrElse({ duration: attemptTimeout, orElse: () => Effect.fail("timeout" as const) })
+/** What an attempt fails with that took longer than it may. */
+export const late = Effect.fail("timeout" as const)
 
 /** What a failed attempt means for its order. Total: a defect is folded into a reason, nothing escapes. */
 export const outcomeOfFailure = (

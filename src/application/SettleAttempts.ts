@@ -36,10 +36,14 @@ export const settleAttempts = Effect.fnUntraced(function* (
 
   const settleGroup = Effect.fnUntraced(function* (group: ReadonlyArray<Finished>) {
     const results = yield* settle(group)
-    for (const [index, one] of group.entries()) {
-      drop(inHand, one.attempt)
-      yield* reportSettled(one.attempt.order, one.outcome, results[index] ?? "stale")
-    }
+    for (const { attempt } of group) drop(inHand, attempt)
+    yield* reportSettled(
+      group.map(({ attempt: { order }, outcome }, index) => ({
+        order,
+        outcome,
+        result: results[index] ?? "stale"
+      }))
+    )
     yield* Metric.update(Metrics.inFlight, inHand.size)
     // The claiming loop may sleep past the new due times, which it has not seen.
     if (group.some(({ outcome }) => "delay" in outcome)) yield* Queue.offer(rescheduled, undefined)
@@ -75,24 +79,33 @@ export const settleAttempts = Effect.fnUntraced(function* (
   )
 })
 
-/** Counts what became of an attempt, and says so where somebody may have to act. */
-export const reportSettled = Effect.fnUntraced(function* (
-  order: ProcessingOrder,
-  outcome: Outcome,
-  result: SettleResult
-) {
+/** What became of an attempt in the store. */
+export interface Settled {
+  readonly order: ProcessingOrder
+  readonly outcome: Outcome
+  readonly result: SettleResult
+}
+
+/** Counts what became of attempts, and says so where somebody may have to act. Success costs no effect of its own. */
+export const reportSettled = Effect.fnUntraced(function* (group: ReadonlyArray<Settled>) {
+  const written = group.filter(({ result }) => result !== "stale")
+  const byEvent = Map.groupBy(written, ({ outcome }) => outcome.event)
+  for (const [outcome, { length }] of byEvent) yield* Metrics.count(Metrics.attempts, { outcome }, length)
+  const final = [...(byEvent.get("completed") ?? []), ...(byEvent.get("failed") ?? [])]
+  yield* Metrics.noteFinal(final.map(({ order }) => order.createdAt))
+  for (const one of group)
+    if (one.result === "stale" || one.outcome.event !== "completed") yield* reportTrouble(one)
+})
+
+const reportTrouble = Effect.fnUntraced(function* ({ order, outcome, result }: Settled) {
   const log = Effect.annotateLogs({ orderId: order.id, correlationId: order.correlationId })
   if (result === "stale") {
     yield* Metric.update(Metrics.staleSettles, 1)
     return yield* log(Effect.logWarning(`A stale result of order ${order.id} was dropped: ${outcome.event}.`))
   }
-  yield* Metrics.count(Metrics.attempts, { outcome: outcome.event })
   switch (outcome.event) {
-    case "completed":
-      return yield* Metrics.noteFinal(order.createdAt)
     case "failed":
       yield* Metrics.count(Metrics.deadLetterEntries, { reason_code: outcome.failure.reasonCode })
-      yield* Metrics.noteFinal(order.createdAt)
       return yield* log(Effect.logWarning(`Order ${order.id} FAILED: ${outcome.failure.reason}`))
     case "retried":
       return yield* log(Effect.logDebug(`Order ${order.id} will be retried: ${outcome.failure.reason}`))

@@ -2,7 +2,7 @@ import { type Duration, Effect, Exit, type Semaphore } from "effect"
 import type { Outcome, ProcessingOrder } from "../domain/Order.ts"
 import type { Writes } from "./ports/OrderProcessor.ts"
 import { OrderRepository, type SettleResult } from "./ports/OrderRepository.ts"
-import { inTime, outcomeOfFailure } from "./ProcessOrder.ts"
+import { late, outcomeOfFailure } from "./ProcessOrder.ts"
 import { pauseAfterTrouble } from "./WorkerSettings.ts"
 
 /**
@@ -20,7 +20,7 @@ export const settleWithWrites = (permits: Semaphore.Semaphore, attemptTimeout: D
       Effect.tapErrorTag("OrdersUnavailable", () => pauseAfterTrouble),
       Effect.retry({ while: (error) => error._tag === "OrdersUnavailable" }),
       permits.withPermit,
-      inTime(attemptTimeout),
+      Effect.timeoutOrElse({ duration: attemptTimeout, orElse: () => late }),
       Effect.exit
     )
     return Exit.isSuccess(exit) ? exit.value : yield* outcomeOfFailure(order, exit.cause, attemptTimeout)

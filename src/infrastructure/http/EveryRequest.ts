@@ -1,4 +1,4 @@
-import { Cause, Effect, Option, type Types } from "effect"
+import { Cause, Context, Effect, Option, References, type Types } from "effect"
 import {
   HttpRouter,
   HttpServerError,
@@ -6,6 +6,7 @@ import {
   HttpServerRespondable,
   HttpServerResponse
 } from "effect/http"
+import { makeTimeLimit } from "../../application/TimeLimit.ts"
 import { corsHeaders, CorsOrigins, protectiveHeaders } from "./AnswerHeaders.ts"
 import { ApiKeys, callerBy, CurrentCaller } from "./Caller.ts"
 import { CurrentCorrelationId, correlationIdHeader } from "./CorrelationId.ts"
@@ -43,7 +44,7 @@ const fault = <E>(cause: Cause.Cause<E>) =>
  * 401, headers that keep caches, sniffers and foreign pages away, and those that let the pages of origins set come in.
  */
 const everyRequest = Effect.gen(function* () {
-  const timeout = yield* RequestTimeout
+  const { within } = yield* makeTimeLimit(yield* RequestTimeout)
   const callerOf = callerBy(yield* ApiKeys)
   const isKey = (text: string) => Option.isSome(callerOf(`Bearer ${text}`))
   const corsOrigins = yield* CorsOrigins
@@ -55,19 +56,25 @@ const everyRequest = Effect.gen(function* () {
     const refused = issues.some(({ in: part, path }) => part === "header" && path[0] === "X-Correlation-Id")
     const correlationId = given !== undefined && !refused ? given : globalThis.crypto.randomUUID()
     const caller = callerOf(request.headers["authorization"])
-    const response = yield* (
-      issues.length === 0 ? handler : HttpServerRespondable.toResponse(invalidRequest(issues))
-    ).pipe(
-      Effect.timeoutOrElse({ duration: timeout, orElse: () => outOfTime }),
+    const answer = issues.length === 0 ? handler : HttpServerRespondable.toResponse(invalidRequest(issues))
+    const annotations = {
+      correlationId,
+      method: request.method,
+      path: loggedPath(request.url),
+      ...(Option.isSome(caller) ? { caller: caller.value.name } : {})
+    }
+    const inContext = (context: Context.Context<never>) =>
+      context.pipe(
+        Context.add(CurrentCorrelationId, Option.some(correlationId)),
+        Context.add(CurrentCaller, caller),
+        Context.add(References.CurrentLogAnnotations, {
+          ...Context.get(context, References.CurrentLogAnnotations),
+          ...annotations
+        })
+      ) as Context.Context<never>
+    const response = yield* within(answer, outOfTime).pipe(
       Effect.catchCause(fault),
-      Effect.provideService(CurrentCorrelationId, Option.some(correlationId)),
-      Effect.provideService(CurrentCaller, caller),
-      Effect.annotateLogs({
-        correlationId,
-        method: request.method,
-        path: loggedPath(request.url),
-        ...(Option.isSome(caller) ? { caller: caller.value.name } : {})
-      })
+      Effect.updateContext(inContext)
     )
     return HttpServerResponse.setHeaders(response, {
       ...protectiveHeaders,

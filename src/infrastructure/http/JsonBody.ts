@@ -1,5 +1,6 @@
-import { ByteSize, Effect, Fiber, Result, Schema } from "effect"
-import { HttpIncomingMessage, type HttpServerError, HttpServerRequest } from "effect/http"
+import { Effect, Result, Schema } from "effect"
+import { type HttpServerError, HttpServerRequest } from "effect/http"
+import { type BodyBroken, bodyBytes } from "./BodyBytes.ts"
 import { BodyTooLarge, UnsupportedMediaType } from "./Problems.ts"
 import { invalidRequest, requestIssues } from "./RequestIssues.ts"
 import { MaxBodyBytes } from "./RequestLimits.ts"
@@ -15,8 +16,10 @@ const tooLarge = (maxBytes: number) =>
 
 const malformed = (message: string) => invalidRequest([{ in: "body", path: [], message }])
 
-const readFailure = (error: HttpServerError.HttpServerError, maxBytes: number) =>
-  error.reason._tag === "RequestParseError" && error.reason.reason === "BodyTooLarge"
+const readFailure = (error: BodyBroken | HttpServerError.HttpServerError, maxBytes: number) =>
+  error._tag !== "BodyBroken" &&
+  error.reason._tag === "RequestParseError" &&
+  error.reason.reason === "BodyTooLarge"
     ? tooLarge(maxBytes)
     : malformed("The body could not be read")
 
@@ -27,7 +30,7 @@ const readBytes = Effect.fnUntraced(function* (
 ) {
   const { "content-encoding": encoding, "content-length": length, "content-type": type } = request.headers
   const chunked = request.headers["transfer-encoding"] !== undefined
-  if (!chunked && (length === undefined || Number(length) === 0)) return new ArrayBuffer(0)
+  if (!chunked && (length === undefined || Number(length) === 0)) return new Uint8Array(0)
   if (Number(length) > maxBytes) return yield* tooLarge(maxBytes)
   if (type !== undefined && !isJson(type)) {
     return yield* new UnsupportedMediaType({ detail: "Send application/json in UTF-8, or no body." })
@@ -35,31 +38,31 @@ const readBytes = Effect.fnUntraced(function* (
   if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
     return yield* new UnsupportedMediaType({ detail: "Send the body without a Content-Encoding." })
   }
-  // By a fiber that is not interrupted with the request: that would close the connection, and with it the way of
-  // the answer that the request ran out of time. It ends with the body, and with the connection at the latest.
-  const reading = yield* request.arrayBuffer.pipe(
-    Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(maxBytes)),
-    Effect.mapError((error) => readFailure(error, maxBytes)),
-    Effect.exit,
-    Effect.forkDetach({ startImmediately: true })
-  )
-  return yield* Effect.flatten(Fiber.join(reading))
+  return yield* Effect.mapError(bodyBytes(request, maxBytes), (error) => readFailure(error, maxBytes))
 })
 
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 
+const parse = (bytes: Uint8Array): Result.Result<unknown, string> => {
+  let text: string
+  try {
+    text = utf8.decode(bytes)
+  } catch {
+    return Result.fail("The body is not UTF-8")
+  }
+  try {
+    return Result.succeed(text === "" ? {} : JSON.parse(text))
+  } catch {
+    return Result.fail("The body is not JSON")
+  }
+}
+
 /** The body as JSON, and how long it is. No body is `{}`; of duplicate keys the last one counts. */
 export const readJson = Effect.fnUntraced(function* (maxBytes: number) {
   const bytes = yield* readBytes(yield* HttpServerRequest.HttpServerRequest, maxBytes)
-  const text = yield* Effect.try({
-    try: () => utf8.decode(bytes),
-    catch: () => malformed("The body is not UTF-8")
-  })
-  const json: unknown = yield* Effect.try({
-    try: (): unknown => (text === "" ? {} : JSON.parse(text)),
-    catch: () => malformed("The body is not JSON")
-  })
-  return { bytes: bytes.byteLength, json }
+  const parsed = parse(bytes)
+  if (Result.isFailure(parsed)) return yield* malformed(parsed.failure)
+  return { bytes: bytes.byteLength, json: parsed.success }
 })
 
 /**

@@ -3,6 +3,7 @@ import { HttpApiBuilder, HttpApiSchema } from "effect/http-api"
 import { OrderPlatform } from "../../application/OrderPlatform.ts"
 import type { OrderPayload } from "../../domain/OrderPayload.ts"
 import { AcceptableAnswers } from "./AcceptableAnswers.ts"
+import { acceptedAnswer } from "./AcceptedAnswer.ts"
 import { ClientsOnly, OperatorsOnly } from "./Authorization.ts"
 import { CurrentCorrelationId } from "./CorrelationId.ts"
 import { deadLetterFilterOf, linkTo } from "./DeadLettersApi.ts"
@@ -42,14 +43,9 @@ const orders = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
             const correlationId = Option.getOrUndefined(yield* CurrentCorrelationId)
             const submission = correlationId === undefined ? body : { ...body, correlationId }
             const idempotency = yield* idempotencyOf(headers, "POST /orders")
-            const { answer: orderId, replayed } =
-              idempotency === null
-                ? { answer: yield* platform.submit(submission), replayed: false }
-                : yield* platform.submit(submission, { idempotency })
-            return HttpApiSchema.withHeaders({
-              body: { orderId },
-              headers: { location: `/orders/${orderId}`, ...replayedHeaderOf(replayed) }
-            })
+            if (idempotency === null) return acceptedAnswer(yield* platform.submit(submission), false)
+            const { answer, replayed } = yield* platform.submit(submission, { idempotency })
+            return acceptedAnswer(answer, replayed)
           }).pipe(Effect.catchTags({ Overloaded: answerOverloaded, SchemaError: Effect.die }))
         )
         .handleRaw("submitMany", ({ headers }) =>

@@ -36,6 +36,7 @@ import {
 import { OrderNotFound, OrderNotInDeadLetterQueue, OrderVersionMismatch } from "../../domain/OrderErrors.ts"
 import type { OrderEvent } from "../../domain/OrderEvent.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
+import { OrderStatus } from "../../domain/OrderStatus.ts"
 
 // Longer than 150 lines because it is a whole store, read beside the statements of PostgreSQL.
 
@@ -46,6 +47,8 @@ interface Kept {
 
 const make = Effect.sync(() => {
   const orders = new Map<OrderId, Kept>()
+  // A look at what waits must not cost more the more orders are final: there as here an index.
+  const byStatus = new Map(OrderStatus.literals.map((status) => [status, new Set<OrderId>()]))
   const deadLetters = new Map<OrderId, DeadLetter>()
   const locked = new Set<OrderId>()
   const answers = new Map<string, KeptAnswer & { readonly expiresAt: DateTime.Utc }>()
@@ -57,7 +60,10 @@ const make = Effect.sync(() => {
   // Order, event and entry change in one step that nothing can interrupt: the transaction of this store.
   const keep = <To extends Order>(transition: Transition<To>): To => {
     const { event, order } = transition
-    orders.set(order.id, { order, events: [...(orders.get(order.id)?.events ?? []), event] })
+    const before = orders.get(order.id)
+    if (before !== undefined) byStatus.get(before.order.status)?.delete(order.id)
+    byStatus.get(order.status)?.add(order.id)
+    orders.set(order.id, { order, events: [...(before?.events ?? []), event] })
     const entry = deadLetterOf(transition)
     if (entry === null) deadLetters.delete(order.id)
     else deadLetters.set(order.id, entry)
@@ -65,8 +71,8 @@ const make = Effect.sync(() => {
   }
 
   const withStatus = <S extends Order["status"]>(status: S) =>
-    Array.from(orders.values(), ({ order }) => order).filter(
-      (order): order is Extract<Order, { status: S }> => order.status === status
+    Array.from(byStatus.get(status) ?? [], (id) => orders.get(id)?.order).filter(
+      (order): order is Extract<Order, { status: S }> => order?.status === status
     )
 
   const submitAll = (batch: ReadonlyArray<NewOrder>, at: DateTime.Utc) => {

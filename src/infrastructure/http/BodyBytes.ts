@@ -1,0 +1,61 @@
+import { ByteSize, Effect, Fiber, Schema } from "effect"
+import { HttpIncomingMessage, type HttpServerError, type HttpServerRequest } from "effect/http"
+import { IncomingMessage } from "node:http"
+
+/** The body did not arrive as it was announced. */
+export class BodyBroken extends Schema.TaggedError<BodyBroken>()("BodyBroken", {}) {}
+
+// What Node's parser hands over itself. Its stream knows its length, so there is nothing to count, and one listener for
+// each way in which it can end is all that is needed: what Effect does for any stream costs more than the whole
+// rest of a small request. An interruption leaves the connection alone: the answer that it was for goes over it.
+const fromNode = (message: IncomingMessage) =>
+  Effect.callback<Uint8Array, BodyBroken>((resume) => {
+    const chunks: Array<Uint8Array> = []
+    const keep = (chunk: Uint8Array) => chunks.push(chunk)
+    const end = () => {
+      stop()
+      resume(
+        Effect.succeed(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks))
+      )
+    }
+    const broken = () => {
+      stop()
+      resume(Effect.fail(new BodyBroken()))
+    }
+    const stop = () => {
+      message.off("data", keep).off("end", end).off("error", broken).off("close", broken)
+    }
+    message.on("data", keep).on("end", end).on("error", broken).on("close", broken)
+    return Effect.sync(stop)
+  })
+
+/**
+ * All bytes of a body, at most so many. A body whose length was announced and accepted comes from Node's parser
+ * directly; one in chunks, one that waits for `100 Continue` and one of another platform by way of Effect.
+ */
+export const bodyBytes = (
+  request: HttpServerRequest.HttpServerRequest,
+  maxBytes: number
+): Effect.Effect<Uint8Array, BodyBroken | HttpServerError.HttpServerError> => {
+  const { "content-length": length, expect, "transfer-encoding": coding } = request.headers
+  const { source } = request
+  if (
+    source instanceof IncomingMessage &&
+    !source.readableEnded &&
+    !source.destroyed &&
+    Number(length) <= maxBytes &&
+    expect === undefined &&
+    coding === undefined
+  )
+    return fromNode(source)
+  // By a fiber that is not interrupted with the request: that would close the connection, and with it the way of
+  // the answer that the request ran out of time. It ends with the body, and with the connection at the latest.
+  return request.arrayBuffer.pipe(
+    Effect.map((buffer) => new Uint8Array(buffer)),
+    Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(maxBytes)),
+    Effect.exit,
+    Effect.forkDetach({ startImmediately: true }),
+    Effect.flatMap(Fiber.join),
+    Effect.flatten
+  )
+}

@@ -1,0 +1,57 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Exit, Fiber } from "effect"
+import { TestClock } from "effect/testing"
+import { makeTimeLimit } from "../../src/application/TimeLimit.ts"
+
+const limited = (log: Array<string>, name: string, millis: number) =>
+  Effect.sleep(millis).pipe(
+    Effect.as(`${name} in time`),
+    Effect.onInterrupt(() => Effect.sync(() => log.push(`${name} interrupted`)))
+  )
+
+describe("TimeLimit", () => {
+  it.effect(
+    "what takes longer is interrupted at its own end, whenever it began, and the rest is left alone",
+    () =>
+      Effect.gen(function* () {
+        const log: Array<string> = []
+        const { within } = yield* makeTimeLimit(Duration.millis(100))
+        const begin = (name: string, millis: number) =>
+          Effect.forkChild(within(limited(log, name, millis), Effect.succeed(`${name} late`)))
+        const short = yield* begin("short", 20)
+        const first = yield* begin("first", 1000)
+        yield* TestClock.adjust("60 millis")
+        const second = yield* begin("second", 1000)
+        const third = yield* begin("third", 90)
+        assert.strictEqual(yield* Fiber.join(short), "short in time")
+        yield* TestClock.adjust("39 millis")
+        assert.isUndefined(first.pollUnsafe())
+        yield* TestClock.adjust("1 millis")
+        assert.strictEqual(yield* Fiber.join(first), "first late")
+        assert.deepStrictEqual(log, ["first interrupted"])
+        yield* TestClock.adjust("59 millis")
+        assert.isUndefined(second.pollUnsafe())
+        assert.strictEqual(yield* Fiber.join(third), "third in time")
+        yield* TestClock.adjust("1 millis")
+        assert.strictEqual(yield* Fiber.join(second), "second late")
+        assert.deepStrictEqual(log, ["first interrupted", "second interrupted"])
+      })
+  )
+
+  it.effect("an interruption from outside, a failure and a success that needs no time pass through", () =>
+    Effect.gen(function* () {
+      const log: Array<string> = []
+      const { within } = yield* makeTimeLimit(Duration.millis(100))
+      const fiber = yield* Effect.forkChild(within(limited(log, "one", 1000), Effect.succeed("late")), {
+        startImmediately: true
+      })
+      yield* Fiber.interrupt(fiber)
+      assert.deepStrictEqual(log, ["one interrupted"])
+      assert.deepStrictEqual(
+        yield* Effect.exit(within(Effect.fail("no"), Effect.succeed("late"))),
+        Exit.fail("no")
+      )
+      assert.strictEqual(yield* within(Effect.succeed("at once"), Effect.succeed("late")), "at once")
+    })
+  )
+})
