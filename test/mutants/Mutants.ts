@@ -28,7 +28,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     replace:
       "yield* announce(orders)\n      const exit = yield* Effect.exit(repository.submit(orders, keyed))",
     tests: ["test/application/SubmitOrder.test.ts"],
-    simulation: false
+    simulation: true
   },
   {
     name: "announcement before the commit of the caller's transaction",
@@ -146,7 +146,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     find: "if (Exit.hasDies(exit) && batch.length > 1)",
     replace: "if (Exit.hasDies(exit) && batch.length > 1_000_000)",
     tests: ["test/application/SubmitOrder.test.ts"],
-    simulation: false
+    simulation: true
   },
   {
     name: "retry delay restarted from zero after a crash",

@@ -24,6 +24,9 @@ export interface Plan {
 export type Fact =
   | { readonly fact: "answered"; readonly id: OrderId }
   | { readonly fact: "reprocess answered"; readonly id: OrderId }
+  /** Its submit ended with a defect. */
+  | { readonly fact: "refused"; readonly id: OrderId }
+  | { readonly fact: "announced"; readonly id: OrderId; readonly isStored: boolean }
   | {
       readonly fact: "claimed"
       readonly at: number
@@ -91,9 +94,9 @@ export interface History {
 /** How all simulated workers work; the oracle knows these figures, too. */
 export const figures = {
   concurrency: 3,
-  leaseMs: 6000,
-  attemptTimeoutMs: 10_000,
-  pollMs: 4000,
+  leaseMs: 7500,
+  attemptTimeoutMs: 8000,
+  pollMs: 5000,
   drainMs: 3000,
   retryDelayMs: 1000,
   retryMaxDelayMs: 5000,

@@ -41,6 +41,11 @@ export const judge = (history: History): Array<string> => {
     by("answered") && history.facts.flatMap((fact) => (fact.fact === "answered" ? [fact.id] : []))
   ))
     if (!history.stored.has(id)) wrong.push(`${id} was answered and is not stored`)
+  for (const fact of history.facts) {
+    if (fact.fact === "announced" && !fact.isStored)
+      wrong.push(`${fact.id} was announced before it was stored`)
+    if (fact.fact === "refused") wrong.push(`${fact.id} was refused, and the store refuses only others`)
+  }
   const reprocessed = by("reprocess answered")
   for (const [id, stored] of history.stored) {
     const say = (what: string) => void wrong.push(`${id} ${what}`)

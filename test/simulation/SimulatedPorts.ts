@@ -88,7 +88,13 @@ export const repositoryOf = (
 
   return OrderRepository.of({
     ...store,
-    submit: (orders, keyed) => statement("submit", store.submit(orders, keyed)),
+    submit: (orders, keyed) =>
+      statement(
+        "submit",
+        orders.some(({ id }) => world.poison.has(id))
+          ? Effect.die("a row that the store refuses")
+          : store.submit(orders, keyed)
+      ),
     claim: (request) =>
       Effect.suspend(() => {
         const reply = { delivered: Infinity }
@@ -144,6 +150,12 @@ export const repositoryOf = (
 /** The announcements as one process makes and hears them: some are lost, some are doubled, some reach everybody. */
 export const queueOf = (world: SimulatedWorld, process: SimulatedProcess): OrderQueue["Service"] => {
   const deliver = (batch: Parameters<OrderQueue["Service"]["announce"]>[0]) => {
+    for (const { orderId: id } of batch)
+      world.facts.push({
+        fact: "announced",
+        id,
+        isStored: Exit.isSuccess(world.statementExit(world.store.find(id)))
+      })
     const workers = world.living("worker")
     const hear = (worker: SimulatedProcess) => {
       if (worker.ear === null) return

@@ -47,6 +47,7 @@ export const startWorker = (world: SimulatedWorld, name: string): SimulatedProce
       process.ear = Context.get(ear, OrderQueue)
       const worker = yield* Layer.buildWithScope(OrderWorker.layer(payload), process.scope)
       process.inHand = Context.get(worker, OrderWorker).inHand
+      process.isBuilt = true
     })
   )
   return process

@@ -19,7 +19,8 @@ export const faultKinds = [
   "announcement doubled",
   "freeze",
   "clock jump",
-  "clean stop"
+  "clean stop",
+  "poison row"
 ] as const
 export type FaultKind = (typeof faultKinds)[number]
 
@@ -42,6 +43,8 @@ export interface SimulatedProcess {
   readonly transactions: Set<() => void>
   readonly scope: Scope.Closeable
   ear: OrderQueue["Service"] | null
+  /** Its layers are built: only then can a signal find something to stop. */
+  isBuilt: boolean
   inHand: Effect.Effect<number>
   freeHands: number
 }
@@ -55,6 +58,8 @@ export class SimulatedWorld {
   readonly facts: Array<Fact> = []
   readonly ledger: Array<Line> = []
   readonly plans = new Map<OrderId, Plan>()
+  /** Orders that the store refuses, with the whole statement that brings them. */
+  readonly poison = new Set<OrderId>()
   readonly runs = new Map<OrderId, number>()
   readonly counts = new Map<string, number>()
   readonly rates: Readonly<Record<FaultKind, number>>
@@ -89,10 +94,12 @@ export class SimulatedWorld {
     return Effect.runSyncWith(this.serverReferences)(effect)
   }
 
+  /** For whoever wants to read or compare the history; thousands of others do without. */
   note(what: string): void {
+    if (this.trace === null) return
     const text = `${this.time.now} ${what}`
     for (let n = 0; n < text.length; n++) this.hash = Math.imul(this.hash ^ text.charCodeAt(n), 0x01000193)
-    this.trace?.push(text)
+    this.trace.push(text)
   }
   count(what: string, by = 1): void {
     this.counts.set(what, (this.counts.get(what) ?? 0) + by)
@@ -120,6 +127,7 @@ export class SimulatedWorld {
       transactions: new Set(),
       scope: Scope.makeUnsafe(),
       ear: null,
+      isBuilt: false,
       inHand: Effect.succeed(0),
       freeHands: 0
     }

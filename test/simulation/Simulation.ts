@@ -21,7 +21,8 @@ const rates = (seed: Seed): Readonly<Record<FaultKind, number>> => {
     "announcement doubled": 0.5,
     freeze: 0.05,
     "clock jump": 0.03,
-    "clean stop": 0.05
+    "clean stop": 0.05,
+    "poison row": 0.3
   }
   return Object.fromEntries(
     faultKinds.map((kind) => [kind, seed.chance(0.6) ? seed.next() * most[kind] : 0])
@@ -64,9 +65,20 @@ const run = (number: number, traced: boolean): Verdict => {
         Effect.andThen(submitOrder.submit(order)),
         Effect.retry({ times: 2 }),
         Effect.andThen(Effect.sync(() => void world.facts.push({ fact: "answered", id }))),
-        Effect.ignore
+        Effect.ignore,
+        Effect.catchDefect(() => Effect.sync(() => void world.facts.push({ fact: "refused", id })))
       )
     )
+  }
+  // An order that no store takes, in the midst of others.
+  const submitPoison = () => {
+    const { order } = plan(seed, world.poison.size + 100, time.now)
+    const { process, submitOrder } = api
+    if (submitOrder === null || process.scheduler.dead) return
+    world.poison.add(order.id)
+    world.struck("poison row", order.id)
+    const asked = Effect.andThen(Effect.yieldNow, Effect.ignore(submitOrder.submit(order)))
+    Effect.runForkWith(process.references)(Effect.catchDefect(asked, () => Effect.void))
   }
   const operate = (id: OrderId) => {
     const { context, process } = api
@@ -81,7 +93,7 @@ const run = (number: number, traced: boolean): Verdict => {
     }
   }
 
-  const orders = seed.between(10, 13)
+  const orders = seed.between(10, 11)
   // Faults last that many port calls; with what follows most histories have twice as many.
   const least = seed.between(leastSteps, 80)
   const act = () => {
@@ -91,7 +103,8 @@ const run = (number: number, traced: boolean): Verdict => {
       world.freeze(seed.pick(living), seed.between(1000, 12_000))
     if (world.strikes("clean stop") && living.length > 0) {
       const worker = seed.pick(living)
-      if (!world.facts.some((fact) => fact.fact === "stopping" && fact.worker === worker.name)) {
+      const isStopping = world.facts.some((fact) => fact.fact === "stopping" && fact.worker === worker.name)
+      if (worker.isBuilt && !isStopping) {
         world.struck("clean stop", worker.name)
         stopWorker(world, worker)
       }
@@ -107,6 +120,7 @@ const run = (number: number, traced: boolean): Verdict => {
         const planned = plan(seed, world.plans.size, time.now)
         world.plans.set(planned.order.id, planned)
         submit(planned.order.id)
+        if (world.strikes("poison row")) submitPoison()
       }
     } else if (ids.length > 0 && seed.chance(0.1)) submit(seed.pick(ids))
     if (ids.length > 0 && seed.chance(0.5)) {
@@ -143,10 +157,10 @@ const run = (number: number, traced: boolean): Verdict => {
   let idleUntil: number | null = null
   while (time.now < giveUpAt && (idleUntil === null || time.now < idleUntil)) {
     if (runOne(world.schedulers, seed)) continue
-    if (idleUntil === null) {
-      const { pending, processing } = world.statement(Effect.orDie(world.store.backlog))
-      if (pending + processing === 0 && isStored()) idleUntil = time.now + figures.pollMs + 1
-    }
+    // Asked again until the end: a reprocess that was held up may still come.
+    const { pending, processing } = world.statement(Effect.orDie(world.store.backlog))
+    if (pending + processing > 0) idleUntil = null
+    else if (idleUntil === null && isStored()) idleUntil = time.now + figures.pollMs + 1
     const { next } = time
     if (next === null) break
     time.advanceTo(next)

@@ -1,11 +1,12 @@
 import { parentPort, workerData } from "node:worker_threads"
+import type { ShareData } from "./Shares.ts"
 import { simulate } from "./Simulation.ts"
 
 /** So many at least, however slow the machine is at the moment: with fewer, rare events may be missing. */
 const atLeast = 75
 
 // One of the threads that share the histories of a run: every `step`-th seed from `from` on, until `to` or until time is up.
-const { from, step, to, until } = workerData as { from: number; to: number; step: number; until: number }
+const { from, step, to, until } = workerData as ShareData
 const counts = new Map<string, number>()
 const failed: Array<readonly [number, ReadonlyArray<string>]> = []
 let histories = 0
