@@ -17,16 +17,16 @@ export interface Plan {
 
 const full: Plan = {
   name: "full",
-  rounds: 5,
+  rounds: 3,
   backlog: 50_000,
-  pickUpMs: 10_000,
-  warmUpMs: 4000,
-  acceptMs: 10_000,
+  pickUpMs: 8000,
+  warmUpMs: 3000,
+  acceptMs: 8000,
   idleMs: 60_000,
   pgbenchSeconds: 5,
   soakMs: 60_000,
   millions: 5,
-  limitMs: 90 * 60_000
+  limitMs: 40 * 60_000
 }
 
 const quick: Plan = {

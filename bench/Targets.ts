@@ -108,6 +108,12 @@ export const targets = (outcome: Outcome): ReadonlyArray<Target> => {
       },
       ` at most (mean of the first third ${figure(soak.backlogFirst)}, of the last ${figure(soak.backlogLast)})`
     ),
-    atMost("RSS loaded, MB", ours("rssLoaded"), 250, "")
+    atMost("RSS loaded, MB", ours("rssLoaded"), 250, ""),
+    judged(
+      "statements in an idle minute",
+      "< 120",
+      outcome.idle.get(product?.name ?? "")?.statementsPerMinute ?? NaN,
+      (value) => value < 120
+    )
   ]
 }

@@ -17,7 +17,7 @@ import { type Figures, round } from "./Round.ts"
 import { soak } from "./Soak.ts"
 import { figure } from "./Statistics.ts"
 
-// npm run bench -- [--quick] [--rounds 5] [--millions 5]
+// npm run bench -- [--quick] [--rounds 3] [--millions 5]
 // The product, its peers and the limit, on one PostgreSQL, in turns: A B C, A B C. What drifts, drifts for all of them.
 
 const began = Date.now()

@@ -25,7 +25,7 @@ const issues = (answer: Answer) => {
 describe("POST /orders", () => {
   it.live("answers 202 with id and location, and takes defaults without a body", () =>
     Effect.gen(function* () {
-      const { call, submitted } = yield* serveFake()
+      const { call, logs, submitted } = yield* serveFake()
       const answers = [
         yield* call("/orders", { method: "POST" }),
         yield* call("/orders", post("")),
@@ -42,6 +42,8 @@ describe("POST /orders", () => {
         assert.match(correlationId ?? "", /^[0-9a-f-]{36}$/)
       }
       assert.strictEqual(submitted.length, 4)
+      // Success costs no log line, at any level.
+      assert.deepStrictEqual(logs, [])
     })
   )
 
