@@ -3,6 +3,7 @@ import { hostname } from "node:os"
 import { IdempotencyTtl } from "./application/Idempotency.ts"
 import { DefaultMaxRetries } from "./application/Submission.ts"
 import { Retention } from "./application/DeleteOldOrders.ts"
+import { MaxPending } from "./application/WatchBacklog.ts"
 import { WorkerSettings } from "./application/WorkerSettings.ts"
 import { anyJsonObject } from "./domain/OrderPayload.ts"
 import { RetryPolicy } from "./domain/RetryPolicy.ts"
@@ -57,6 +58,7 @@ export const references = ({ auth, database, intake, order: { worker }, retentio
     Layer.succeed(DefaultMaxRetries, worker.maxRetries),
     Layer.succeed(MaxBodyBytes, intake.maxBodyBytes),
     Layer.succeed(MaxBulkBodyBytes, intake.maxBulkBodyBytes),
+    Layer.succeed(MaxPending, intake.maxPending),
     Layer.succeed(IdempotencyTtl, Duration.millis(intake.idempotencyTtlMs)),
     Layer.succeed(ApiKeys, {
       clients: keysOf(auth.clientKeys),

@@ -109,6 +109,11 @@ export const settings = {
   intake: {
     maxBodyBytes: setting(wholeNumber(1024, 16_777_216), 65_536, "largest body of one order"),
     maxBulkBodyBytes: setting(wholeNumber(1024, 67_108_864), 8_388_608, "largest body of a bulk request"),
+    maxPending: setting(
+      wholeNumber(1, 100_000_000),
+      1_000_000,
+      "most PENDING orders; beyond it new ones are answered 503 with Retry-After"
+    ),
     idempotencyTtlMs: setting(
       wholeNumber(DAY_MS, 365 * DAY_MS),
       DAY_MS,
@@ -134,13 +139,7 @@ export const settings = {
 }
 
 /** Keys of the contract that this version does not honour yet; giving one stops the start. */
-export const notYetSupported = [
-  "intake.maxPending",
-  "sqs.queueUrl",
-  "sqs.region",
-  "sqs.endpoint",
-  "telemetry.otlpEndpoint"
-]
+export const notYetSupported = ["sqs.queueUrl", "sqs.region", "sqs.endpoint", "telemetry.otlpEndpoint"]
 
 /** Keys that the file may give as lists. */
 export const listSettings = [...settingsByKey(settings)]

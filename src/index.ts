@@ -17,6 +17,7 @@ export {
   type WrongSubmission
 } from "./application/Submission.ts"
 export { type Idempotency, IdempotencyTtl, type Replayable } from "./application/Idempotency.ts"
+export { MaxPending } from "./application/WatchBacklog.ts"
 export { OrderPlatform, type SubmitError } from "./application/OrderPlatform.ts"
 export { DeleteOldOrders, Retention } from "./application/DeleteOldOrders.ts"
 export { MaxWatched } from "./application/WatchOrders.ts"

@@ -65,7 +65,12 @@ describe("Environment", () => {
           }
         },
         auth: { clientKeys: Option.none(), operatorKeys: Option.none(), disabled: false },
-        intake: { maxBodyBytes: 65_536, maxBulkBodyBytes: 8_388_608, idempotencyTtlMs: 86_400_000 },
+        intake: {
+          maxBodyBytes: 65_536,
+          maxBulkBodyBytes: 8_388_608,
+          maxPending: 1_000_000,
+          idempotencyTtlMs: 86_400_000
+        },
         retention: { processedDays: Option.none(), failedDays: Option.none() },
         log: { level: "Info", format: "auto" }
       })

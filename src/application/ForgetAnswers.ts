@@ -2,7 +2,8 @@ import { Effect } from "effect"
 import { OrderRepository } from "./ports/OrderRepository.ts"
 
 /** How often a process looks for answers that have expired, and how many it deletes at a time. */
-const interval = "1 minute"
+const first = "1 minute"
+const interval = "1 hour"
 const batch = 1000
 
 /**
@@ -14,5 +15,8 @@ export const forgetAnswers = Effect.gen(function* () {
   const forgetAll = repository
     .forgetAnswers(batch)
     .pipe(Effect.repeat({ while: (forgotten) => forgotten === batch }), Effect.ignore)
-  yield* Effect.sleep(interval).pipe(Effect.andThen(forgetAll), Effect.forever, Effect.forkScoped)
+  yield* Effect.sleep(first).pipe(
+    Effect.andThen(Effect.forever(Effect.andThen(forgetAll, Effect.sleep(interval)))),
+    Effect.forkScoped
+  )
 })

@@ -7,6 +7,7 @@ import { ordersCreated } from "./OrderMetrics.ts"
 import type { KeptAnswer, KeyedOrders } from "./ports/KeyedOrders.ts"
 import { OrderQueue } from "./ports/OrderQueue.ts"
 import { OrderRepository } from "./ports/OrderRepository.ts"
+import { watchBacklog } from "./WatchBacklog.ts"
 
 /** As many orders are written by one statement, and the rest of the last group: what came together stays together. */
 const maxBatch = 256
@@ -41,14 +42,18 @@ export const storeInBatches = Effect.gen(function* () {
   const queue = yield* OrderQueue
   const intake = makeIntake<Waiting>(maxWaiting, patience)
   const rate = makeDrainRate()
+  const backlog = yield* watchBacklog
 
   const announce = (orders: ReadonlyArray<NewOrder>) =>
     Effect.flatMap(Effect.andThen(Metric.update(ordersCreated, orders.length), DateTime.now), (now) => {
       rate.note(orders.length, DateTime.toEpochMillis(now))
-      return queue.announce(
-        orders
-          .filter(({ notBefore }) => notBefore === null || DateTime.isLessThanOrEqualTo(notBefore, now))
-          .map(({ id }) => ({ event: "OrderCreated", orderId: id }))
+      return Effect.andThen(
+        queue.announce(
+          orders
+            .filter(({ notBefore }) => notBefore === null || DateTime.isLessThanOrEqualTo(notBefore, now))
+            .map(({ id }) => ({ event: "OrderCreated", orderId: id }))
+        ),
+        backlog.noteIntake(DateTime.toEpochMillis(now))
       )
     })
 
@@ -105,6 +110,7 @@ export const storeInBatches = Effect.gen(function* () {
 
   return {
     announce,
+    overloaded: backlog.overloaded,
     storeOne: (order: NewOrder) => store({ order, orders: null, keyed: null }, 1),
     storeMany: (orders: ReadonlyArray<NewOrder>) =>
       store({ order: null, orders, keyed: null }, orders.length),

@@ -36,7 +36,7 @@ export class SubmitOrder extends Context.Service<
     SubmitOrder,
     Effect.gen(function* () {
       const repository = yield* OrderRepository
-      const { announce, storeMany, storeOnce, storeOne } = yield* storeInBatches
+      const { announce, overloaded, storeMany, storeOnce, storeOne } = yield* storeInBatches
 
       const inTheirs = Effect.fnUntraced(function* (orders: ReadonlyArray<NewOrder>) {
         yield* repository.submit(orders)
@@ -45,11 +45,15 @@ export class SubmitOrder extends Context.Service<
 
       // No span of its own: where nothing exports, it would cost more than the rest of a submit.
       const submit = Effect.fnUntraced(function* (order: NewOrder) {
+        const refusal = overloaded()
+        if (refusal !== null) return yield* refusal
         if (yield* repository.inTransaction) return yield* inTheirs([order])
         yield* storeOne(order)
       }, timed(createSeconds))
 
       const submitMany = Effect.fnUntraced(function* (orders: ReadonlyArray<NewOrder>) {
+        const refusal = overloaded()
+        if (refusal !== null) return yield* refusal
         if (orders.length === 0) return
         if (yield* repository.inTransaction) return yield* inTheirs(orders)
         yield* storeMany(orders)
@@ -65,6 +69,8 @@ export class SubmitOrder extends Context.Service<
       // Whoever waits for another call with its key, in a transaction or in another process, asks again now and then in
       // the batches of everybody: it holds no connection meanwhile, and nobody else waits with it.
       const submitOnce = Effect.fnUntraced(function* (keyed: KeyedOrders) {
+        const refusal = overloaded()
+        if (refusal !== null) return yield* refusal
         const inTransaction = yield* repository.inTransaction
         const start = yield* Clock.currentTimeMillis
         for (let pause = 5; ; pause = Math.min(200, pause * 2)) {

@@ -285,6 +285,23 @@ export const orderRepositoryContract = <R>(
         })
     )
 
+    it.effect("waiting orders are counted no further than asked, and beyond that with the rate they go", () =>
+      Effect.gen(function* () {
+        const repository = yield* fresh
+        yield* advance("1 minute")
+        const { pending } = yield* repository.pendingLoad(100_000)
+        yield* repository.submit(Array.from({ length: 8 }, () => newOrder({ priority: 9 })))
+        const { orders } = yield* repository.claim({ worker: "w", lease, max: 5 })
+        yield* repository.settle(orders.map((order) => ({ order, outcome: completed })))
+        const enough = yield* repository.pendingLoad(pending + 3)
+        assert.strictEqual(enough.pending, pending + 3)
+        assert.deepStrictEqual(yield* repository.pendingLoad(pending + 1), {
+          pending: pending + 2,
+          drainPerSecond: 0.5
+        })
+      })
+    )
+
     it.effect("a claim takes the best due orders: priority first, then due time, then id", () =>
       Effect.gen(function* () {
         const repository = yield* fresh

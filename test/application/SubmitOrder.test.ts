@@ -1,12 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Deferred, Effect, Fiber, Layer } from "effect"
+import { Context, DateTime, Deferred, Duration, Effect, Fiber, Layer } from "effect"
+import { TestClock } from "effect/testing"
 import { OrderQueue } from "../../src/application/ports/OrderQueue.ts"
 import { OrderRepository } from "../../src/application/ports/OrderRepository.ts"
+import { maxWaiting } from "../../src/application/StoreInBatches.ts"
 import { SubmitOrder } from "../../src/application/SubmitOrder.ts"
+import { MaxPending } from "../../src/application/WatchBacklog.ts"
 import { OrdersUnavailable } from "../../src/domain/OrderErrors.ts"
 import * as MemoryOrderRepository from "../../src/infrastructure/memory/MemoryOrderRepository.ts"
 import { newOrder } from "../TestOrders.ts"
-import { settled } from "../VirtualTime.ts"
+import { pass, settled } from "../VirtualTime.ts"
 
 /** The real submit over a store whose commits the test lets happen, and a queue that notes what it is told. */
 const world = Effect.gen(function* () {
@@ -46,7 +49,20 @@ const world = Effect.gen(function* () {
       ),
       { startImmediately: true }
     )
-  return { log, submit, commit: Deferred.succeed(gate, undefined) }
+  const submitMany = (n: number) =>
+    Effect.forkChild(
+      Effect.flatMap(SubmitOrder, (submitOrder) =>
+        submitOrder.submitMany(Array.from({ length: n }, () => newOrder()))
+      ).pipe(Effect.provideContext(context)),
+      { startImmediately: true }
+    )
+  return {
+    log,
+    repository: Context.get(context, OrderRepository),
+    submit,
+    submitMany,
+    commit: Deferred.succeed(gate, undefined)
+  }
 })
 
 describe("SubmitOrder", () => {
@@ -119,6 +135,62 @@ describe("SubmitOrder", () => {
       yield* Fiber.join(yield* submit({ notBefore: DateTime.makeUnsafe(60_000) }))
       yield* settled
       assert.deepStrictEqual(log, ["write 1", "commit 1", "announce 0"])
+    })
+  )
+
+  it.effect(
+    "while more orders wait than are taken nobody is let in, and is told when there will be room",
+    () =>
+      Effect.gen(function* () {
+        const { commit, repository, submit } = yield* world
+        yield* commit
+        const nothingRunsOut = Duration.hours(1)
+        for (let n = 0; n < 4; n++) yield* Fiber.join(yield* submit())
+        // The first look was at one order; the next is a second later.
+        yield* TestClock.adjust("1 second")
+        yield* Fiber.join(yield* submit())
+        yield* settled
+        const refused = yield* Effect.flip(Fiber.join(yield* submit()))
+        assert(refused._tag === "Overloaded")
+        assert.strictEqual(refused.retryAfterSeconds, 60, "nothing drains yet")
+        const finish = Effect.fnUntraced(function* (max: number) {
+          const { orders } = yield* repository.claim({ worker: "w", lease: nothingRunsOut, max })
+          yield* repository.settle(orders.map((order) => ({ order, outcome: { event: "completed" } })))
+        })
+        yield* finish(1)
+        yield* pass("1 second")
+        const later = yield* Effect.flip(Fiber.join(yield* submit()))
+        assert(later._tag === "Overloaded")
+        // One too many and one more, at one order in ten seconds.
+        assert.strictEqual(later.retryAfterSeconds, 20)
+        yield* finish(3)
+        yield* pass("1 second")
+        yield* Fiber.join(yield* submit())
+      }).pipe(Effect.provideService(MaxPending, 3))
+  )
+
+  it.effect("a full intake lets nobody in after five seconds, and those inside are stored", () =>
+    Effect.gen(function* () {
+      const { commit, log, submit, submitMany } = yield* world
+      const first = yield* submit()
+      yield* settled
+      // The first is being written; this fills the room, and as much waits for room.
+      const inside = yield* submitMany(maxWaiting)
+      const outside = yield* submitMany(maxWaiting)
+      yield* settled
+      const refused = yield* Effect.flip(Fiber.join(yield* submit()))
+      assert.strictEqual(refused._tag, "Overloaded", "nobody waits beyond that")
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual((yield* Effect.flip(Fiber.join(outside)))._tag, "Overloaded")
+      const patient = yield* submit()
+      yield* settled
+      assert.isUndefined(patient.pollUnsafe())
+      yield* commit
+      yield* Effect.forEach([first, inside, patient], Fiber.join)
+      assert.deepStrictEqual(
+        log.filter((line) => line.startsWith("commit")),
+        ["commit 1", `commit ${maxWaiting}`, "commit 1"]
+      )
     })
   )
 })

@@ -181,6 +181,14 @@ export class OrderRepository extends Context.Service<
     /** What waits and what runs, counted exactly up to 100,000 of each. */
     readonly backlog: Effect.Effect<Backlog, OrdersUnavailable>
 
+    /**
+     * How many orders are PENDING, counted no further than one more than `max`, and if they are more: how many became
+     * final per second lately.
+     */
+    readonly pendingLoad: (
+      max: number
+    ) => Effect.Effect<{ readonly pending: number; readonly drainPerSecond: number }, OrdersUnavailable>
+
     /** Figures of all orders. What is not final and the dead letters are counted exactly up to 100,000 of each. */
     readonly stats: Effect.Effect<Stats, OrdersUnavailable>
 

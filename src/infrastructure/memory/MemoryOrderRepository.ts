@@ -267,6 +267,16 @@ const make = Effect.sync(() => {
         oldestDueAge: oldestDueAge(pending, at)
       }
     }),
+    pendingLoad: (max) =>
+      now((at) => {
+        const final = [...withStatus("PROCESSED"), ...withStatus("FAILED")]
+        const since = DateTime.subtract(at, { seconds: 10 })
+        const lately = final.filter(({ updatedAt }) => DateTime.isGreaterThan(updatedAt, since)).length
+        return {
+          pending: Math.min(max + 1, withStatus("PENDING").length),
+          drainPerSecond: lately / 10
+        }
+      }),
     stats: now((at) => {
       const all = Array.from(orders.values(), ({ order }) => order)
       const pending = withStatus("PENDING")

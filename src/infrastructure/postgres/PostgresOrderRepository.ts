@@ -5,6 +5,7 @@ import { OrderRepository } from "../../application/ports/OrderRepository.ts"
 import { OrderNotInDeadLetterQueue, OrderVersionMismatch } from "../../domain/OrderErrors.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
 import { makeCommitWrites } from "./CommitWrites.ts"
+import { makeCountPending } from "./CountPending.ts"
 import { DatabaseSchema } from "./DatabaseSchema.ts"
 import { makeDeleteOrders } from "./DeleteOrders.ts"
 import { makeKeepLeases } from "./KeepLeases.ts"
@@ -27,6 +28,7 @@ const make = Effect.gen(function* () {
   const { now } = tablesOf(sql, schema)
   const { submit } = makeStoreOrders(sql, schema)
   const { forgetAnswers, submitOnce } = makeStoreOrdersOnce(sql, schema)
+  const countPending = makeCountPending(sql, schema)
   const { claim } = makeStartOrders(sql, schema)
   const { settle } = makeSettleOrders(sql, schema)
   const commitWrites = makeCommitWrites(sql, schema)
@@ -87,6 +89,7 @@ const make = Effect.gen(function* () {
         oldestDueAge: untilMillis(row?.oldest_due_age_ms)
       }))
     ),
+    pendingLoad: (max) => guarded(countPending(max)),
     stats: guarded(repeatAfterTrouble(makeStoreStats(sql, schema, now, read.oldestDueAge))),
     renew: (worker, lease) =>
       guarded(

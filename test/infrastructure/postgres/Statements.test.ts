@@ -140,6 +140,11 @@ layer(counting)("The statements of the hot path", (it) => {
       )
       const platform = Context.get(context, OrderPlatform.service(anyJsonObject))
       const submit = (key: string) => platform.submit({ payload: {} }, { idempotency: { key } })
+      // How many orders wait is looked up at most once a second: here once, after the first.
+      const before = executed
+      yield* platform.submit({ payload: {} })
+      while (executed < before + 2)
+        yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
       // While the first is being stored the others come in.
       const all = cost(
         Effect.forEach(

@@ -8,6 +8,7 @@ import type { Outcome } from "../../../src/domain/Order.ts"
 import { anyJsonObject } from "../../../src/domain/OrderPayload.ts"
 import { DatabaseSchema } from "../../../src/infrastructure/postgres/DatabaseSchema.ts"
 import * as PostgresOrderQueue from "../../../src/infrastructure/postgres/PostgresOrderQueue.ts"
+import * as MemoryOrderQueue from "../../../src/infrastructure/memory/MemoryOrderQueue.ts"
 import { newOrder } from "../../TestOrders.ts"
 import * as TestPostgres from "../../TestPostgres.ts"
 
@@ -145,5 +146,69 @@ describe("a submit inside the caller's own transaction", () => {
       assert.strictEqual((yield* platform.find(id)).status, "PENDING")
       assert.isTrue(yield* heard)
     }).pipe(Effect.scoped, Effect.provide(app))
+  )
+})
+
+describe("a submit with a key inside the caller's own transaction", () => {
+  const app = OrderPlatform.layer(anyJsonObject).pipe(
+    Layer.provideMerge(Layer.suspend(() => Layer.mergeAll(TestPostgres.layer, MemoryOrderQueue.layer)))
+  )
+  const submit = (key: string, n = 1) =>
+    Effect.flatMap(OrderPlatform.service(anyJsonObject), (platform) =>
+      platform.submit({ payload: { n } }, { idempotency: { key } })
+    )
+
+  it.live("leaves its key free when it rolls back, and answers by it once it has committed", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* Effect.flip(sql.withTransaction(Effect.andThen(submit("k"), Effect.fail("changed my mind"))))
+      const [first, inside] = yield* sql.withTransaction(Effect.all([submit("k", 2), submit("k", 2)]))
+      assert.deepStrictEqual([first.replayed, inside], [false, { answer: first.answer, replayed: true }])
+      assert.deepStrictEqual(yield* submit("k", 2), { answer: first.answer, replayed: true })
+      assert.strictEqual((yield* Effect.flip(submit("k", 3)))._tag, "IdempotencyMismatch")
+      assert.deepStrictEqual(yield* sql.withTransaction(submit("k", 2)), {
+        answer: first.answer,
+        replayed: true
+      })
+    }).pipe(Effect.provide(app))
+  )
+
+  it.live("is waited for by who has its key, and by nobody else", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const platform = yield* OrderPlatform.service(anyJsonObject)
+      const taken = yield* Deferred.make<void>()
+      const commit = yield* Deferred.make<void>()
+      const theirs = yield* Effect.forkChild(
+        sql.withTransaction(
+          Effect.gen(function* () {
+            const first = yield* submit("k")
+            yield* Deferred.succeed(taken, undefined)
+            yield* Deferred.await(commit)
+            return first
+          })
+        )
+      )
+      yield* Deferred.await(taken)
+      const duplicates = yield* Effect.forEach([1, 2, 3], () => Effect.forkChild(submit("k")))
+      const another = yield* Effect.forkChild(sql.withTransaction(submit("k")))
+      // Neighbours of the duplicates, with and without keys.
+      yield* Effect.forEach(
+        [
+          Effect.asVoid(platform.submit({ payload: {} })),
+          Effect.asVoid(submit("other")),
+          Effect.asVoid(platform.submit({ payload: {} }))
+        ],
+        (neighbour) =>
+          Effect.timeoutOrElse(neighbour, { duration: "3 seconds", orElse: () => Effect.die("held up") }),
+        { concurrency: "unbounded" }
+      )
+      for (const duplicate of [...duplicates, another]) assert.isUndefined(duplicate.pollUnsafe())
+      yield* Deferred.succeed(commit, undefined)
+      const first = yield* Fiber.join(theirs)
+      assert.isFalse(first.replayed)
+      for (const duplicate of [...duplicates, another])
+        assert.deepStrictEqual(yield* Fiber.join(duplicate), { answer: first.answer, replayed: true })
+    }).pipe(Effect.provide(app))
   )
 })

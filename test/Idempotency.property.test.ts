@@ -1,0 +1,138 @@
+import { assert, describe, it } from "@effect/vitest"
+import { DateTime, Duration, Effect, Exit, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import type { Replayable } from "../src/application/Idempotency.ts"
+import { OrderPlatform } from "../src/application/OrderPlatform.ts"
+import { OrderRepository } from "../src/application/ports/OrderRepository.ts"
+import { anyJsonObject } from "../src/domain/OrderPayload.ts"
+import * as Memory from "../src/infrastructure/memory/Memory.ts"
+import * as MemoryOrderQueue from "../src/infrastructure/memory/MemoryOrderQueue.ts"
+import * as TestPostgres from "./TestPostgres.ts"
+
+// Random interleavings of calls with keys, against a model of one line: under a key there is one request and its answer,
+// for a day.
+
+/** Numbers that a seed repeats. Source: Numerical Recipes, a linear congruential generator. */
+const randomOf = (seed: number) => {
+  let state = seed
+  return (below: number) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return Math.floor((state / 2 ** 32) * below)
+  }
+}
+
+interface Call {
+  readonly name: string
+  readonly body: number
+  readonly answer: string
+  readonly replayed: boolean
+}
+
+const history = Effect.fnUntraced(function* <E, R>(
+  seed: number,
+  setStoreClock: (time: DateTime.Utc) => Effect.Effect<unknown, E, R>
+) {
+  const platform = yield* OrderPlatform.service(anyJsonObject)
+  const repository = yield* OrderRepository
+  const random = randomOf(seed)
+  /** What the model says is kept: of which request, with which answer, until when. */
+  const kept = new Map<string, { readonly body: number; readonly answer: string; readonly until: number }>()
+  let stored = 0
+
+  for (let round = 0; round < 6; round++) {
+    const now = DateTime.toEpochMillis(yield* DateTime.now)
+    // All of a round at the same time, some of them as bulks.
+    const calls = Array.from({ length: 1 + random(30) }, () => ({
+      key: `key ${seed} ${random(6)}`,
+      scope: `caller ${random(2)}`,
+      body: random(4) === 0 ? random(3) : 0,
+      many: random(5) === 0,
+      unkeyed: random(6) === 0
+    }))
+    const results = yield* Effect.forEach(
+      calls,
+      ({
+        body,
+        key,
+        many,
+        scope,
+        unkeyed
+      }): Effect.Effect<
+        Exit.Exit<{ readonly answer: string; readonly replayed: boolean } | null, unknown>
+      > => {
+        const payload = { payload: { body } }
+        const idempotency = { key, scope: `${scope} ${many ? "many" : "one"}` }
+        if (unkeyed) return Effect.exit(Effect.as(platform.submit(payload), null))
+        const call: Effect.Effect<Replayable<unknown>, unknown> = many
+          ? platform.submitMany([payload, payload], { idempotency })
+          : platform.submit(payload, { idempotency })
+        return Effect.exit(
+          Effect.map(call, ({ answer, replayed }) => ({ answer: JSON.stringify(answer), replayed }))
+        )
+      },
+      { concurrency: "unbounded" }
+    )
+    const done: Array<Call> = []
+    const refused: Array<{ readonly name: string; readonly body: number }> = []
+    for (const [n, exit] of results.entries()) {
+      const call = calls[n]
+      assert(call !== undefined)
+      const name = `${call.scope} ${call.many ? "many" : "one"} ${call.key}`
+      if (Exit.isFailure(exit)) refused.push({ name, body: call.body })
+      else if (exit.value === null) stored++
+      else {
+        const { answer, replayed } = exit.value
+        done.push({ name, body: call.body, answer, replayed })
+      }
+    }
+    for (const call of done) {
+      const before = kept.get(call.name)
+      const valid = before !== undefined && before.until > now
+      if (call.replayed) continue
+      // Exactly one a key is the first, and only where nothing is kept.
+      assert.isFalse(valid, `${call.name} was taken twice`)
+      kept.set(call.name, { body: call.body, answer: call.answer, until: now + 86_400_000 })
+      stored += call.name.includes(" many ") ? 2 : 1
+    }
+    for (const { answer, body, name } of done) {
+      assert.deepStrictEqual({ answer, body }, { answer: kept.get(name)?.answer, body: kept.get(name)?.body })
+    }
+    for (const { body, name } of refused) {
+      assert.isTrue(kept.has(name))
+      assert.notStrictEqual(kept.get(name)?.body, body, `${name} was refused its own request`)
+    }
+    if (random(3) === 0) yield* repository.forgetAnswers(1 + random(5))
+    yield* TestClock.adjust(Duration.hours([0, 1, 23, 25][random(4)] ?? 0))
+    yield* setStoreClock(yield* DateTime.now)
+  }
+  return stored
+})
+
+const countOf = Effect.gen(function* () {
+  const { byStatus } = yield* (yield* OrderRepository).stats
+  return byStatus.PENDING
+})
+
+describe("random interleavings of calls with keys", () => {
+  it.effect("in memory: one order and one answer a key and day, whatever comes together", () =>
+    Effect.gen(function* () {
+      let stored = 0
+      for (let seed = 1; seed <= 40; seed++) stored += yield* history(seed, () => Effect.void)
+      assert.strictEqual(yield* countOf, stored)
+    }).pipe(Effect.provide(OrderPlatform.layer(anyJsonObject).pipe(Layer.provideMerge(Memory.layer))))
+  )
+
+  it.effect("in PostgreSQL: the same", () =>
+    Effect.gen(function* () {
+      let stored = 0
+      for (let seed = 1; seed <= 8; seed++) stored += yield* history(seed, TestPostgres.setDatabaseClock)
+      assert.strictEqual(yield* countOf, stored)
+    }).pipe(
+      Effect.provide(
+        OrderPlatform.layer(anyJsonObject).pipe(
+          Layer.provideMerge(Layer.suspend(() => Layer.mergeAll(TestPostgres.layer, MemoryOrderQueue.layer)))
+        )
+      )
+    )
+  )
+})
