@@ -1,0 +1,3 @@
+import { plansContract } from "./plansContract.ts"
+
+plansContract(60_000, 20_000)

@@ -1,0 +1,172 @@
+import { assert, layer } from "@effect/vitest"
+import { DateTime, Duration, Effect } from "effect"
+import { SqlClient, type Statement } from "effect/sql"
+import type { Outcome, ProcessingOrder } from "../../../src/domain/Order.ts"
+import { failure } from "../../../src/domain/Failure.ts"
+import { OrderId } from "../../../src/domain/OrderId.ts"
+import { DatabaseSchema } from "../../../src/infrastructure/postgres/DatabaseSchema.ts"
+import { makeDeleteOrders } from "../../../src/infrastructure/postgres/DeleteOrders.ts"
+import { makeKeepLeases } from "../../../src/infrastructure/postgres/KeepLeases.ts"
+import { makeListings } from "../../../src/infrastructure/postgres/Listings.ts"
+import { makeReadOrders } from "../../../src/infrastructure/postgres/ReadOrders.ts"
+import { makeSettleOrders } from "../../../src/infrastructure/postgres/SettleOrders.ts"
+import { makeStartOrders } from "../../../src/infrastructure/postgres/StartOrders.ts"
+import * as TestPostgres from "../../TestPostgres.ts"
+import { type Explained, explained } from "./Explained.ts"
+
+const idOf = (n: number) => OrderId.make(`00000000-0000-7000-8000-${n.toString(16).padStart(12, "0")}`)
+
+/**
+ * So many orders of priority 9 that are scheduled for next year; then, for each hundred of them, but 20,000 at least:
+ * final ones, PROCESSED and FAILED, a second apart and the last one a day ago; then 1000 due ones of priority 4, 1000 due
+ * ones of priority 0, and 200 that a worker holds, half of them lost. All in SQL: no transition is waited for.
+ */
+const crowd = Effect.fnUntraced(function* (scheduled: number, final: number) {
+  const sql = yield* SqlClient.SqlClient
+  const s = `"${yield* DatabaseSchema}"`
+  yield* sql`SET LOCAL statement_timeout = '5min'`
+  yield* sql.unsafe(`ALTER TABLE ${s}.orders DISABLE TRIGGER orders_guard_insert`)
+  const insertOrders = (from: number, count: number, status: string, priority: number, columns: string) =>
+    sql.unsafe(`
+      INSERT INTO ${s}.orders (id, status, version, retry_count, max_retries, priority, due_at, worker, lease_until,
+        updated_at, created_at, correlation_id, payload_version, payload, metadata)
+      SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, ${status}, 1, 0, 3, ${priority}, ${columns},
+        now() - interval '2 days', 'c', 1, '{}',
+        CASE WHEN ${status} IN ('PROCESSED', 'FAILED') THEN '{"shop": "1"}' ELSE '{}' END::jsonb
+      FROM generate_series(${from}, ${from + count - 1}) AS n`)
+  const insert = (from: number, count: number, status: string, priority: number, columns: string) =>
+    Effect.andThen(
+      insertOrders(from, count, status, priority, columns),
+      sql.unsafe(`
+        INSERT INTO ${s}.order_events (order_id, version, event, from_status, to_status, at, attempt)
+        SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 1, 'created', NULL, 'PENDING', now(), 1
+        FROM generate_series(${from}, ${from + count - 1}) AS n`)
+    )
+  const ago = (unit: string) => `now() - n * interval '${unit}'`
+  // In slices, for no statement of ours may take longer than a client's limit.
+  const slice = 100_000
+  const later = "now() + interval '1 year' + n * interval '1 second', NULL, NULL, now()"
+  for (let from = 1; from <= scheduled; from += slice)
+    yield* insert(from, Math.min(slice, scheduled - from + 1), "'PENDING'", 9, later)
+  let next = scheduled + 1
+  const finalFrom = next
+  yield* insert(
+    next,
+    final,
+    "CASE WHEN n % 2 = 0 THEN 'PROCESSED' ELSE 'FAILED' END",
+    0,
+    `NULL, NULL, NULL, now() - interval '1 day' - (n - ${finalFrom}) * interval '1 second'`
+  )
+  next += final
+  const due = next
+  yield* insert(next, 1000, "'PENDING'", 4, `${ago("1 millisecond")}, NULL, NULL, now()`)
+  yield* insert((next += 1000), 1000, "'PENDING'", 0, `${ago("1 millisecond")}, NULL, NULL, now()`)
+  const held = (next += 1000)
+  yield* insert(
+    next,
+    200,
+    "'PROCESSING'",
+    0,
+    `now(), 'w', now() + CASE WHEN n % 2 = 0 THEN interval '1 hour' ELSE interval '-1 hour' END, now()`
+  )
+  next += 200
+  yield* sql.unsafe(`
+    INSERT INTO ${s}.dead_letters (order_id, reason, reason_code, retry_count, failed_at)
+    SELECT id, 'declined', CASE WHEN right(id::text, 2) = '01' THEN 'TIMEOUT' ELSE 'PERMANENT' END, 1, updated_at FROM ${s}.orders WHERE status = 'FAILED'`)
+  return { due, held }
+})
+
+/** That no statement of the product reads a table whole, however many orders wait for later in front of the due ones. */
+export const plansContract = (scheduled: number, final: number) => {
+  layer(TestPostgres.layer, { excludeTestServices: true, timeout: "5 minutes" })(
+    `The plans with ${scheduled} scheduled orders of priority 9 in the way`,
+    (it) => {
+      const statements = Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        const schema = yield* DatabaseSchema
+        const { due, held } = yield* sql.withTransaction(crowd(scheduled, final))
+        const lease = Duration.seconds(30)
+        const holding = (n: number): ProcessingOrder =>
+          ({ id: idOf(held + n), version: 1, retryCount: 0, worker: "w" }) as ProcessingOrder
+        const outcomes: ReadonlyArray<Outcome> = [
+          { event: "completed" },
+          { event: "failed", failure: failure("PERMANENT", "x") },
+          { event: "retried", failure: failure("PROCESSING_FAILED", "x"), delay: lease }
+        ]
+        const settlements = Array.from({ length: 200 }, (_, n) => ({
+          order: holding(n),
+          outcome: outcomes[n % 3] ?? { event: "completed" as const }
+        }))
+        const { settle } = makeSettleOrders(sql, schema)
+        const { expire, renew } = makeKeepLeases(sql, schema)
+        const { claim } = makeStartOrders(sql, schema)
+        const { deleteOld } = makeDeleteOrders(sql, schema)
+        const read = makeReadOrders(sql, schema)
+        const { deadLettersOf, ordersOf } = makeListings(sql, schema)
+        const page = { limit: 50, after: null }
+        const before = { limit: 50, after: { at: DateTime.nowUnsafe(), orderId: idOf(due) } }
+        const places = Array.from({ length: 500 }, (_, n) => ({ id: idOf(due + n), after: 0 }))
+        return [
+          // A look into each priority, and what is written: 256 rows, their index entries and events.
+          ["claim of 256, and when to look next", claim("x", lease, 256), 15_000, []],
+          ["claim of 1", claim("x", lease, 1), 300, []],
+          ["claim of none", claim("x", lease, 0), 100, []],
+          ["settle of 200", settle(settlements), 15_000, []],
+          ["renew of 200", renew("w", lease), 4000, []],
+          ["expire of 100", expire(100), 8000, []],
+          ["place in line of the last one", read.dueBefore(idOf(held - 1), 10_001), 3000, ["orders_due"]],
+          [
+            "events of 500 orders",
+            read.eventsAfter(places, { maxEach: 100, maxAll: 2000 }),
+            4000,
+            ["order_events_pkey"]
+          ],
+          [
+            "retention of PROCESSED",
+            deleteOld("PROCESSED", Duration.hours(1), 500),
+            12_000,
+            ["orders_final"]
+          ],
+          ["retention of FAILED", deleteOld("FAILED", Duration.hours(1), 500), 12_000, ["orders_final"]],
+          ["retention of none", deleteOld("FAILED", Duration.days(1000), 500), 20, ["orders_final"]],
+          ["orders", ordersOf(page, {}), 400, ["orders_newest"]],
+          ["orders further on", ordersOf(before, {}), 400, ["orders_newest"]],
+          ["orders by status", ordersOf(page, { status: "PROCESSED" }), 100, ["orders_newest"]],
+          ["orders being retried", ordersOf(page, { retrying: true }), 100, ["orders_retrying"]],
+          ["orders by metadata", ordersOf(page, { metadata: { shop: "1" } }), 300, ["order_metadata_pkey"]],
+          ["dead letters", deadLettersOf(page, {}), 100, ["dead_letters_newest"]],
+          [
+            "dead letters by code",
+            deadLettersOf(page, { reasonCode: "TIMEOUT" }),
+            100,
+            ["dead_letters_by_code"]
+          ]
+        ] as ReadonlyArray<[string, Statement.Statement<unknown>, number, ReadonlyArray<string>]>
+      })
+
+      const judge = (name: string, found: Explained, pages: number, indexes: ReadonlyArray<string>) => {
+        assert.deepStrictEqual(found.scanned, [], name)
+        assert.deepStrictEqual(found.scannedInside, [], name)
+        assert.isBelow(found.pages, pages, name)
+        assert.includeMembers([...found.indexes], [...indexes], name)
+      }
+
+      it.effect(
+        "every statement goes by its index and touches few pages, a claim also before there are statistics",
+        () =>
+          Effect.gen(function* () {
+            const sql = yield* SqlClient.SqlClient
+            const s = `"${yield* DatabaseSchema}"`
+            const all = yield* statements
+            // A claim goes by its index whatever the statistics say, also while there are none.
+            for (const [name, statement, pages, indexes] of all.filter(([name]) => name.startsWith("claim")))
+              judge(`${name}, no statistics`, yield* explained(statement), pages, indexes)
+            for (const table of ["orders", "order_events", "dead_letters", "order_metadata"])
+              yield* sql.unsafe(`VACUUM ANALYZE ${s}.${table}`)
+            for (const [name, statement, pages, indexes] of all)
+              judge(name, yield* explained(statement), pages, indexes)
+          })
+      )
+    }
+  )
+}
