@@ -51,11 +51,13 @@ export {
 } from "./application/ports/OrderRepository.ts"
 export type { KeptAnswer, KeyedOrders } from "./application/ports/KeyedOrders.ts"
 
+export { CorsOrigins } from "./infrastructure/http/AnswerHeaders.ts"
 export { ApiKeys } from "./infrastructure/http/Caller.ts"
 export { Readiness } from "./infrastructure/http/Health.ts"
 export { HealthRoutes } from "./infrastructure/http/HealthRoutes.ts"
 export { OrderRoutes } from "./infrastructure/http/OrderRoutes.ts"
 export { makeOrderApi } from "./infrastructure/http/OrderApi.ts"
+export { OrderClient, type OrderClientOptions } from "./infrastructure/http/OrderClient.ts"
 export { MaxBodyBytes, RequestTimeout } from "./infrastructure/http/RequestLimits.ts"
 export * as Memory from "./infrastructure/memory/Memory.ts"
 export * as Postgres from "./infrastructure/postgres/Postgres.ts"

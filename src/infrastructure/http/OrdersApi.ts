@@ -38,7 +38,7 @@ export const makeOrdersApi = <P>(payload: OrderPayload<P>) =>
   HttpApiGroup.make("orders")
     .add(
       HttpApiEndpoint.post("submit", "/orders", {
-        payload: [HttpApiSchema.NoContent, submitOrderBody(payload)],
+        payload: [submitOrderBody(payload), HttpApiSchema.NoContent],
         headers: { "idempotency-key": IdempotencyKey },
         success: HttpApiSchema.WithHeaders(AcceptedOrder.pipe(HttpApiSchema.status(202)), {
           location: Schema.String,
