@@ -37,25 +37,37 @@ interface Answered {
 
 const agent = new http.Agent({ keepAlive: true, maxSockets: 16 })
 
+const closedMeanwhile = Symbol("closed meanwhile")
+
 /** An answer, its body up to the end; of a stream of events only the beginning. */
-const send = ({ body, headers, method, path }: FuzzedRequest, port: number) =>
-  Effect.callback<Answered | string>((resume) => {
-    const request = http.request({ agent, port, host: "127.0.0.1", method, path, headers }, (response) => {
-      const type = response.headers["content-type"] ?? ""
-      const answered = (text: string) =>
-        resume(Effect.succeed({ status: response.statusCode ?? 0, type, body: text }))
-      if (type.startsWith("text/event-stream")) {
-        answered("")
-        request.destroy()
-        return
+const send = (fuzzed: FuzzedRequest, port: number, again = false): Effect.Effect<Answered | string> =>
+  Effect.callback<Answered | string | typeof closedMeanwhile>((resume) => {
+    const { body, headers, method, path } = fuzzed
+    const request = http.request(
+      { agent: again ? false : agent, port, host: "127.0.0.1", method, path, headers },
+      (response) => {
+        const type = response.headers["content-type"] ?? ""
+        const answered = (text: string) =>
+          resume(Effect.succeed({ status: response.statusCode ?? 0, type, body: text }))
+        if (type.startsWith("text/event-stream")) {
+          answered("")
+          request.destroy()
+          return
+        }
+        let text = ""
+        response.setEncoding("utf8").on("data", (chunk: string) => void (text += chunk))
+        response.on("end", () => answered(text))
       }
-      let text = ""
-      response.setEncoding("utf8").on("data", (chunk: string) => void (text += chunk))
-      response.on("end", () => answered(text))
-    })
-    request.on("error", (error) => resume(Effect.succeed(error.message)))
+    )
+    // An idle connection may be closed at any time; then a request is sent once more on another (RFC 9112, 9.3.1).
+    request.on("error", (error) =>
+      resume(Effect.succeed(request.reusedSocket && !again ? closedMeanwhile : error.message))
+    )
     request.end(body)
   }).pipe(
+    Effect.flatMap((answered) =>
+      answered === closedMeanwhile ? send(fuzzed, port, true) : Effect.succeed(answered)
+    ),
     Effect.timeoutOrElse({ duration: "20 seconds", orElse: () => Effect.succeed("no answer in 20 seconds") })
   )
 
@@ -153,12 +165,12 @@ describe("requests by the product's own document, and bytes by hand", () => {
         yield* range(warm, requests)
         const after = yield* residentOf(server)
         agent.destroy()
-        assert.deepStrictEqual(complaints.slice(0, 20), [])
         assert.strictEqual((yield* call(`${server.url}/health/ready`)).status, 200)
-        // A heap that has just begun grows into its place; that is not to be told from a leak in a short run.
-        assert.isBelow(after / before, requests >= 10_000 ? 1.3 : 2, `${before} bytes before, ${after} after`)
         const said = [...statuses].sort(([a], [b]) => a - b).map(([status, n]) => `${n} x ${status}`)
         yield* Effect.logInfo(`${said.join(", ")}; ${before >> 20} MB before, ${after >> 20} MB after`)
+        // A heap that has just begun grows into its place; that is not to be told from a leak in a short run.
+        assert.deepStrictEqual(complaints.slice(0, 20), [])
+        assert.isBelow(after / before, requests >= 10_000 ? 1.3 : 2, `${before} bytes before, ${after} after`)
         // It gets somewhere: answers of all kinds.
         for (const status of [200, 202, 400, 404, 405, 406, 415])
           assert.isAbove(statuses.get(status) ?? 0, 0, String(status))
