@@ -71,6 +71,7 @@ export class OrderWorker extends Context.Service<
         yield* Queue.offerAll(hands, Array.from<void>({ length: settings.concurrency }))
         yield* Metric.update(Metrics.capacity, settings.concurrency)
         let draining = false
+        let claiming: Fiber.Fiber<never> | null = null
 
         const handOver = (orders: ReadonlyArray<ProcessingOrder>) =>
           Effect.suspend(() => {
@@ -131,8 +132,6 @@ export class OrderWorker extends Context.Service<
         for (let n = 0; n < settings.concurrency; n++) yield* Effect.forkScoped(hand)
         const repository = yield* OrderRepository
         const releaseAll = Effect.provideService(releaseLeftOver(inHand), OrderRepository, repository)
-        const claiming = yield* Effect.forkScoped(claimOrders(hands, rescheduled, handOver, releaseAll))
-
         const interruptAttempts = Effect.suspend(() =>
           Fiber.interruptAll(
             Array.from(inHand.values()).flatMap(({ fiber }) => (fiber === null ? [] : [fiber]))
@@ -140,7 +139,7 @@ export class OrderWorker extends Context.Service<
         )
         const drain = Effect.gen(function* () {
           draining = true
-          yield* Fiber.interrupt(claiming)
+          if (claiming !== null) yield* Fiber.interrupt(claiming)
           for (const attempt of yield* Queue.clear(ready)) {
             yield* release(attempt)
             yield* Queue.offer(hands, undefined)
@@ -162,7 +161,9 @@ export class OrderWorker extends Context.Service<
             })
           )
         })
+        // Before the first claim, so that a process that is stopped while it starts leaves nothing behind either.
         yield* Effect.addFinalizer(() => drain)
+        claiming = yield* Effect.forkScoped(claimOrders(hands, rescheduled, handOver, releaseAll))
 
         return OrderWorker.of({
           name: settings.name,

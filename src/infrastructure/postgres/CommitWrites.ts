@@ -3,7 +3,7 @@ import { type SqlClient, SqlError } from "effect/sql"
 import type { Writes } from "../../application/ports/OrderProcessor.ts"
 import { type Settlement, type SettleResult, WritesRefused } from "../../application/ports/OrderRepository.ts"
 import { makeSettleOrders } from "./SettleOrders.ts"
-import { isTransient, messageOf, repeatAfterTrouble } from "./SqlTrouble.ts"
+import { inTransaction, isTransient, messageOf, repeatAfterTrouble } from "./SqlTrouble.ts"
 
 /** The order was settled or lost while its writes ran: they must not be stored. */
 class RolledBack {
@@ -26,7 +26,7 @@ export const makeCommitWrites = (sql: SqlClient.SqlClient, schema: string) => {
       const result = row?.result ?? "stale"
       return mine === undefined || result === "settled" ? result : yield* Effect.fail(new RolledBack(result))
     }).pipe(
-      sql.withTransaction,
+      inTransaction(sql),
       Effect.catchIf(
         (error) => error instanceof RolledBack,
         ({ result }) => Effect.succeed(result)

@@ -5,7 +5,7 @@ import listing from "../../../migrations/0002_listing.ts"
 import idempotency from "../../../migrations/0003_idempotency.ts"
 import retention from "../../../migrations/0004_retention.ts"
 import { DatabaseSchema } from "./DatabaseSchema.ts"
-import { messageOf } from "./SqlTrouble.ts"
+import { inTransaction, isTransient, messageOf, startingPatience } from "./SqlTrouble.ts"
 
 /** Every migration, oldest first. They are imported one by one, so that they survive bundling and packaging. */
 const migrations = [
@@ -30,7 +30,7 @@ const withOurNames = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
  */
 export const migrate = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
-  return yield* sql.withTransaction(migrateLocked)
+  return yield* inTransaction(sql)(migrateLocked)
 }).pipe(withOurNames)
 
 /** Changes nothing; fails where the tables in `DatabaseSchema` are not at the current version. */
@@ -66,12 +66,16 @@ const migrateLocked = Effect.gen(function* () {
     ])
   )
   yield* Migrator.make({})({ loader: Migrator.fromRecord(record), table }).pipe(
-    Effect.catchTag("MigrationError", ({ cause, message }) =>
-      Effect.fail(
-        new MigrationsDoNotFit({
-          message: `${message}${SqlError.isSqlError(cause) ? `: ${messageOf(cause)}` : ""}; look at ${table}.`
-        })
-      )
+    Effect.catchTag(
+      "MigrationError",
+      ({ cause, message }): Effect.Effect<never, MigrationsDoNotFit | SqlError.SqlError> => {
+        if (!SqlError.isSqlError(cause))
+          return Effect.fail(new MigrationsDoNotFit({ message: `${message}; look at ${table}.` }))
+        if (isTransient(cause)) return Effect.fail(cause)
+        return Effect.fail(
+          new MigrationsDoNotFit({ message: `${message}: ${messageOf(cause)}; look at ${table}.` })
+        )
+      }
     )
   )
   // The migrator looks at the highest id only. A gap, a late one or a foreign one is found here.
@@ -98,8 +102,15 @@ const checkApplied = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, tabl
   return applied.length
 })
 
-/** A layer that migrates when it is built. */
-export const layer = Layer.effectDiscard(migrate)
+// What trouble interrupted was rolled back, or is there: in both cases it may be done again.
+const patiently = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.retry(effect, {
+    while: (error) => SqlError.isSqlError(error) && isTransient(error),
+    schedule: startingPatience
+  })
+
+/** A layer that migrates when it is built; it waits for a database that is away for the moment. */
+export const layer = Layer.effectDiscard(patiently(migrate))
 
 /** A layer that is only built on tables that somebody migrated. */
-export const layerCheck = Layer.effectDiscard(check)
+export const layerCheck = Layer.effectDiscard(patiently(check))

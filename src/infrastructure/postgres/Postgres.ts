@@ -1,11 +1,11 @@
 import { PgClient } from "@effect/sql-pg"
-import { Data, Duration, Effect, Layer, Redacted, Schedule } from "effect"
+import { Data, Duration, Effect, Layer, Redacted } from "effect"
 import { SqlClient } from "effect/sql"
 import { DatabaseSchema } from "./DatabaseSchema.ts"
 import * as Migrations from "./Migrations.ts"
 import * as PostgresOrderQueue from "./PostgresOrderQueue.ts"
 import * as PostgresOrderRepository from "./PostgresOrderRepository.ts"
-import { isTransient, messageOf } from "./SqlTrouble.ts"
+import { isTransient, messageOf, startingPatience } from "./SqlTrouble.ts"
 import { watchedSockets } from "./WatchedSockets.ts"
 
 /** The repository alone, on the caller's own client; the tables are migrated when the layer is built. */
@@ -43,9 +43,6 @@ export interface Connection {
 
 /** The database does not take our connection; the message is a sentence for the operator. */
 export class DatabaseRefuses extends Data.TaggedError("DatabaseRefuses")<{ readonly message: string }> {}
-
-/** The first connection may wait this long for a database that is just starting. */
-const patience = Schedule.spaced("500 millis").pipe(Schedule.upTo({ duration: "30 seconds" }))
 
 /** Where to connect by plain TCP; null for what cannot be watched: TLS, whose bytes are none of ours, and Unix sockets. */
 const addressOf = (url: string): { readonly host: string; readonly port: number } | null => {
@@ -90,7 +87,7 @@ export const layerClient = ({
   const client = PgClient.layerFrom(make)
   const answers = Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
-    yield* Effect.retry(sql`SELECT 1`, { while: isTransient, schedule: patience }).pipe(
+    yield* Effect.retry(sql`SELECT 1`, { while: isTransient, schedule: startingPatience }).pipe(
       Effect.mapError((error) => {
         const { host, pathname } = new URL(Redacted.value(url))
         return new DatabaseRefuses({

@@ -1,5 +1,5 @@
 import { Context, Duration, Effect, Fiber, Predicate, Schedule } from "effect"
-import { SqlError } from "effect/sql"
+import { type SqlClient, SqlError } from "effect/sql"
 import { OrdersUnavailable } from "../../domain/OrderErrors.ts"
 
 /**
@@ -47,6 +47,20 @@ export const repeatIdempotent = <A, E, R>(
       schedule: fewTimes
     })
   })
+
+/**
+ * Runs the effect in a transaction. Where the connection broke, Effect finds nothing to roll back on and says so by a
+ * defect: it is trouble of the database like any other, and nothing was stored.
+ */
+export const inTransaction =
+  (sql: SqlClient.SqlClient) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError.SqlError, R> =>
+    Effect.catchDefect(sql.withTransaction(effect), (defect) =>
+      SqlError.isSqlError(defect) && isTransient(defect) ? Effect.fail(defect) : Effect.die(defect)
+    )
+
+/** A process that starts may wait this long for a database that is starting, too, or away for the moment. */
+export const startingPatience = Schedule.spaced("500 millis").pipe(Schedule.upTo({ duration: "30 seconds" }))
 
 /** What the database itself said; Effect's own message is only that the query failed. */
 export const messageOf = (error: SqlError.SqlError): string => {

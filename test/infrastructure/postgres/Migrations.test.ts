@@ -1,12 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Fiber, Latch, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { OrderRepository } from "../../../src/application/ports/OrderRepository.ts"
 import { DatabaseSchema } from "../../../src/infrastructure/postgres/DatabaseSchema.ts"
-import { migrate } from "../../../src/infrastructure/postgres/Migrations.ts"
+import * as Migrations from "../../../src/infrastructure/postgres/Migrations.ts"
 import * as PostgresOrderRepository from "../../../src/infrastructure/postgres/PostgresOrderRepository.ts"
 import { newOrder } from "../../TestOrders.ts"
 import * as TestPostgres from "../../TestPostgres.ts"
+
+const { migrate } = Migrations
 
 /** Each test has a schema name of its own, and no schema behind it yet. */
 const inNewSchema = <A, E>(effect: Effect.Effect<A, E, SqlClient.SqlClient>) =>
@@ -107,6 +109,38 @@ describe("Migrations", () => {
         assert.deepStrictEqual([yield* contents, yield* applied], before)
         const repository = yield* Effect.provide(OrderRepository, PostgresOrderRepository.layer)
         assert.strictEqual((yield* repository.find(id)).version, 1)
+      })
+    )
+  )
+
+  it.live("a start whose connection breaks in the middle of its migrations starts over", () =>
+    inNewSchema(
+      Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        const lock = `order-platform migrations of ${yield* DatabaseSchema}`
+        const held = yield* Latch.make(false)
+        const broken = yield* Latch.make(false)
+        yield* Effect.forkChild(
+          sql.withTransaction(
+            sql`SELECT pg_advisory_xact_lock(hashtextextended(${lock}, 0))`.pipe(
+              Effect.andThen(held.open),
+              Effect.andThen(broken.await)
+            )
+          )
+        )
+        yield* held.await
+        const starting = yield* Effect.forkChild(Effect.provide(works, Layer.fresh(Migrations.layer)), {
+          startImmediately: true
+        })
+        // Only this start waits for this lock.
+        yield* sql<{ terminated: boolean }>`
+          SELECT pg_terminate_backend(pid) AS terminated FROM pg_locks
+          WHERE locktype = 'advisory' AND NOT granted
+            AND objid = (hashtextextended(${lock}, 0) & 4294967295)::bigint::oid`.pipe(
+          Effect.repeat({ until: (rows) => rows.length === 1 })
+        )
+        yield* broken.open
+        yield* Fiber.join(starting)
       })
     )
   )

@@ -60,6 +60,25 @@ describe("the app's own writes on PostgreSQL", () => {
     }).pipe(Effect.provide(TestPostgres.layer))
   )
 
+  it.live("are made again, and charge nothing, when their connection broke in the middle", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const repository = yield* OrderRepository
+      const { add, count } = yield* invoices
+      const order = yield* claim
+      let attempts = 0
+      const writes = Effect.suspend(() =>
+        ++attempts === 1
+          ? Effect.andThen(add(order.id), sql`SELECT pg_terminate_backend(pg_backend_pid())`)
+          : add(order.id)
+      )
+      assert.strictEqual(yield* repository.settleWith({ order, outcome: completed }, writes), "settled")
+      assert.strictEqual(attempts, 2)
+      assert.strictEqual(yield* count, 1)
+      assert.strictEqual((yield* repository.find(order.id)).retryCount, 0)
+    }).pipe(Effect.provide(TestPostgres.layer))
+  )
+
   it.live(
     "keep no lease from being renewed while they run, and are rolled back if it was lost meanwhile",
     () =>
