@@ -62,5 +62,9 @@ export const make = <P>(
 
 /** Any JSON object: what the shipped server takes. */
 export const anyJsonObject: OrderPayload<Schema.JsonObject> = make(
-  Schema.JsonObject.annotate({ identifier: "Payload", description: "Any JSON object" })
+  Schema.JsonObject.annotate({
+    identifier: "Payload",
+    description: "Any JSON object",
+    examples: [{ drink: "espresso" }]
+  })
 )

@@ -1,16 +1,23 @@
-/** The parts of an OpenAPI document that are looked at here. */
-interface Document {
-  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
-  readonly components: Readonly<Record<string, unknown>>
-}
-interface Operation {
-  readonly parameters?: ReadonlyArray<unknown>
-  readonly responses: Readonly<Record<string, Response>>
-}
-interface Response {
-  readonly description: string
-  readonly headers?: Readonly<Record<string, unknown>>
-}
+import { exampleOfRequest, examplesOfAnswers, exampleStream } from "./OpenApiExamples.ts"
+import { headerName, withHeaderNames, withPlainNames } from "./OpenApiNames.ts"
+import {
+  type Content,
+  type Json,
+  mapValues,
+  namesIn,
+  type OpenApiParts,
+  type Operation
+} from "./OpenApiParts.ts"
+import {
+  commonProblems,
+  describeSchema,
+  problemSchema,
+  problemType,
+  withCommonProblems,
+  withProblemExamples
+} from "./OpenApiProblems.ts"
+
+const streamType = "text/event-stream"
 
 const correlationId = {
   type: "string",
@@ -26,52 +33,77 @@ const requestHeader = {
   schema: correlationId
 }
 
-const problem = {
-  description: "Any other error",
-  content: { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } }
-}
+/** Problems with the example of each that they may be; other answers with that of their operation. */
+const withExamples = (content: Content, operationId: string): Content =>
+  mapValues(content, (media, type) => {
+    if (type === streamType) return exampleStream
+    return type === problemType ? withProblemExamples(media) : { ...media, ...examplesOfAnswers[operationId] }
+  })
 
-const problemSchema = {
-  type: "object",
-  required: ["type", "title", "status", "detail"],
-  properties: {
-    type: { type: "string", format: "uri" },
-    title: { type: "string" },
-    status: { type: "integer" },
-    detail: { type: "string" }
-  }
-}
-
-const mapValues = <A, B>(
-  record: Readonly<Record<string, A>>,
-  f: (value: A, key: string) => B
-): Record<string, B> => Object.fromEntries(Object.entries(record).map(([key, value]) => [key, f(value, key)]))
-
-const describeOperation = (operation: Operation) => ({
+const describeOperation = (operation: Operation, payloadExample: unknown) => ({
   ...operation,
-  parameters: [...(operation.parameters ?? []), { $ref: "#/components/parameters/CorrelationId" }],
-  responses: mapValues({ ...operation.responses, default: problem }, (response: Response, status) => ({
+  parameters: [
+    ...(operation.parameters ?? []).map((parameter) =>
+      parameter.in === "header" ? { ...parameter, name: headerName(parameter.name) } : parameter
+    ),
+    { $ref: "#/components/parameters/CorrelationId" }
+  ],
+  ...(operation.requestBody && {
+    requestBody: {
+      ...operation.requestBody,
+      content: mapValues(operation.requestBody.content, (media) => ({
+        ...media,
+        ...exampleOfRequest(operation.operationId, payloadExample)
+      }))
+    }
+  }),
+  responses: mapValues(withCommonProblems(operation.responses), (response, status) => ({
     ...response,
+    ...(response.content && { content: withExamples(response.content, operation.operationId) }),
     headers: {
-      ...response.headers,
+      ...withHeaderNames(response.headers),
       "X-Correlation-Id": { $ref: "#/components/headers/CorrelationId" },
       ...(status === "401" ? { "WWW-Authenticate": { $ref: "#/components/headers/WwwAuthenticate" } } : {}),
-      ...(status === "503" ? { "Retry-After": { $ref: "#/components/headers/RetryAfter" } } : {})
+      ...(status === "503" ? { "Retry-After": { $ref: "#/components/headers/RetryAfter" } } : {}),
+      ...(status === "default" ? { Allow: { $ref: "#/components/headers/Allow" } } : {})
     }
   }))
 })
 
-/** Adds to the document what holds for every request and is said in no endpoint: correlation id, other problems. */
+/** What the app's schema names as an example of a payload, if it names one. */
+const payloadExampleIn = (schemas: Readonly<Record<string, Json>>): unknown => {
+  const { payload = {} } = (schemas["SubmitOrder"]?.["properties"] ?? {}) as Readonly<Record<string, Json>>
+  const [name] = namesIn(payload)
+  const { examples = [] } = name === undefined ? payload : (schemas[name] ?? {})
+  return (examples as ReadonlyArray<unknown>)[0]
+}
+
+/**
+ * Makes of the document that the endpoints give one that is complete for readers, linters and generators: what holds for
+ * every request and is said in no endpoint (correlation id, problems of the server), examples, and the stream of events
+ * as what it is on the wire.
+ */
 export const describeEveryAnswer = (spec: Record<string, unknown>): Record<string, unknown> => {
-  const { components, paths } = spec as unknown as Document
+  const given = spec as unknown as OpenApiParts
+  const { components, info, paths } = withPlainNames({
+    ...given,
+    components: { ...given.components, schemas: { ...given.components.schemas, ...commonProblems } }
+  })
+  const schemas = mapValues(components.schemas, describeSchema)
+  const payloadExample = payloadExampleIn(schemas)
   return {
     ...spec,
-    paths: mapValues(paths, (operations) => mapValues(operations, describeOperation)),
+    info: { ...info, license: { name: "MIT", identifier: "MIT" } },
+    servers: [{ url: "/", description: "The server that this document comes from." }],
+    paths: mapValues(paths, (operations) =>
+      mapValues(operations, (operation) => describeOperation(operation, payloadExample))
+    ),
     components: {
       ...components,
-      schemas: { ...(components["schemas"] as object), Problem: problemSchema },
+      schemas: { ...schemas, Problem: problemSchema },
       parameters: { CorrelationId: requestHeader },
       headers: {
+        Allow: { description: "With a 405: the methods that there are.", schema: { type: "string" } },
         CorrelationId: { description: correlationId.description, schema: correlationId },
         WwwAuthenticate: { description: "How to show who you are.", schema: { const: "Bearer" } },
         RetryAfter: { description: "Seconds to wait before the next try.", schema: { type: "integer" } }

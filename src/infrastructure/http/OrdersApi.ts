@@ -34,11 +34,13 @@ export const Timeline = Schema.Struct({
 }).annotate({ identifier: "Timeline" })
 
 /** What clients may do with orders that carry `P`. */
-export const makeOrdersApi = <P>(payload: OrderPayload<P>) =>
-  HttpApiGroup.make("orders")
+export const makeOrdersApi = <P>(payload: OrderPayload<P>) => {
+  // The same for both, or the document has it twice.
+  const order = submitOrderBody(payload)
+  return HttpApiGroup.make("orders")
     .add(
       HttpApiEndpoint.post("submit", "/orders", {
-        payload: [submitOrderBody(payload), HttpApiSchema.NoContent],
+        payload: [order, HttpApiSchema.NoContent],
         headers: { "idempotency-key": IdempotencyKey },
         success: HttpApiSchema.WithHeaders(AcceptedOrder.pipe(HttpApiSchema.status(202)), {
           location: Schema.String,
@@ -66,7 +68,7 @@ export const makeOrdersApi = <P>(payload: OrderPayload<P>) =>
           })
         ),
       HttpApiEndpoint.post("submitMany", "/orders/bulk", {
-        payload: submitOrdersBody(payload),
+        payload: submitOrdersBody(order),
         headers: { "idempotency-key": IdempotencyKey },
         success: HttpApiSchema.WithHeaders(SubmittedOrders.pipe(HttpApiSchema.status(202)), replayedHeader),
         error: [
@@ -131,3 +133,4 @@ export const makeOrdersApi = <P>(payload: OrderPayload<P>) =>
     .middleware(AcceptableAnswers)
     .middleware(ClientsOnly)
     .annotateMerge(OpenApi.annotations({ title: "Orders", description: "Submit orders and follow them." }))
+}

@@ -15,10 +15,10 @@ const maxIssuesInAll = 10_000
 /** After so many orders others have their turn. */
 const atATime = 50
 
-/** The body of `POST /orders/bulk`, for orders that carry `P`. */
-export const submitOrdersBody = <P>(payload: OrderPayload<P>) =>
+/** The body of `POST /orders/bulk`, made of bodies of `POST /orders`. */
+export const submitOrdersBody = <Order extends Schema.Constraint>(order: Order) =>
   Schema.Struct({
-    orders: Schema.Array(submitOrderBody(payload)).check(Schema.isMaxLength(maxSubmissions))
+    orders: Schema.Array(order).check(Schema.isMaxLength(maxSubmissions))
   }).annotate({ identifier: "SubmitOrders" })
 
 /** What became of each order, in the order of the request. */

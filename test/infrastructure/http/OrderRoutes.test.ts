@@ -363,8 +363,8 @@ describe("the server", () => {
       const many = spec.paths["/orders/bulk"]?.post
       assert.isTrue(many?.requestBody?.required)
       for (const operation of [submit, many]) {
-        assert.include(JSON.stringify(operation?.parameters), '"idempotency-key"')
-        assert.include(JSON.stringify(operation?.responses[202]), "idempotency-replayed")
+        assert.include(JSON.stringify(operation?.parameters), '"Idempotency-Key"')
+        assert.include(JSON.stringify(operation?.responses[202]), "Idempotency-Replayed")
         assert.include(JSON.stringify(operation?.responses[503]), "Overloaded")
       }
       assert.deepStrictEqual(Object.keys(submit?.responses[413]?.content ?? {}), ["application/problem+json"])

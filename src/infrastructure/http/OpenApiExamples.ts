@@ -1,0 +1,138 @@
+import { problemExamples } from "./ProblemExamples.ts"
+
+// One story throughout: an order that failed in its first attempt and waits for its second, and one that failed for good.
+// They are JSON as it is sent; a linter holds them against the schemas (npm run test:openapi).
+
+const orderId = "01a20586-1e1c-764a-aee9-11cfc7017fe9"
+const failedId = "01a20586-3aaf-7283-b0ef-0faff21652fc"
+const worker = "shop-1:27995:6b47f3db"
+
+const submitted = { priority: 5, maxRetries: 3, metadata: { shop: "7" } }
+
+const listed = {
+  id: orderId,
+  status: "PENDING",
+  retryCount: 1,
+  failureReason: "card declined",
+  createdAt: "2026-11-22T23:10:05.418Z",
+  updatedAt: "2026-11-22T23:10:05.937Z",
+  dueAt: "2026-11-22T23:10:06.958Z",
+  ...submitted,
+  correlationId: "8dae3fbe-76b1-4a93-aac8-e213770b486e",
+  version: 3,
+  discardedAt: null
+}
+
+const event = { worker: null, reason: null, reasonCode: null, detail: null }
+
+const created = {
+  ...event,
+  at: "2026-11-22T23:10:05.418Z",
+  event: "created",
+  from: null,
+  to: "PENDING",
+  version: 1,
+  attempt: 1
+}
+
+const started = {
+  ...event,
+  at: "2026-11-22T23:10:05.421Z",
+  event: "started",
+  from: "PENDING",
+  to: "PROCESSING",
+  version: 2,
+  attempt: 1,
+  worker
+}
+
+const retried = {
+  ...event,
+  at: "2026-11-22T23:10:05.937Z",
+  event: "retried",
+  from: "PROCESSING",
+  to: "PENDING",
+  version: 3,
+  attempt: 1,
+  worker,
+  reason: "card declined",
+  reasonCode: "PROCESSING_FAILED"
+}
+
+const deadLetter = {
+  orderId: failedId,
+  reason: "card declined",
+  reasonCode: "PERMANENT",
+  retryCount: 1,
+  failedAt: "2026-11-22T23:10:13.165Z"
+}
+
+const failed = {
+  ...retried,
+  at: deadLetter.failedAt,
+  event: "failed",
+  to: "FAILED",
+  reasonCode: deadLetter.reasonCode
+}
+
+/** The example of an operation's body. `payload` is one that fits the app's schema, where that schema has any. */
+export const exampleOfRequest = (operationId: string, payload: unknown): object | undefined => {
+  const order = payload === undefined ? submitted : { payload, ...submitted }
+  switch (operationId) {
+    case "orders.submit":
+      return { example: order }
+    case "orders.submitMany":
+      return { example: { orders: [order, { notBefore: "2026-11-23T08:00:00Z" }] } }
+    default:
+      return undefined
+  }
+}
+
+/** The example of what an operation answers when all goes well, by its id. */
+export const examplesOfAnswers: Readonly<Record<string, { readonly example: unknown }>> = {
+  "orders.submit": { example: { orderId } },
+  "orders.submitMany": {
+    example: { results: [{ orderId }, { problem: problemExamples["InvalidRequest"]?.value }] }
+  },
+  "orders.list": { example: { orders: [listed], nextCursor: null } },
+  "orders.get": { example: { ...listed, payload: { drink: "espresso" } } },
+  "orders.timeline": {
+    example: {
+      events: [created, started, retried],
+      explanation: "waiting until 2026-11-22T23:10:06.958Z after attempt 1 of 3 failed: card declined"
+    }
+  },
+  "deadLetters.list": { example: [deadLetter] },
+  "deadLetters.get": { example: { ...deadLetter, attempts: [failed] } },
+  "deadLetters.reprocess": { example: { orderId: failedId } },
+  "stats.get": {
+    example: {
+      byStatus: { PENDING: 3120, PROCESSING: 100, PROCESSED: 81_402, FAILED: 12 },
+      estimated: ["PROCESSED"],
+      retrying: 7,
+      deadLetters: 11,
+      oldestDueAgeSeconds: 1.4,
+      createdPerSecond: 412.3,
+      completedPerSecond: 409.8,
+      asOf: "2026-11-22T23:10:14.000Z",
+      truncated: false
+    }
+  },
+  "health.live": { example: { status: "up" } },
+  "health.ready": { example: { status: "ready" } },
+  "health.metrics": {
+    example: "# TYPE order_api_orders_created_total counter\norder_api_orders_created_total 81402\n"
+  }
+}
+
+/** A stream of events: OpenAPI 3.1 has no schema for the parts of one, so this is text, and an example says how it looks. */
+export const exampleStream = {
+  schema: {
+    type: "string",
+    description:
+      "Server-sent events (HTML Standard, 9.2). `id` is the version of the order, `event` the name of what happened, `data` an OrderEvent as JSON. Lines that begin with a colon are comments."
+  },
+  example: [created, started]
+    .map((it) => `id: ${it.version}\nevent: ${it.event}\ndata: ${JSON.stringify(it)}\n\n`)
+    .join("")
+}

@@ -1,0 +1,44 @@
+/** The parts of an OpenAPI document that are looked at here. */
+export interface OpenApiParts {
+  readonly info: object
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
+  readonly components: { readonly schemas: Readonly<Record<string, Json>> } & Readonly<
+    Record<string, unknown>
+  >
+}
+/** Anything in it that is not looked at. */
+export type Json = Readonly<Record<string, unknown>>
+/** An endpoint. */
+export interface Operation {
+  readonly operationId: string
+  readonly parameters?: ReadonlyArray<Parameter>
+  readonly requestBody?: { readonly content: Content }
+  readonly responses: Readonly<Record<string, Response>>
+}
+interface Parameter {
+  readonly name: string
+  readonly in: string
+}
+/** An answer. */
+export interface Response {
+  readonly description: string
+  readonly headers?: Readonly<Record<string, unknown>>
+  readonly content?: Content
+}
+/** Bodies by their media type. */
+export type Content = Readonly<Record<string, { readonly schema: Json }>>
+
+/** A reference to a schema. */
+export const reference = (name: string) => ({ $ref: `#/components/schemas/${name}` })
+
+/** The names of the schemas that a schema refers to as a whole, or as one of several. */
+export const namesIn = (schema: Json): ReadonlyArray<string> =>
+  [schema, ...((schema["anyOf"] as ReadonlyArray<Json> | undefined) ?? [])].flatMap(({ $ref }) =>
+    typeof $ref === "string" ? [$ref.slice($ref.lastIndexOf("/") + 1)] : []
+  )
+
+/** A record with other values. */
+export const mapValues = <A, B>(
+  record: Readonly<Record<string, A>>,
+  f: (value: A, key: string) => B
+): Record<string, B> => Object.fromEntries(Object.entries(record).map(([key, value]) => [key, f(value, key)]))
