@@ -125,7 +125,8 @@ describe("a process that is told to stop", { concurrent: true }, () => {
         ORDER_WORKER_DRAIN_TIMEOUT_MS: drainTimeoutMs
       }
       const server = yield* start(settings)
-      yield* submitTogether(server, 120)
+      // Ten rounds of its hands, so that there is more to do however late the signal comes.
+      yield* submitTogether(server, 500)
       yield* attemptsRun(server, 50)
 
       const whileDraining = Effect.gen(function* () {
@@ -157,14 +158,14 @@ describe("a process that is told to stop", { concurrent: true }, () => {
       assert.deepStrictEqual(others, {})
       assert.isAtLeast(PENDING, 1, "it stops although there is more to do")
       assert.isAtLeast(PROCESSED, 25, "what runs may finish")
-      assert.strictEqual(PENDING + PROCESSED, 120)
+      assert.strictEqual(PENDING + PROCESSED, 500)
       assert.strictEqual(yield* failuresCounted, 0)
 
-      yield* start(settings)
-      yield* ordersAre({ PROCESSED: 120 })
+      yield* start({ ...settings, ORDER_WORKER_PROCESSING_DELAY_MS: 0 })
+      yield* ordersAre({ PROCESSED: 500 })
       // A claim that was on its way meanwhile is given back, which is no attempt.
       const { "released 1": released = 0, ...events } = yield* eventCounts
-      assert.deepStrictEqual(events, { "created 1": 120, "started 1": 120 + released, "completed 1": 120 })
+      assert.deepStrictEqual(events, { "created 1": 500, "started 1": 500 + released, "completed 1": 500 })
     }).pipe(onSchemaOfItsOwn)
   )
 
