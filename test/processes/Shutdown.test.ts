@@ -78,7 +78,10 @@ const health = (server: Serving, which: "live" | "ready") =>
 const attemptsRun = Effect.fnUntraced(function* (server: Serving, count: number) {
   yield* eventually(
     `${count} attempts run`,
-    Effect.map(ordersByStatus, ({ PROCESSING }) => (PROCESSING === count ? true : undefined))
+    // Or have run: on a busy machine the first may be done before anybody looks.
+    Effect.map(ordersByStatus, ({ PROCESSED = 0, PROCESSING = 0 }) =>
+      PROCESSING + PROCESSED >= count ? true : undefined
+    )
   )
   assert.strictEqual(yield* health(server, "ready"), 200)
 })
