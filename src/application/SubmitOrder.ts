@@ -3,7 +3,7 @@ import type { NewOrder } from "../domain/Order.ts"
 import { IdempotencyMismatch, OrdersUnavailable, type Overloaded } from "../domain/OrderErrors.ts"
 import type { Replayable } from "./Idempotency.ts"
 import { createSeconds, timed } from "./OrderMetrics.ts"
-import type { KeyedOrders } from "./ports/KeyedOrders.ts"
+import type { KeptAnswer, KeyedOrders } from "./ports/KeyedOrders.ts"
 import { OrderRepository } from "./ports/OrderRepository.ts"
 import { isTakenBy, storeInBatches } from "./StoreInBatches.ts"
 
@@ -66,17 +66,25 @@ export class SubmitOrder extends Context.Service<
         return kept
       })
 
+      const answerOf = (keyed: KeyedOrders, kept: KeptAnswer) =>
+        kept.fingerprint === keyed.fingerprint
+          ? Effect.succeed({ answer: kept.answer, replayed: !isTakenBy(keyed, kept) })
+          : Effect.fail(new IdempotencyMismatch())
+
       // Whoever waits for another call with its key, in a transaction or in another process, asks again now and then in
       // the batches of everybody: it holds no connection meanwhile, and nobody else waits with it.
       const submitOnce = Effect.fnUntraced(function* (keyed: KeyedOrders) {
         const refusal = overloaded()
-        if (refusal !== null) return yield* refusal
+        if (refusal !== null) {
+          // Whoever repeats what was stored before brings nothing new: it gets its answer.
+          const kept = yield* repository.keptAnswer(keyed)
+          return kept === null ? yield* refusal : yield* answerOf(keyed, kept)
+        }
         const inTransaction = yield* repository.inTransaction
         const start = yield* Clock.currentTimeMillis
         for (let pause = 5; ; pause = Math.min(200, pause * 2)) {
           const kept = yield* inTransaction ? onceInTheirs(keyed) : storeOnce(keyed)
-          if (kept !== null && kept.fingerprint !== keyed.fingerprint) return yield* new IdempotencyMismatch()
-          if (kept !== null) return { answer: kept.answer, replayed: !isTakenBy(keyed, kept) }
+          if (kept !== null) return yield* answerOf(keyed, kept)
           if ((yield* Clock.currentTimeMillis) - start > longestElsewhere) return yield* elsewhere
           yield* Effect.sleep(pause)
         }

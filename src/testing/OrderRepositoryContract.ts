@@ -162,7 +162,8 @@ export const orderRepositoryContract = <R>(
           first.taker
         ])
         const [kept] = yield* repository.submit([], [again])
-        assert.deepStrictEqual([kept?.answer, kept?.fingerprint], [first.answer, first.fingerprint])
+        for (const each of [kept, yield* repository.keptAnswer(again)])
+          assert.deepStrictEqual([each?.answer, each?.fingerprint], [first.answer, first.fingerprint])
         assert.deepStrictEqual(yield* stored([neighbour, ...ordersOf(first, elsewhere)]), "all")
         assert.deepStrictEqual(yield* stored(ordersOf(again, other)), "none")
       })
@@ -213,7 +214,10 @@ export const orderRepositoryContract = <R>(
         yield* repository.settle([{ order: yield* claimOne(), outcome: completed }])
         yield* advance(Duration.subtract(keepFor, Duration.millis(1)))
         assert.deepStrictEqual(yield* takers([], [late]), [first.taker])
+        assert.strictEqual((yield* repository.keptAnswer(late))?.taker, first.taker)
         yield* advance("1 millis")
+        // A look takes no key.
+        assert.isNull(yield* repository.keptAnswer(late))
         assert.deepStrictEqual(yield* takers([], [tooLate, late]), [tooLate.taker, tooLate.taker])
         assert.deepStrictEqual(yield* stored(ordersOf(tooLate)), "all")
         assert.deepStrictEqual(yield* stored(ordersOf(late)), "none")

@@ -20,7 +20,7 @@ const world = Effect.gen(function* () {
     Effect.map(OrderRepository, (repository) =>
       OrderRepository.of({
         ...repository,
-        submit: (orders) =>
+        submit: (orders, keyed) =>
           Effect.gen(function* () {
             log.push(`write ${orders.length}`)
             yield* Deferred.await(gate)
@@ -28,7 +28,7 @@ const world = Effect.gen(function* () {
               return yield* Effect.die("refused")
             if (orders.some(({ metadata }) => metadata["away"] !== undefined))
               return yield* new OrdersUnavailable()
-            const kept = yield* repository.submit(orders)
+            const kept = yield* repository.submit(orders, keyed)
             log.push(`commit ${orders.length}`)
             return kept
           })
@@ -49,6 +49,13 @@ const world = Effect.gen(function* () {
       ),
       { startImmediately: true }
     )
+  const submitOnce = (key: string, fingerprint: string) => {
+    const order = newOrder()
+    const keyed = { scope: "caller", key, fingerprint, taker: order.id, orders: [order], answer: order.id }
+    return Effect.flatMap(SubmitOrder, (submitOrder) =>
+      submitOrder.submitOnce({ ...keyed, keepFor: Duration.days(1) })
+    ).pipe(Effect.provideContext(context))
+  }
   const submitMany = (n: number) =>
     Effect.forkChild(
       Effect.flatMap(SubmitOrder, (submitOrder) =>
@@ -61,6 +68,7 @@ const world = Effect.gen(function* () {
     repository: Context.get(context, OrderRepository),
     submit,
     submitMany,
+    submitOnce,
     commit: Deferred.succeed(gate, undefined)
   }
 })
@@ -167,6 +175,23 @@ describe("SubmitOrder", () => {
         yield* pass("1 second")
         yield* Fiber.join(yield* submit())
       }).pipe(Effect.provideService(MaxPending, 3))
+  )
+
+  it.effect("while nobody is let in, whoever repeats its call with its key gets the first answer", () =>
+    Effect.gen(function* () {
+      const { commit, submit, submitOnce } = yield* world
+      yield* commit
+      const first = yield* submitOnce("k", "same")
+      yield* Fiber.join(yield* submit())
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(yield* submit())
+      yield* settled
+      assert.strictEqual((yield* Effect.flip(Fiber.join(yield* submit())))._tag, "Overloaded")
+      assert.deepStrictEqual(yield* submitOnce("k", "same"), { ...first, replayed: true })
+      assert.strictEqual((yield* Effect.flip(submitOnce("k", "another")))._tag, "IdempotencyMismatch")
+      assert.strictEqual((yield* Effect.flip(submitOnce("new", "same")))._tag, "Overloaded")
+      assert.strictEqual((yield* Effect.flip(submitOnce("new", "same")))._tag, "Overloaded", "not taken")
+    }).pipe(Effect.provideService(MaxPending, 1))
   )
 
   it.effect("a full intake lets nobody in after five seconds, and those inside are stored", () =>

@@ -33,6 +33,11 @@ describe("a process that is started", () => {
       `order.worker.concurrency (ORDER_WORKER_CONCURRENCY) is "many": it must be a whole number from 1 to 10000.`
     ],
     [
+      "a host that others reach, without keys,",
+      { environment: { ...onAnyPort, SERVER_HOST: "0.0.0.0" } },
+      `server.host (SERVER_HOST) is "0.0.0.0": without authentication (auth.clientKeys, auth.operatorKeys) it must be a loopback address (127.0.0.0/8, ::1 or localhost), unless auth.disabled (AUTH_DISABLED) is true.`
+    ],
+    [
       "an unknown key in its file",
       { environment: onAnyPort, files: { "application.yaml": "order:\n  worker:\n    maxRetrys: 3\n" } },
       "order.worker.maxRetrys (application.yaml:3:5) is not a known setting; did you mean order.worker.maxRetries?"

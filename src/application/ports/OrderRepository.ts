@@ -66,6 +66,11 @@ export class OrderRepository extends Context.Service<
       keyed?: ReadonlyArray<KeyedOrders>
     ) => Effect.Effect<ReadonlyArray<KeptAnswer | null>, OrdersUnavailable>
 
+    /** What is kept under this key now, and changes nothing; null if nothing is, or it has expired. */
+    readonly keptAnswer: (
+      key: Pick<KeyedOrders, "scope" | "key">
+    ) => Effect.Effect<KeptAnswer | null, OrdersUnavailable>
+
     /** Deletes up to `max` keys that have expired, and answers how many those were. */
     readonly forgetAnswers: (max: number) => Effect.Effect<number, OrdersUnavailable>
 

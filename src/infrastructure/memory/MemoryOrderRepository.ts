@@ -79,12 +79,17 @@ const make = Effect.sync(() => {
     for (const order of batch) if (!orders.has(order.id)) keep(submit(order, at))
   }
 
+  const nameOf = ({ key, scope }: Pick<KeyedOrders, "scope" | "key">) => JSON.stringify([scope, key])
+  const keptAnswer = (key: Pick<KeyedOrders, "scope" | "key">, at: DateTime.Utc): KeptAnswer | null => {
+    const kept = answers.get(nameOf(key))
+    return kept !== undefined && DateTime.isGreaterThan(kept.expiresAt, at) ? kept : null
+  }
+
   const submitOnce = (keyed: KeyedOrders, at: DateTime.Utc): KeptAnswer => {
-    const name = JSON.stringify([keyed.scope, keyed.key])
-    const kept = answers.get(name)
-    if (kept !== undefined && DateTime.isGreaterThan(kept.expiresAt, at)) return kept
+    const kept = keptAnswer(keyed, at)
+    if (kept !== null) return kept
     const { answer, fingerprint, keepFor, taker } = keyed
-    answers.set(name, { answer, fingerprint, taker, expiresAt: DateTime.addDuration(at, keepFor) })
+    answers.set(nameOf(keyed), { answer, fingerprint, taker, expiresAt: DateTime.addDuration(at, keepFor) })
     submitAll(keyed.orders, at)
     return keyed
   }
@@ -253,6 +258,7 @@ const make = Effect.sync(() => {
         submitAll(batch, at)
         return keyed.map((each) => submitOnce(each, at))
       }),
+    keptAnswer: (key) => now((at) => keptAnswer(key, at)),
     forgetAnswers: (max) => now((at) => forgetAnswers(max, at)),
     inTransaction: Effect.succeed(false),
     afterCommit: (effect) => effect,

@@ -27,7 +27,7 @@ const make = Effect.gen(function* () {
   const schema = yield* DatabaseSchema
   const { now } = tablesOf(sql, schema)
   const { submit } = makeStoreOrders(sql, schema)
-  const { forgetAnswers, submitOnce } = makeStoreOrdersOnce(sql, schema)
+  const { forgetAnswers, keptAnswer, submitOnce } = makeStoreOrdersOnce(sql, schema)
   const countPending = makeCountPending(sql, schema)
   const { claim } = makeStartOrders(sql, schema)
   const { settle } = makeSettleOrders(sql, schema)
@@ -65,6 +65,7 @@ const make = Effect.gen(function* () {
           return inside ? store : repeatIdempotent(store)
         })
       ),
+    keptAnswer: (key) => guarded(repeatAfterTrouble(keptAnswer(key))),
     forgetAnswers: (max) => guarded(Effect.map(forgetAnswers(max), (rows) => rows.length)),
     inTransaction,
     afterCommit: sql.afterCommit,

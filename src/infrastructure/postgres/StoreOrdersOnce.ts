@@ -66,7 +66,7 @@ export const makeStoreOrdersOnce = (sql: SqlClient.SqlClient, schema: string) =>
   }
 
   // An answer that has expired is none: its key is being taken by somebody else.
-  const read = (keys: ReadonlyArray<KeyedOrders>) => sql<KeptRow>`
+  const read = (keys: ReadonlyArray<Pick<KeyedOrders, "scope" | "key">>) => sql<KeptRow>`
     SELECT scope, key, fingerprint, answer, taker FROM ${idempotencyKeys}
     WHERE (scope, key) IN (SELECT * FROM unnest(
       ${texts(keys.map(({ scope }) => scope))}::text[], ${texts(keys.map(({ key }) => key))}::text[]))
@@ -91,13 +91,16 @@ export const makeStoreOrdersOnce = (sql: SqlClient.SqlClient, schema: string) =>
     return keyed.map((each): KeptAnswer | null => kept.get(nameOf(each)) ?? null)
   })
 
+  const keptAnswer = (key: Pick<KeyedOrders, "scope" | "key">) =>
+    Effect.map(read([key]), ([row = null]): KeptAnswer | null => row)
+
   const forgetAnswers = (max: number) => sql`
     DELETE FROM ${idempotencyKeys} WHERE (scope, key) = ANY (ARRAY (
       SELECT (scope, key) FROM ${idempotencyKeys} WHERE expires_at <= ${now}
       ORDER BY expires_at LIMIT ${max} FOR UPDATE SKIP LOCKED))
     RETURNING 1`
 
-  return { forgetAnswers, submitOnce }
+  return { forgetAnswers, keptAnswer, submitOnce }
 }
 
 // A scope has no line break, so no two pairs have one name.

@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { ApiKeys } from "../../../src/infrastructure/http/Caller.ts"
-import { serveFake, serveMemory } from "./TestServer.ts"
+import { MaxPending } from "../../../src/application/WatchBacklog.ts"
+import { eventually } from "../../processes/OrderPlatformProcess.ts"
+import { serveFake, serveMemory, serveMemoryWith } from "./TestServer.ts"
 
 const post = (key: string | undefined, body?: string, headers: Record<string, string> = {}) => ({
   method: "POST",
@@ -67,6 +69,48 @@ describe("Idempotency-Key", () => {
       assert.strictEqual((yield* call("/orders", post("k", '{"priority":11}'))).status, 400)
       assert.strictEqual((yield* call("/orders", post("k", '{"priority":9}'))).status, 202)
     })
+  )
+
+  it.live(
+    "while too many orders wait, repetitions get the first answer, and the rest a 503 with Retry-After",
+    () =>
+      Effect.gen(function* () {
+        const { call, repository } = yield* serveMemoryWith(Layer.succeed(MaxPending, 1))
+        const first = yield* call("/orders", post("k", '{"priority":1}'))
+        const bulk = yield* call("/orders/bulk", post("k", '{"orders":[{},{}]}'))
+        assert.deepStrictEqual([first.status, bulk.status], [202, 202])
+        // Orders come in until the next look, a second after the first.
+        const refused = yield* eventually(
+          "more orders wait than are taken",
+          Effect.map(call("/orders", post(undefined, "{}")), (answer) =>
+            answer.status === 202 ? undefined : answer
+          )
+        )
+        const before = (yield* repository.pendingLoad(1000)).pending
+        for (const answer of [
+          refused,
+          yield* call("/orders", post("new", "{}")),
+          yield* call("/orders/bulk", post("new", '{"orders":[{}]}')),
+          yield* call("/orders/bulk", post(undefined, '{"orders":[{}]}'))
+        ]) {
+          assert.strictEqual(answer.status, 503)
+          assert.strictEqual(answer.headers.get("content-type"), "application/problem+json")
+          const { retryAfterSeconds, type } = answer.json as Readonly<Record<string, unknown>>
+          assert.strictEqual(type, "urn:order-platform:overloaded")
+          assert.strictEqual(answer.headers.get("retry-after"), String(retryAfterSeconds))
+          assert.strictEqual(retryAfterSeconds, 60, "nothing becomes final")
+        }
+        for (const [path, body, earlier] of [
+          ["/orders", '{"priority":1}', first],
+          ["/orders/bulk", '{"orders":[{},{}]}', bulk]
+        ] as const) {
+          const again = yield* call(path, post("k", body))
+          assert.deepStrictEqual([again.status, again.text], [202, earlier.text])
+          assert.strictEqual(again.headers.get("idempotency-replayed"), "true")
+        }
+        assert.strictEqual((yield* call("/orders", post("k", '{"priority":2}'))).status, 422)
+        assert.strictEqual((yield* repository.pendingLoad(1000)).pending, before, "nothing was stored")
+      })
   )
 
   it.live("a key is 1 to 255 printable ASCII characters", () =>
