@@ -14,6 +14,7 @@ type Sources = Readonly<Record<string, string>>
 const nodeItself: Readonly<Record<string, string>> = {
   "src/infrastructure/http/HttpServer.ts": "the server that listens is Node's",
   "src/infrastructure/http/BrokenRequests.ts": "answers on Node's socket what never became a request",
+  "src/infrastructure/http/EarlyRequests.ts": "keeps what Node hands over before anybody takes it",
   "src/infrastructure/http/BodyBytes.ts": "takes what Node's parser hands over",
   "src/infrastructure/http/Caller.ts": "hashes and compares in constant time",
   "src/infrastructure/config/Loopback.ts": "Node knows which addresses are in a subnet",

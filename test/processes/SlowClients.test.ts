@@ -22,60 +22,71 @@ const slow = [
 
 const megabytes30 = Buffer.alloc(30_000_000, 0x20)
 
+/** A round with all the slow and large clients there are; how long each call took meanwhile, in milliseconds. */
+const round = (port: number) =>
+  Effect.gen(function* () {
+    const sockets = yield* Effect.all(
+      Array.from({ length: 201 }, () => open(port)),
+      { concurrency: 50 }
+    )
+    const ends = yield* Effect.forkChild(Effect.all(sockets.map(readToEnd), { concurrency: "unbounded" }))
+    const kindOf = (n: number) => slow[n % slow.length] ?? slow[0]
+    sockets.forEach((socket, n) => socket.write(kindOf(n)[1]))
+    yield* Effect.sync(() =>
+      sockets.forEach((socket, n) => socket.writable && socket.write(kindOf(n)[2]))
+    ).pipe(Effect.andThen(Effect.sleep("100 millis")), Effect.forever, Effect.forkChild)
+
+    const tooLarge = (head: string) =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          const socket = yield* open(port)
+          const answer = readToEnd(socket)
+          socket.write(`POST /orders HTTP/1.1\r\nhost: x\r\n${head}\r\n`)
+          socket.write(megabytes30)
+          // The server may be gone before all is sent, and its answer with it.
+          const said = yield* answer
+          assert.include(["413", undefined], statusOf(said))
+          if (said !== "") assert.match(said, /\r\nconnection: close\r\n/i)
+        })
+      )
+    const large = yield* Effect.forkChild(
+      Effect.all(
+        [
+          tooLarge("content-length: 30000000\r\n"),
+          tooLarge("transfer-encoding: chunked\r\n\r\n1c9c380"),
+          tooLarge("expect: 100-continue\r\ncontent-length: 30000000\r\n")
+        ],
+        { concurrency: "unbounded" }
+      )
+    )
+
+    const health = yield* open(port)
+    const times: Array<number> = []
+    for (let n = 0; n < 100; n++) {
+      times.push(yield* live(health))
+      yield* Effect.sleep("10 millis")
+    }
+    yield* Fiber.join(large)
+    // Headers are given up by Node, bodies by us; both with an answer.
+    const answers = yield* Fiber.join(ends)
+    assert.deepStrictEqual(
+      answers.map(statusOf),
+      sockets.map((_, n) => (kindOf(n)[0] === "headers" ? "408" : "503"))
+    )
+    return times
+  })
+
+const isFast = (times: ReadonlyArray<number>) => times.every((time) => time < 100)
+
 describe("clients that are slow or send too much", () => {
   it.live("leave /health/live under 100 ms, and are cut off", () =>
     Effect.gen(function* () {
       const { url } = yield* start({ SERVER_REQUEST_TIMEOUT_MS: 2000 })
       const port = Number(new URL(url).port)
-      const sockets = yield* Effect.all(
-        Array.from({ length: 201 }, () => open(port)),
-        { concurrency: 50 }
-      )
-      const ends = yield* Effect.forkChild(Effect.all(sockets.map(readToEnd), { concurrency: "unbounded" }))
-      const kindOf = (n: number) => slow[n % slow.length] ?? slow[0]
-      sockets.forEach((socket, n) => socket.write(kindOf(n)[1]))
-      yield* Effect.sync(() =>
-        sockets.forEach((socket, n) => socket.writable && socket.write(kindOf(n)[2]))
-      ).pipe(Effect.andThen(Effect.sleep("100 millis")), Effect.forever, Effect.forkChild)
-
-      const tooLarge = (head: string) =>
-        Effect.scoped(
-          Effect.gen(function* () {
-            const socket = yield* open(port)
-            const answer = readToEnd(socket)
-            socket.write(`POST /orders HTTP/1.1\r\nhost: x\r\n${head}\r\n`)
-            socket.write(megabytes30)
-            // The server may be gone before all is sent, and its answer with it.
-            assert.include(["413", undefined], statusOf(yield* answer))
-          })
-        )
-      const large = yield* Effect.forkChild(
-        Effect.all(
-          [
-            tooLarge("content-length: 30000000\r\n"),
-            tooLarge("transfer-encoding: chunked\r\n\r\n1c9c380"),
-            tooLarge("expect: 100-continue\r\ncontent-length: 30000000\r\n")
-          ],
-          { concurrency: "unbounded" }
-        )
-      )
-
-      const health = yield* open(port)
-      const times: Array<number> = []
-      for (let n = 0; n < 100; n++) {
-        times.push(yield* live(health))
-        yield* Effect.sleep("10 millis")
-      }
-      times.sort((a, b) => a - b)
-      // Other programs on the machine take moments away; a server that is held up shows in most.
-      assert.isBelow(times[79] ?? Infinity, 100, times.map(Math.round).join(" "))
-      yield* Fiber.join(large)
-      // Headers are given up by Node, bodies by us; both with an answer.
-      const answers = yield* Fiber.join(ends)
-      assert.deepStrictEqual(
-        answers.map(statusOf),
-        sockets.map((_, n) => (kindOf(n)[0] === "headers" ? "408" : "503"))
-      )
+      const rounds: Array<ReadonlyArray<number>> = []
+      // Other programs on the machine take moments away: the bound is for every call of the best of three rounds.
+      while (rounds.length < 3 && !rounds.some(isFast)) rounds.push(yield* Effect.scoped(round(port)))
+      assert.isTrue(rounds.some(isFast), rounds.map((times) => times.map(Math.round).join(" ")).join("\n"))
     }).pipe(onSchemaOfItsOwn)
   )
 })

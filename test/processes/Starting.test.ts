@@ -1,12 +1,14 @@
 import { assert, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import { SqlClient } from "effect/sql"
 import { randomUUID } from "node:crypto"
+import { connect } from "node:net"
 import { describe } from "vitest"
 import packageJson from "../../package.json" with { type: "json" }
 import { DatabaseSchema } from "../../src/infrastructure/postgres/DatabaseSchema.ts"
 import { databaseUrl } from "../TestPostgres.ts"
-import { call, onSchemaOfItsOwn, run, start } from "./OrderPlatformProcess.ts"
+import { freePort } from "../examples/ExampleProcess.ts"
+import { call, eventually, onSchemaOfItsOwn, run, start } from "./OrderPlatformProcess.ts"
 
 /** The same server and user, another database or password. */
 const databaseWith = (change: (url: URL) => void): string => {
@@ -22,6 +24,20 @@ const ended = (options: Parameters<typeof run>[0]) =>
     const { code } = yield* process.exit
     return { code, stdout: process.stdout(), stderr: process.stderr() }
   })
+
+/** What a server answers on a connection of its own; null if nobody listens. */
+const aliveAt = (port: number) =>
+  Effect.callback<string | null>((resume) => {
+    let answer: string | null = null
+    const socket = connect(port, "127.0.0.1", () => {
+      answer = ""
+      socket.write("GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    })
+    socket.on("data", (chunk) => void (answer = `${answer ?? ""}${String(chunk)}`))
+    socket.on("error", () => undefined)
+    socket.on("close", () => resume(Effect.succeed(answer)))
+    return Effect.sync(() => socket.destroy())
+  }).pipe(Effect.timeoutOrElse({ duration: "30 seconds", orElse: () => Effect.succeed("no answer") }))
 
 const onAnyPort = { SERVER_PORT: 0, LOG_FORMAT: "json", DATABASE_URL: databaseUrl() }
 
@@ -127,6 +143,31 @@ describe("a process that is started", () => {
         assert.include(said, what)
       }
       assert.notInclude(server.stdout() + server.stderr(), given.password)
+    }).pipe(onSchemaOfItsOwn)
+  )
+
+  it.live("answers every request that it was connected for, from the first moment on", () =>
+    Effect.gen(function* () {
+      const port = yield* Effect.promise(freePort)
+      const answers: Array<string> = []
+      const ask = Effect.flatMap(aliveAt(port), (answer) =>
+        answer === null
+          ? Effect.sleep("1 millis")
+          : Effect.sync(() => void answers.push(answer.split("\r\n", 1)[0] ?? ""))
+      )
+      const asking = yield* Effect.forkChild(
+        Effect.all(
+          Array.from({ length: 8 }, () => Effect.forever(ask)),
+          { concurrency: 8 }
+        )
+      )
+      yield* start({ SERVER_PORT: port })
+      yield* eventually(
+        "it was asked some times, or did not answer",
+        Effect.sync(() => (answers.length >= 20 || answers.includes("no answer") ? true : undefined))
+      )
+      yield* Fiber.interrupt(asking)
+      assert.deepStrictEqual([...new Set(answers)], ["HTTP/1.1 200 OK"])
     }).pipe(onSchemaOfItsOwn)
   )
 

@@ -30,6 +30,11 @@ const outOfTime = Effect.logWarning("A request ran out of time").pipe(
   Effect.map(HttpServerResponse.setHeader("connection", "close"))
 )
 
+// Nobody knows how much of a body in chunks is still to come, so nobody waits for its end: the connection is closed, and
+// the client told so. Of one that announced its length the server knows whether the rest is worth reading.
+const isUnread = ({ headers, source }: HttpServerRequest.HttpServerRequest) =>
+  headers["transfer-encoding"] !== undefined && "complete" in source && source.complete === false
+
 // A client that went away, or the server stopping, is no fault: it stays an interruption and is not logged.
 const fault = <E>(cause: Cause.Cause<E>) =>
   Cause.hasInterruptsOnly(cause)
@@ -78,6 +83,7 @@ const everyRequest = Effect.gen(function* () {
     )
     return HttpServerResponse.setHeaders(response, {
       ...protectiveHeaders,
+      ...(isUnread(request) ? { connection: "close" } : {}),
       ...corsHeaders(corsOrigins, request, response),
       [correlationIdHeader]: correlationId,
       "cache-control": response.headers["cache-control"] ?? protectiveHeaders["cache-control"],

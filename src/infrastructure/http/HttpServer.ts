@@ -3,6 +3,7 @@ import { Context, Duration, Effect, Latch, Layer, Schema } from "effect"
 import { HttpRouter, HttpServer, type HttpServerError } from "effect/http"
 import type { NetAddress } from "effect/net"
 import { createServer } from "node:http"
+import { keepEarlyRequests } from "./EarlyRequests.ts"
 import { answerBrokenRequest, answerConnect, answerExpectation } from "./BrokenRequests.ts"
 import { ServerCloses } from "./EventStream.ts"
 import { layerNoSuchPath } from "./EveryRequest.ts"
@@ -61,6 +62,7 @@ const nodeServer = (handlerLimit: Duration.Duration) => () => {
   server.on("clientError", answerBrokenRequest)
   server.on("connect", answerConnect)
   server.on("checkExpectation", answerExpectation)
+  keepEarlyRequests(server)
   return server
 }
 

@@ -69,6 +69,29 @@ describe("a body that stalls", () => {
     })
   )
 
+  it.live(
+    "and is in chunks is not waited for once it is refused: the client is told that the connection closes",
+    () =>
+      Effect.gen(function* () {
+        const { port } = yield* serveFake()
+        const chunked = (head: string, body: string) =>
+          raw(port, `POST ${head}\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n${body}`)
+        for (const [answer, status, type] of [
+          [yield* chunked("/orders HTTP/1.1", `11170\r\n${" ".repeat(70_000)}\r\n`), 413, "too-large"],
+          [yield* chunked("/nowhere HTTP/1.1", "1\r\n"), 404, "not-found"],
+          [yield* chunked("/orders HTTP/1.1\r\nx-correlation-id: ü", "1\r\n"), 400, "invalid-request"],
+          [
+            yield* chunked("/orders HTTP/1.1\r\ncontent-type: text/plain", "1\r\n"),
+            415,
+            "unsupported-media-type"
+          ]
+        ] as const) {
+          rawProblem(answer, status, type)
+          assert.match(answer, /\r\nconnection: close\r\n/i)
+        }
+      })
+  )
+
   it.live("in its headers is answered 408 by the server's own limit", () =>
     Effect.gen(function* () {
       const { port } = yield* serveFake({}, Layer.succeed(RequestTimeout, Duration.millis(200)))

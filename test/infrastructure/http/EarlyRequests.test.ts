@@ -1,0 +1,33 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Layer } from "effect"
+import { Readiness } from "../../../src/infrastructure/http/Health.ts"
+import { OrderHttpServer } from "../../../src/infrastructure/http/HttpServer.ts"
+import { freePort } from "../../examples/ExampleProcess.ts"
+import { raw } from "../../RawHttp.ts"
+
+describe("a request that comes before the routes are there", () => {
+  it.live("is answered once they are", () =>
+    Effect.gen(function* () {
+      const [begun, gate] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const port = yield* Effect.promise(freePort)
+      // The server listens before its routes are built.
+      const routes = Layer.effectDiscard(
+        Effect.andThen(Deferred.succeed(begun, undefined), Deferred.await(gate))
+      )
+      const options = { host: "127.0.0.1", port, gracefulShutdownTimeout: "1 second" } as const
+      const serving = yield* Effect.forkChild(
+        Layer.build(OrderHttpServer.layer(routes, options).pipe(Layer.provide(Readiness.layer)))
+      )
+      yield* Deferred.await(begun)
+      const ask = raw(port, "GET /nowhere HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+      const early = yield* Effect.forkChild(Effect.all([ask, ask], { concurrency: 2 }))
+      // They have arrived, and nobody takes them.
+      yield* Effect.sleep("100 millis")
+      assert.isUndefined(early.pollUnsafe())
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(serving)
+      for (const answer of [...(yield* Fiber.join(early)), yield* ask])
+        assert.match(answer, /^HTTP\/1\.1 404 /)
+    })
+  )
+})
