@@ -1,0 +1,3 @@
+import { plansContract } from "../infrastructure/postgres/plansContract.ts"
+
+plansContract(1_000_000, 200_000)
