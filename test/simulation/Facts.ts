@@ -95,6 +95,7 @@ export interface History {
 export const figures = {
   concurrency: 3,
   leaseMs: 7500,
+  claimTimeoutMs: 2500,
   attemptTimeoutMs: 8000,
   pollMs: 5000,
   drainMs: 3000,

@@ -7,6 +7,7 @@ import {
 } from "../../src/application/ports/OrderRepository.ts"
 import type { Order } from "../../src/domain/Order.ts"
 import { OrdersUnavailable } from "../../src/domain/OrderErrors.ts"
+import { figures } from "./Facts.ts"
 import { inTransaction } from "./Ledger.ts"
 import type { SimulatedProcess, SimulatedWorld } from "./SimulatedWorld.ts"
 
@@ -98,6 +99,7 @@ export const repositoryOf = (
     claim: (request) =>
       Effect.suspend(() => {
         const reply = { delivered: Infinity }
+        const asked = time.now
         process.freeHands = request.max
         return statement(
           "claim",
@@ -109,7 +111,10 @@ export const repositoryOf = (
               facts.push({ fact: "claimed", at: time.now, worker, id, version, dueAt: due, reply })
             }
           },
-          () => void (reply.delivered = facts.length)
+          () => {
+            // One that comes after the time limit of a claim is no answer any more: nobody waits for it.
+            if (time.now - asked < figures.claimTimeoutMs) reply.delivered = facts.length
+          }
         )
       }),
     settle: (settlements) =>
