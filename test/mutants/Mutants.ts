@@ -126,8 +126,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "reprocess without the status check (memory)",
     file: memory,
-    find: 'if (order.status === "FAILED" && order.discardedAt === null) return order',
-    replace: 'if (order.status !== "PROCESSED") return order as FailedOrder',
+    find: 'if (order.status !== "FAILED" || order.discardedAt !== null)',
+    replace: 'if (order.status === "PROCESSED")',
     tests: [repositoryOnMemory],
     simulation: true
   },
@@ -139,6 +139,31 @@ export const mutants: ReadonlyArray<Mutant> = [
       'finish(attempt, { event: "retried", delay: Duration.zero, failure: { reasonCode: "DEFECT", reason: "stopped" } })',
     tests: ["test/application/OrderWorker.test.ts"],
     simulation: true
+  },
+  {
+    name: "idempotency key taken in another transaction than its order",
+    file: `${postgres}/StoreOrdersOnce.ts`,
+    find: "const takers = new Set((yield* take(orders, asked, isInTransaction)).map(({ taker }) => taker))",
+    replace:
+      "const takers = new Set((yield* take([], asked.map((each) => ({ ...each, orders: [] })), isInTransaction)).map(({ taker }) => taker))\n    yield* take([...orders, ...asked.filter(({ taker }) => takers.has(taker)).flatMap((each) => each.orders)], [], isInTransaction)",
+    tests: [oneTransaction],
+    simulation: false
+  },
+  {
+    name: "retention that deletes by age whatever the status (SQL)",
+    file: `${postgres}/DeleteOrders.ts`,
+    find: "AND status = ${sql.literal(`'${status}'`)}",
+    replace: "AND ${sql.literal(`'${status}'`)} <> ''",
+    tests: [repositoryOnPostgres],
+    simulation: false
+  },
+  {
+    name: "retention that deletes by age whatever the status (memory)",
+    file: memory,
+    find: "const old = withStatus(status)\n",
+    replace: "const old = Array.from(orders.values(), ({ order }) => order)\n",
+    tests: [repositoryOnMemory],
+    simulation: false
   },
   {
     name: "a poison row that fails its batch mates",

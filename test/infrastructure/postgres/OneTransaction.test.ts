@@ -57,6 +57,21 @@ describe("one transaction on PostgreSQL", () => {
     }).pipe(Effect.provide(TestPostgres.layer))
   )
 
+  it.live("a key whose order cannot be stored is still free: the repeated request stores its order", () =>
+    Effect.gen(function* () {
+      const repository = yield* OrderRepository
+      const request = { scope: "client", key: "k", fingerprint: "f", answer: "a", keepFor: Duration.days(1) }
+      const broken = newOrder()
+      yield* blockHistory(broken.id, 1)
+      const first = { ...request, taker: newOrder().id, orders: [broken] }
+      assert.isTrue(Exit.hasDies(yield* Effect.exit(repository.submit([], [first]))))
+      const again = { ...request, taker: newOrder().id, orders: [newOrder()] }
+      const [kept] = yield* repository.submit([], [again])
+      assert.strictEqual(kept?.taker, again.taker)
+      for (const { id } of again.orders) assert.strictEqual((yield* repository.find(id)).status, "PENDING")
+    }).pipe(Effect.provide(TestPostgres.layer))
+  )
+
   it.live("leases and due times are the database's, whatever the worker's clock says", () =>
     Effect.gen(function* () {
       const repository = yield* OrderRepository
