@@ -8,6 +8,7 @@ import { describe } from "vitest"
 import { startProxy } from "../../chaos/Proxy.ts"
 import { DatabaseSchema } from "../../src/infrastructure/postgres/DatabaseSchema.ts"
 import { databaseUrl } from "../TestPostgres.ts"
+import { idleContract } from "./idleContract.ts"
 import {
   call,
   type Ended,
@@ -232,34 +233,7 @@ describe("a worker that is lost", { concurrent: true }, () => {
     }).pipe(onSchemaOfItsOwn)
   )
 
-  it.live("an API and a worker that have nothing to do ask the database less than 120 times a minute", () =>
-    Effect.gen(function* () {
-      const sql = yield* SqlClient.SqlClient
-      // A database of its own, so that its transactions are those of the two alone: one a statement, as nothing is written.
-      const name = `idle_${globalThis.crypto.randomUUID().slice(0, 8)}`
-      yield* Effect.acquireRelease(sql`CREATE DATABASE ${sql(name)}`, () =>
-        Effect.ignore(sql`DROP DATABASE ${sql(name)} WITH (FORCE)`)
-      )
-      const url = new URL(databaseUrl())
-      url.pathname = `/${name}`
-      const settings = { DATABASE_URL: url.href }
-      yield* Effect.all([start("api", settings), start("worker", settings)], { concurrency: 2 })
-      const transactions = Effect.map(
-        sql<{
-          n: number
-        }>`SELECT (xact_commit + xact_rollback)::int AS n FROM pg_stat_database WHERE datname = ${name}`,
-        ([row]) => row?.n ?? Number.NaN
-      )
-      const idleSeconds = 12
-      // A backend tells its figures when it has been idle for a second, so those of the start are in by then.
-      yield* Effect.sleep("2500 millis")
-      const before = yield* transactions
-      yield* Effect.sleep(idleSeconds * 1000)
-      const perMinute = (((yield* transactions) - before) / idleSeconds) * 60
-      assert.isAbove(perMinute, 10, "what was counted is what they do")
-      assert.isBelow(perMinute, 120)
-    }).pipe(onSchemaOfItsOwn)
-  )
+  idleContract(12)
 })
 
 describe("a database that is lost", () => {

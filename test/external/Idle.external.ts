@@ -1,0 +1,3 @@
+import { idleContract } from "../processes/idleContract.ts"
+
+idleContract(60)
