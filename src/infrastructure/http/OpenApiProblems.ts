@@ -52,7 +52,7 @@ export const withCommonProblems = (responses: Operation["responses"]): Operation
     ...others,
     "500": problems("A fault of ours", "InternalFault"),
     "503": problems(
-      declared?.description ?? "The service is unavailable at the moment",
+      declared?.description.replaceAll(" | ", "; or: ") ?? "The service is unavailable at the moment",
       ...new Set([...unavailable, "Unavailable"])
     ),
     default: problems("Any other problem", "NoSuchPath", "MethodNotAllowed", "Problem")

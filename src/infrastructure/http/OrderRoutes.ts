@@ -1,5 +1,5 @@
 import { Effect, Layer, Option } from "effect"
-import { HttpApiBuilder, HttpApiSchema } from "effect/http-api"
+import { HttpApiBuilder, HttpApiSchema, OpenApi } from "effect/http-api"
 import { OrderPlatform } from "../../application/OrderPlatform.ts"
 import type { OrderPayload } from "../../domain/OrderPayload.ts"
 import { AcceptableAnswers } from "./AcceptableAnswers.ts"
@@ -7,6 +7,7 @@ import { acceptedAnswer } from "./AcceptedAnswer.ts"
 import { ClientsOnly, OperatorsOnly } from "./Authorization.ts"
 import { CurrentCorrelationId } from "./CorrelationId.ts"
 import { deadLetterFilterOf, linkTo } from "./DeadLettersApi.ts"
+import { layerDocs } from "./DocsRoute.ts"
 import { eventStream, ServerCloses } from "./EventStream.ts"
 import { layerEveryRequest } from "./EveryRequest.ts"
 import { healthHandlers } from "./HealthRoutes.ts"
@@ -25,7 +26,8 @@ import { layerWrongMethods } from "./WrongMethods.ts"
 
 // Longer than 150 lines because every endpoint is read in one place, and each is one call.
 
-const openapiPath = "/openapi.json"
+const openapiPath = "/openapi.json" as const
+const docsPath = "/docs" as const
 
 const orders = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
   HttpApiBuilder.group(
@@ -152,7 +154,11 @@ const layer = <P>(payload: OrderPayload<P>) => {
   const api = makeOrderApi(payload)
   return Layer.mergeAll(
     HttpApiBuilder.layer(api, { openapiPath }),
-    layerWrongMethods(api, [{ path: openapiPath, methods: ["GET"] }])
+    layerDocs(docsPath, () => OpenApi.fromApi(api)),
+    layerWrongMethods(
+      api,
+      [openapiPath, docsPath].map((path) => ({ path, methods: ["GET"] }))
+    )
   ).pipe(
     Layer.provide([
       orders(api, payload),

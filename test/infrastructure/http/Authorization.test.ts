@@ -59,6 +59,7 @@ describe("a server with keys", () => {
       Effect.gen(function* () {
         const { call } = yield* serveFake({}, keys)
         const routes = routesOf((yield* call("/openapi.json")).json as OpenApi.OpenAPISpec)
+        assert.strictEqual((yield* call("/docs")).status, 200)
         assert.isAbove(routes.length, 8)
         for (const { method, path, schemes } of routes) {
           const what = `${method} ${path}`

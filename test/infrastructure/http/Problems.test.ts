@@ -30,7 +30,7 @@ describe("problems", () => {
   it.live("an unknown path is a 404 problem, also where the path is broken", () =>
     Effect.gen(function* () {
       const { call } = yield* serveFake()
-      for (const path of ["/", "/nothing", "/orders/a/b", "/ORDERS", "/redrives/1", "/docs", "/worker"]) {
+      for (const path of ["/", "/nothing", "/orders/a/b", "/ORDERS", "/redrives/1", "/docs/x", "/worker"]) {
         problem(yield* call(path), 404, "not-found")
       }
       problem(yield* call("/orders/nothing"), 400, "invalid-request")
@@ -57,7 +57,8 @@ describe("problems", () => {
         [`/dlq/${id}/reprocess`]: "OPTIONS, POST",
         "/health/live": "GET, HEAD, OPTIONS",
         "/health/ready": "GET, HEAD, OPTIONS",
-        "/openapi.json": "GET, HEAD, OPTIONS"
+        "/openapi.json": "GET, HEAD, OPTIONS",
+        "/docs": "GET, HEAD, OPTIONS"
       }
       for (const [path, allow] of Object.entries(allowed)) {
         for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE", "QUERY"]) {
@@ -87,6 +88,7 @@ describe("problems", () => {
           `/orders/${idNumber(1)}`,
           "/health/live",
           "/openapi.json",
+          "/docs",
           "/orders/x"
         ]
         for (const path of paths) {
