@@ -20,6 +20,7 @@ table { border-collapse: collapse; width: 100%; font-size: .9rem }
 th, td { text-align: left; vertical-align: top; padding: .35rem .75rem .35rem 0; border-top: 1px solid var(--line); overflow-wrap: anywhere }
 th { font-weight: normal; width: 28%; min-width: 9rem }
 td:nth-child(2) { width: 30%; min-width: 9rem }
+td:nth-child(3) { min-width: 16rem }
 code, pre { font: .85em/1.5 ui-monospace, monospace }
 code { background: var(--soft); padding: .1em .3em; border-radius: .25em }
 pre { background: var(--soft); padding: .75rem 1rem; border-radius: .5rem; overflow: auto; max-height: 24rem }
