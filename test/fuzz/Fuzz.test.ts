@@ -10,7 +10,7 @@ import { type Document, type FuzzedRequest, requestsBy } from "./FuzzedRequest.t
 import { nastyBytes } from "./Nasties.ts"
 
 // `npm run fuzz` sends 20,000. A failure names its seed: FUZZ_SEED=… FUZZ_REQUESTS=… sends the same ones again.
-const requests = Number(process.env["FUZZ_REQUESTS"] ?? 1500)
+const requests = Number(process.env["FUZZ_REQUESTS"] ?? 1000)
 const seed = Number(process.env["FUZZ_SEED"] ?? 1)
 
 const types = [
@@ -35,39 +35,32 @@ interface Answered {
   readonly body: string
 }
 
-const agent = new http.Agent({ keepAlive: true, maxSockets: 16 })
+/** Bytes by hand often leave the server waiting for more, and then one of these, too. */
+const atOnce = 48
 
-const closedMeanwhile = Symbol("closed meanwhile")
+const agent = new http.Agent({ keepAlive: true, maxSockets: atOnce })
 
 /** An answer, its body up to the end; of a stream of events only the beginning. */
-const send = (fuzzed: FuzzedRequest, port: number, again = false): Effect.Effect<Answered | string> =>
-  Effect.callback<Answered | string | typeof closedMeanwhile>((resume) => {
+const send = (fuzzed: FuzzedRequest, port: number): Effect.Effect<Answered | string> =>
+  Effect.callback<Answered | string>((resume) => {
     const { body, headers, method, path } = fuzzed
-    const request = http.request(
-      { agent: again ? false : agent, port, host: "127.0.0.1", method, path, headers },
-      (response) => {
-        const type = response.headers["content-type"] ?? ""
-        const answered = (text: string) =>
-          resume(Effect.succeed({ status: response.statusCode ?? 0, type, body: text }))
-        if (type.startsWith("text/event-stream")) {
-          answered("")
-          request.destroy()
-          return
-        }
-        let text = ""
-        response.setEncoding("utf8").on("data", (chunk: string) => void (text += chunk))
-        response.on("end", () => answered(text))
+    const request = http.request({ agent, port, host: "127.0.0.1", method, path, headers }, (response) => {
+      const type = response.headers["content-type"] ?? ""
+      const answered = (text: string) =>
+        resume(Effect.succeed({ status: response.statusCode ?? 0, type, body: text }))
+      if (type.startsWith("text/event-stream")) {
+        answered("")
+        request.destroy()
+        return
       }
-    )
-    // An idle connection may be closed at any time; then a request is sent once more on another (RFC 9112, 9.3.1).
-    request.on("error", (error) =>
-      resume(Effect.succeed(request.reusedSocket && !again ? closedMeanwhile : error.message))
-    )
+      let text = ""
+      response.setEncoding("utf8").on("data", (chunk: string) => void (text += chunk))
+      response.on("end", () => answered(text))
+    })
+    // Also an idle connection may not be closed: a server that closes one after an answer says so in it.
+    request.on("error", (error) => resume(Effect.succeed(error.message)))
     request.end(body)
   }).pipe(
-    Effect.flatMap((answered) =>
-      answered === closedMeanwhile ? send(fuzzed, port, true) : Effect.succeed(answered)
-    ),
     Effect.timeoutOrElse({ duration: "20 seconds", orElse: () => Effect.succeed("no answer in 20 seconds") })
   )
 
@@ -157,18 +150,19 @@ describe("requests by the product's own document, and bytes by hand", () => {
           Effect.forEach(
             Array.from({ length: to - from }, (_, n) => from + n),
             one,
-            { concurrency: 16, discard: true }
+            { concurrency: atOnce, discard: true }
           )
-        const warm = Math.floor(requests / 4)
-        yield* range(0, warm)
+        // As many others first: a heap that has just begun grows into its place, and V8 gives little of it back. Only
+        // what goes on growing under the same load is a leak.
+        yield* range(requests, 2 * requests)
         const before = yield* residentOf(server)
-        yield* range(warm, requests)
+        yield* range(0, requests)
         const after = yield* residentOf(server)
         agent.destroy()
         assert.strictEqual((yield* call(`${server.url}/health/ready`)).status, 200)
         const said = [...statuses].sort(([a], [b]) => a - b).map(([status, n]) => `${n} x ${status}`)
         yield* Effect.logInfo(`${said.join(", ")}; ${before >> 20} MB before, ${after >> 20} MB after`)
-        // A heap that has just begun grows into its place; that is not to be told from a leak in a short run.
+        // In a short run the one is not to be told from the other.
         assert.deepStrictEqual(complaints.slice(0, 20), [])
         assert.isBelow(after / before, requests >= 10_000 ? 1.3 : 2, `${before} bytes before, ${after} after`)
         // It gets somewhere: answers of all kinds.
