@@ -51,7 +51,9 @@ const body = (content: Content = {}) =>
     const { example, examples = {} } = media as Json & {
       readonly examples?: Readonly<Record<string, { value: unknown }>>
     }
-    return html`<p><code>${type}</code>: ${typeOf(media.schema)}</p>
+    return html`<p>
+        <code>${type}</code>: ${typeOf(media.schema)}. ${prose(String(media.schema["description"] ?? ""))}
+      </p>
       ${example === undefined ? undefined : exampleOf(example)}
       ${Object.values(examples).map(({ value }) => exampleOf(value))}`
   })

@@ -23,7 +23,7 @@ td:nth-child(2) { width: 30%; min-width: 9rem }
 td:nth-child(3) { min-width: 16rem }
 code, pre { font: .85em/1.5 ui-monospace, monospace }
 code { background: var(--soft); padding: .1em .3em; border-radius: .25em }
-pre { background: var(--soft); padding: .75rem 1rem; border-radius: .5rem; overflow: auto; max-height: 24rem }
+pre { background: var(--soft); padding: .75rem 1rem; border-radius: .5rem; overflow: auto; max-height: 24rem; white-space: pre-wrap; overflow-wrap: anywhere }
 details { border-top: 1px solid var(--line); padding: .35rem 0 }
 summary { cursor: pointer }
 .method { font: bold .75rem ui-monospace, monospace; color: #fff; background: #5f6368; border-radius: .25rem; padding: .15rem .4rem }

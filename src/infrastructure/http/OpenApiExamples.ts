@@ -23,37 +23,37 @@ const listed = {
   discardedAt: null
 }
 
-const event = { worker: null, reason: null, reasonCode: null, detail: null }
+const nothingElse = { worker: null, reason: null, reasonCode: null, detail: null }
 
 const created = {
-  ...event,
   at: "2026-11-22T23:10:05.418Z",
   event: "created",
   from: null,
   to: "PENDING",
   version: 1,
-  attempt: 1
+  attempt: 1,
+  ...nothingElse
 }
 
 const started = {
-  ...event,
   at: "2026-11-22T23:10:05.421Z",
   event: "started",
   from: "PENDING",
   to: "PROCESSING",
   version: 2,
   attempt: 1,
+  ...nothingElse,
   worker
 }
 
 const retried = {
-  ...event,
   at: "2026-11-22T23:10:05.937Z",
   event: "retried",
   from: "PROCESSING",
   to: "PENDING",
   version: 3,
   attempt: 1,
+  ...nothingElse,
   worker,
   reason: "card declined",
   reasonCode: "PROCESSING_FAILED"
