@@ -1,4 +1,4 @@
-import { Context, Duration, Effect, Exit, Layer, Scope } from "effect"
+import { Context, Duration, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { OrderWorker } from "../../src/application/OrderWorker.ts"
 import { OrderProcessor } from "../../src/application/ports/OrderProcessor.ts"
 import { OrderQueue } from "../../src/application/ports/OrderQueue.ts"
@@ -40,23 +40,25 @@ export const startWorker = (world: SimulatedWorld, name: string): SimulatedProce
       drainTimeout: Duration.millis(figures.drainMs)
     })
   )
-  Effect.runForkWith(context)(
+  process.building = Effect.runForkWith(context)(
     Effect.gen(function* () {
       yield* Effect.yieldNow
       const ear = yield* Layer.buildWithScope(MemoryOrderQueue.layer, process.scope)
       process.ear = Context.get(ear, OrderQueue)
       const worker = yield* Layer.buildWithScope(OrderWorker.layer(payload), process.scope)
       process.inHand = Context.get(worker, OrderWorker).inHand
-      process.isBuilt = true
     })
   )
   return process
 }
 
-/** SIGTERM: the worker drains, and its process is gone when that is over. */
+/** SIGTERM: what is still being built is not built on, the worker drains, and its process is gone when that is over. */
 export const stopWorker = (world: SimulatedWorld, process: SimulatedProcess): void => {
   world.facts.push({ fact: "stopping", worker: process.name, at: world.time.now })
-  const closing = Effect.andThen(Effect.yieldNow, Scope.close(process.scope, Exit.void))
+  const closing = Effect.yieldNow.pipe(
+    Effect.andThen(process.building === null ? Effect.void : Fiber.interrupt(process.building)),
+    Effect.andThen(Scope.close(process.scope, Exit.void))
+  )
   Effect.runForkWith(process.references)(closing).addObserver(() => {
     world.note(`${process.name} has stopped`)
     world.facts.push({ fact: "stopped", worker: process.name, at: world.time.now })

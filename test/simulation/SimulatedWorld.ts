@@ -1,4 +1,16 @@
-import { Clock, Context, Effect, Exit, Layer, Metric, Random, References, Scheduler, Scope } from "effect"
+import {
+  Clock,
+  Context,
+  Effect,
+  Exit,
+  type Fiber,
+  Layer,
+  Metric,
+  Random,
+  References,
+  Scheduler,
+  Scope
+} from "effect"
 import { staleSettles } from "../../src/application/OrderMetrics.ts"
 import { OrderRepository } from "../../src/application/ports/OrderRepository.ts"
 import type { OrderQueue } from "../../src/application/ports/OrderQueue.ts"
@@ -43,8 +55,8 @@ export interface SimulatedProcess {
   readonly transactions: Set<() => void>
   readonly scope: Scope.Closeable
   ear: OrderQueue["Service"] | null
-  /** Its layers are built: only then can a signal find something to stop. */
-  isBuilt: boolean
+  /** Builds its layers; a signal may come before it is done. */
+  building: Fiber.Fiber<void> | null
   inHand: Effect.Effect<number>
   freeHands: number
 }
@@ -127,7 +139,7 @@ export class SimulatedWorld {
       transactions: new Set(),
       scope: Scope.makeUnsafe(),
       ear: null,
-      isBuilt: false,
+      building: null,
       inHand: Effect.succeed(0),
       freeHands: 0
     }

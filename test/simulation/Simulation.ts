@@ -104,7 +104,7 @@ const run = (number: number, traced: boolean): Verdict => {
     if (world.strikes("clean stop") && living.length > 0) {
       const worker = seed.pick(living)
       const isStopping = world.facts.some((fact) => fact.fact === "stopping" && fact.worker === worker.name)
-      if (worker.isBuilt && !isStopping) {
+      if (!isStopping) {
         world.struck("clean stop", worker.name)
         stopWorker(world, worker)
       }
