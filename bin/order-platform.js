@@ -7,9 +7,13 @@ import { cloneNode, isNodeNewEnough, sentence } from "./node-version.js"
 const built = new URL("../dist/src/main.js", import.meta.url)
 const source = new URL("../src/main.ts", import.meta.url)
 
+// Says to the process at the other end of the channel that it is ours.
+const launched = "ORDER_PLATFORM_LAUNCHED"
+
 const runWith = (node) => {
   const child = spawn(node, [...process.execArgv, fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
-    stdio: "inherit"
+    stdio: ["inherit", "inherit", "inherit", "ipc"],
+    env: { ...process.env, [launched]: "1" }
   })
   // A terminal signals the whole process group, so the child may get SIGINT twice: the second changes nothing.
   const signals = ["SIGTERM", "SIGINT", "SIGHUP"]
@@ -25,7 +29,15 @@ const runWith = (node) => {
   })
 }
 
+// Whoever kills the process that was started means the one that works; without this it would live on, leases and all.
+const endWithLauncher = () => {
+  delete process.env[launched]
+  process.on("disconnect", () => process.kill(process.pid, "SIGKILL"))
+  process.channel?.unref()
+}
+
 if (isNodeNewEnough) {
+  if (process.env[launched] !== undefined) endWithLauncher()
   // A clone runs its sources, also where it was built once; a package has only what was built.
   await import(existsSync(source) ? source.href : built.href)
 } else {

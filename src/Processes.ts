@@ -1,4 +1,4 @@
-import { Console, Duration, Effect, Layer, Option } from "effect"
+import { Console, Duration, Effect, Layer, Option, References } from "effect"
 import { HttpServer } from "effect/http"
 import { DeleteOldOrders } from "./application/DeleteOldOrders.ts"
 import { OrderPlatform } from "./application/OrderPlatform.ts"
@@ -97,7 +97,7 @@ function sharesOrders({ database, order }: Settings) {
   return shared ? Effect.void : Effect.fail(new InvalidSettings({ problems: [problem] }))
 }
 
-// The one line that says what runs where; and, since it is built last and so closed first, the first step of a stop.
+// The one line that says what runs where, whatever the log level; and, since it is built last and so closed first, the first step of a stop.
 function announceStart(what: string, worker: string, settings: Settings) {
   const limit = Duration.sum(Duration.millis(settings.order.worker.drainTimeoutMs), lastResort)
   const end = Console.error("order-platform did not stop in time and is ended.").pipe(
@@ -108,7 +108,7 @@ function announceStart(what: string, worker: string, settings: Settings) {
       const address = HttpServer.formatAddress(yield* BoundAddress)
       yield* Effect.logInfo(
         `order-platform serves on ${address}; runs: ${what}; database: ${databaseOf(settings)}; queue: ${queueOf(settings)}${worker}`
-      )
+      ).pipe(Effect.provideService(References.MinimumLogLevel, "Info"))
       yield* Effect.addFinalizer(() =>
         Effect.andThen(Readiness.drain, Effect.forkDetach(Effect.delay(end, limit)))
       )

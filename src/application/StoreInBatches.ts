@@ -53,7 +53,7 @@ export const storeInBatches = Effect.gen(function* () {
             .filter(({ notBefore }) => notBefore === null || DateTime.isLessThanOrEqualTo(notBefore, now))
             .map(({ id }) => ({ event: "OrderCreated", orderId: id }))
         ),
-        backlog.noteIntake(DateTime.toEpochMillis(now))
+        backlog.noteIntake
       )
     })
 

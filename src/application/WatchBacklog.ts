@@ -8,15 +8,15 @@ export const MaxPending = Context.Reference<number>("order-platform/application/
   defaultValue: () => 1_000_000
 })
 
-/** The least time between two looks, in milliseconds. */
+/** Between two looks, in milliseconds. */
 const interval = 1000
 
 /** Whoever is turned away comes back when this share of the limit is free again, so that not all come to a single place. */
 const shareToFree = 0.01
 
 /**
- * Looks how many orders wait, at most once a second and only while orders come in, and says whether that is too many.
- * While it is, it goes on looking by itself, since nothing comes in that could be a reason to. A look counts no further
+ * Looks how many orders wait, once a second while orders come in and once after that, and says whether that is too many.
+ * While it is, it goes on looking, since nothing comes in that could be a reason to. A look counts no further
  * than the limit. Between two looks a little more than the limit may come in; where nothing is known it is not too many.
  */
 export const watchBacklog = Effect.gen(function* () {
@@ -24,8 +24,8 @@ export const watchBacklog = Effect.gen(function* () {
   const most = yield* MaxPending
   const scope = yield* Effect.scope
   let overloaded: Overloaded | null = null
-  let lookedAt = -Infinity
-  let looking = false
+  let cameIn = false
+  let watching = false
 
   const look = Effect.map(repository.pendingLoad(most), ({ drainPerSecond, pending }) => {
     overloaded =
@@ -37,26 +37,24 @@ export const watchBacklog = Effect.gen(function* () {
           })
   }).pipe(Effect.ignore)
 
-  const lookUntilThereIsRoom = look.pipe(
-    Effect.andThen(
-      Effect.whileLoop({
-        while: () => overloaded !== null,
-        body: () => Effect.andThen(Effect.sleep(interval), look),
-        step: () => {}
-      })
-    ),
-    Effect.ensuring(Effect.sync(() => void (looking = false)))
-  )
+  const watch = Effect.whileLoop({
+    while: () => cameIn || overloaded !== null,
+    body: () => {
+      cameIn = false
+      return Effect.andThen(look, Effect.sleep(interval))
+    },
+    step: () => {}
+  }).pipe(Effect.ensuring(Effect.sync(() => void (watching = false))))
 
   return {
     /** Why nothing is taken at the moment; null if something is. */
     overloaded: () => overloaded,
-    /** Something came in at this time: perhaps it is time to look again. Nobody waits for that. */
-    noteIntake: (now: number): Effect.Effect<unknown> => {
-      if (looking || now - lookedAt < interval) return Effect.void
-      looking = true
-      lookedAt = now
-      return Effect.forkIn(lookUntilThereIsRoom, scope)
-    }
+    /** Something came in: it is time to look again. Nobody waits for that. */
+    noteIntake: Effect.suspend((): Effect.Effect<unknown> => {
+      cameIn = true
+      if (watching) return Effect.void
+      watching = true
+      return Effect.forkIn(watch, scope)
+    })
   }
 })

@@ -30,8 +30,8 @@ export const idleContract = (seconds: number) =>
       yield* Effect.sleep(seconds * 1000)
       const statements = (yield* transactions) - before
       if (seconds >= 60) console.log(`${statements} statements in ${seconds} s`)
-      const perMinute = (statements / seconds) * 60
-      assert.isAbove(perMinute, 10, "what was counted is what they do")
-      assert.isBelow(perMinute, 120)
+      assert.isAbove(statements, seconds / 6, "what was counted is what they do")
+      // Figures of the moment before may come in late: of a whole minute that does not matter, of some seconds it does.
+      assert.isBelow(statements, 2 * seconds + (seconds < 60 ? 6 : 0))
     }).pipe(onSchemaOfItsOwn)
   )

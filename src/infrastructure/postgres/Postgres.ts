@@ -87,13 +87,19 @@ export const layerClient = ({
   const client = PgClient.layerFrom(make)
   const answers = Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
-    yield* Effect.retry(sql`SELECT 1`, { while: isTransient, schedule: startingPatience }).pipe(
-      Effect.mapError((error) => {
-        const { host, pathname } = new URL(Redacted.value(url))
-        return new DatabaseRefuses({
-          message: `The database ${host}${pathname} cannot be used: ${messageOf(error)}.`
-        })
-      })
+    const { host, pathname } = new URL(Redacted.value(url))
+    const waits = yield* Effect.cached(
+      Effect.logWarning(`The database ${host}${pathname} does not answer yet; waiting for it.`)
+    )
+    yield* sql`SELECT 1`.pipe(
+      Effect.tapError((error) => (isTransient(error) ? waits : Effect.void)),
+      Effect.retry({ while: isTransient, schedule: startingPatience }),
+      Effect.mapError(
+        (error) =>
+          new DatabaseRefuses({
+            message: `The database ${host}${pathname} cannot be used: ${messageOf(error)}.`
+          })
+      )
     )
   })
   return Layer.effectDiscard(answers).pipe(Layer.provideMerge(client))

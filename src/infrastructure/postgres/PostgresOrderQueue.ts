@@ -25,7 +25,6 @@ const make = Effect.fnUntraced(function* (listener: PgClient.PgClient | null) {
   const pg = yield* PgClient.PgClient
   const channel = `${yield* DatabaseSchema}_order_platform`
   yield* Metrics.presentAnnouncements("postgres")
-  yield* Metric.update(Metrics.listenUp, 0)
   const toAnnounce = yield* Queue.sliding<number>(1)
   const wake = yield* Queue.sliding<void>(1)
   const startListening = yield* Queue.sliding<void>(1)
@@ -83,7 +82,12 @@ const make = Effect.fnUntraced(function* (listener: PgClient.PgClient | null) {
   yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(toAnnounce), notify)))
   // Only a process that waits for announcements listens for them.
   if (listener !== null)
-    yield* Effect.forkScoped(Effect.andThen(Queue.take(startListening), listen(listener)))
+    yield* Effect.forkScoped(
+      Queue.take(startListening).pipe(
+        Effect.andThen(Metric.update(Metrics.listenUp, 0)),
+        Effect.andThen(listen(listener))
+      )
+    )
 
   return OrderQueue.of({
     announce: (batch) =>

@@ -12,7 +12,7 @@ import { makeKeepLeases } from "./KeepLeases.ts"
 import { type OrderRow, toOrder, toProcessingOrder } from "./OrderRow.ts"
 import { makeReadOrders } from "./ReadOrders.ts"
 import { makeSettleOrders } from "./SettleOrders.ts"
-import { CallTimeLimit, catchSqlTrouble, repeatAfterTrouble, repeatIdempotent } from "./SqlTrouble.ts"
+import { CallTimeLimit, makeCatchSqlTrouble, repeatAfterTrouble, repeatIdempotent } from "./SqlTrouble.ts"
 import { makeStartOrders } from "./StartOrders.ts"
 import { makeStoreOrders } from "./StoreOrders.ts"
 import { makeStoreOrdersOnce } from "./StoreOrdersOnce.ts"
@@ -52,6 +52,7 @@ const make = Effect.gen(function* () {
   })
 
   const inTransaction = Effect.map(Effect.serviceOption(sql.transactionService), Option.isSome)
+  const catchSqlTrouble = makeCatchSqlTrouble()
   const guarded = catchSqlTrouble(yield* CallTimeLimit)
   const guardedTransaction = catchSqlTrouble(Duration.infinity)
 

@@ -19,6 +19,10 @@ const sqlStateOf = (error: SqlError.SqlError): string | undefined => {
 export const isTransient = (error: SqlError.SqlError): boolean =>
   error.reason._tag === "ConnectionError" || transientState.test(sqlStateOf(error) ?? "")
 
+/** Whether it is the whole server that is away or refuses, and not one statement. */
+const meansAway = (error: SqlError.SqlError): boolean =>
+  error.reason._tag === "ConnectionError" || /^(08...|53...|57P0[1-5])$/.test(sqlStateOf(error) ?? "")
+
 /** A statement that ran into its time limit would only add to the load that made it slow. */
 const isWorthRepeating = (error: unknown): boolean =>
   SqlError.isSqlError(error) && isTransient(error) && !/^(57014|55P03)$/.test(sqlStateOf(error) ?? "")
@@ -98,20 +102,41 @@ const within =
       )
     })
 
+/** Says once that the database went away, and once that it is back: between the two every call would say the same. */
+const makeAwayLog = () => {
+  let away = false
+  return {
+    failed: (error: SqlError.SqlError) => {
+      if (away || !meansAway(error)) return Effect.void
+      away = true
+      return Effect.logWarning(
+        `The database does not answer: ${messageOf(error)}. Calls fail until it does; no accepted order is lost.`
+      )
+    },
+    answered: Effect.suspend(() => {
+      if (!away) return Effect.void
+      away = false
+      return Effect.logInfo("The database answers again.")
+    })
+  }
+}
+
 /** Turns transient trouble, and no answer within the limit, into `OrdersUnavailable`; everything else is a bug of ours and dies. */
-export const catchSqlTrouble =
-  (limit: Duration.Duration) =>
-  <A, E, R>(
-    effect: Effect.Effect<A, E, R>
-  ): Effect.Effect<A, Exclude<E, SqlError.SqlError> | OrdersUnavailable, R> =>
-    Effect.catch(
-      within(limit)(effect),
-      (error): Effect.Effect<never, Exclude<E, SqlError.SqlError> | OrdersUnavailable> => {
-        if (!SqlError.isSqlError(error)) return Effect.fail(error as Exclude<E, SqlError.SqlError>)
-        if (!isTransient(error)) return Effect.die(error)
-        return Effect.andThen(
-          Effect.logDebug(`The database did not answer: ${messageOf(error)}`),
-          Effect.fail(unavailable)
-        )
-      }
-    )
+export const makeCatchSqlTrouble = () => {
+  const { answered, failed } = makeAwayLog()
+  return (limit: Duration.Duration) =>
+    <A, E, R>(
+      effect: Effect.Effect<A, E, R>
+    ): Effect.Effect<A, Exclude<E, SqlError.SqlError> | OrdersUnavailable, R> =>
+      Effect.matchEffect(within(limit)(effect), {
+        onSuccess: (value) => Effect.as(answered, value),
+        onFailure: (error): Effect.Effect<never, Exclude<E, SqlError.SqlError> | OrdersUnavailable> => {
+          if (!SqlError.isSqlError(error)) return Effect.fail(error as Exclude<E, SqlError.SqlError>)
+          if (!isTransient(error)) return Effect.die(error)
+          return failed(error).pipe(
+            Effect.andThen(Effect.logDebug(`The database did not answer: ${messageOf(error)}`)),
+            Effect.andThen(Effect.fail(unavailable))
+          )
+        }
+      })
+}

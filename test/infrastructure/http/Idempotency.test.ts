@@ -79,7 +79,7 @@ describe("Idempotency-Key", () => {
         const first = yield* call("/orders", post("k", '{"priority":1}'))
         const bulk = yield* call("/orders/bulk", post("k", '{"orders":[{},{}]}'))
         assert.deepStrictEqual([first.status, bulk.status], [202, 202])
-        // Orders come in until the next look, a second after the first.
+        // Until the next look, a second after the first.
         const refused = yield* eventually(
           "more orders wait than are taken",
           Effect.map(call("/orders", post(undefined, "{}")), (answer) =>
