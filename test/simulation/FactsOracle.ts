@@ -22,9 +22,12 @@ export const judgeFacts = ({ facts, idle, staleCounted }: History, say: (what: s
       case "crashed":
         excused.set(fact.worker, Infinity)
         break
-      case "disturbed":
-        excused.set(fact.worker, Math.max(fact.until, excused.get(fact.worker) ?? 0))
+      case "disturbed": {
+        // One that is stopping may have run out of time for its last writes, whatever it does afterwards.
+        const until = stopping.has(fact.worker) ? Infinity : fact.until
+        excused.set(fact.worker, Math.max(until, excused.get(fact.worker) ?? 0))
         break
+      }
       case "stopping":
         stopping.set(fact.worker, fact.at)
         break
