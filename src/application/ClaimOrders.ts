@@ -50,7 +50,7 @@ export const claimOrders = Effect.fnUntraced(function* (
       claim(free).pipe(
         Effect.tap(({ orders }) => handOver(orders)),
         Effect.tap(({ orders }) => giveBack(free - orders.length)),
-        Effect.tapError(() => giveBack(free))
+        Effect.onError(() => giveBack(free))
       )
     )
     yield* noteStarted(orders)
@@ -74,6 +74,10 @@ export const claimOrders = Effect.fnUntraced(function* (
     Effect.flatMap((free) => look(free.length)),
     Effect.catchTag("OrdersUnavailable", (error) =>
       Effect.andThen(Effect.logDebug(`The worker could not look for orders: ${error.message}`), afterTrouble)
+    ),
+    // Nobody would ever hear of a worker that has stopped looking.
+    Effect.catchDefect((defect) =>
+      Effect.andThen(Effect.logError("The worker could not look for orders", defect), afterTrouble)
     ),
     Effect.forever
   )

@@ -62,6 +62,8 @@ export const renewLeases = Effect.fnUntraced(function* (inHand: OrdersInHand) {
     Effect.catchTag("OrdersUnavailable", (error) =>
       Effect.logDebug(`The heartbeat failed: ${error.message}`)
     ),
+    // Without it every longer attempt would be lost, and nobody would hear why.
+    Effect.catchDefect((defect) => Effect.logError("The heartbeat failed", defect)),
     Effect.forever
   )
 })

@@ -35,7 +35,7 @@ export const watchBacklog = Effect.gen(function* () {
             detail: `More than ${most} orders are waiting; nothing of this call was stored.`,
             retryAfterSeconds: secondsToDrain(pending - most + Math.ceil(most * shareToFree), drainPerSecond)
           })
-  }).pipe(Effect.ignore)
+  }).pipe(Effect.ignoreCause)
 
   const watch = Effect.whileLoop({
     while: () => cameIn || overloaded !== null,

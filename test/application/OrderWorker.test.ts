@@ -60,6 +60,34 @@ describe("OrderWorker", () => {
     }).pipe(Effect.provide(app((attempt) => Effect.sync(() => void seen.push(attempt)))))
   })
 
+  it.effect("a claim that dies is no end: the worker says so, and looks again with all its hands", () => {
+    let claims = 0
+    const dyingOnce = Layer.effect(
+      OrderRepository,
+      Effect.map(OrderRepository, (repository) => ({
+        ...repository,
+        claim: (request: Parameters<typeof repository.claim>[0]) =>
+          ++claims === 1 ? Effect.die("a plan that no longer fits") : repository.claim(request)
+      }))
+    ).pipe(Layer.provideMerge(Memory.layer))
+    const worker = OrderWorker.layer(coffee).pipe(
+      Layer.provide(OrderProcessor.layer(coffee, () => Effect.void)),
+      Layer.provide(
+        Layer.succeed(WorkerSettings, { ...WorkerSettings.defaultValue(), name: "w1", concurrency: 1 })
+      )
+    )
+    return Effect.gen(function* () {
+      const id = yield* submit()
+      yield* pass("10 seconds")
+      assert.deepStrictEqual(yield* events(id), ["created", "started", "completed"])
+      assert.isAbove(claims, 1)
+    }).pipe(
+      Effect.provide(
+        worker.pipe(Layer.provideMerge(OrderPlatform.layer(coffee)), Layer.provideMerge(dyingOnce))
+      )
+    )
+  })
+
   it.effect("an order that keeps failing waits longer each time and ends in the DLQ with its reason", () =>
     Effect.gen(function* () {
       const orders = yield* platform

@@ -121,7 +121,7 @@ const make = Effect.gen(function* () {
     discard: (id, { ifVersion = null, reason = null } = {}) =>
       guarded(Effect.flatMap(discard(id, reason, ifVersion), (rows) => takenOr(rows, id, ifVersion))),
     deleteOld: (status, age, max) =>
-      guarded(repeatIdempotent(Effect.map(deleteOld(status, age, max), ([row]) => row?.deleted ?? 0))),
+      guarded(repeatAfterTrouble(Effect.map(deleteOld(status, age, max), ([row]) => row?.deleted ?? 0))),
     ping: guarded(Effect.asVoid(sql`SELECT 1`))
   })
 })

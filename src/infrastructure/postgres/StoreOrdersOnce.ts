@@ -95,9 +95,11 @@ export const makeStoreOrdersOnce = (sql: SqlClient.SqlClient, schema: string) =>
     Effect.map(read([key]), ([row = null]): KeptAnswer | null => row)
 
   const forgetAnswers = (max: number) => sql`
-    DELETE FROM ${idempotencyKeys} WHERE (scope, key) = ANY (ARRAY (
-      SELECT (scope, key) FROM ${idempotencyKeys} WHERE expires_at <= ${now}
-      ORDER BY expires_at LIMIT ${max} FOR UPDATE SKIP LOCKED))
+    DELETE FROM ${idempotencyKeys} AS kept USING (
+      SELECT scope, key FROM ${idempotencyKeys} WHERE expires_at <= ${now}
+      ORDER BY expires_at LIMIT ${max} FOR UPDATE SKIP LOCKED
+    ) AS old
+    WHERE kept.scope = old.scope AND kept.key = old.key
     RETURNING 1`
 
   return { forgetAnswers, keptAnswer, submitOnce }
