@@ -31,9 +31,9 @@ class WatchedSocket extends Net.Socket {
 /**
  * Makes the sockets of one pool and watches them, because a network that drops packets without a word, as after
  * the failure of a firewall or a machine, tells nobody: every connection of the pool would be tried in vain, one time limit
- * after the other. Once an answer takes a second, the idle connections that were silent as long are closed, which costs no
- * statement anything and is mended by the pool; and one that still owes its answer after `answerWithin`, when
- * the server itself would have given up, is closed, too.
+ * after the other. Once an answer takes a second, the connections that owe none and were silent as long are closed, which the
+ * pool mends; one that waits in the midst of a transaction looks the same, and loses it. One that still owes its answer
+ * after `answerWithin`, when the server itself would have given up, is closed, too.
  */
 export const watchedSockets = Effect.fnUntraced(function* (
   { host, port }: { readonly host: string; readonly port: number },
