@@ -45,7 +45,7 @@ export const repeatIdempotent = <A, E, R>(
 ): Effect.Effect<A, E | OrdersUnavailable, R> =>
   Effect.suspend(() => {
     let attempt = 0
-    const once = Effect.suspend(() => within(answerWithin[attempt++] ?? Duration.infinity)(effect))
+    const once = Effect.suspend(() => abandonAfter(answerWithin[attempt++] ?? Duration.infinity)(effect))
     return Effect.retry(once, {
       while: (error: unknown) => error === unavailable || isWorthRepeating(error),
       schedule: fewTimes
@@ -85,22 +85,25 @@ export const CallTimeLimit = Context.Reference<Duration.Duration>(
 const unavailable = new OrdersUnavailable({ detail: "The database does not answer at the moment." })
 
 /**
- * Gives a call up after the limit. A pool has no time limit of its own, and interrupting a statement waits for
- * a cancel request that a dead network holds up for seconds: so the interruption goes on behind our back.
+ * Gives a call up after the limit, or when its caller is interrupted, and waits for nothing then. A pool has no time limit
+ * of its own, and interrupting a statement waits for a cancel request that a dead network holds up for seconds: so the
+ * interruption goes on behind our back. Detached, because a fiber does not end before its children.
  */
-const within =
+const abandonAfter =
   (limit: Duration.Duration) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | OrdersUnavailable, R> =>
-    Effect.flatMap(Effect.forkChild(effect, { startImmediately: true }), (fiber) => {
-      const giveUp = Effect.forkDetach(Fiber.interrupt(fiber))
-      return Fiber.join(fiber).pipe(
-        Effect.timeoutOrElse({
-          duration: limit,
-          orElse: () => Effect.andThen(giveUp, Effect.fail(unavailable))
-        }),
-        Effect.onInterrupt(() => giveUp)
-      )
-    })
+    // Not interruptible between the fork and the wait: nobody would give up what nobody waits for.
+    Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(Effect.forkDetach(effect, { startImmediately: true }), (fiber) => {
+        const abandon = Effect.forkDetach(Fiber.interrupt(fiber))
+        return restore(
+          Effect.timeoutOrElse(Fiber.join(fiber), {
+            duration: limit,
+            orElse: () => Effect.andThen(abandon, Effect.fail(unavailable))
+          })
+        ).pipe(Effect.onInterrupt(() => abandon))
+      })
+    )
 
 /** Says once that the database went away, and once that it is back: between the two every call would say the same. */
 const makeAwayLog = () => {
@@ -128,7 +131,7 @@ export const makeCatchSqlTrouble = () => {
     <A, E, R>(
       effect: Effect.Effect<A, E, R>
     ): Effect.Effect<A, Exclude<E, SqlError.SqlError> | OrdersUnavailable, R> =>
-      Effect.matchEffect(within(limit)(effect), {
+      Effect.matchEffect(abandonAfter(limit)(effect), {
         onSuccess: (value) => Effect.as(answered, value),
         onFailure: (error): Effect.Effect<never, Exclude<E, SqlError.SqlError> | OrdersUnavailable> => {
           if (!SqlError.isSqlError(error)) return Effect.fail(error as Exclude<E, SqlError.SqlError>)
