@@ -20,14 +20,16 @@ export interface Submission<P> {
   readonly correlationId?: string
 }
 
-/** Why one of many submissions was not taken: every issue, with its path inside that submission. */
+/** Why one of many submissions was not taken: its issues, with their paths inside that submission. */
 export class SubmissionRefused extends Schema.TaggedError<SubmissionRefused>()("SubmissionRefused", {
   issues: Schema.Array(
     Schema.Struct({
       path: Schema.Array(Schema.Union([Schema.String, Schema.Int])),
       message: Schema.String
     })
-  )
+  ),
+  /** How many more there are. */
+  unlisted: Schema.optionalKey(Schema.Int)
 }) {
   override get message() {
     return this.issues.map(({ message, path }) => `${path.join(".")}: ${message}`).join("; ")

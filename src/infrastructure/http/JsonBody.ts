@@ -1,7 +1,7 @@
 import { Effect, Result, Schema } from "effect"
 import { type HttpServerError, HttpServerRequest } from "effect/http"
 import { type BodyBroken, bodyBytes } from "./BodyBytes.ts"
-import { BodyTooLarge, UnsupportedMediaType } from "./Problems.ts"
+import { BodyTooLarge, type RequestIssue, UnsupportedMediaType } from "./Problems.ts"
 import { invalidRequest, requestIssues } from "./RequestIssues.ts"
 import { MaxBodyBytes } from "./RequestLimits.ts"
 import { strictJson } from "./StrictJson.ts"
@@ -67,6 +67,28 @@ export const readJson = Effect.fnUntraced(function* (maxBytes: number) {
   return { bytes: bytes.byteLength, json: parsed.success }
 })
 
+interface Place extends Map<string | number, Place> {}
+
+// Tells whether a path has an issue. Step by step: paths may be many and long, and as text they would fill the memory.
+const placesOf = (issues: ReadonlyArray<RequestIssue>) => {
+  const root: Place = new Map()
+  const ends = new Set<Place>()
+  for (const { path } of issues) {
+    let place = root
+    for (const segment of path) {
+      const next: Place = place.get(segment) ?? new Map()
+      place.set(segment, next)
+      place = next
+    }
+    ends.add(place)
+  }
+  return (path: RequestIssue["path"]): boolean => {
+    let place: Place | undefined = root
+    for (const segment of path) place = place?.get(segment)
+    return place !== undefined && ends.has(place)
+  }
+}
+
 /**
  * Decodes JSON by a schema that allows no unknown keys, and fails with every issue at once: what breaks the schema, and
  * what cannot be kept as it is. Not `deep`, it leaves to others what is inside.
@@ -78,12 +100,9 @@ export const decodeStrictly = <A, I>(schema: Schema.Codec<A, I>, { deep = true }
     if (tooDeep) return yield* Effect.fail(issues)
     const decoded = yield* Effect.result(decode(json))
     if (Result.isFailure(decoded)) {
-      const reported = new Set(issues.map(({ path }) => JSON.stringify(path)))
+      const isReported = placesOf(issues)
       const others = requestIssues("body", decoded.failure)
-      return yield* Effect.fail([
-        ...issues,
-        ...others.filter(({ path }) => !reported.has(JSON.stringify(path)))
-      ])
+      return yield* Effect.fail([...issues, ...others.filter(({ path }) => !isReported(path))])
     }
     return issues.length > 0 ? yield* Effect.fail(issues) : decoded.success
   })

@@ -11,7 +11,7 @@ export const RequestIssue = Schema.Struct({
 }).annotate({ identifier: "RequestIssue" })
 export type RequestIssue = typeof RequestIssue.Type
 
-/** 400: the request breaks the contract; `errors` has every issue, not the first only. */
+/** 400: the request breaks the contract; `errors` has every issue that there is room for, not the first only. */
 export class InvalidRequest extends HttpApiError.Problem<InvalidRequest>()(
   "InvalidRequest",
   { type: "urn:order-platform:invalid-request", status: 400, title: "The request is not valid" },

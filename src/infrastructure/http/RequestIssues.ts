@@ -1,8 +1,6 @@
 import { type Schema, SchemaIssue } from "effect"
+import { listedIssues, roomForIssues } from "./ListedIssues.ts"
 import { InvalidRequest, type RequestIssue } from "./Problems.ts"
-
-/** The most issues listed in one answer, so that a hostile body cannot make it larger than itself many times. */
-const maxIssues = 1000
 
 const format = SchemaIssue.makeFormatterStandardSchemaV1({
   leafHook: (issue) => {
@@ -34,17 +32,20 @@ export const requestIssues = (
     message
   }))
 
-/** The problem that a request with these issues gets. */
-export const invalidRequest = (errors: ReadonlyArray<RequestIssue>): InvalidRequest => {
-  const more = errors.length > maxIssues ? ` The first ${maxIssues} are listed.` : ""
+/** The problem that a request with these issues gets, and `unlisted` more that are not even here: as many as have room. */
+export const invalidRequest = (issues: ReadonlyArray<RequestIssue>, unlisted = 0): InvalidRequest => {
+  const { listed: errors } = listedIssues(issues, roomForIssues)
+  const count = issues.length + unlisted
   const [first] = errors
-  const where =
-    first === undefined || first.path.length === 0 ? first?.in : `${first.path.join(".")} (${first.in})`
+  if (count === 1 && first !== undefined) {
+    const where = first.path.length === 0 ? first.in : `${first.path.join(".")} (${first.in})`
+    return new InvalidRequest({ detail: `${where}: ${first.message}.`, errors })
+  }
   return new InvalidRequest({
     detail:
-      errors.length === 1
-        ? `${where}: ${first?.message}.`
-        : `${errors.length} things are wrong with the request, see errors.${more}`,
-    errors: errors.slice(0, maxIssues)
+      errors.length === count
+        ? `${count} things are wrong with the request, see errors.`
+        : `At least ${count} things are wrong with the request; errors has the first ${errors.length}.`,
+    errors
   })
 }

@@ -4,15 +4,16 @@ import type { WrongSubmission } from "../../application/Submission.ts"
 import { OrderId } from "../../domain/OrderId.ts"
 import type { OrderPayload } from "../../domain/OrderPayload.ts"
 import { decodeStrictly, readJson } from "./JsonBody.ts"
+import { listedIssues, roomForIssues } from "./ListedIssues.ts"
 import { InvalidRequest, type RequestIssue } from "./Problems.ts"
 import { invalidRequest } from "./RequestIssues.ts"
 import { MaxBodyBytes, MaxBulkBodyBytes } from "./RequestLimits.ts"
 import { submitOrderBody } from "./SubmitOrderBody.ts"
 
-/** The most issues listed in one answer about many orders; of each wrong order at least one is. */
-const maxIssuesInAll = 10_000
+/** The most bytes that the issues of many orders take together, but for the first of each: that is always listed. */
+const roomInAll = 512 * 1024
 
-/** After so many orders others have their turn. */
+/** After so many orders, or things that are wrong with them, others have their turn. */
 const atATime = 50
 
 /** The body of `POST /orders/bulk`, made of bodies of `POST /orders`. */
@@ -43,17 +44,29 @@ export const decodeOrdersBody = <P>(payload: OrderPayload<P>) => {
     const { orders } = yield* Effect.mapError(decodeEnvelope(json), invalidRequest)
     const largest = yield* MaxBodyBytes
     const read: Array<Submission<P> | WrongSubmission> = []
-    let issuesLeft = maxIssuesInAll
+    let room = roomInAll
+    let turn = 0
     for (const given of orders) {
-      if (read.length % atATime === 0) yield* Effect.yieldNow
+      if (turn >= atATime) {
+        yield* Effect.yieldNow
+        turn = 0
+      }
       const tooLarge = bytes > largest && isLarger(given, largest)
       const decoded = yield* Effect.result(tooLarge ? Effect.fail(tooLargeFor(largest)) : decode(given))
+      turn += Result.isSuccess(decoded) ? 1 : decoded.failure.length
       if (Result.isSuccess(decoded)) {
         read.push(decoded.success)
       } else {
-        const issues = decoded.failure.slice(0, Math.max(1, issuesLeft))
-        issuesLeft -= issues.length
-        read.push({ given, refused: new SubmissionRefused({ issues: issues.map(withoutPart) }) })
+        const { bytes, listed } = listedIssues(
+          decoded.failure.map(withoutPart),
+          Math.min(room, roomForIssues)
+        )
+        room -= bytes
+        const unlisted = decoded.failure.length - listed.length
+        read.push({
+          given,
+          refused: new SubmissionRefused({ issues: listed, ...(unlisted > 0 && { unlisted }) })
+        })
       }
     }
     return read
@@ -67,9 +80,10 @@ export const viewResults = (
   results: results.map((result, place) =>
     Result.match(result, {
       onSuccess: (orderId) => ({ orderId }),
-      onFailure: ({ issues }) => ({
+      onFailure: ({ issues, unlisted }) => ({
         problem: invalidRequest(
-          issues.map(({ message, path }) => ({ in: "body", path: ["orders", place, ...path], message }))
+          issues.map(({ message, path }) => ({ in: "body", path: ["orders", place, ...path], message })),
+          unlisted
         )
       })
     })

@@ -1,0 +1,132 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import * as OrderPayload from "../../../src/domain/OrderPayload.ts"
+import { fakePlatform } from "./FakePlatform.ts"
+import { serve, serveFake, serveMemory } from "./TestServer.ts"
+
+const post = (body: string, headers: Record<string, string> = {}) => ({
+  method: "POST",
+  headers: { "content-type": "application/json", ...headers },
+  body
+})
+
+interface Problem {
+  readonly detail: string
+  readonly errors: ReadonlyArray<{
+    readonly path: ReadonlyArray<string | number>
+    readonly message: string
+  }>
+}
+
+/** What is said to be wrong: the value at a path whose segments may have been cut or cleaned. */
+const at = (value: unknown, path: Problem["errors"][number]["path"]): unknown =>
+  path.reduce<unknown>((inside, segment) => {
+    assert.isTrue(typeof inside === "object" && inside !== null)
+    if (Object.hasOwn(inside as object, segment)) return (inside as Record<string, unknown>)[segment]
+    const begin = String(segment).replace(/…$/, "")
+    const clean = (key: string) => key.replaceAll("\u0000", "\uFFFD")
+    const [, found] = Object.entries(inside as object).find(([key]) => clean(key).startsWith(begin)) ?? []
+    assert.isDefined(found, `nothing at ${segment}`)
+    return found
+  }, value)
+
+const list = (n: number, element: (n: number) => string) =>
+  Array.from({ length: n }, (_, i) => element(i)).join(",")
+const nested = (depth: number, key: string, inside: string) =>
+  `${`{"${key}":`.repeat(depth)}${inside}${"}".repeat(depth)}`
+const long = (n: number, letter = "k") => letter.repeat(n)
+const nulls = (n: number) => `[${list(n, () => '"\\u0000"')}]`
+
+/** Orders below the limit of 64 KiB whose every wrong value is 1 or U+0000, and how many of these they have. */
+const orders = {
+  "wrong texts under a long key": [`{"payload":{"${long(30_000)}":${nulls(3_500)}}}`, 1000],
+  "wrong texts under long keys in each other": [`{"payload":${nested(60, long(500), nulls(3_500))}}`, 1000],
+  "long unknown keys": [`{${list(30, (n) => `"${n}-${long(2_000)}":1`)}}`, 30],
+  "thousands of unknown keys": [`{${list(6_000, (n) => `"${n}k":1`)}}`, 6_000],
+  "long keys of metadata": [`{"metadata":{${list(30, (n) => `"${n}-${long(2_000)}":1`)}}}`, 30],
+  "long keys that are wrong": [
+    `{"payload":{${list(15, (n) => `"${n}-\\u0000${long(1_000, "\u{1F600}")}":1`)}}}`,
+    15
+  ]
+} as const satisfies Record<string, readonly [order: string, wrong: number]>
+
+const checkTrue = (value: unknown, { detail, errors }: Problem, wrong: number) => {
+  assert.isAbove(errors.length, 0)
+  for (const { message, path } of errors) {
+    assert.include([1, "\u0000"], at(value, path), JSON.stringify(path))
+    assert.isTrue(path.every((segment) => typeof segment === "number" || segment.isWellFormed()))
+    assert.isAtMost(Math.max(...path.map((segment) => String(segment).length)), 101)
+    assert.isAtMost(message.length, 201)
+  }
+  if (errors.length < wrong)
+    assert.strictEqual(
+      detail,
+      `At least ${wrong} things are wrong with the request; errors has the first ${errors.length}.`
+    )
+  else assert.strictEqual(errors.length, wrong)
+}
+
+describe("the answer to a hostile order", () => {
+  it.live.each(Object.entries(orders))("is below 68 KiB, and true: %s", ([, [body, wrong]]) =>
+    Effect.gen(function* () {
+      const { call } = yield* serveFake()
+      const answer = yield* call("/orders", post(body))
+      assert.strictEqual(answer.status, 400)
+      assert.isBelow(answer.text.length, 68 * 1024)
+      checkTrue(JSON.parse(body), answer.json as Problem, wrong)
+    })
+  )
+
+  it.live("is so where the schema is an app's own, and says so of every issue once", () =>
+    Effect.gen(function* () {
+      const payload = OrderPayload.make(Schema.Record(Schema.String, Schema.Array(Schema.Int)))
+      const { platform } = fakePlatform<typeof payload.schema.Type>()
+      const { call } = yield* serve(payload, platform)
+      const body = `{"payload":{"${long(30_000)}":${nulls(1_000)},"b":${nulls(500)}}}`
+      const answer = yield* call("/orders", post(body))
+      assert.isBelow(answer.text.length, 68 * 1024)
+      // Each breaks the schema and holds what cannot be kept; 1000 of the latter are looked for.
+      checkTrue(JSON.parse(body), answer.json as Problem, 1_500)
+    })
+  )
+
+  it.live("says all of an order that is hardly wrong, as it was written", () =>
+    Effect.gen(function* () {
+      const { call } = yield* serveFake()
+      const key = long(100)
+      const answer = yield* call("/orders", post(`{"payload":{"${key}":{"b":["\\u0000"]}}}`))
+      const { detail, errors } = answer.json as Problem
+      assert.deepStrictEqual(
+        errors.map(({ path }) => path),
+        [["payload", key, "b", 0]]
+      )
+      assert.strictEqual(detail, `payload.${key}.b.0 (body): U+0000 cannot be stored.`)
+    })
+  )
+})
+
+describe("the answer to many hostile orders", () => {
+  const bulk = (n: number, order: (n: number) => string) => `{"orders":[${list(n, order)}]}`
+  const bodies = {
+    "40 of 64 KiB": [bulk(40, () => orders["wrong texts under long keys in each other"][0]), 1000],
+    "20 with thousands of unknown keys": [bulk(20, () => orders["thousands of unknown keys"][0]), 6000],
+    "1000 with long keys": [bulk(1000, () => `{"payload":${nested(60, long(100), nulls(5))}}`), 5]
+  } as const satisfies Record<string, readonly [body: string, wrong: number]>
+
+  it.live.each(Object.entries(bodies))(
+    "is below 2 MiB, and true, also when repeated: %s",
+    ([, [body, wrong]]) =>
+      Effect.gen(function* () {
+        const { call } = yield* serveMemory
+        const value: unknown = JSON.parse(body)
+        const answer = yield* call("/orders/bulk", post(body, { "idempotency-key": "k" }))
+        assert.strictEqual(answer.status, 202)
+        assert.isBelow(answer.text.length, 2 * 1024 * 1024)
+        const { results } = answer.json as { readonly results: ReadonlyArray<{ readonly problem: Problem }> }
+        for (const { problem } of results) checkTrue(value, problem, wrong)
+        const again = yield* call("/orders/bulk", post(body, { "idempotency-key": "k" }))
+        assert.strictEqual(again.headers.get("idempotency-replayed"), "true")
+        assert.strictEqual(again.text, answer.text)
+      })
+  )
+})
