@@ -16,6 +16,7 @@ const nodeItself: Readonly<Record<string, string>> = {
   "src/infrastructure/http/BrokenRequests.ts": "answers on Node's socket what never became a request",
   "src/infrastructure/http/EarlyRequests.ts": "keeps what Node hands over before anybody takes it",
   "src/infrastructure/http/BodyBytes.ts": "takes what Node's parser hands over",
+  "src/infrastructure/http/WrongMethods.ts": "Node knows which methods it lets in",
   "src/infrastructure/http/Caller.ts": "hashes and compares in constant time",
   "src/infrastructure/config/Loopback.ts": "Node knows which addresses are in a subnet",
   "src/infrastructure/postgres/EmbeddedPostgres.ts": "asks the system for a free port",

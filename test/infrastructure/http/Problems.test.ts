@@ -32,6 +32,7 @@ describe("problems", () => {
       const { call } = yield* serveFake()
       for (const path of ["/", "/nothing", "/orders/a/b", "/ORDERS", "/redrives/1", "/docs/x", "/worker"]) {
         problem(yield* call(path), 404, "not-found")
+        problem(yield* call(path, { method: "PROPFIND" }), 404, "not-found")
       }
       problem(yield* call("/orders/nothing"), 400, "invalid-request")
       const broken = yield* call("/orders/%zz")
@@ -61,7 +62,7 @@ describe("problems", () => {
         "/docs": "GET, HEAD, OPTIONS"
       }
       for (const [path, allow] of Object.entries(allowed)) {
-        for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE", "QUERY"]) {
+        for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE", "QUERY", "PROPFIND", "M-SEARCH"]) {
           if (allow.includes(method)) continue
           const answer = yield* call(path, { method })
           problem(answer, 405, "method-not-allowed")
