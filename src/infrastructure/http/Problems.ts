@@ -64,7 +64,9 @@ export class UnsupportedMediaType extends HttpApiError.Problem<UnsupportedMediaT
   { detail: Schema.String }
 ) {}
 
-/** 406: the client's `Accept` excludes what the answer would be. The contract has no type of its own for it. */
+/** 406: the client's `Accept` excludes what the answer would be. */
+// It shares 415's type, and only its status tells them apart: the contract's list of types is closed and has none for it,
+// every type in it is ours, so `about:blank` is not either, and a 406 is asked for. Of those there are this says most.
 export class NotAcceptable extends HttpApiError.Problem<NotAcceptable>()(
   "NotAcceptable",
   {
