@@ -21,3 +21,15 @@ export const IdempotencyTtl = Context.Reference<Duration.Duration>(
     defaultValue: () => Duration.days(1)
   }
 )
+
+/**
+ * The fingerprint of a request: of what was asked for as it was sent, and of the same with the defaults of then written
+ * out. Defaults are settings and may change while an answer is kept.
+ */
+export const fingerprint = (sent: string, resolved: string): string => `${sent} ${resolved}`
+
+/** Whether two requests are the same: they said the same, or what they said comes to the same. */
+export const isSameRequest = (a: string, b: string): boolean => {
+  const others = b.split(" ")
+  return a.split(" ").some((part, place) => part === others[place])
+}

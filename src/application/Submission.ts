@@ -50,12 +50,11 @@ export const maxSubmissions = 1000
 
 /**
  * What makes two requests for this order the same: everything that was asked for but the correlation id, and nothing
- * that says no more than the default.
+ * that says no more than the default. Except `maxRetries`, whose default is a setting.
  */
-export const askedFor = (order: NewOrder, defaultMaxRetries: number) => ({
+export const askedFor = (order: NewOrder) => ({
   payload: order.payload,
   priority: order.priority === 0 ? undefined : order.priority,
   notBefore: order.notBefore === null ? undefined : DateTime.formatIso(order.notBefore),
-  maxRetries: order.maxRetries === defaultMaxRetries ? undefined : order.maxRetries,
   metadata: Object.keys(order.metadata).length === 0 ? undefined : order.metadata
 })

@@ -1,7 +1,7 @@
 import { Clock, Context, Effect, Layer } from "effect"
 import type { NewOrder } from "../domain/Order.ts"
 import { IdempotencyMismatch, OrdersUnavailable, type Overloaded } from "../domain/OrderErrors.ts"
-import type { Replayable } from "./Idempotency.ts"
+import { isSameRequest, type Replayable } from "./Idempotency.ts"
 import { createSeconds, timed } from "./OrderMetrics.ts"
 import type { KeptAnswer, KeyedOrders } from "./ports/KeyedOrders.ts"
 import { OrderRepository } from "./ports/OrderRepository.ts"
@@ -67,7 +67,7 @@ export class SubmitOrder extends Context.Service<
       })
 
       const answerOf = (keyed: KeyedOrders, kept: KeptAnswer) =>
-        kept.fingerprint === keyed.fingerprint
+        isSameRequest(kept.fingerprint, keyed.fingerprint)
           ? Effect.succeed({ answer: kept.answer, replayed: !isTakenBy(keyed, kept) })
           : Effect.fail(new IdempotencyMismatch())
 

@@ -4,7 +4,7 @@ import { canonicalJson } from "../domain/CanonicalJson.ts"
 import type { NewOrder } from "../domain/Order.ts"
 import { OrderId } from "../domain/OrderId.ts"
 import type { OrderPayload } from "../domain/OrderPayload.ts"
-import { type Idempotency, IdempotencyTtl } from "./Idempotency.ts"
+import { fingerprint, type Idempotency, IdempotencyTtl } from "./Idempotency.ts"
 import {
   askedFor,
   DefaultMaxRetries,
@@ -68,8 +68,17 @@ export const takeSubmissions = Effect.fnUntraced(function* <P>(payload: OrderPay
     } satisfies NewOrder
   })
 
-  const fingerprintOf = (request: unknown) =>
+  const digestOf = (request: unknown) =>
     digest.digestHex(Digest.sha256, new TextEncoder().encode(canonicalJson(request)))
+  // The request is read once, however large it is.
+  const fingerprintOf = Effect.fnUntraced(function* (
+    request: unknown,
+    sent: ReadonlyArray<number | undefined>,
+    resolved: ReadonlyArray<number | undefined>
+  ) {
+    const rest = yield* digestOf(request)
+    return fingerprint(yield* digestOf([rest, sent]), yield* digestOf([rest, resolved]))
+  })
 
   const submit = Effect.fnUntraced(function* (submission: Submission<P>) {
     const order = yield* newOrder(submission)
@@ -83,7 +92,7 @@ export const takeSubmissions = Effect.fnUntraced(function* <P>(payload: OrderPay
     const { answer, replayed } = yield* submitOrder.submitOnce({
       scope,
       key,
-      fingerprint: yield* fingerprintOf(askedFor(order, defaultMaxRetries)),
+      fingerprint: yield* fingerprintOf(askedFor(order), [submission.maxRetries], [order.maxRetries]),
       taker: order.id,
       orders: [order],
       answer: order.id,
@@ -110,14 +119,16 @@ export const takeSubmissions = Effect.fnUntraced(function* <P>(payload: OrderPay
     }
     const { key, scope } = yield* decodeKey({ scope: "submitMany", ...idempotency })
     const request = taken.map((result, place) => {
-      if (Result.isSuccess(result)) return askedFor(result.success, defaultMaxRetries)
+      if (Result.isSuccess(result)) return askedFor(result.success)
       const submission = submissions[place]
       return { refused: submission !== undefined && "given" in submission ? submission.given : null }
     })
+    const sent = submissions.map((each) => ("refused" in each ? undefined : each.maxRetries))
+    const resolved = taken.map((each) => (Result.isSuccess(each) ? each.success.maxRetries : undefined))
     const kept = yield* submitOrder.submitOnce({
       scope,
       key,
-      fingerprint: yield* fingerprintOf(request),
+      fingerprint: yield* fingerprintOf(request, sent, resolved),
       taker: yield* random.uuidV7(),
       orders,
       answer: yield* Effect.orDie(encodeAnswers(answer.map(Result.merge))),

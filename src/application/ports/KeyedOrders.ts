@@ -6,7 +6,7 @@ export interface KeyedOrders {
   /** Where the key is unique: the caller and the call. */
   readonly scope: string
   readonly key: string
-  /** The same for two requests that are the same, and for no others. */
+  /** By it two requests are told to be the same. Text that the store does not look into. */
   readonly fingerprint: string
   /** A UUID of this call alone: by it the call knows its own key again when only the answer of the store was lost. */
   readonly taker: string
