@@ -82,11 +82,12 @@ export interface OrderPlatform<in out P> {
   /**
    * Every transition of the order after the version `after` (0 by default), oldest first, then each as it happens,
    * whichever process it happens in; ends once the order is PROCESSED or FAILED and all of it was given. It outlives
-   * trouble with the store. Open until its scope closes; `Stream.unwrap` makes one stream of it.
+   * trouble with the store. Open until its scope closes; `Stream.unwrap` makes one stream of it. Of `MaxWatched` that
+   * are open at the same time one `caller`, if it is named, may have half.
    */
   readonly watch: (
     id: OrderId,
-    options?: { readonly after?: number }
+    options?: { readonly after?: number; readonly caller?: string }
   ) => Effect.Effect<
     Stream.Stream<OrderEvent>,
     OrderNotFound | OrdersUnavailable | TooManyWatched,

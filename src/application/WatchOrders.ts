@@ -6,7 +6,7 @@ import { isFinal } from "../domain/OrderStatus.ts"
 import { OrderRepository } from "./ports/OrderRepository.ts"
 import { pauseAfterTrouble } from "./WorkerSettings.ts"
 
-/** The most orders watched at the same time in one process; one more is refused. 1000 by default. */
+/** The most orders watched at the same time in one process, half of them by one caller; one more is refused. 1000 by default. */
 export const MaxWatched = Context.Reference<number>("order-platform/application/MaxWatched", {
   defaultValue: () => 1000
 })
@@ -24,6 +24,8 @@ const gathering = 20
 
 interface Watch {
   readonly id: OrderId
+  /** Whose it is, where that is known. */
+  readonly caller: string | undefined
   /** What was read for it and not taken yet; ended after the last event. */
   readonly events: Queue.Queue<OrderEvent, Cause.Done>
   /** Whether the watcher looks for it: its order is there, and it has not ended. */
@@ -97,11 +99,21 @@ export const watchOrders = Effect.gen(function* () {
   )
   yield* Effect.forkScoped(watchAll)
 
-  const enter = (id: OrderId, after: number) =>
+  // One caller has at most half, or it could keep all others out.
+  const maxOfOne = Math.ceil(max / 2)
+  const isGreedy = (caller: string | undefined) =>
+    caller !== undefined && Array.from(watched).filter((each) => each.caller === caller).length >= maxOfOne
+
+  const enter = (id: OrderId, after: number, caller: string | undefined) =>
     Effect.gen(function* () {
       if (watched.size >= max) return yield* new TooManyWatched({ max })
+      if (isGreedy(caller)) {
+        const detail =
+          "You have as many streams of events open as one caller may, half of all. End one first."
+        return yield* new TooManyWatched({ max: maxOfOne, detail })
+      }
       const events = yield* Queue.bounded<OrderEvent, Cause.Done>(maxEach)
-      const watch: Watch = { id, events, open: false, after, final: false, more: false }
+      const watch: Watch = { id, caller, events, open: false, after, final: false, more: false }
       watched.add(watch)
       return watch
     })
@@ -113,13 +125,13 @@ export const watchOrders = Effect.gen(function* () {
 
   return Effect.fn("WatchOrders")(function* (
     id: OrderId,
-    options: { readonly after?: number } = {}
+    { after = 0, caller }: { readonly after?: number; readonly caller?: string } = {}
   ): Effect.fn.Return<
     Stream.Stream<OrderEvent>,
     OrderNotFound | OrdersUnavailable | TooManyWatched,
     Scope.Scope
   > {
-    const watch = yield* Effect.acquireRelease(enter(id, options.after ?? 0), leave)
+    const watch = yield* Effect.acquireRelease(enter(id, after, caller), leave)
     const order = yield* repository.find(id)
     if (order.version <= watch.after && isFinal(order.status)) return Stream.empty
     watch.open = true

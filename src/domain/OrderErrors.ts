@@ -63,7 +63,7 @@ export class Overloaded extends HttpApiError.Problem<Overloaded>()(
   { detail: Schema.String, retryAfterSeconds: Schema.Int }
 ) {}
 
-/** The process watches as many orders as it may; one that ends makes room. */
+/** The process watches as many orders as it may, in all or for one caller; one that ends makes room. */
 export class TooManyWatched extends HttpApiError.Problem<TooManyWatched>()(
   "TooManyWatched",
   { type: "urn:order-platform:overloaded", status: 503, title: "Too many streams are open" },

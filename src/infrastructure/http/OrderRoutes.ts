@@ -4,6 +4,7 @@ import { OrderPlatform } from "../../application/OrderPlatform.ts"
 import type { OrderPayload } from "../../domain/OrderPayload.ts"
 import { AcceptableAnswers } from "./AcceptableAnswers.ts"
 import { acceptedAnswer } from "./AcceptedAnswer.ts"
+import { CurrentCaller } from "./Caller.ts"
 import { ClientsOnly, OperatorsOnly } from "./Authorization.ts"
 import { CurrentCorrelationId } from "./CorrelationId.ts"
 import { deadLetterFilterOf, linkTo } from "./DeadLettersApi.ts"
@@ -87,8 +88,15 @@ const orders = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
           )
         )
         .handle("timeline", ({ params }) => platform.explain(params.id))
-        .handle("events", ({ headers: { "last-event-id": after = 0 }, params }) =>
-          Effect.map(platform.watch(params.id, { after }), (events) => eventStream(events, serverCloses))
+        .handle(
+          "events",
+          Effect.fnUntraced(function* ({ headers: { "last-event-id": after = 0 }, params }) {
+            const caller = Option.match(yield* CurrentCaller, {
+              onNone: () => ({}),
+              onSome: ({ name }) => ({ caller: name })
+            })
+            return eventStream(yield* platform.watch(params.id, { after, ...caller }), serverCloses)
+          })
         )
     })
   )

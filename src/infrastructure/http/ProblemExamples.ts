@@ -106,7 +106,7 @@ export const problemExamples: Readonly<Record<string, ProblemExample>> = {
   TooManyWatched: example(
     TooManyWatched,
     new TooManyWatched({ max: 1000 }),
-    "The process has as many streams open as it may. Try again when others have ended."
+    "The process has as many streams open as it may, or half of them are the caller's. Try again when others have ended."
   ),
   OrdersUnavailable: example(
     OrdersUnavailable,

@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Latch, Layer, Queue, Scope, Exit, Stream, Fiber } from "effect"
+import { Duration, Effect, Latch, Layer, Queue, Redacted, Scope, Exit, Stream, Fiber } from "effect"
 import { MaxWatched } from "../../../src/application/WatchOrders.ts"
 import type { OrderRepository } from "../../../src/application/ports/OrderRepository.ts"
 import type { Outcome } from "../../../src/domain/Order.ts"
 import { failure } from "../../../src/domain/Failure.ts"
+import { ApiKeys } from "../../../src/infrastructure/http/Caller.ts"
 import { eventStream } from "../../../src/infrastructure/http/EventStream.ts"
 import { RequestTimeout } from "../../../src/infrastructure/http/RequestLimits.ts"
 import { openStream, restOf } from "../../ServerSentEvents.ts"
@@ -134,6 +135,38 @@ describe("GET /orders/{id}/events", () => {
       }
       assert.strictEqual(again.status, 200)
       assert.strictEqual((yield* Queue.take(again.events)).event, "created")
+    })
+  )
+
+  it.live("one caller has at most half of them, and leaves the others theirs", () =>
+    Effect.gen(function* () {
+      const key = (name: string) => ({ name, secret: Redacted.make(`secret-of-${name}`) })
+      const keys = { clients: [key("a"), key("b")], operators: [key("o")] }
+      const { call, path, url } = yield* served(
+        Layer.mergeAll(Layer.succeed(MaxWatched, 4), Layer.succeed(ApiKeys, keys))
+      )
+      const as = (name: string) => ({ authorization: `Bearer secret-of-${name}` })
+      const first = yield* openStream(url, as("a"))
+      const second = yield* openStream(url, as("a"))
+      assert.strictEqual((yield* openStream(url, as("a"))).status, 503)
+      assert.deepInclude((yield* call(path, { headers: as("a") })).json, {
+        type: "urn:order-platform:overloaded",
+        max: 2,
+        detail: "You have as many streams of events open as one caller may, half of all. End one first."
+      })
+      const others = [yield* openStream(url, as("b")), yield* openStream(url, as("o"))]
+      assert.deepStrictEqual(
+        [first, second, ...others].map(({ status }) => status),
+        [200, 200, 200, 200]
+      )
+      assert.deepInclude((yield* call(path, { headers: as("b") })).json, { max: 4 })
+      yield* second.cut
+      let again = yield* openStream(url, as("a"))
+      for (let n = 0; n < 200 && again.status === 503; n++) {
+        yield* Effect.sleep("10 millis")
+        again = yield* openStream(url, as("a"))
+      }
+      assert.strictEqual(again.status, 200)
     })
   )
 
