@@ -15,13 +15,14 @@ import * as Migrations from "./infrastructure/postgres/Migrations.ts"
 import * as Postgres from "./infrastructure/postgres/Postgres.ts"
 
 // Each process below is layers on layers: a line stands on the lines after it, and at shutdown they close from the
-// top, so that load balancers are turned away first, then the worker drains, then HTTP, then the database.
+// top, so that load balancers are turned away first, then the worker drains, then HTTP, then the database. The server
+// listens before there is a database, for as long as it takes, so that whoever looks is told what the process waits for.
 
 /** Everything in one process: API, worker and, unless a database is named, PostgreSQL. */
 export const serve = process((settings) =>
   announceStart("API and worker", workerOf(settings), settings).pipe(
     Layer.provide(worker(settings)),
-    Layer.provide(http(OrderRoutes.layer(anyJsonObject), settings)),
+    Layer.provide(OrderHttpServer.layerServing(OrderRoutes.layer(anyJsonObject))),
     Layer.provide(OrderPlatform.layer(anyJsonObject)),
     Layer.provide([Postgres.layerRepository, queue(settings)])
   )
@@ -31,7 +32,7 @@ export const serve = process((settings) =>
 export const api = process(
   (settings) =>
     announceStart("API", "", settings).pipe(
-      Layer.provide(http(OrderRoutes.layer(anyJsonObject), settings)),
+      Layer.provide(OrderHttpServer.layerServing(OrderRoutes.layer(anyJsonObject))),
       Layer.provide(OrderPlatform.layer(anyJsonObject)),
       Layer.provide([Postgres.layerRepository, queue(settings)])
     ),
@@ -43,7 +44,7 @@ export const workerAlone = process(
   (settings) =>
     announceStart("worker", workerOf(settings), settings).pipe(
       Layer.provide(worker(settings)),
-      Layer.provide(http(HealthRoutes.layer, settings)),
+      Layer.provide(OrderHttpServer.layerServing(HealthRoutes.layer)),
       Layer.provide([Postgres.layerRepository, queue(settings)])
     ),
   sharesOrders
@@ -71,7 +72,11 @@ function process<A, E, R>(
     Effect.gen(function* () {
       const settings = yield* Environment
       yield* check(settings)
-      return layers(settings).pipe(Layer.provide(client(settings)), Layer.provide(references(settings)))
+      return layers(settings).pipe(
+        Layer.provide(client(settings)),
+        Layer.provide(OrderHttpServer.layerListening({ ...settings.server, gracefulShutdownTimeout })),
+        Layer.provide([references(settings), Layer.succeed(Postgres.StartingPatience, Duration.infinity)])
+      )
     })
   )
 }
@@ -81,10 +86,6 @@ function worker(settings: Settings) {
     OrderWorker.layer(anyJsonObject).pipe(Layer.provide(simulation(settings))),
     DeleteOldOrders.layer
   )
-}
-
-function http<A, E, R>(routes: Layer.Layer<A, E, R>, { server }: Settings) {
-  return OrderHttpServer.layer(routes, { ...server, gracefulShutdownTimeout })
 }
 
 // Processes that share orders need a database and announcements that reach across processes.

@@ -5,6 +5,7 @@ import { randomUUID } from "node:crypto"
 import { connect } from "node:net"
 import { describe } from "vitest"
 import packageJson from "../../package.json" with { type: "json" }
+import { startProxy } from "../../chaos/Proxy.ts"
 import { DatabaseSchema } from "../../src/infrastructure/postgres/DatabaseSchema.ts"
 import { databaseUrl } from "../TestPostgres.ts"
 import { freePort } from "../examples/ExampleProcess.ts"
@@ -38,6 +39,21 @@ const aliveAt = (port: number) =>
     socket.on("close", () => resume(Effect.succeed(answer)))
     return Effect.sync(() => socket.destroy())
   }).pipe(Effect.timeoutOrElse({ duration: "30 seconds", orElse: () => Effect.succeed("no answer") }))
+
+/** The database of the test run behind a network that refuses every connection, until it heals. */
+const databaseAway = Effect.gen(function* () {
+  const target = new URL(databaseUrl())
+  const { heal, port, refuse } = yield* Effect.acquireRelease(
+    Effect.promise(() => startProxy(Number(target.port || 5432), target.hostname)),
+    (proxy) => Effect.promise(proxy.close)
+  )
+  refuse()
+  const url = databaseWith((url) => {
+    url.hostname = "127.0.0.1"
+    url.port = String(port)
+  })
+  return { heal, url }
+})
 
 const onAnyPort = { SERVER_PORT: 0, LOG_FORMAT: "json", DATABASE_URL: databaseUrl() }
 
@@ -169,6 +185,61 @@ describe("a process that is started", () => {
       yield* Fiber.interrupt(asking)
       assert.deepStrictEqual([...new Set(answers)], ["HTTP/1.1 200 OK"])
     }).pipe(onSchemaOfItsOwn)
+  )
+
+  it.live("listens at once, says that it waits for its database, and serves once that is there", () =>
+    Effect.gen(function* () {
+      const port = yield* Effect.promise(freePort)
+      const database = yield* databaseAway
+      const DATABASE_SCHEMA = yield* DatabaseSchema
+      const process = yield* run({
+        environment: { ...onAnyPort, SERVER_PORT: port, DATABASE_SCHEMA, DATABASE_URL: database.url }
+      })
+      yield* eventually(
+        "it is alive",
+        Effect.map(aliveAt(port), (answer) => (answer?.startsWith("HTTP/1.1 200 OK") ? true : undefined))
+      )
+      const url = `http://127.0.0.1:${port}`
+      const post = { method: "POST" }
+      for (const [path, init] of [
+        ["/health/ready", {}],
+        ["/orders", post]
+      ] as const) {
+        const { headers, json, status } = yield* call(`${url}${path}`, init)
+        assert.deepStrictEqual([status, headers.get("retry-after")], [503, "1"])
+        assert.deepInclude(json, {
+          type: "urn:order-platform:unavailable",
+          detail: "The process is starting and waits for its database."
+        })
+      }
+      assert.include(process.stdout(), "does not answer yet: ")
+      assert.notInclude(process.stdout(), "serves on")
+      database.heal()
+      yield* eventually(
+        "it serves",
+        Effect.sync(() => (process.stdout().includes("serves on") ? true : undefined))
+      )
+      assert.strictEqual((yield* call(`${url}/health/ready`)).status, 200)
+      assert.strictEqual((yield* call(`${url}/orders`, post)).status, 202)
+    }).pipe(onSchemaOfItsOwn)
+  )
+
+  it.live("stops at once while it waits for its database", () =>
+    Effect.gen(function* () {
+      const port = yield* Effect.promise(freePort)
+      const { url } = yield* databaseAway
+      const process = yield* run({ environment: { ...onAnyPort, SERVER_PORT: port, DATABASE_URL: url } })
+      yield* eventually(
+        "it waits",
+        Effect.sync(() => (process.stdout().includes("waiting for it") ? true : undefined))
+      )
+      // Somebody waits for an answer.
+      const asking = yield* Effect.forkChild(call(`http://127.0.0.1:${port}/health/ready`))
+      yield* Effect.sleep("100 millis")
+      process.kill("SIGTERM")
+      assert.deepInclude(yield* Effect.timeout(process.exit, "10 seconds"), { code: 0 })
+      assert.strictEqual((yield* Fiber.join(asking)).status, 503)
+    })
   )
 
   it.live("--help and --version answer and end", () =>

@@ -13,6 +13,8 @@ const malformed: Words = [400, "invalid-request", "This is not an HTTP request."
 const noProxy: Words = [405, "method-not-allowed", "This is no proxy: CONNECT is allowed nowhere."]
 const unexpected: Words = [417, "invalid-request", "Expect knows 100-continue only."]
 
+const notYet: Words = [503, "unavailable", "The process is starting and waits for its database."]
+
 const isKnown = (code: string): code is keyof typeof problems => Object.hasOwn(problems, code)
 
 const answerOf = ([status, type, detail]: Words) => {
@@ -53,4 +55,10 @@ export const answerConnect = (_: IncomingMessage, socket: Duplex): void =>
 export const answerExpectation = (_: IncomingMessage, response: ServerResponse): void => {
   const { body, headers, status } = answerOf(unexpected)
   response.writeHead(status, headers).end(body)
+}
+
+/** Answers a request that the process can do nothing for yet. */
+export const answerNotYet = (response: ServerResponse): void => {
+  const { body, headers, status } = answerOf(notYet)
+  response.writeHead(status, { ...headers, "retry-after": "1" }).end(body)
 }

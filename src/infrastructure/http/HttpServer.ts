@@ -86,10 +86,10 @@ const reasonOf = ({ cause }: HttpServerError.ServeError): string => {
 const routerConfig = { caseSensitive: true, maxParamLength: 16_384 }
 
 /**
- * Serves the routes, and a 404 problem everywhere else. At shutdown it takes no new connections and lets
- * requests in flight finish, up to the timeout; streams end at once.
+ * Listens. It closes last, so it may stand below the database: until the routes are served a request waits for them for
+ * a moment, and then is told that the process is alive and serves nothing yet.
  */
-const layer = <A, E, R>(routes: Layer.Layer<A, E, R>, options: HttpServerOptions) => {
+const layerListening = (options: HttpServerOptions) => {
   const server = Layer.effect(
     HttpServer.HttpServer,
     Effect.mapError(
@@ -101,6 +101,14 @@ const layer = <A, E, R>(routes: Layer.Layer<A, E, R>, options: HttpServerOptions
     BoundAddress,
     Effect.map(HttpServer.HttpServer, ({ address }) => address)
   )
+  return Layer.provideMerge(address, server)
+}
+
+/**
+ * Serves the routes on the server that listens, and a 404 problem everywhere else. At shutdown it takes no new
+ * connections and lets requests in flight finish, up to the timeout; streams end at once.
+ */
+const layerServing = <A, E, R>(routes: Layer.Layer<A, E, R>) => {
   const serving = HttpRouter.serve(Layer.mergeAll(routes, layerNoSuchPath), {
     disableLogger: true,
     disableListenLog: true,
@@ -109,14 +117,17 @@ const layer = <A, E, R>(routes: Layer.Layer<A, E, R>, options: HttpServerOptions
   // On top of the server, and so closed before it.
   return endStreams.pipe(
     Layer.provideMerge(serving),
-    Layer.merge(address),
-    Layer.provide([server, NodeHttpServer.layerHttpServices, Layer.effect(ServerCloses, Latch.make())])
+    Layer.provide([NodeHttpServer.layerHttpServices, Layer.effect(ServerCloses, Latch.make())])
   )
 }
+
+/** Both at once, for what has nothing to wait for. */
+const layer = <A, E, R>(routes: Layer.Layer<A, E, R>, options: HttpServerOptions) =>
+  Layer.provideMerge(layerServing(routes), layerListening(options))
 
 const endStreams = Layer.effectDiscard(
   Effect.flatMap(ServerCloses, (serverCloses) => Effect.addFinalizer(() => serverCloses.open))
 )
 
 /** The HTTP server of a process of ours, on Node. */
-export const OrderHttpServer = { layer }
+export const OrderHttpServer = { layer, layerListening, layerServing }

@@ -104,10 +104,9 @@ const checkApplied = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, tabl
 
 // What trouble interrupted was rolled back, or is there: in both cases it may be done again.
 const patiently = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.retry(effect, {
-    while: (error) => SqlError.isSqlError(error) && isTransient(error),
-    schedule: startingPatience
-  })
+  Effect.flatMap(startingPatience, (schedule) =>
+    Effect.retry(effect, { while: (error) => SqlError.isSqlError(error) && isTransient(error), schedule })
+  )
 
 /** A layer that migrates when it is built; it waits for a database that is away for the moment. */
 export const layer = Layer.effectDiscard(patiently(migrate))

@@ -1,6 +1,6 @@
 import { PgClient } from "@effect/sql-pg"
 import { Data, Duration, Effect, Layer, Redacted } from "effect"
-import { SqlClient } from "effect/sql"
+import { SqlClient, type SqlError } from "effect/sql"
 import { DatabaseSchema } from "./DatabaseSchema.ts"
 import * as Migrations from "./Migrations.ts"
 import * as PostgresOrderQueue from "./PostgresOrderQueue.ts"
@@ -88,12 +88,17 @@ export const layerClient = ({
   const answers = Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const { host, pathname } = new URL(Redacted.value(url))
-    const waits = yield* Effect.cached(
-      Effect.logWarning(`The database ${host}${pathname} does not answer yet; waiting for it.`)
-    )
+    let isSaid = false
+    const waits = Effect.fnUntraced(function* (error: SqlError.SqlError) {
+      if (isSaid || !isTransient(error)) return
+      isSaid = true
+      yield* Effect.logWarning(
+        `The database ${host}${pathname} does not answer yet: ${messageOf(error)}; waiting for it.`
+      )
+    })
     yield* sql`SELECT 1`.pipe(
-      Effect.tapError((error) => (isTransient(error) ? waits : Effect.void)),
-      Effect.retry({ while: isTransient, schedule: startingPatience }),
+      Effect.tapError(waits),
+      Effect.retry({ while: isTransient, schedule: yield* startingPatience }),
       Effect.mapError(
         (error) =>
           new DatabaseRefuses({
@@ -107,4 +112,4 @@ export const layerClient = ({
 
 export { migrate, MigrationsDoNotFit } from "./Migrations.ts"
 export { DatabaseSchema } from "./DatabaseSchema.ts"
-export { CallTimeLimit } from "./SqlTrouble.ts"
+export { CallTimeLimit, StartingPatience } from "./SqlTrouble.ts"

@@ -63,8 +63,17 @@ export const inTransaction =
       SqlError.isSqlError(defect) && isTransient(defect) ? Effect.fail(defect) : Effect.die(defect)
     )
 
-/** A process that starts may wait this long for a database that is starting, too, or away for the moment. */
-export const startingPatience = Schedule.spaced("500 millis").pipe(Schedule.upTo({ duration: "30 seconds" }))
+/** How long a start waits for a database that is starting, too, or away for the moment; 30 seconds by default. */
+export const StartingPatience = Context.Reference<Duration.Duration>(
+  "order-platform/infrastructure/postgres/StartingPatience",
+  { defaultValue: () => Duration.seconds(30) }
+)
+
+/** When a start asks such a database again. */
+export const startingPatience = Effect.map(StartingPatience, (duration) => {
+  const again = Schedule.spaced("500 millis")
+  return Duration.isFinite(duration) ? again.pipe(Schedule.upTo({ duration })) : again
+})
 
 /** What the database itself said; Effect's own message is only that the query failed. */
 export const messageOf = (error: SqlError.SqlError): string => {

@@ -24,6 +24,9 @@ describe("a request that comes before the routes are there", () => {
       // They have arrived, and nobody takes them.
       yield* Effect.sleep("100 millis")
       assert.isUndefined(early.pollUnsafe())
+      const alive = yield* raw(port, "GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+      assert.match(alive, /^HTTP\/1\.1 200 [^]*\{"status":"up"\}/)
+      assert.isUndefined(early.pollUnsafe())
       yield* Deferred.succeed(gate, undefined)
       yield* Fiber.join(serving)
       for (const answer of [...(yield* Fiber.join(early)), yield* ask])
