@@ -33,6 +33,19 @@ export const Timeline = Schema.Struct({
   })
 }).annotate({ identifier: "Timeline" })
 
+// What both ways to submit take besides the body, and may fail with.
+const submitting = {
+  headers: { "idempotency-key": IdempotencyKey },
+  error: [
+    InvalidRequest,
+    BodyTooLarge,
+    UnsupportedMediaType,
+    IdempotencyMismatch,
+    Overloaded,
+    OrdersUnavailable
+  ]
+} as const
+
 /** What clients may do with orders that carry `P`. */
 export const makeOrdersApi = <P>(payload: OrderPayload<P>) => {
   // The same for both, or the document has it twice.
@@ -41,19 +54,11 @@ export const makeOrdersApi = <P>(payload: OrderPayload<P>) => {
     .add(
       HttpApiEndpoint.post("submit", "/orders", {
         payload: [order, HttpApiSchema.NoContent],
-        headers: { "idempotency-key": IdempotencyKey },
         success: HttpApiSchema.WithHeaders(AcceptedOrder.pipe(HttpApiSchema.status(202)), {
           location: Schema.String,
           ...replayedHeader
         }),
-        error: [
-          InvalidRequest,
-          BodyTooLarge,
-          UnsupportedMediaType,
-          IdempotencyMismatch,
-          Overloaded,
-          OrdersUnavailable
-        ]
+        ...submitting
       })
         .annotate(HttpApi.HeadersParseOptions, { errors: "all" })
         .annotateMerge(
@@ -69,16 +74,8 @@ export const makeOrdersApi = <P>(payload: OrderPayload<P>) => {
         ),
       HttpApiEndpoint.post("submitMany", "/orders/bulk", {
         payload: submitOrdersBody(order),
-        headers: { "idempotency-key": IdempotencyKey },
         success: HttpApiSchema.WithHeaders(SubmittedOrders.pipe(HttpApiSchema.status(202)), replayedHeader),
-        error: [
-          InvalidRequest,
-          BodyTooLarge,
-          UnsupportedMediaType,
-          IdempotencyMismatch,
-          Overloaded,
-          OrdersUnavailable
-        ]
+        ...submitting
       })
         .annotate(HttpApi.HeadersParseOptions, { errors: "all" })
         .annotateMerge(
