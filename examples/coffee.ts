@@ -1,5 +1,5 @@
 // The smallest app: coffee orders, processed in memory. `node examples/coffee.ts`
-import { Console, Effect, Layer, Schedule, Schema } from "effect"
+import { Console, Effect, Layer, Schema, Stream } from "effect"
 import { Memory, OrderPayload, OrderPlatform, OrderProcessor, OrderWorker } from "order-platform"
 
 const coffee = OrderPayload.make(Schema.Struct({ drink: Schema.String }), { name: "coffee" })
@@ -13,11 +13,8 @@ const bar = OrderWorker.layer(coffee).pipe(
 const program = Effect.gen(function* () {
   const orders = yield* OrderPlatform.service(coffee)
   const id = yield* orders.submit({ payload: { drink: "flat white" } })
-  const order = yield* Effect.repeat(orders.find(id), {
-    until: ({ status }) => status === "PROCESSED",
-    schedule: Schedule.spaced("10 millis")
-  })
-  yield* Console.log(`the order is ${order.status} after ${order.version} transitions`)
+  const events = yield* Stream.runCollect(Stream.unwrap(orders.watch(id)))
+  yield* Console.log(`the order is ${events.at(-1)?.to} after ${events.length} transitions`)
 })
 
 await Effect.runPromise(Effect.provide(program, bar))

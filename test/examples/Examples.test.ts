@@ -11,10 +11,14 @@ import { shopScenario } from "./shopScenario.ts"
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const fromSource = path.join(root, "test/examples/fromSource.js")
 
-const run = (example: string, environment: Readonly<Record<string, string>> = {}) =>
+const run = (
+  example: string,
+  environment: Readonly<Record<string, string>> = {},
+  given: ReadonlyArray<string> = []
+) =>
   Effect.acquireRelease(
     Effect.sync((): ExampleProcess =>
-      start(["--import", fromSource, path.join(root, "examples", example)], environment)
+      start(["--import", fromSource, path.join(root, "examples", example), ...given], environment)
     ),
     ({ stop }) => Effect.promise(stop)
   )
@@ -96,6 +100,15 @@ describe("The examples", () => {
         )
         assert.deepStrictEqual([order["retryCount"], order["failureReason"]], [1, "still grinding"])
         assert.include(worker.said(), "brewed 2 latte")
+        const customer = yield* run("two-processes/customer.ts", {}, [`http://127.0.0.1:${PORT}`])
+        assert.strictEqual(yield* Effect.promise(() => customer.ended), 0, customer.said())
+        assert.deepStrictEqual(customer.said().trim().split("\n"), [
+          "attempt 1: created, PENDING",
+          "attempt 1: started, PROCESSING",
+          "attempt 1: retried, PENDING: still grinding",
+          "attempt 2: started, PROCESSING",
+          "attempt 2: completed, PROCESSED"
+        ])
       })
     )
   )

@@ -1,0 +1,23 @@
+// Orders by the typed client and follows what happens. `node examples/two-processes/customer.ts http://127.0.0.1:3000`
+import { NodeRuntime } from "@effect/platform-node"
+import { Console, Effect, Schedule, Stream } from "effect"
+import { FetchHttpClient } from "effect/http"
+import { OrderClient } from "order-platform"
+import { coffee } from "./Coffee.ts"
+
+const [baseUrl = "http://127.0.0.1:3000"] = process.argv.slice(2)
+
+const customer = Effect.gen(function* () {
+  const { orders } = yield* OrderClient.make(coffee, { baseUrl })
+  // With its key the call may be repeated, whatever became of it: there is one order.
+  const headers = { "idempotency-key": globalThis.crypto.randomUUID() }
+  const { body } = yield* orders
+    .submit({ payload: { payload: { drink: "espresso", cups: 2 }, priority: 5 }, headers })
+    .pipe(Effect.retry({ times: 10, schedule: Schedule.exponential("100 millis") }))
+  const events = yield* orders.events({ params: { id: body.orderId }, headers: {} })
+  yield* Stream.runForEach(events, ({ attempt, event, reason, to }) =>
+    Console.log(`attempt ${attempt}: ${event}, ${to}${reason === null ? "" : `: ${reason}`}`)
+  )
+})
+
+NodeRuntime.runMain(Effect.provide(customer, FetchHttpClient.layer))
