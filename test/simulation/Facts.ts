@@ -99,7 +99,7 @@ export const figures = {
   attemptTimeoutMs: 8000,
   pollMs: 5000,
   drainMs: 3000,
-  retryDelayMs: 1000,
-  retryMaxDelayMs: 5000,
+  retryDelayMs: 500,
+  retryMaxDelayMs: 2500,
   retryJitter: 0.2
 }

@@ -24,9 +24,9 @@ export const plan = (seed: Seed, number: number, now: number): Plan => {
     maxRetries: seed.pick([0, 1, 2, 3, 3, 4, 6]),
     metadata: {},
     correlationId: `order ${number}`,
-    notBefore: seed.chance(0.2) ? DateTime.makeUnsafe(now + seed.between(-2000, 8000)) : null
+    notBefore: seed.chance(0.2) ? DateTime.makeUnsafe(now + seed.between(-2000, 5000)) : null
   }
-  const troubles = Array.from({ length: seed.pick([0, 0, 1, 1, 2, 3, 5]) }, () => trouble(seed))
+  const troubles = Array.from({ length: seed.pick([0, 0, 0, 0, 1, 1, 1, 2, 3, 5]) }, () => trouble(seed))
   const end = seed.pick<Behaviour>([
     ...Array.from({ length: 8 }, () => ({ does: "succeed" }) as const),
     { does: "be slow", millis: seed.between(500, 4000) },
@@ -42,13 +42,15 @@ const trouble = (seed: Seed): Behaviour =>
   seed.pick<Behaviour>([
     { does: "fail" },
     { does: "fail" },
-    { does: "fail for a while", millis: seed.between(0, 6000) },
-    { does: "snooze", millis: seed.between(0, 5000) },
+    { does: "fail" },
+    { does: "fail for a while", millis: seed.between(0, 3000) },
+    { does: "snooze", millis: seed.between(0, 2500) },
+    { does: "throw" },
     { does: "throw" },
     { does: "never end" },
     // Longer than a lease, and sometimes longer than an attempt may take.
     { does: "be slow", millis: seed.between(2000, 12_000) },
     { does: "write and fail" },
-    { does: "write and snooze", millis: seed.between(0, 4000) },
+    { does: "write and snooze", millis: seed.between(0, 2000) },
     { does: "write and fail for good" }
   ])

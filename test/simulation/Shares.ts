@@ -1,5 +1,5 @@
+import { fork } from "node:child_process"
 import { availableParallelism } from "node:os"
-import { Worker } from "node:worker_threads"
 
 /** Which seeds are simulated, and for how long at most. */
 export interface Range {
@@ -8,7 +8,7 @@ export interface Range {
   readonly secondsAtMost: number
 }
 
-/** What came of the histories of one thread, or of all. */
+/** What came of the histories of one process, or of all. */
 export interface Share {
   readonly counts: ReadonlyMap<string, number>
   readonly failed: ReadonlyArray<readonly [seed: number, violations: ReadonlyArray<string>]>
@@ -16,7 +16,7 @@ export interface Share {
   readonly steps: number
 }
 
-/** What one thread is given to do: every `step`-th seed from `from` on, until `to` or until time is up. */
+/** What one process is given to do: every `step`-th seed from `from` on, until `to` or until time is up. */
 export interface ShareData {
   readonly from: number
   readonly to: number
@@ -24,24 +24,34 @@ export interface ShareData {
   readonly until: number
 }
 
-const share = (workerData: ShareData): Promise<Share> =>
+// Processes and not threads: threads of one process wait for each other's garbage collections and compilations.
+const share = (data: ShareData): Promise<Share> =>
   new Promise((resolve, reject) => {
-    const thread = new Worker(new URL("./SimulationThread.ts", import.meta.url), {
-      workerData,
+    let share: Share | null = null
+    const child = fork(new URL("./SimulationProcess.ts", import.meta.url), {
+      // Maps as they are.
+      serialization: "advanced",
       // What a history makes is forgotten with it: with room for several, hardly any of it is ever copied.
-      resourceLimits: { maxYoungGenerationSizeMb: 96 }
+      execArgv: ["--max-semi-space-size=64"]
     })
-    thread.once("message", resolve)
-    thread.once("error", reject)
+    child.once("message", (message) => {
+      share = message as Share
+    })
+    child.once("error", reject)
+    child.once("exit", (code) => {
+      if (share === null) reject(new Error(`A process of the simulation ended with ${code}.`))
+      else resolve(share)
+    })
+    child.send(data)
   })
 
 /** Simulates one history a seed, on all cores. */
 export const simulateAll = async ({ first, histories, secondsAtMost }: Range): Promise<Share> => {
-  const threads = Math.max(1, Math.min(4, availableParallelism()))
+  const processes = Math.max(1, Math.min(4, availableParallelism()))
   const until = Date.now() + secondsAtMost * 1000
   const to = first + histories - 1
   const shares = await Promise.all(
-    Array.from({ length: threads }, (_, n) => share({ from: first + n, to, step: threads, until }))
+    Array.from({ length: processes }, (_, n) => share({ from: first + n, to, step: processes, until }))
   )
   const counts = new Map<string, number>()
   for (const share of shares)

@@ -25,7 +25,9 @@ export const processOf =
       const { behaviours, writes } = world.plans.get(attempt.orderId) as Plan
       const run = world.runs.get(attempt.orderId) ?? 0
       world.runs.set(attempt.orderId, run + 1)
-      const behaviour = behaviours[Math.min(run, behaviours.length - 1)] as Behaviour
+      const last = behaviours.length - 1
+      // Once the faults are over its own troubles are, too.
+      const behaviour = behaviours[world.faultsOver ? last : Math.min(run, last)] as Behaviour
       const { does } = behaviour
       const worker = process.name
       world.facts.push({ fact: "ran", worker, id: attempt.orderId, attempt: attempt.attempt, run, does })

@@ -36,10 +36,10 @@ export const faultKinds = [
 ] as const
 export type FaultKind = (typeof faultKinds)[number]
 
-// One registry for all histories of a thread: making all metrics anew takes longer than counting.
+// One registry for all histories of a process: making all metrics anew takes longer than counting.
 const metrics: Metric.MetricRegistry = new Map()
 
-/** How many results the workers of this thread have counted as stale so far. */
+/** How many results the workers of this process have counted as stale so far. */
 export const countedStale = (): number =>
   Effect.runSync(Effect.provideService(Metric.value(staleSettles), Metric.MetricRegistry, metrics)).count
 

@@ -6,7 +6,7 @@ import { figures } from "./Facts.ts"
 import { plan } from "./Plans.ts"
 import { runOne, type Seed } from "./SeededScheduler.ts"
 import { type SimulatedApi, startApi, startWorker, stopWorker } from "./SimulatedProcesses.ts"
-import { faultKinds, type FaultKind, SimulatedWorld } from "./SimulatedWorld.ts"
+import { faultKinds, type FaultKind, type SimulatedProcess, SimulatedWorld } from "./SimulatedWorld.ts"
 import { conclude, leastSteps, type Verdict } from "./Verdict.ts"
 
 /** Every history has its own mix: some faults never, others often, so that rare ones are not drowned by common ones. */
@@ -60,10 +60,10 @@ const run = (number: number, traced: boolean): Verdict => {
     }
     const { process, submitOrder } = api
     if (submitOrder === null || process.scheduler.dead) return
+    const asked = submitOrder.submit(order)
     Effect.runForkWith(process.references)(
       Effect.yieldNow.pipe(
-        Effect.andThen(submitOrder.submit(order)),
-        Effect.retry({ times: 2 }),
+        Effect.andThen(Effect.firstSuccessOf([asked, asked, asked])),
         Effect.andThen(Effect.sync(() => void world.facts.push({ fact: "answered", id }))),
         Effect.ignore,
         Effect.catchDefect(() => Effect.sync(() => void world.facts.push({ fact: "refused", id })))
@@ -94,8 +94,8 @@ const run = (number: number, traced: boolean): Verdict => {
   }
 
   const orders = seed.between(10, 11)
-  // Faults last that many port calls; with what follows most histories have twice as many.
-  const least = seed.between(leastSteps, 80)
+  // Faults last that many port calls; what follows takes as many again.
+  const least = seed.between(30, leastSteps)
   const act = () => {
     const ids = Array.from(world.plans.keys())
     const living = world.living("worker").filter(({ scheduler }) => !scheduler.frozen)
@@ -143,24 +143,31 @@ const run = (number: number, traced: boolean): Verdict => {
   world.faultsOver = true
   world.note("the faults are over")
   for (const process of world.processes) world.thaw(process)
+  // Callers ask again until they have their answer.
   const submitAll = () => {
-    if (api.submitOrder === null || api.process.scheduler.dead) time.at(time.now + 100, submitAll)
-    else for (const id of world.plans.keys()) submit(id)
+    if (api.submitOrder === null || api.process.scheduler.dead) return time.at(time.now + 100, submitAll)
+    const answered = new Set(world.facts.map((fact) => (fact.fact === "answered" ? fact.id : null)))
+    for (const id of world.plans.keys()) if (!answered.has(id)) submit(id)
   }
   submitAll()
 
   const isStored = () =>
     Array.from(world.plans.keys()).every((id) => world.statementExit(world.store.find(id))._tag === "Success")
 
-  // Now everything must become final by itself, and then everybody idle.
+  const isIdle = ({ freeHands, inHand }: SimulatedProcess) =>
+    freeHands === figures.concurrency && world.statement(inHand) === 0
+
+  // Now everything must become final by itself, and then everybody idle, at the latest with the next poll.
   const giveUpAt = time.now + 180_000
   let idleUntil: number | null = null
-  while (time.now < giveUpAt && (idleUntil === null || time.now < idleUntil)) {
+  const isOver = () => idleUntil !== null && time.now >= idleUntil && world.steps >= leastSteps
+  while (time.now < giveUpAt && !isOver()) {
     if (runOne(world.schedulers, seed)) continue
     // Asked again until the end: a reprocess that was held up may still come.
     const { pending, processing } = world.statement(Effect.orDie(world.store.backlog))
     if (pending + processing > 0) idleUntil = null
     else if (idleUntil === null && isStored()) idleUntil = time.now + figures.pollMs + 1
+    if (idleUntil !== null && world.steps >= leastSteps && world.living("worker").every(isIdle)) break
     const { next } = time
     if (next === null) break
     time.advanceTo(next)

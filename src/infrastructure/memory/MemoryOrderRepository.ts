@@ -36,7 +36,6 @@ import {
 import { OrderNotFound, OrderNotInDeadLetterQueue, OrderVersionMismatch } from "../../domain/OrderErrors.ts"
 import type { OrderEvent } from "../../domain/OrderEvent.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
-import { OrderStatus } from "../../domain/OrderStatus.ts"
 
 // Longer than 150 lines because it is a whole store, read beside the statements of PostgreSQL.
 
@@ -48,7 +47,12 @@ interface Kept {
 const make = Effect.sync(() => {
   const orders = new Map<OrderId, Kept>()
   // A look at what waits must not cost more the more orders are final: there as here an index.
-  const byStatus = new Map(OrderStatus.literals.map((status) => [status, new Set<OrderId>()]))
+  const byStatus: { readonly [S in Order["status"]]: Map<OrderId, Extract<Order, { status: S }>> } = {
+    PENDING: new Map(),
+    PROCESSING: new Map(),
+    PROCESSED: new Map(),
+    FAILED: new Map()
+  }
   const deadLetters = new Map<OrderId, DeadLetter>()
   const locked = new Set<OrderId>()
   const answers = new Map<string, KeptAnswer & { readonly expiresAt: DateTime.Utc }>()
@@ -57,23 +61,25 @@ const make = Effect.sync(() => {
   const now = <A>(f: (at: DateTime.Utc) => A): Effect.Effect<A> =>
     Effect.map(Clock.currentTimeMillis, (millis) => f(DateTime.makeUnsafe(Math.floor(millis))))
 
+  const put = (order: Order, events: Kept["events"]) => {
+    const ofItsStatus: Map<OrderId, Order> = byStatus[order.status]
+    ofItsStatus.set(order.id, order)
+    orders.set(order.id, { order, events })
+  }
+
   // Order, event and entry change in one step that nothing can interrupt: the transaction of this store.
   const keep = <To extends Order>(transition: Transition<To>): To => {
     const { event, order } = transition
     const before = orders.get(order.id)
-    if (before !== undefined) byStatus.get(before.order.status)?.delete(order.id)
-    byStatus.get(order.status)?.add(order.id)
-    orders.set(order.id, { order, events: [...(before?.events ?? []), event] })
+    if (before !== undefined) byStatus[before.order.status].delete(order.id)
+    put(order, [...(before?.events ?? []), event])
     const entry = deadLetterOf(transition)
     if (entry === null) deadLetters.delete(order.id)
     else deadLetters.set(order.id, entry)
     return order
   }
 
-  const withStatus = <S extends Order["status"]>(status: S) =>
-    Array.from(byStatus.get(status) ?? [], (id) => orders.get(id)?.order).filter(
-      (order): order is Extract<Order, { status: S }> => order?.status === status
-    )
+  const withStatus = <S extends Order["status"]>(status: S) => Array.from(byStatus[status].values())
 
   const submitAll = (batch: ReadonlyArray<NewOrder>, at: DateTime.Utc) => {
     for (const order of batch) if (!orders.has(order.id)) keep(submit(order, at))
@@ -104,9 +110,13 @@ const make = Effect.sync(() => {
 
   const claim = (worker: string, lease: Duration.Duration, max: number, at: DateTime.Utc) => {
     const leaseEnds = withStatus("PROCESSING").map(({ leaseUntil }) => leaseUntil)
-    const pending = withStatus("PENDING")
-    const due = pending.filter((order) => isDue(order, at)).sort(bestFirst)
-    const later = pending.filter((order) => !isDue(order, at)).map(({ dueAt }) => dueAt)
+    const due: Array<PendingOrder> = []
+    const later: Array<DateTime.Utc> = []
+    for (const order of byStatus.PENDING.values()) {
+      if (isDue(order, at)) due.push(order)
+      else later.push(order.dueAt)
+    }
+    due.sort(bestFirst)
     return {
       orders: due.slice(0, max).map((order) => keep(start(order, worker, lease, at))),
       nextDueIn: untilFirst(later, at),
@@ -152,7 +162,7 @@ const make = Effect.sync(() => {
       .filter((order) => order.worker === worker)
       .map((order): ProcessingOrder => {
         const renewed = { ...order, leaseUntil: DateTime.addDuration(at, lease) }
-        orders.set(order.id, { order: renewed, events: orders.get(order.id)?.events ?? [] })
+        put(renewed, orders.get(order.id)?.events ?? [])
         return renewed
       })
 
@@ -175,6 +185,7 @@ const make = Effect.sync(() => {
       .slice(0, max)
     for (const { id } of old) {
       orders.delete(id)
+      byStatus[status].delete(id)
       deadLetters.delete(id)
     }
     return old.length
@@ -269,7 +280,7 @@ const make = Effect.sync(() => {
       const pending = withStatus("PENDING")
       return {
         pending: pending.length,
-        processing: withStatus("PROCESSING").length,
+        processing: byStatus.PROCESSING.size,
         oldestDueAge: oldestDueAge(pending, at)
       }
     }),
@@ -279,7 +290,7 @@ const make = Effect.sync(() => {
         const since = DateTime.subtract(at, { seconds: 10 })
         const lately = final.filter(({ updatedAt }) => DateTime.isGreaterThan(updatedAt, since)).length
         return {
-          pending: Math.min(max + 1, withStatus("PENDING").length),
+          pending: Math.min(max + 1, byStatus.PENDING.size),
           drainPerSecond: lately / 10
         }
       }),
@@ -293,9 +304,9 @@ const make = Effect.sync(() => {
       return {
         byStatus: {
           PENDING: pending.length,
-          PROCESSING: withStatus("PROCESSING").length,
+          PROCESSING: byStatus.PROCESSING.size,
           PROCESSED: processed.length,
-          FAILED: withStatus("FAILED").length
+          FAILED: byStatus.FAILED.size
         },
         estimated: [],
         retrying: pending.filter(({ retryCount }) => retryCount > 0).length,
