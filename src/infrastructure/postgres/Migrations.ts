@@ -1,4 +1,4 @@
-import { Data, Effect, Layer } from "effect"
+import { Context, Data, Duration, Effect, Layer, Option, Schedule, type Scope } from "effect"
 import { Migrator, SqlClient, SqlError } from "effect/sql"
 import orders from "../../../migrations/0001_orders.ts"
 import listing from "../../../migrations/0002_listing.ts"
@@ -25,13 +25,38 @@ const withOurNames = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.updateService(effect, SqlClient.SqlClient, (sql) => sql.withoutTransforms())
 
 /**
+ * A client for migrations in the place of the one that everything else uses, because that one gives up on statements that
+ * take longer than a request may: the index of a very large table would never be made.
+ */
+export const MigrationClient = Context.Reference<{
+  readonly insteadOf: SqlClient.SqlClient
+  readonly make: Effect.Effect<SqlClient.SqlClient, SqlError.SqlError, Scope.Scope>
+} | null>("order-platform/infrastructure/postgres/MigrationClient", { defaultValue: () => null })
+
+/** The longest that one statement of a migration may take; there only so that nothing waits for ever. */
+const statementLimit = Duration.hours(24)
+
+// The time limit of a server, a role or a connection is meant for requests.
+const withTimeEnough = <A, E, R>(sql: SqlClient.SqlClient, effect: Effect.Effect<A, E, R>) =>
+  Effect.andThen(
+    sql`SELECT set_config('statement_timeout', ${`${Duration.toMillis(statementLimit)}`}, true)`,
+    effect
+  )
+
+/**
  * Brings the tables in `DatabaseSchema` to the current version, under a lock: of many processes at once one does it, the
- * others wait. All of it is one transaction, or part of the caller's own.
+ * others wait, and say so. All of it is one transaction, or part of the caller's own.
  */
 export const migrate = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
-  return yield* inTransaction(sql)(migrateLocked)
-}).pipe(withOurNames)
+  // Their transaction has their client, and their limits.
+  if (Option.isSome(yield* Effect.serviceOption(sql.transactionService))) return yield* migrateLocked
+  const instead = yield* MigrationClient
+  const client = instead?.insteadOf === sql ? yield* instead.make : sql
+  return yield* inTransaction(client)(withTimeEnough(client, migrateLocked)).pipe(
+    Effect.provideService(SqlClient.SqlClient, client)
+  )
+}).pipe(Effect.scoped)
 
 /** Changes nothing; fails where the tables in `DatabaseSchema` are not at the current version. */
 export const check = Effect.gen(function* () {
@@ -52,7 +77,10 @@ export const check = Effect.gen(function* () {
 const migrateLocked = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const schema = yield* DatabaseSchema
-  yield* sql`SELECT pg_advisory_xact_lock(hashtextextended(${`order-platform migrations of ${schema}`}, 0))`
+  yield* Effect.raceFirst(
+    sql`SELECT pg_advisory_xact_lock(hashtextextended(${`order-platform migrations of ${schema}`}, 0))`,
+    saysThatItWaits(schema)
+  )
   const table = `${schema}.order_platform_migrations`
   // IF NOT EXISTS still wants the right to create, which the owner of an existing schema need not have given us.
   const [found] = yield* sql<{
@@ -80,7 +108,13 @@ const migrateLocked = Effect.gen(function* () {
   )
   // The migrator looks at the highest id only. A gap, a late one or a foreign one is found here.
   yield* checkApplied(sql, table)
-})
+}).pipe(withOurNames)
+
+/** A start that waits for another's migration looks like one that hangs: so it says what it waits for, now and then. */
+const saysThatItWaits = (schema: string) =>
+  Effect.logInfo(
+    `Another process migrates the tables of order-platform in the database schema ${schema}; waiting for it.`
+  ).pipe(Effect.repeat(Schedule.spaced("1 minute")), Effect.delay("2 seconds"), Effect.andThen(Effect.never))
 
 /** How many of ours were applied; fails where it is not the first so many, one after another. */
 const checkApplied = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, table: string) {

@@ -1,5 +1,6 @@
 import { PgClient } from "@effect/sql-pg"
 import { Data, Duration, Effect, Layer, Redacted } from "effect"
+import { Reactivity } from "effect/reactivity"
 import { SqlClient, type SqlError } from "effect/sql"
 import { DatabaseSchema } from "./DatabaseSchema.ts"
 import * as Migrations from "./Migrations.ts"
@@ -53,7 +54,7 @@ const addressOf = (url: string): { readonly host: string; readonly port: number 
   return isPlain ? { host, port: Number(searchParams.get("port") ?? (port || 5432)) } : null
 }
 
-/** A pool of connections, built once the database has answered. */
+/** A pool of connections, built once the database has answered. Migrations have a connection of their own, and more time. */
 export const layerClient = ({
   acquireTimeout,
   maxConnections,
@@ -61,30 +62,43 @@ export const layerClient = ({
   statementTimeout,
   url
 }: Connection) => {
+  const common = {
+    url,
+    prepare,
+    connectTimeout: acquireTimeout,
+    // Idle connections that a firewall forgot, or whose server is gone, are found out by the kernel.
+    keepAlive: "10 seconds",
+    applicationName: "order-platform"
+  } as const
+  // A process that is frozen or cut off between two statements must not keep its orders locked, nor a migration.
+  const idle_in_transaction_session_timeout = `${Duration.toMillis(statementTimeout)}`
   const make = Effect.gen(function* () {
     const address = addressOf(Redacted.value(url))
     // Behind a pooler a statement may wait for its turn for longer than the server gives it.
     const answerWithin = prepare ? Duration.sum(statementTimeout, Duration.seconds(1)) : Duration.infinity
     return yield* PgClient.make({
-      url,
+      ...common,
       maxConnections,
-      prepare,
-      connectTimeout: acquireTimeout,
-      // Idle connections that a firewall forgot, or whose server is gone, are found out by the kernel.
-      keepAlive: "10 seconds",
       ...(address !== null && { stream: yield* watchedSockets(address, answerWithin) }),
-      applicationName: "order-platform",
       // A pooler cannot pass startup parameters on.
       ...(prepare && {
         startupParameters: {
           statement_timeout: `${Duration.toMillis(statementTimeout)}`,
-          // A process that is frozen or cut off between two statements must not keep its orders locked.
-          idle_in_transaction_session_timeout: `${Duration.toMillis(statementTimeout)}`
+          idle_in_transaction_session_timeout
         }
       })
     })
   })
-  const client = PgClient.layerFrom(make)
+  const makeForMigrations = PgClient.make({
+    ...common,
+    maxConnections: 1,
+    ...(prepare && { startupParameters: { idle_in_transaction_session_timeout } })
+  }).pipe(Effect.provide(Reactivity.layer))
+  const forMigrations = Layer.effect(
+    Migrations.MigrationClient,
+    Effect.map(SqlClient.SqlClient, (insteadOf) => ({ insteadOf, make: makeForMigrations }))
+  )
+  const client = forMigrations.pipe(Layer.provideMerge(PgClient.layerFrom(make)))
   const answers = Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const { host, pathname } = new URL(Redacted.value(url))

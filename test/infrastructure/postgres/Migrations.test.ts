@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Latch, Layer } from "effect"
+import { Duration, Effect, Fiber, Latch, Layer, Logger, Queue, Redacted } from "effect"
 import { SqlClient } from "effect/sql"
 import { OrderRepository } from "../../../src/application/ports/OrderRepository.ts"
 import { DatabaseSchema } from "../../../src/infrastructure/postgres/DatabaseSchema.ts"
 import * as Migrations from "../../../src/infrastructure/postgres/Migrations.ts"
+import * as Postgres from "../../../src/infrastructure/postgres/Postgres.ts"
 import * as PostgresOrderRepository from "../../../src/infrastructure/postgres/PostgresOrderRepository.ts"
 import { newOrder } from "../../TestOrders.ts"
 import * as TestPostgres from "../../TestPostgres.ts"
@@ -256,5 +257,73 @@ describe("Migrations", () => {
         assert.deepStrictEqual([yield* contents, yield* applied], before)
       })
     )
+  )
+})
+
+/** A database of its own, whose server is slow to make indexes of ours, and which gives a statement half a second. */
+const slowDatabase = Layer.unwrap(
+  Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    const name = `migrations_${globalThis.crypto.randomUUID().replaceAll("-", "").slice(0, 12)}`
+    yield* Effect.acquireRelease(sql`CREATE DATABASE ${sql(name)}`, () =>
+      Effect.ignore(sql`DROP DATABASE IF EXISTS ${sql(name)} WITH (FORCE)`)
+    )
+    const url = new URL(TestPostgres.databaseUrl())
+    url.pathname = name
+    return Postgres.layerClient({
+      url: Redacted.make(url.href),
+      maxConnections: 3,
+      prepare: true,
+      acquireTimeout: Duration.seconds(5),
+      statementTimeout: Duration.millis(500)
+    })
+  })
+).pipe(Layer.provide(Layer.suspend(() => TestPostgres.schemaOfItsOwn({ maxConnections: 1 }))))
+
+describe("Migrations that take their time", { concurrent: true, timeout: 20_000 }, () => {
+  it.live("may take longer than any other statement, as the index of a very large table does", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* sql.unsafe(`
+        CREATE FUNCTION slow() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+          IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() WHERE object_identity LIKE '%orders_newest') THEN
+            PERFORM pg_sleep(2);
+          END IF;
+        END $$`)
+      yield* sql.unsafe("CREATE EVENT TRIGGER slow ON ddl_command_end EXECUTE FUNCTION slow()")
+      // Everything else has the half second: so it is not that the limit is not there.
+      assert.strictEqual((yield* Effect.flip(sql`SELECT pg_sleep(2)`))._tag, "SqlError")
+      yield* migrate
+      yield* works
+    }).pipe(Effect.provide(slowDatabase))
+  )
+
+  it.live("are waited for by every other start, which says so", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const said = yield* Queue.unbounded<string>()
+      const logger = Logger.make(({ message }) => {
+        Queue.offerUnsafe(said, String(message))
+      })
+      const lock = `order-platform migrations of ${yield* DatabaseSchema}`
+      const held = yield* Latch.make(false)
+      const ended = yield* Latch.make(false)
+      const other = yield* Effect.forkChild(
+        sql.withTransaction(
+          sql`SELECT set_config('idle_in_transaction_session_timeout', '0', true),
+            pg_advisory_xact_lock(hashtextextended(${lock}, 0))`.pipe(
+            Effect.andThen(held.open),
+            Effect.andThen(ended.await)
+          )
+        )
+      )
+      yield* held.await
+      const start = yield* Effect.forkChild(Effect.provide(migrate, Logger.layer([logger])))
+      assert.match(yield* Queue.take(said), /^Another process migrates .*; waiting for it\.$/)
+      yield* ended.open
+      yield* Fiber.join(other)
+      yield* Fiber.join(start)
+      yield* works
+    }).pipe(Effect.provide(slowDatabase))
   )
 })
