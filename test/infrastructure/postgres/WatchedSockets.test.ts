@@ -1,6 +1,6 @@
 import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Layer, Redacted } from "effect"
+import { Duration, Effect, Fiber, Latch, Layer, Predicate, Queue, Redacted, Stream } from "effect"
 import { startProxy } from "../../../chaos/Proxy.ts"
 import { layerClient } from "../../../src/infrastructure/postgres/Postgres.ts"
 import { databaseUrl } from "../../TestPostgres.ts"
@@ -39,6 +39,9 @@ const poolBehindProxy = Effect.fnUntraced(function* (statementTimeout: Duration.
   return { proxy, sql, pids }
 })
 
+const orLost = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.orElseSucceed(effect, () => "lost" as const)
+
 describe("the connections of a pool", { concurrent: true, timeout: 25_000 }, () => {
   it.live("that all fell silent cost one statement its time, and not one each", () =>
     Effect.gen(function* () {
@@ -68,6 +71,59 @@ describe("the connections of a pool", { concurrent: true, timeout: 25_000 }, () 
         proxy.heal()
         const error = yield* Effect.flip(Effect.timeout(sql`SELECT 1`, "10 seconds"))
         assert.strictEqual(error._tag, "SqlError")
+      }).pipe(Effect.scoped)
+  )
+
+  it.live(
+    "that pause in a transaction, listen, or are read slowly are left alone while another is slow",
+    () =>
+      Effect.gen(function* () {
+        const { sql } = yield* poolBehindProxy(Duration.seconds(15))
+        const slow = yield* Latch.make(false)
+        const pid = sql<{ pid: number }>`SELECT pg_backend_pid() AS pid`
+        const inTransaction = Effect.map(
+          sql.withTransaction(Effect.all([pid, slow.await, pid])),
+          ([[before], , [after]]) => before?.pid === after?.pid
+        )
+        const inFailedTransaction = sql
+          .withTransaction(Effect.andThen(Effect.exit(sql`SELECT 1 / 0`), Effect.andThen(slow.await, pid)))
+          .pipe(
+            Effect.flip,
+            Effect.map(({ reason }) => Predicate.hasProperty(reason.cause, "code") && reason.cause.code)
+          )
+        const listening = Effect.flatMap(sql.listen("watched"), (notifications) =>
+          Effect.andThen(
+            slow.await,
+            Effect.map(Queue.take(notifications), ({ payload }) => payload)
+          )
+        ).pipe(Effect.scoped)
+        // Twenty megabytes, of which nothing but the beginning is read for longer than an answer may take.
+        const { sql: impatient } = yield* poolBehindProxy(Duration.seconds(1))
+        const streaming = impatient`
+          SELECT set_config('statement_timeout', '0', true),
+            set_config('idle_in_transaction_session_timeout', '0', true)`.pipe(
+          Effect.andThen(
+            impatient`SELECT repeat('x', 1000) FROM generate_series(1, 20000)`.stream.pipe(
+              Stream.mapEffect(() => Effect.as(slow.await, 1)),
+              Stream.runFold(
+                () => 0,
+                (sum, one) => sum + one
+              )
+            )
+          ),
+          impatient.withTransaction
+        )
+        const others = yield* Effect.forkChild(
+          Effect.all(
+            [orLost(inTransaction), orLost(inFailedTransaction), orLost(listening), orLost(streaming)],
+            { concurrency: "unbounded" }
+          )
+        )
+        // Longer than the second after which there is doubt, and than the second for which the doubtful were silent.
+        yield* Effect.all([sql`SELECT pg_sleep(3)`, sql`SELECT pg_sleep(3)`], { concurrency: 2 })
+        yield* slow.open
+        yield* sql.notify("watched", "still there")
+        assert.deepStrictEqual(yield* Fiber.join(others), [true, "25P02", "still there", 20_000])
       }).pipe(Effect.scoped)
   )
 })
