@@ -1,6 +1,6 @@
 import { DateTime, Duration, Effect, Layer, Option } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import type { KeptAnswer } from "../../application/ports/KeyedOrders.ts"
+import type { KeptAnswer, KeyedOrders } from "../../application/ports/KeyedOrders.ts"
 import { OrderRepository } from "../../application/ports/OrderRepository.ts"
 import { OrderNotInDeadLetterQueue, OrderVersionMismatch } from "../../domain/OrderErrors.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
@@ -12,7 +12,13 @@ import { makeKeepLeases } from "./KeepLeases.ts"
 import { type OrderRow, toOrder, toProcessingOrder } from "./OrderRow.ts"
 import { makeReadOrders } from "./ReadOrders.ts"
 import { makeSettleOrders } from "./SettleOrders.ts"
-import { CallTimeLimit, makeCatchSqlTrouble, repeatAfterTrouble, repeatIdempotent } from "./SqlTrouble.ts"
+import {
+  CallTimeLimit,
+  fullBatch,
+  makeCatchSqlTrouble,
+  repeatAfterTrouble,
+  repeatIdempotent
+} from "./SqlTrouble.ts"
 import { makeStartOrders } from "./StartOrders.ts"
 import { makeStoreOrders } from "./StoreOrders.ts"
 import { makeStoreOrdersOnce } from "./StoreOrdersOnce.ts"
@@ -63,7 +69,7 @@ const make = Effect.gen(function* () {
           const store: Effect.Effect<ReadonlyArray<KeptAnswer | null>, SqlError.SqlError> = keyed.length === 0
             ? Effect.as(submit(orders), noneKept)
             : submitOnce(orders, keyed, inside)
-          return inside ? store : repeatIdempotent(store)
+          return inside ? store : repeatIdempotent(store, howMany(orders, keyed))
         })
       ),
     keptAnswer: (key) => guarded(repeatAfterTrouble(keptAnswer(key))),
@@ -82,7 +88,12 @@ const make = Effect.gen(function* () {
         }))
       ),
     settle: (settlements) =>
-      guarded(repeatIdempotent(Effect.map(settle(settlements), (rows) => rows.map(({ result }) => result)))),
+      guarded(
+        repeatIdempotent(
+          Effect.map(settle(settlements), (rows) => rows.map(({ result }) => result)),
+          settlements.length
+        )
+      ),
     settleWith: (settlement, writes) => guardedTransaction(commitWrites(settlement, writes)),
     backlog: guarded(
       Effect.map(read.backlog, ([row]) => ({
@@ -105,7 +116,9 @@ const make = Effect.gen(function* () {
               updatedAt: DateTime.fromDateUnsafe(row.updated_at),
               leaseUntil: DateTime.fromDateUnsafe(row.lease_until)
             }))
-          )
+          ),
+          // As many as a worker may hold, which only it knows.
+          fullBatch
         )
       ),
     expire: (max) => guarded(Effect.map(expire(max), (rows) => rows.map(toOrder))),
@@ -127,6 +140,9 @@ const make = Effect.gen(function* () {
 })
 
 const noneKept: ReadonlyArray<KeptAnswer> = []
+
+const howMany = (orders: ReadonlyArray<unknown>, keyed: ReadonlyArray<KeyedOrders>): number =>
+  keyed.reduce((sum, { orders }) => sum + orders.length, orders.length)
 
 const untilMillis = (millis: number | null | undefined) =>
   millis === null || millis === undefined ? null : Duration.millis(Math.max(0, millis))

@@ -36,16 +36,30 @@ const fewTimes = Schedule.exponential("50 millis").pipe(Schedule.jittered, Sched
 export const repeatAfterTrouble = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.retry(effect, { while: isWorthRepeating, schedule: fewTimes })
 
-/** A short statement that is not answered for so long has met a dead connection, or a server with other worries. */
-const answerWithin = [Duration.seconds(2), Duration.seconds(4)]
+/**
+ * A short statement that is not answered for so long has met a dead connection, or a server with other worries. One
+ * that writes many orders takes longer on a server that is merely busy, and run twice it would only be busier: a full batch
+ * is waited for twice as long. Both waits together are 12 s at most, so that within the 15 s of a request
+ * there is time for a third connection.
+ */
+const answerWithin = (orders: number): ReadonlyArray<Duration.Duration> =>
+  [2, 4].map((seconds) => Duration.seconds(seconds * (1 + Math.min(1, (orders - 1) / (fullBatch - 1)))))
 
-/** The same for short statements: the first attempts are given up, and repeated by another connection, when no answer comes. */
+/** As many orders as a batch of submits or settles has, or more. */
+export const fullBatch = 256
+
+/**
+ * The same for statements that are short for the number of `orders` they are about: the first attempts are given up,
+ * and repeated by another connection, when no answer comes.
+ */
 export const repeatIdempotent = <A, E, R>(
-  effect: Effect.Effect<A, E, R>
+  effect: Effect.Effect<A, E, R>,
+  orders = 1
 ): Effect.Effect<A, E | OrdersUnavailable, R> =>
   Effect.suspend(() => {
+    const limits = answerWithin(orders)
     let attempt = 0
-    const once = Effect.suspend(() => abandonAfter(answerWithin[attempt++] ?? Duration.infinity)(effect))
+    const once = Effect.suspend(() => abandonAfter(limits[attempt++] ?? Duration.infinity)(effect))
     return Effect.retry(once, {
       while: (error: unknown) => error === unavailable || isWorthRepeating(error),
       schedule: fewTimes
