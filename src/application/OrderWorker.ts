@@ -139,13 +139,15 @@ export class OrderWorker extends Context.Service<
         )
         const drain = Effect.gen(function* () {
           draining = true
-          if (claiming !== null) yield* Fiber.interrupt(claiming)
+          // A claim that is under way is waited for, out of the time that attempts have.
+          const [waited] = yield* Effect.timed(claiming === null ? Effect.void : Fiber.interrupt(claiming))
+          const left = Duration.max(Duration.zero, Duration.subtract(settings.drainTimeout, waited))
           for (const attempt of yield* Queue.clear(ready)) {
             yield* release(attempt)
             yield* Queue.offer(hands, undefined)
           }
           const allHandsFree = Queue.takeN(hands, settings.concurrency)
-          const inTime = yield* Effect.timeoutOption(allHandsFree, settings.drainTimeout)
+          const inTime = yield* Effect.timeoutOption(allHandsFree, left)
           const finishAll = Option.isSome(inTime)
             ? Effect.void
             : Effect.andThen(interruptAttempts, allHandsFree)
@@ -163,7 +165,11 @@ export class OrderWorker extends Context.Service<
         })
         // Before the first claim, so that a process that is stopped while it starts leaves nothing behind either.
         yield* Effect.addFinalizer(() => drain)
-        claiming = yield* Effect.forkScoped(claimOrders(hands, rescheduled, handOver, releaseAll))
+        // Detached, for the scope would wait for the end of a claim before it begins to drain, and so to count the time.
+        yield* Effect.forkDetach(claimOrders(hands, rescheduled, handOver, releaseAll)).pipe(
+          Effect.tap((fiber) => Effect.sync(() => (claiming = fiber))),
+          Effect.uninterruptible
+        )
 
         return OrderWorker.of({
           name: settings.name,

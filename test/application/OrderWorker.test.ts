@@ -308,6 +308,43 @@ describe("OrderWorker", () => {
     })
   )
 
+  it.effect("the drain deadline counts from the stop, also while a claim is under way", () => {
+    let slow = false
+    const slowClaims = Layer.effect(
+      OrderRepository,
+      Effect.map(OrderRepository, (repository) => ({
+        ...repository,
+        claim: (request: Parameters<typeof repository.claim>[0]) =>
+          Effect.suspend(() => (slow ? Effect.never : repository.claim(request)))
+      }))
+    ).pipe(Layer.provideMerge(Memory.layer))
+    const worker = OrderWorker.layer(coffee).pipe(
+      Layer.provide(OrderProcessor.layer(coffee, () => Effect.never)),
+      Layer.provide(
+        Layer.succeed(WorkerSettings, {
+          ...WorkerSettings.defaultValue(),
+          name: "w1",
+          concurrency: 2,
+          drainTimeout: Duration.seconds(5)
+        })
+      )
+    )
+    return Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      yield* Layer.buildWithScope(worker, scope)
+      const id = yield* submit()
+      yield* pass("100 millis")
+      slow = true
+      yield* pass("2 seconds")
+      const stopping = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+      yield* pass("4900 millis")
+      assert.deepStrictEqual(yield* events(id), ["created", "started"])
+      yield* pass("200 millis")
+      assert.deepStrictEqual(yield* events(id), ["created", "started", "released"])
+      assert.isDefined(stopping.pollUnsafe())
+    }).pipe(Effect.provide(OrderPlatform.layer(coffee).pipe(Layer.provideMerge(slowClaims))))
+  })
+
   it.effect(
     "a worker that stops lets attempts finish until the drain deadline and releases the rest, charged nothing",
     () =>
