@@ -10,6 +10,7 @@ import { makeKeepLeases } from "../../../src/infrastructure/postgres/KeepLeases.
 import { makeListings } from "../../../src/infrastructure/postgres/Listings.ts"
 import { makeReadOrders } from "../../../src/infrastructure/postgres/ReadOrders.ts"
 import { makeSettleOrders } from "../../../src/infrastructure/postgres/SettleOrders.ts"
+import { makeStoreOrdersOnce } from "../../../src/infrastructure/postgres/StoreOrdersOnce.ts"
 import { makeStartOrders } from "../../../src/infrastructure/postgres/StartOrders.ts"
 import * as TestPostgres from "../../TestPostgres.ts"
 import { type Explained, explained } from "./Explained.ts"
@@ -19,7 +20,8 @@ const idOf = (n: number) => OrderId.make(`00000000-0000-7000-8000-${n.toString(1
 /**
  * So many orders of priority 9 that are scheduled for next year; then, for each hundred of them, but 20,000 at least:
  * final ones, PROCESSED and FAILED, a second apart and the last one a day ago; then 1000 due ones of priority 4, 1000 due
- * ones of priority 0, and 200 that a worker holds, half of them lost. All in SQL: no transition is waited for.
+ * ones of priority 0, and 200 that a worker holds, half of them lost; and as many kept answers as final orders, a hundred
+ * of which have expired. All in SQL: no transition is waited for.
  */
 const crowd = Effect.fnUntraced(function* (scheduled: number, final: number) {
   const sql = yield* SqlClient.SqlClient
@@ -73,6 +75,10 @@ const crowd = Effect.fnUntraced(function* (scheduled: number, final: number) {
   yield* sql.unsafe(`
     INSERT INTO ${s}.dead_letters (order_id, reason, reason_code, retry_count, failed_at)
     SELECT id, 'declined', CASE WHEN right(id::text, 2) = '01' THEN 'TIMEOUT' ELSE 'PERMANENT' END, 1, updated_at FROM ${s}.orders WHERE status = 'FAILED'`)
+  yield* sql.unsafe(`
+    INSERT INTO ${s}.idempotency_keys (scope, key, fingerprint, answer, taker, expires_at)
+    SELECT 'POST /orders', n::text, 'f', '{}', gen_random_uuid(), now() + interval '1 hour' * (n - 100.5)
+    FROM generate_series(1, ${final}) AS n`)
   return { due, held }
 })
 
@@ -101,6 +107,7 @@ export const plansContract = (scheduled: number, final: number) => {
         const { expire, renew } = makeKeepLeases(sql, schema)
         const { claim } = makeStartOrders(sql, schema)
         const { deleteOld } = makeDeleteOrders(sql, schema)
+        const { forgetAnswers } = makeStoreOrdersOnce(sql, schema)
         const read = makeReadOrders(sql, schema)
         const { deadLettersOf, ordersOf } = makeListings(sql, schema)
         const page = { limit: 50, after: null }
@@ -129,6 +136,7 @@ export const plansContract = (scheduled: number, final: number) => {
           ],
           ["retention of FAILED", deleteOld("FAILED", Duration.hours(1), 500), 12_000, ["orders_final"]],
           ["retention of none", deleteOld("FAILED", Duration.days(1000), 500), 20, ["orders_final"]],
+          ["answers to forget", forgetAnswers(500), 1500, ["idempotency_keys_expiry"]],
           ["orders", ordersOf(page, {}), 400, ["orders_newest"]],
           ["orders further on", ordersOf(before, {}), 400, ["orders_newest"]],
           ["orders by status", ordersOf(page, { status: "PROCESSED" }), 100, ["orders_newest"]],
@@ -161,7 +169,13 @@ export const plansContract = (scheduled: number, final: number) => {
             // A claim goes by its index whatever the statistics say, also while there are none.
             for (const [name, statement, pages, indexes] of all.filter(([name]) => name.startsWith("claim")))
               judge(`${name}, no statistics`, yield* explained(statement), pages, indexes)
-            for (const table of ["orders", "order_events", "dead_letters", "order_metadata"])
+            for (const table of [
+              "orders",
+              "order_events",
+              "dead_letters",
+              "order_metadata",
+              "idempotency_keys"
+            ])
               yield* sql.unsafe(`VACUUM ANALYZE ${s}.${table}`)
             for (const [name, statement, pages, indexes] of all)
               judge(name, yield* explained(statement), pages, indexes)
