@@ -73,5 +73,16 @@ export const makeIntake = <A extends Sized>(room: number, patience: Duration.Dur
       return batch
     })
 
-  return { offer, offerUnsafe, take, size: () => sizeInside + sizeOutside }
+  /** Gives back all that waits, since nobody will take it any more. */
+  const close = (): ReadonlyArray<A> => {
+    const waiting = outside.splice(0)
+    const left = [...inside, ...waiting.map(({ entry }) => entry)]
+    inside = []
+    sizeInside = 0
+    sizeOutside = 0
+    for (const { admitted } of waiting) Deferred.doneUnsafe(admitted, Effect.void)
+    return left
+  }
+
+  return { close, offer, offerUnsafe, take, size: () => sizeInside + sizeOutside }
 }

@@ -1,6 +1,6 @@
 import { Clock, DateTime, Deferred, Duration, Effect, Exit, Metric } from "effect"
 import type { NewOrder } from "../domain/Order.ts"
-import { type OrdersUnavailable, Overloaded } from "../domain/OrderErrors.ts"
+import { OrdersUnavailable, Overloaded } from "../domain/OrderErrors.ts"
 import { makeDrainRate, secondsToDrain } from "./DrainRate.ts"
 import { makeIntake } from "./Intake.ts"
 import { ordersCreated } from "./OrderMetrics.ts"
@@ -27,6 +27,17 @@ type Group =
 type Waiting = Group & {
   readonly size: number
   readonly stored: Deferred.Deferred<KeptAnswer | null, OrdersUnavailable>
+  /** Nobody waits for it any more: its caller was told that it was not stored, or went away. */
+  isGivenUp: boolean
+}
+
+const stopping = Effect.fail(
+  new OrdersUnavailable({ detail: "The process is stopping; repeat the call at another one." })
+)
+
+/** Tells everybody of a batch who has not heard yet. */
+const end = (batch: ReadonlyArray<Waiting>, how: Effect.Effect<never, OrdersUnavailable>): void => {
+  for (const { stored } of batch) Deferred.doneUnsafe(stored, how)
 }
 
 /** Whether it was this call that took the key. */
@@ -68,12 +79,11 @@ export const storeInBatches = Effect.gen(function* () {
         else orders.push(...group.orders)
       }
       const exit = yield* Effect.exit(repository.submit(orders, keyed))
+      // It may be stored, or not; its callers hear that nothing was promised.
+      if (Exit.hasInterrupts(exit)) return end(batch, stopping)
       if (Exit.hasDies(exit) && batch.length > 1)
         return yield* Effect.forEach(batch, (group) => storeBatch([group]), { discard: true })
-      if (Exit.isFailure(exit)) {
-        for (const { stored } of batch) Deferred.doneUnsafe(stored, Exit.failCause(exit.cause))
-        return
-      }
+      if (Exit.isFailure(exit)) return end(batch, Exit.failCause(exit.cause))
       let place = 0
       for (const { keyed, stored } of batch) {
         const kept = keyed === null ? null : (exit.value[place++] ?? null)
@@ -84,7 +94,29 @@ export const storeInBatches = Effect.gen(function* () {
     }
   )
 
-  yield* intake.take(maxBatch).pipe(Effect.flatMap(storeBatch), Effect.forever, Effect.forkScoped)
+  const storeNext = Effect.flatMap(intake.take(maxBatch), (taken) => {
+    const batch = taken.some(({ isGivenUp }) => isGivenUp)
+      ? taken.filter(({ isGivenUp }) => !isGivenUp)
+      : taken
+    if (batch.length === 0) return Effect.void
+    return storeBatch(batch).pipe(
+      // A defect is a bug of ours. It must not be the end of all submits, nor keep anybody of its batch waiting.
+      Effect.catchDefect((defect) => {
+        end(batch, Effect.die(defect))
+        return Effect.logError("A batch of new orders was not stored, or stored and not announced", defect)
+      }),
+      Effect.onInterrupt(() => Effect.sync(() => end(batch, stopping)))
+    )
+  })
+  // Closed after the loop has ended: who waits then, or comes then, waits for nobody.
+  let isClosed = false
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      isClosed = true
+      end(intake.close(), stopping)
+    })
+  )
+  yield* Effect.forkScoped(Effect.forever(storeNext))
 
   const tooMany = Effect.flatMap(Clock.currentTimeMillis, (now) =>
     Effect.fail(
@@ -99,12 +131,19 @@ export const storeInBatches = Effect.gen(function* () {
     group: Group,
     size: number
   ): Effect.Effect<KeptAnswer | null, OrdersUnavailable | Overloaded> => {
-    const waiting: Waiting = { ...group, size, stored: Deferred.makeUnsafe() }
-    if (intake.offerUnsafe(waiting)) return Deferred.await(waiting.stored)
-    return Effect.flatMap(
-      intake.offer(waiting),
-      (taken): Effect.Effect<KeptAnswer | null, OrdersUnavailable | Overloaded> =>
-        taken ? Deferred.await(waiting.stored) : tooMany
+    if (isClosed) return stopping
+    const waiting: Waiting = { ...group, size, stored: Deferred.makeUnsafe(), isGivenUp: false }
+    const stored = intake.offerUnsafe(waiting)
+      ? Deferred.await(waiting.stored)
+      : Effect.flatMap(
+          intake.offer(waiting),
+          (isTaken): Effect.Effect<KeptAnswer | null, OrdersUnavailable | Overloaded> =>
+            isTaken ? Deferred.await(waiting.stored) : tooMany
+        )
+    return Effect.onInterrupt(stored, () =>
+      Effect.sync(() => {
+        waiting.isGivenUp = true
+      })
     )
   }
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, DateTime, Deferred, Duration, Effect, Fiber, Layer } from "effect"
+import { Context, DateTime, Deferred, Duration, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { OrderQueue } from "../../src/application/ports/OrderQueue.ts"
 import { OrderRepository } from "../../src/application/ports/OrderRepository.ts"
@@ -12,7 +12,9 @@ import { newOrder } from "../TestOrders.ts"
 import { pass, settled } from "../VirtualTime.ts"
 
 /** The real submit over a store whose commits the test lets happen, and a queue that notes what it is told. */
-const world = Effect.gen(function* () {
+const worldOf = Effect.fnUntraced(function* (
+  announced: (log: Array<string>, count: number) => Effect.Effect<void>
+) {
   const log: Array<string> = []
   const gate = yield* Deferred.make<void>()
   const repository = Layer.effect(
@@ -36,11 +38,13 @@ const world = Effect.gen(function* () {
     )
   ).pipe(Layer.provide(MemoryOrderRepository.layer))
   const queue = Layer.succeed(OrderQueue, {
-    announce: (batch) => Effect.sync(() => void log.push(`announce ${batch.length}`)),
+    announce: (batch) => announced(log, batch.length),
     announced: Effect.never
   })
-  const context = yield* Layer.build(
-    SubmitOrder.layer.pipe(Layer.provideMerge(Layer.mergeAll(repository, queue)))
+  const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
+  const context = yield* Layer.buildWithScope(
+    SubmitOrder.layer.pipe(Layer.provideMerge(Layer.mergeAll(repository, queue))),
+    scope
   )
   const submit = (parts: Parameters<typeof newOrder>[0] = {}) =>
     Effect.forkChild(
@@ -69,9 +73,12 @@ const world = Effect.gen(function* () {
     submit,
     submitMany,
     submitOnce,
-    commit: Deferred.succeed(gate, undefined)
+    commit: Deferred.succeed(gate, undefined),
+    close: Scope.close(scope, Exit.void)
   }
 })
+
+const world = worldOf((log, count) => Effect.sync(() => void log.push(`announce ${count}`)))
 
 describe("SubmitOrder", () => {
   it.effect("answers nobody before the commit, and announces only after it", () =>
@@ -212,6 +219,70 @@ describe("SubmitOrder", () => {
         log.filter((line) => line.startsWith("commit")),
         ["commit 1", `commit ${maxWaiting}`, "commit 1"]
       )
+    })
+  )
+
+  it.effect("an order whose caller has gone away before its turn is not stored, and holds nobody up", () =>
+    Effect.gen(function* () {
+      const { commit, log, submit } = yield* world
+      const first = yield* submit()
+      yield* settled
+      const gone = yield* submit()
+      const second = yield* submit()
+      yield* settled
+      yield* Fiber.interrupt(gone)
+      yield* commit
+      yield* Effect.forEach([first, second], Fiber.join)
+      yield* settled
+      assert.deepStrictEqual(
+        log.filter((line) => line.startsWith("commit")),
+        ["commit 1", "commit 1"]
+      )
+    })
+  )
+
+  it.effect("nothing is stored where all who waited have gone away, and the next order is", () =>
+    Effect.gen(function* () {
+      const { commit, log, submit } = yield* world
+      const first = yield* submit()
+      yield* settled
+      yield* Fiber.interrupt(yield* submit())
+      yield* commit
+      yield* Fiber.join(first)
+      yield* settled
+      yield* Fiber.join(yield* submit())
+      assert.deepStrictEqual(
+        log.filter((line) => line.startsWith("write")),
+        ["write 1", "write 1"]
+      )
+    })
+  )
+
+  it.effect("an announcement that dies takes nothing back, and is not the end of submits", () =>
+    Effect.gen(function* () {
+      const { commit, repository, submit } = yield* worldOf(() => Effect.die("a queue with a bug"))
+      yield* commit
+      const first = newOrder()
+      yield* Fiber.join(yield* submit(first))
+      yield* settled
+      yield* Fiber.join(yield* submit())
+      assert.strictEqual((yield* repository.find(first.id)).status, "PENDING")
+    })
+  )
+
+  it.effect("whoever waits when the process stops is told so at once, and whoever comes then", () =>
+    Effect.gen(function* () {
+      const { close, log, submit, submitMany } = yield* world
+      const writing = yield* submit()
+      yield* settled
+      const inside = yield* submitMany(maxWaiting)
+      const outside = yield* submit()
+      yield* settled
+      yield* close
+      const late = yield* submit()
+      for (const told of [writing, inside, outside, late])
+        assert.strictEqual((yield* Effect.flip(Fiber.join(told)))._tag, "OrdersUnavailable")
+      assert.deepStrictEqual(log, ["write 1"])
     })
   )
 })
