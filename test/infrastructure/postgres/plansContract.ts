@@ -153,8 +153,8 @@ export const plansContract = (scheduled: number, final: number) => {
       })
 
       const judge = (name: string, found: Explained, pages: number, indexes: ReadonlyArray<string>) => {
-        assert.deepStrictEqual(found.scanned, [], name)
-        assert.deepStrictEqual(found.scannedInside, [], name)
+        assert.deepStrictEqual(found.scanned, [], `${name}, by its plan`)
+        assert.deepStrictEqual(found.scannedInside, [], `${name}, inside`)
         assert.isBelow(found.pages, pages, name)
         assert.includeMembers([...found.indexes], [...indexes], name)
       }
