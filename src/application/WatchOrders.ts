@@ -6,6 +6,8 @@ import { isFinal } from "../domain/OrderStatus.ts"
 import { OrderRepository } from "./ports/OrderRepository.ts"
 import { pauseAfterTrouble } from "./WorkerSettings.ts"
 
+// Longer than 150 lines because the watcher and those it reads for are understood together.
+
 /** The most orders watched at the same time in one process, half of them by one caller; one more is refused. 1000 by default. */
 export const MaxWatched = Context.Reference<number>("order-platform/application/MaxWatched", {
   defaultValue: () => 1000
@@ -19,6 +21,8 @@ const maxAll = 2000
 /** Milliseconds between two looks: doubled from the shortest to the longest while nothing happens. */
 const shortest = 100
 const longest = 500
+/** Every so many looks it is asked as well whether the orders are still there, by the event that each reader had last. */
+const presenceEvery = 20
 /** Readers who come at the same time are looked for together. */
 const gathering = 20
 
@@ -32,6 +36,8 @@ interface Watch {
   open: boolean
   /** The version of the last event it was given. */
   after: number
+  /** A version that its order is known to have had: less than `after` where a client says that it had what is not yet. */
+  known: number
   /** Whether that event left the order final. */
   final: boolean
   /** Whether there may be more already. */
@@ -50,19 +56,25 @@ export const watchOrders = Effect.gen(function* () {
   const watched = new Set<Watch>()
   const wake = yield* Queue.sliding<void>(1)
 
-  const give = (watch: Watch, events: ReadonlyArray<OrderEvent>, isAll: boolean) => {
+  const give = (watch: Watch, found: ReadonlyArray<OrderEvent>, isAll: boolean) => {
+    const events = found.filter(({ version }) => version > watch.after)
     const last = events.at(-1)
     if (last !== undefined) {
       watch.after = last.version
+      watch.known = last.version
       watch.final = isFinal(last.to)
       Queue.offerAllUnsafe(watch.events, events)
     }
-    watch.more = !isAll || events.length === maxEach
-    if (watch.more || !watch.final) return
+    watch.more = !isAll || found.length === maxEach
+    if (!watch.more && watch.final) finish(watch)
+  }
+
+  const finish = (watch: Watch) => {
     watch.open = false
     Queue.endUnsafe(watch.events)
   }
 
+  let looks = 0
   /** Looks once for everybody who has taken all; answers how many events there were. */
   const look = Effect.gen(function* () {
     const waiting = Array.from(watched).filter(({ events, open }) => open && Queue.sizeUnsafe(events) === 0)
@@ -70,13 +82,20 @@ export const watchOrders = Effect.gen(function* () {
     // Many may be at the same place of the same order: it is read once.
     const places = Map.groupBy(waiting, ({ after, id }) => `${id} ${after}`)
     const groups = Array.from(places.values(), (group) => ({ group, place: group[0] as Watch }))
+    const asksPresence = ++looks % presenceEvery === 0
     const found = yield* repository.eventsAfter(
-      groups.map(({ place: { after, id } }) => ({ id, after })),
+      groups.map(({ place: { after, id, known } }) => ({ id, after: asksPresence ? known - 1 : after })),
       { maxEach, maxAll }
     )
     const count = found.reduce((sum, events) => sum + events.length, 0)
-    for (const [index, { group }] of groups.entries())
-      for (const watch of group) give(watch, found[index] ?? [], count < maxAll)
+    for (const [index, { group }] of groups.entries()) {
+      const events = found[index] ?? []
+      for (const watch of group) {
+        // Deleted with its history, before this reader had heard of its end: nothing more will happen to it.
+        if (asksPresence && events.length === 0 && count < maxAll) finish(watch)
+        else give(watch, events, count < maxAll)
+      }
+    }
     return count
   })
 
@@ -113,7 +132,7 @@ export const watchOrders = Effect.gen(function* () {
         return yield* new TooManyWatched({ max: maxOfOne, detail })
       }
       const events = yield* Queue.bounded<OrderEvent, Cause.Done>(maxEach)
-      const watch: Watch = { id, caller, events, open: false, after, final: false, more: false }
+      const watch: Watch = { id, caller, events, open: false, after, known: 1, final: false, more: false }
       watched.add(watch)
       return watch
     })
@@ -134,6 +153,7 @@ export const watchOrders = Effect.gen(function* () {
     const watch = yield* Effect.acquireRelease(enter(id, after, caller), leave)
     const order = yield* repository.find(id)
     if (order.version <= watch.after && isFinal(order.status)) return Stream.empty
+    watch.known = Math.max(1, Math.min(after, order.version))
     watch.open = true
     yield* Queue.offer(wake, undefined)
     const taken = Effect.suspend(() => (watch.more ? Queue.offer(wake, undefined) : Effect.void))

@@ -157,4 +157,42 @@ describe("Watching orders", () => {
       yield* Effect.asVoid(watch(id))
     }).pipe(Effect.provideService(MaxWatched, 2))
   )
+
+  it.effect("an order that was deleted before its reader had all of it ends the stream", () =>
+    Effect.gen(function* () {
+      const { away, claim, read, settle, store, submit } = yield* watching
+      const [id] = yield* submit(1)
+      assert(id !== undefined)
+      const reader = yield* read(id)
+      // One that had nothing yet, and one whose client says that it had more than there is.
+      yield* pass("2 seconds")
+      yield* away(Effect.fail(new OrdersUnavailable()))
+      const later = [yield* read(id), yield* read(id, 900)]
+      yield* pass("1 second")
+      yield* settle(yield* claim, completed)
+      yield* pass("1 second")
+      assert.strictEqual(yield* store.deleteOld("PROCESSED", Duration.zero, 10), 1)
+      yield* away(Effect.void)
+      yield* pass("20 seconds")
+      assert.deepStrictEqual(versions(yield* Fiber.join(reader)), [1])
+      for (const one of later) assert.deepStrictEqual(versions(yield* Fiber.join(one)), [])
+    })
+  )
+
+  it.effect(
+    "an order that only waits is followed, also by a client that says that it had more than there is",
+    () =>
+      Effect.gen(function* () {
+        const { claim, read, settle, submit } = yield* watching
+        const [id] = yield* submit(1)
+        assert(id !== undefined)
+        const readers = [yield* read(id), yield* read(id, 1), yield* read(id, 2)]
+        yield* pass("1 minute")
+        for (const reader of readers) assert.isUndefined(reader.pollUnsafe())
+        yield* settle(yield* claim, completed)
+        yield* pass("1 second")
+        const had = yield* Effect.forEach(readers, Fiber.join)
+        assert.deepStrictEqual(had.map(versions), [[1, 2, 3], [2, 3], [3]])
+      })
+  )
 })
