@@ -45,6 +45,7 @@ export type {
 export {
   type Backlog,
   OrderRepository,
+  OutcomeNotStorable,
   type Settlement,
   type SettleResult,
   WritesRefused

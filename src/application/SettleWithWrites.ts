@@ -1,7 +1,7 @@
-import { type Duration, Effect, Exit, type Semaphore } from "effect"
+import { Cause, type Duration, Effect, Exit, type Semaphore } from "effect"
 import type { Outcome, ProcessingOrder } from "../domain/Order.ts"
 import type { Writes } from "./ports/OrderProcessor.ts"
-import { OrderRepository, type SettleResult } from "./ports/OrderRepository.ts"
+import { OrderRepository, OutcomeNotStorable, type SettleResult } from "./ports/OrderRepository.ts"
 import { late, outcomeOfFailure } from "./ProcessOrder.ts"
 import { pauseAfterTrouble } from "./WorkerSettings.ts"
 
@@ -23,5 +23,9 @@ export const settleWithWrites = (permits: Semaphore.Semaphore, attemptTimeout: D
       Effect.timeoutOrElse({ duration: attemptTimeout, orElse: () => late }),
       Effect.exit
     )
-    return Exit.isSuccess(exit) ? exit.value : yield* outcomeOfFailure(order, exit.cause, attemptTimeout)
+    if (Exit.isSuccess(exit)) return exit.value
+    // Not the attempt's: its hand lets go of the order, which is released then.
+    const defect = Cause.squash(exit.cause)
+    if (defect instanceof OutcomeNotStorable) return yield* Effect.die(defect)
+    return yield* outcomeOfFailure(order, exit.cause, attemptTimeout)
   })

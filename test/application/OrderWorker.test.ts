@@ -8,9 +8,10 @@ import {
   OrderProcessor,
   PermanentFailure,
   RetryableFailure,
-  Snooze
+  Snooze,
+  Writes
 } from "../../src/application/ports/OrderProcessor.ts"
-import { OrderRepository } from "../../src/application/ports/OrderRepository.ts"
+import { OrderRepository, OutcomeNotStorable } from "../../src/application/ports/OrderRepository.ts"
 import { WorkerSettings } from "../../src/application/WorkerSettings.ts"
 import type { OrderId } from "../../src/domain/OrderId.ts"
 import * as OrderPayload from "../../src/domain/OrderPayload.ts"
@@ -307,6 +308,34 @@ describe("OrderWorker", () => {
       )
     })
   )
+
+  it.effect("an outcome that the store cannot write with the app's writes costs the order no attempt", () => {
+    let broken = true
+    const brokenOnce = Layer.effect(
+      OrderRepository,
+      Effect.map(OrderRepository, (repository) => ({
+        ...repository,
+        settleWith: (...args: Parameters<typeof repository.settleWith>) =>
+          Effect.suspend(() => {
+            if (!broken) return repository.settleWith(...args)
+            broken = false
+            return Effect.die(new OutcomeNotStorable({ cause: "a table that lacks a column" }))
+          })
+      }))
+    ).pipe(Layer.provideMerge(Memory.layer))
+    const worker = OrderWorker.layer(coffee).pipe(
+      Layer.provide(OrderProcessor.layer(coffee, () => Effect.succeed(new Writes({ writes: Effect.void }))))
+    )
+    return Effect.gen(function* () {
+      const id = yield* submit()
+      yield* pass("2 minutes")
+      assert.deepStrictEqual(yield* events(id), ["created", "started", "released", "started", "completed"])
+    }).pipe(
+      Effect.provide(
+        worker.pipe(Layer.provideMerge(OrderPlatform.layer(coffee)), Layer.provideMerge(brokenOnce))
+      )
+    )
+  })
 
   it.effect("the drain deadline counts from the stop, also while a claim is under way", () => {
     let slow = false

@@ -47,6 +47,12 @@ export interface Backlog {
 export class WritesRefused extends Data.TaggedError("WritesRefused")<{ readonly reason: string }> {}
 
 /**
+ * The defect that a store dies with where it cannot write an outcome, and the app's writes are not to blame: a bug of
+ * ours, which must cost the order nothing.
+ */
+export class OutcomeNotStorable extends Data.TaggedError("OutcomeNotStorable")<{ readonly cause: unknown }> {}
+
+/**
  * Keeps orders, their history and the dead letter queue as one record: each transition is stored with its event
  * and its entry in one transaction, or not at all, whatever crashes. Time is the store's own clock.
  * Every call may fail with `OrdersUnavailable`; then nothing is known of what was written, and submit, settle,
@@ -98,7 +104,7 @@ export class OrderRepository extends Context.Service<
     /**
      * Runs the app's own writes and writes one outcome in the same transaction: both are stored or neither. The
      * writes run only while the order is the attempt's, and are stored only if the result is `settled`; the order's lease
-     * can be renewed while they run. May be repeated as it is.
+     * can be renewed while they run. May be repeated as it is. Dies with `OutcomeNotStorable` for what is not of the writes.
      */
     readonly settleWith: (
       settlement: Settlement,

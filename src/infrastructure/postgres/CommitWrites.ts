@@ -1,9 +1,14 @@
 import { Effect } from "effect"
 import { type SqlClient, SqlError } from "effect/sql"
 import type { Writes } from "../../application/ports/OrderProcessor.ts"
-import { type Settlement, type SettleResult, WritesRefused } from "../../application/ports/OrderRepository.ts"
+import {
+  OutcomeNotStorable,
+  type Settlement,
+  type SettleResult,
+  WritesRefused
+} from "../../application/ports/OrderRepository.ts"
 import { makeSettleOrders } from "./SettleOrders.ts"
-import { inTransaction, isTransient, messageOf, repeatAfterTrouble } from "./SqlTrouble.ts"
+import { isTransient, messageOf, repeatAfterTrouble, runInTransaction, sqlStateOf } from "./SqlTrouble.ts"
 
 /** The order was settled or lost while its writes ran: they must not be stored. */
 class RolledBack {
@@ -13,6 +18,17 @@ class RolledBack {
   }
 }
 
+// After an error that the app's writes did not let out, every statement is refused in their transaction, ours too.
+const isOfTheWrites = (error: SqlError.SqlError) => sqlStateOf(error) === "25P02"
+
+/** What our own statements are refused for, said of nothing else. */
+const ourOwn = <A, R>(statement: Effect.Effect<A, SqlError.SqlError, R>) =>
+  Effect.catchIf(
+    statement,
+    (error) => !isTransient(error) && !isOfTheWrites(error),
+    (error) => Effect.die(new OutcomeNotStorable({ cause: error }))
+  )
+
 /** Commits an app's own writes together with the fenced settle of their order, in one transaction. */
 export const makeCommitWrites = (sql: SqlClient.SqlClient, schema: string) => {
   const { isStarted, settle } = makeSettleOrders(sql, schema)
@@ -20,13 +36,13 @@ export const makeCommitWrites = (sql: SqlClient.SqlClient, schema: string) => {
   return (settlement: Settlement, writes: Writes["writes"]) =>
     Effect.gen(function* () {
       // The writes come first, so that the order is not locked while they run: its lease can be renewed, or run out.
-      const [mine] = yield* isStarted(settlement)
+      const [mine] = yield* ourOwn(isStarted(settlement))
       if (mine !== undefined) yield* writes
-      const [row] = yield* settle([settlement])
+      const [row] = yield* ourOwn(settle([settlement]))
       const result = row?.result ?? "stale"
       return mine === undefined || result === "settled" ? result : yield* Effect.fail(new RolledBack(result))
     }).pipe(
-      inTransaction(sql),
+      runInTransaction(sql),
       Effect.catchIf(
         (error) => error instanceof RolledBack,
         ({ result }) => Effect.succeed(result)

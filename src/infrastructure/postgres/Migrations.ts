@@ -5,7 +5,7 @@ import listing from "../../../migrations/0002_listing.ts"
 import idempotency from "../../../migrations/0003_idempotency.ts"
 import retention from "../../../migrations/0004_retention.ts"
 import { DatabaseSchema } from "./DatabaseSchema.ts"
-import { inTransaction, isTransient, messageOf, startingPatience } from "./SqlTrouble.ts"
+import { isTransient, messageOf, runInTransaction, startingPatience } from "./SqlTrouble.ts"
 
 /** Every migration, oldest first. They are imported one by one, so that they survive bundling and packaging. */
 const migrations = [
@@ -53,7 +53,7 @@ export const migrate = Effect.gen(function* () {
   if (Option.isSome(yield* Effect.serviceOption(sql.transactionService))) return yield* migrateLocked
   const instead = yield* MigrationClient
   const client = instead?.insteadOf === sql ? yield* instead.make : sql
-  return yield* inTransaction(client)(withTimeEnough(client, migrateLocked)).pipe(
+  return yield* runInTransaction(client)(withTimeEnough(client, migrateLocked)).pipe(
     Effect.provideService(SqlClient.SqlClient, client)
   )
 }).pipe(Effect.scoped)

@@ -2,6 +2,8 @@ import { Context, Duration, Effect, Fiber, Predicate, Schedule } from "effect"
 import { type SqlClient, SqlError } from "effect/sql"
 import { OrdersUnavailable } from "../../domain/OrderErrors.ts"
 
+// Longer than 150 lines because what passes, what is repeated and how long it may take are decided together.
+
 /**
  * SQLSTATEs of a server that will answer again by itself: connection exceptions (08), insufficient resources and
  * too many connections (53), shutdown, crash and start-up (57P01 to 57P05), serialization failure and deadlock
@@ -10,7 +12,8 @@ import { OrdersUnavailable } from "../../domain/OrderErrors.ts"
  */
 const transientState = /^(08...|53...|57P0[1-5]|40001|40P01|55P03|57014|25P03|25006)$/
 
-const sqlStateOf = (error: SqlError.SqlError): string | undefined => {
+/** PostgreSQL's five letters for what is the matter; undefined where it is not PostgreSQL that says so. */
+export const sqlStateOf = (error: SqlError.SqlError): string | undefined => {
   const cause = error.reason.cause
   return Predicate.hasProperty(cause, "code") && Predicate.isString(cause.code) ? cause.code : undefined
 }
@@ -70,7 +73,7 @@ export const repeatIdempotent = <A, E, R>(
  * Runs the effect in a transaction. Where the connection broke, Effect finds nothing to roll back on and says so by a
  * defect: it is trouble of the database like any other, and nothing was stored.
  */
-export const inTransaction =
+export const runInTransaction =
   (sql: SqlClient.SqlClient) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError.SqlError, R> =>
     Effect.catchDefect(sql.withTransaction(effect), (defect) =>

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { PgClient } from "@effect/sql-pg"
-import { DateTime, Deferred, Duration, Effect, Fiber, Layer, Option, Queue } from "effect"
+import { Cause, DateTime, Deferred, Duration, Effect, Exit, Fiber, Layer, Option, Queue } from "effect"
 import { SqlClient } from "effect/sql"
 import { OrderPlatform } from "../../../src/application/OrderPlatform.ts"
-import { OrderRepository } from "../../../src/application/ports/OrderRepository.ts"
+import { OrderRepository, OutcomeNotStorable } from "../../../src/application/ports/OrderRepository.ts"
 import type { Outcome } from "../../../src/domain/Order.ts"
 import { anyJsonObject } from "../../../src/domain/OrderPayload.ts"
 import { DatabaseSchema } from "../../../src/infrastructure/postgres/DatabaseSchema.ts"
@@ -57,6 +57,37 @@ describe("the app's own writes on PostgreSQL", () => {
       assert.include(refused._tag === "WritesRefused" ? refused.reason : "", "duplicate key")
       assert.strictEqual(yield* count, 0)
       assert.strictEqual((yield* repository.find(order.id)).status, "PROCESSING")
+    }).pipe(Effect.provide(TestPostgres.layer))
+  )
+
+  it.live("are refused, too, where they keep to themselves what the database refused them", () =>
+    Effect.gen(function* () {
+      const repository = yield* OrderRepository
+      const { add, count } = yield* invoices
+      const order = yield* claim
+      const twice = Effect.andThen(add(order.id), Effect.exit(add(order.id)))
+      const refused = yield* Effect.flip(repository.settleWith({ order, outcome: completed }, twice))
+      assert.strictEqual(refused._tag, "WritesRefused")
+      assert.strictEqual(yield* count, 0)
+    }).pipe(Effect.provide(TestPostgres.layer))
+  )
+
+  it.live("are not blamed for what our own statements are refused for", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const repository = yield* OrderRepository
+      const { add, count } = yield* invoices
+      const order = yield* claim
+      const events = sql(`${yield* DatabaseSchema}.order_events`)
+      yield* sql`ALTER TABLE ${events} ADD CONSTRAINT broken CHECK (event <> 'completed')`
+      const exit = yield* Effect.exit(repository.settleWith({ order, outcome: completed }, add(order.id)))
+      assert.instanceOf(Exit.isFailure(exit) ? Cause.squash(exit.cause) : exit.value, OutcomeNotStorable)
+      assert.strictEqual(yield* count, 0)
+      yield* sql`ALTER TABLE ${events} DROP CONSTRAINT broken`
+      assert.strictEqual(
+        yield* repository.settleWith({ order, outcome: completed }, add(order.id)),
+        "settled"
+      )
     }).pipe(Effect.provide(TestPostgres.layer))
   )
 
