@@ -62,15 +62,31 @@ export const claimOrders = Effect.fnUntraced(function* (
   })
 
   // A claim may have been carried out although no answer came. Between two claims it is plain which orders are in
-  // nobody's hands; where even that cannot be asked, the heartbeat finds them.
-  const afterTrouble = pauseAfterTrouble.pipe(
-    Effect.andThen(Effect.timeoutOption(releaseLeftOver, claimTimeout(settings))),
-    Effect.catchTag("OrdersUnavailable", () => Effect.void)
+  // nobody's hands, so there is no other claim before these are released: after an outage they are tried again at once
+  // instead of when the heartbeat finds them.
+  let inDoubt = false
+  const releaseDoubtful = Effect.suspend(() =>
+    inDoubt
+      ? releaseLeftOver.pipe(
+          Effect.timeoutOrElse({
+            duration: claimTimeout(settings),
+            orElse: () => Effect.fail(new OrdersUnavailable({ detail: "a release took too long" }))
+          }),
+          // A release that is refused must not keep the worker from claiming; its lease will run out.
+          Effect.catchDefect((defect) => Effect.logError("The worker could not release orders", defect)),
+          Effect.andThen(Effect.sync(() => void (inDoubt = false)))
+        )
+      : Effect.void
   )
+  const afterTrouble = Effect.suspend(() => {
+    inDoubt = true
+    return pauseAfterTrouble
+  })
 
   const giveBack = (count: number) => Queue.offerAll(hands, Array.from<void>({ length: count }))
 
-  return yield* Queue.takeBetween(hands, 1, maxClaim).pipe(
+  return yield* releaseDoubtful.pipe(
+    Effect.andThen(Queue.takeBetween(hands, 1, maxClaim)),
     Effect.flatMap((free) => look(free.length)),
     Effect.catchTag("OrdersUnavailable", (error) =>
       Effect.andThen(Effect.logDebug(`The worker could not look for orders: ${error.message}`), afterTrouble)

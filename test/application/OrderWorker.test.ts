@@ -13,6 +13,7 @@ import {
 } from "../../src/application/ports/OrderProcessor.ts"
 import { OrderRepository, OutcomeNotStorable } from "../../src/application/ports/OrderRepository.ts"
 import { WorkerSettings } from "../../src/application/WorkerSettings.ts"
+import { OrdersUnavailable } from "../../src/domain/OrderErrors.ts"
 import type { OrderId } from "../../src/domain/OrderId.ts"
 import * as OrderPayload from "../../src/domain/OrderPayload.ts"
 import { RetryPolicy } from "../../src/domain/RetryPolicy.ts"
@@ -60,6 +61,40 @@ describe("OrderWorker", () => {
       )
     }).pipe(Effect.provide(app((attempt) => Effect.sync(() => void seen.push(attempt)))))
   })
+
+  it.effect(
+    "the orders of a claim whose answer was lost are released before the next claim, however late",
+    () => {
+      let lost = 0
+      let refused = 0
+      const gone = Effect.fail(new OrdersUnavailable({ detail: "the database went away" }))
+      const troubled = Layer.effect(
+        OrderRepository,
+        Effect.map(OrderRepository, (repository) => ({
+          ...repository,
+          claim: (request: Parameters<typeof repository.claim>[0]) =>
+            Effect.flatMap(repository.claim(request), (claimed) =>
+              claimed.orders.length > 0 && ++lost === 1 ? gone : Effect.succeed(claimed)
+            ),
+          renew: (...lease: Parameters<typeof repository.renew>) =>
+            ++refused <= 2 ? gone : repository.renew(...lease)
+        }))
+      ).pipe(Layer.provideMerge(Memory.layer))
+      const worker = OrderWorker.layer(coffee).pipe(
+        Layer.provide(OrderProcessor.layer(coffee, () => Effect.void)),
+        Layer.provideMerge(OrderPlatform.layer(coffee)),
+        Layer.provideMerge(troubled)
+      )
+      return Effect.gen(function* () {
+        const id = yield* submit()
+        // Long before the heartbeat, which would find it, too.
+        yield* pass("3 seconds")
+        assert.strictEqual(refused, 3)
+        assert.deepStrictEqual(yield* events(id), ["created", "started", "released", "started", "completed"])
+        assert.strictEqual((yield* (yield* platform).find(id)).retryCount, 0)
+      }).pipe(Effect.provide(worker))
+    }
+  )
 
   it.effect("a claim that dies is no end: the worker says so, and looks again with all its hands", () => {
     let claims = 0

@@ -1,6 +1,7 @@
 import { DateTime, Effect, Exit } from "effect"
 import { OrderQueue } from "../../src/application/ports/OrderQueue.ts"
 import {
+  type Claim,
   OrderRepository,
   type Settlement,
   type SettleResult
@@ -63,7 +64,7 @@ export const repositoryOf = (
   world: SimulatedWorld,
   process: SimulatedProcess
 ): OrderRepository["Service"] => {
-  const { facts, store, time } = world
+  const { facts, seed, store, time } = world
   const statement = <A, E>(
     name: string,
     effect: Effect.Effect<A, E>,
@@ -101,21 +102,33 @@ export const repositoryOf = (
         const reply = { delivered: Infinity }
         const asked = time.now
         process.freeHands = request.max
-        return statement(
-          "claim",
-          store.claim(request),
-          ({ orders }) => {
-            for (const { dueAt, id, version, worker } of orders) {
-              world.note(`claimed ${id} ${version}`)
-              const due = DateTime.toEpochMillis(dueAt)
-              facts.push({ fact: "claimed", at: time.now, worker, id, version, dueAt: due, reply })
-            }
-          },
-          () => {
-            // One that comes after the time limit of a claim is no answer any more: nobody waits for it.
-            if (time.now - asked < figures.claimTimeoutMs) reply.delivered = facts.length
+        let isCarriedOut = false
+        const carryOut = Effect.suspend(() => {
+          isCarriedOut = true
+          return store.claim(request)
+        })
+        const done = ({ orders }: Claim) => {
+          for (const { dueAt, id, version, worker } of orders) {
+            world.note(`claimed ${id} ${version}`)
+            const due = DateTime.toEpochMillis(dueAt)
+            facts.push({ fact: "claimed", at: time.now, worker, id, version, dueAt: due, reply })
           }
-        )
+        }
+        // On its way to the store when it was given up, it may still be carried out there, and nobody hears of it.
+        const arriveLate = () => {
+          if (isCarriedOut || process.scheduler.dead || !world.strikes("late claim")) return
+          world.struck("late claim", process.name)
+          time.at(time.now + seed.between(0, 3000), () => {
+            const exit = world.statementExit(carryOut)
+            if (Exit.isSuccess(exit)) done(exit.value)
+            // If it stops before its next heartbeat, nobody releases them.
+            world.disturb(process, 0)
+          })
+        }
+        return statement("claim", carryOut, done, () => {
+          // One that comes after the time limit of a claim is no answer any more: nobody waits for it.
+          if (time.now - asked < figures.claimTimeoutMs) reply.delivered = facts.length
+        }).pipe(Effect.onInterrupt(() => Effect.sync(arriveLate)))
       }),
     settle: (settlements) =>
       statement("settle", store.settle(settlements), (results) =>

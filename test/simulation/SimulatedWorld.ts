@@ -25,6 +25,7 @@ export const faultKinds = [
   "crash",
   "crash of the api",
   "lost reply",
+  "late claim",
   "failed before",
   "delay",
   "announcement lost",

@@ -15,6 +15,8 @@ const rates = (seed: Seed): Readonly<Record<FaultKind, number>> => {
     crash: 0.02,
     "crash of the api": 0.02,
     "lost reply": 0.25,
+    // Of the few claims that are given up on their way.
+    "late claim": 3,
     "failed before": 0.2,
     delay: 0.1,
     "announcement lost": 1,
@@ -157,7 +159,9 @@ const run = (number: number, traced: boolean): Verdict => {
   const isIdle = ({ freeHands, inHand }: SimulatedProcess) =>
     freeHands === figures.concurrency && world.statement(inHand) === 0
 
-  // Now everything must become final by itself, and then everybody idle, at the latest with the next poll.
+  // Now everything must become final by itself, and then everybody idle, at the latest with the next poll: after an answer
+  // that was delayed, and the pause if it came too late.
+  const idleWithin = figures.claimTimeoutMs + 500 + figures.pollMs + 1
   const giveUpAt = time.now + 180_000
   let idleUntil: number | null = null
   const isOver = () => idleUntil !== null && time.now >= idleUntil && world.steps >= leastSteps
@@ -166,7 +170,7 @@ const run = (number: number, traced: boolean): Verdict => {
     // Asked again until the end: a reprocess that was held up may still come.
     const { pending, processing } = world.statement(Effect.orDie(world.store.backlog))
     if (pending + processing > 0) idleUntil = null
-    else if (idleUntil === null && isStored()) idleUntil = time.now + figures.pollMs + 1
+    else if (idleUntil === null && isStored()) idleUntil = time.now + idleWithin
     if (idleUntil !== null && world.steps >= leastSteps && world.living("worker").every(isIdle)) break
     const { next } = time
     if (next === null) break
