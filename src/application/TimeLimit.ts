@@ -1,4 +1,4 @@
-import { Clock, type Context, Duration, Effect, Fiber, type Scope } from "effect"
+import { Clock, type Context, Duration, Effect, Fiber, Scope } from "effect"
 
 interface Running {
   readonly end: number
@@ -22,7 +22,8 @@ export interface TimeLimit {
 export const makeTimeLimit = Effect.fnUntraced(function* (
   limit: Duration.Duration
 ): Effect.fn.Return<TimeLimit, never, Scope.Scope> {
-  const scope = yield* Effect.scope
+  // A scope of its own, made now: an alarm that is set later must not end before what closes ahead of this limit.
+  const scope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
   const context = yield* Effect.context()
   const clock = yield* Clock.Clock
   const limitMs = Duration.toMillis(limit)

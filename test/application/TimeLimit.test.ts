@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Fiber } from "effect"
+import { Deferred, Duration, Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { makeTimeLimit } from "../../src/application/TimeLimit.ts"
 
@@ -52,6 +52,28 @@ describe("TimeLimit", () => {
         Exit.fail("no")
       )
       assert.strictEqual(yield* within(Effect.succeed("at once"), Effect.succeed("late")), "at once")
+    })
+  )
+
+  it.effect("the alarm goes off also while the scope closes in which something waits for it", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const { within } = yield* Scope.provide(makeTimeLimit(Duration.millis(100)), scope)
+      const how = yield* Deferred.make<string>()
+      // Older than the first alarm, as the drain of a worker is.
+      yield* Scope.addFinalizer(scope, Effect.asVoid(Deferred.await(how)))
+      yield* Effect.forkChild(
+        Effect.flatMap(within(Effect.never, Effect.succeed("late")), (end) => Deferred.succeed(how, end)),
+        { startImmediately: true }
+      )
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+      yield* TestClock.adjust("100 millis")
+      const ended = how.pipe(Deferred.isDone)
+      const inTime = yield* ended
+      // Let it close, whatever came of it.
+      yield* Deferred.succeed(how, "too late")
+      yield* Fiber.join(closing)
+      assert.isTrue(inTime)
     })
   )
 })
