@@ -2,6 +2,7 @@ import { SecureRandom } from "effect/crypto"
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http"
 import type { Duplex } from "node:stream"
 import { protectiveHeaders } from "./AnswerHeaders.ts"
+import { correlationIdHeader } from "./CorrelationId.ts"
 
 type Words = readonly [status: number, type: string, detail: string]
 
@@ -25,7 +26,7 @@ const answerOf = ([status, type, detail]: Words) => {
     "content-type": "application/problem+json",
     "content-length": String(Buffer.byteLength(body)),
     ...protectiveHeaders,
-    "x-correlation-id": SecureRandom.uuidV4Unsafe(),
+    [correlationIdHeader]: SecureRandom.uuidV4Unsafe(),
     connection: "close"
   }
   return { status, title, headers, body }
@@ -58,7 +59,9 @@ export const answerExpectation = (_: IncomingMessage, response: ServerResponse):
 }
 
 /** Answers a request that the process can do nothing for yet. */
-export const answerNotYet = (response: ServerResponse): void => {
+export const answerNotYet = (response: ServerResponse, correlationId: string): void => {
   const { body, headers, status } = answerOf(notYet)
-  response.writeHead(status, { ...headers, "retry-after": "1" }).end(body)
+  response
+    .writeHead(status, { ...headers, [correlationIdHeader]: correlationId, "retry-after": "1" })
+    .end(body)
 }

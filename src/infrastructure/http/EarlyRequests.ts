@@ -2,6 +2,7 @@ import { SecureRandom } from "effect/crypto"
 import type { IncomingMessage, Server, ServerResponse } from "node:http"
 import { protectiveHeaders } from "./AnswerHeaders.ts"
 import { answerNotYet } from "./BrokenRequests.ts"
+import { correlationIdHeader, isCorrelationId } from "./CorrelationId.ts"
 
 /** How long a request waits for the routes: a start takes less, unless it waits for its database. */
 const patienceMs = 1000
@@ -9,11 +10,16 @@ const patienceMs = 1000
 const asksWhetherAlive = ({ method, url = "" }: IncomingMessage) =>
   (method === "GET" || method === "HEAD") && /^\/health\/live\/?(?:\?|$)/.test(url)
 
-const answerAlive = (response: ServerResponse) => {
+const correlationIdOf = ({ headers }: IncomingMessage): string => {
+  const given = headers[correlationIdHeader]
+  return typeof given === "string" && isCorrelationId(given) ? given : SecureRandom.uuidV4Unsafe()
+}
+
+const answerAlive = (response: ServerResponse, correlationId: string) => {
   const headers = {
     ...protectiveHeaders,
     "content-type": "application/json",
-    "x-correlation-id": SecureRandom.uuidV4Unsafe()
+    [correlationIdHeader]: correlationId
   }
   response.writeHead(200, headers).end(JSON.stringify({ status: "up" }))
 }
@@ -29,11 +35,12 @@ export const keepEarlyRequests = (server: Server): void => {
     { readonly request: IncomingMessage; readonly timer: NodeJS.Timeout }
   >()
   const keep = (request: IncomingMessage, response: ServerResponse) => {
-    if (asksWhetherAlive(request)) return answerAlive(response)
+    if (asksWhetherAlive(request)) return answerAlive(response, correlationIdOf(request))
     const notYet = () => {
       early.delete(response)
-      answerNotYet(response)
+      answerNotYet(response, correlationIdOf(request))
     }
+    // By Node's timer, like the server's own limits: there is no program yet whose clock it could be.
     early.set(response, { request, timer: setTimeout(notYet, patienceMs) })
   }
   const handOver = (event: string) => {

@@ -26,11 +26,31 @@ describe("a request that comes before the routes are there", () => {
       assert.isUndefined(early.pollUnsafe())
       const alive = yield* raw(port, "GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
       assert.match(alive, /^HTTP\/1\.1 200 [^]*\{"status":"up"\}/)
+      assert.match(alive, /^x-correlation-id: [0-9a-f-]{36}\r$/im)
       assert.isUndefined(early.pollUnsafe())
       yield* Deferred.succeed(gate, undefined)
       yield* Fiber.join(serving)
       for (const answer of [...(yield* Fiber.join(early)), yield* ask])
         assert.match(answer, /^HTTP\/1\.1 404 /)
+    })
+  )
+
+  it.live("is told after a moment that they are not, by the name that it gave itself", () =>
+    Effect.gen(function* () {
+      const port = yield* Effect.promise(freePort)
+      yield* Layer.build(
+        OrderHttpServer.layerListening({ host: "127.0.0.1", port, gracefulShutdownTimeout: "1 second" })
+      )
+      const head = (path: string, id: string) =>
+        `GET ${path} HTTP/1.1\r\nhost: x\r\nx-correlation-id: ${id}\r\nconnection: close\r\n\r\n`
+      const waited = yield* raw(port, head("/orders", "mine"))
+      assert.match(waited, /^HTTP\/1\.1 503 [^]*urn:order-platform:unavailable/)
+      assert.match(waited, /^retry-after: 1\r$/im)
+      assert.match(waited, /^x-correlation-id: mine\r$/im)
+      const alive = yield* raw(port, head("/health/live", "mine"))
+      assert.match(alive, /^x-correlation-id: mine\r$/im)
+      const refused = yield* raw(port, head("/health/live", "x".repeat(129)))
+      assert.match(refused, /^x-correlation-id: [0-9a-f-]{36}\r$/im)
     })
   )
 })
