@@ -5,8 +5,8 @@ import { spawn } from "node:child_process"
 import * as os from "node:os"
 import { fileURLToPath } from "node:url"
 import { describe } from "vitest"
-import { startProxy } from "../../chaos/Proxy.ts"
 import { DatabaseSchema } from "../../src/infrastructure/postgres/DatabaseSchema.ts"
+import { postgresProxy } from "../PostgresProxy.ts"
 import { databaseUrl } from "../TestPostgres.ts"
 import { idleContract } from "./idleContract.ts"
 import {
@@ -135,18 +135,6 @@ const metric = (server: Serving, name: string) =>
   Effect.map(call<string>(`${server.url}/metrics`), ({ json }) =>
     Number(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, "m").exec(json)?.[1] ?? Number.NaN)
   )
-
-/** Stands between a process and the database of the test run. */
-const proxy = Effect.gen(function* () {
-  const url = new URL(databaseUrl())
-  const proxy = yield* Effect.acquireRelease(
-    Effect.promise(() => startProxy(Number(url.port || 5432), url.hostname)),
-    ({ close }) => Effect.promise(close)
-  )
-  url.hostname = "127.0.0.1"
-  url.port = String(proxy.port)
-  return { ...proxy, url: url.href }
-})
 
 describe("a worker that is lost", { concurrent: true }, () => {
   it.live("all 100 orders of a worker that was killed are started by another within its lease and 2 s", () =>
@@ -284,7 +272,7 @@ describe("a database that is lost", () => {
     "while PostgreSQL is away orders are answered 503 and nothing crashes; then it goes on by itself",
     () =>
       Effect.gen(function* () {
-        const network = yield* proxy
+        const network = yield* postgresProxy
         const settings = {
           DATABASE_URL: network.url,
           DATABASE_STATEMENT_TIMEOUT_MS: 1000,

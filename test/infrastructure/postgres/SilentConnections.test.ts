@@ -1,22 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Context, Duration, Effect, Layer, Option } from "effect"
-import { startProxy } from "../../../chaos/Proxy.ts"
 import { OrderRepository } from "../../../src/application/ports/OrderRepository.ts"
 import * as Postgres from "../../../src/infrastructure/postgres/Postgres.ts"
+import { postgresProxy } from "../../PostgresProxy.ts"
 import { newOrder } from "../../TestOrders.ts"
-import { databaseUrl, schemaOfItsOwn } from "../../TestPostgres.ts"
+import { schemaOfItsOwn } from "../../TestPostgres.ts"
 
 /** A repository whose one connection goes through a proxy, made and used once. */
 const behindProxy = Effect.gen(function* () {
-  const url = new URL(databaseUrl())
-  const proxy = yield* Effect.acquireRelease(
-    Effect.promise(() => startProxy(Number(url.port || 5432), url.hostname)),
-    ({ close }) => Effect.promise(close)
-  )
-  url.hostname = "127.0.0.1"
-  url.port = String(proxy.port)
+  const proxy = yield* postgresProxy
   const context = yield* Layer.build(
-    Layer.fresh(Postgres.layerRepository).pipe(Layer.provideMerge(schemaOfItsOwn({ url: url.href })))
+    Layer.fresh(Postgres.layerRepository).pipe(Layer.provideMerge(schemaOfItsOwn({ url: proxy.url })))
   )
   const repository = Context.get(context, OrderRepository)
   yield* repository.ping

@@ -1,24 +1,17 @@
 import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Latch, Layer, Predicate, Queue, Redacted, Stream } from "effect"
-import { startProxy } from "../../../chaos/Proxy.ts"
 import { layerClient } from "../../../src/infrastructure/postgres/Postgres.ts"
-import { databaseUrl } from "../../TestPostgres.ts"
+import { postgresProxy } from "../../PostgresProxy.ts"
 
 const connections = 8
 
 /** A pool behind a proxy, with all its connections made. */
 const poolBehindProxy = Effect.fnUntraced(function* (statementTimeout: Duration.Duration) {
-  const url = new URL(databaseUrl())
-  const proxy = yield* Effect.acquireRelease(
-    Effect.promise(() => startProxy(Number(url.port || 5432), url.hostname)),
-    ({ close }) => Effect.promise(close)
-  )
-  url.hostname = "127.0.0.1"
-  url.port = String(proxy.port)
+  const proxy = yield* postgresProxy
   const context = yield* Layer.build(
     layerClient({
-      url: Redacted.make(url.href),
+      url: Redacted.make(proxy.url),
       maxConnections: connections,
       prepare: true,
       acquireTimeout: Duration.seconds(2),
