@@ -24,7 +24,7 @@ export interface ShareData {
   readonly until: number
 }
 
-// Processes and not threads: threads of one process wait for each other's garbage collections and compilations.
+// Processes and not threads: two of them were faster than two threads where it was measured, for a reason not found.
 const share = (data: ShareData): Promise<Share> =>
   new Promise((resolve, reject) => {
     let share: Share | null = null
