@@ -57,7 +57,7 @@ const databaseAway = Effect.gen(function* () {
 
 const onAnyPort = { SERVER_PORT: 0, LOG_FORMAT: "json", DATABASE_URL: databaseUrl() }
 
-describe("a process that is started", () => {
+describe("a process that is started", { concurrent: true }, () => {
   for (const [what, options, sentence] of [
     [
       "a wrong setting",
