@@ -253,7 +253,7 @@ const judgement = async (seen: {
     ...faults.filter(({ kind }) => excusing.includes(kind)),
     ...away.map(({ from, to }) => ({ pid: null, from, to: to + 1000 })),
     ...witness.lives.flatMap(({ endedAt, pid }) =>
-      endedAt === null || cleanlyStopped(pid, faults) ? [] : [{ pid, from: endedAt, to: endedAt }]
+      endedAt === null || cleanlyStopped(pid, faults, witness) ? [] : [{ pid, from: endedAt, to: endedAt }]
     )
   ]
   const workerThere = (from: number, to: number) => {
@@ -339,8 +339,10 @@ const judgement = async (seen: {
   ]
 }
 
-const cleanlyStopped = (pid: number, faults: ReadonlyArray<Fault>) =>
-  faults.some((fault) => fault.kind === "clean stop of a worker" && fault.pid === pid)
+// A worker that an order ended a moment before it was told to stop never heard of it.
+const cleanlyStopped = (pid: number, faults: ReadonlyArray<Fault>, { killedByOrders }: Witness) =>
+  faults.some((fault) => fault.kind === "clean stop of a worker" && fault.pid === pid) &&
+  !killedByOrders.some((killed) => killed.pid === pid)
 
 const report = (
   findings: ReadonlyArray<Finding>,
