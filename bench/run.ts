@@ -91,8 +91,7 @@ const measure = async (
     )
   }
   say(`all idle for ${plan.idleMs / 1000} s`)
-  const quiet = all.filter(({ settledBefore }) => settledBefore === undefined)
-  const idleFigures = await idle(quiet, plan.idleMs, admin, databases, directory)
+  const idleFigures = await idle(all, plan.idleMs, admin, databases, directory)
   say(`soak of ${plan.soakMs / 1000} s`)
   const soakFigures = await soak(product, plan.soakMs, plan.warmUpMs, databases, directory)
   return {
