@@ -1,5 +1,5 @@
 import { NodeRuntime } from "@effect/platform-node"
-import { Duration, Layer, Logger } from "effect"
+import { Duration, Effect, Layer, Logger } from "effect"
 import * as Platform from "../src/index.ts"
 import { OrderHttpServer } from "../src/infrastructure/http/HttpServer.ts"
 
@@ -24,5 +24,7 @@ Layer.mergeAll(server, OrderWorker.layer(payload).pipe(Layer.provide(processor))
   Layer.provide(Memory.layer),
   Layer.provide(Logger.layer([Logger.consoleJson])),
   Layer.launch,
+  // As the program itself does.
+  Effect.withTracerEnabled(false),
   NodeRuntime.runMain
 )

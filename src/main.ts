@@ -67,6 +67,8 @@ orderPlatform.pipe(
   Command.withSubcommands(subcommands),
   Command.run({ version: apiVersion }),
   Effect.provide(NodeServices.layer),
+  // Nothing here exports spans. Without this each request and each statement would make some all the same.
+  Effect.withTracerEnabled(false),
   NodeRuntime.runMain({
     disableErrorReporting: true,
     // A process that was told to stop, and did, has succeeded.
