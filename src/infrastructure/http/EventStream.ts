@@ -1,10 +1,22 @@
-import { Context, Latch, Schema, SchemaTransformation, Stream } from "effect"
+import {
+  Cause,
+  Context,
+  Duration,
+  Effect,
+  Fiber,
+  Latch,
+  Schema,
+  SchemaTransformation,
+  Scope,
+  Stream
+} from "effect"
 import { Sse } from "effect/encoding"
 import { HttpServerResponse } from "effect/http"
+import { makeAlarm, type Ring } from "../../application/Alarm.ts"
 import { OrderEvent } from "../../domain/OrderEvent.ts"
 
 /** How often a stream says that it is still there: below the idle time limits of proxies, which begin at 30 s. */
-const keepAlive = "15 seconds"
+const keepAlive = Duration.seconds(15)
 
 /**
  * Opens when the server that these streams run on is about to close. A stream may have no end for days, so the server
@@ -33,14 +45,76 @@ const headers = {
   "x-accel-buffering": "no"
 }
 
+const encoder = new TextEncoder()
+const comment = encoder.encode(": keep-alive\n\n")
+
 /** The events as server-sent events, with a comment at once and then every 15 s, until they or the server end. */
-export const eventStream = (
-  events: Stream.Stream<OrderEvent>,
+export type EventStreams = (events: Stream.Stream<OrderEvent>) => HttpServerResponse.HttpServerResponse
+
+/**
+ * Streams that cost little while nothing happens, which is nearly always: one alarm for the comments of all, one fiber
+ * that waits for the end of the server, and for each stream the one that waits for its next events.
+ */
+export const makeEventStreams = Effect.fnUntraced(function* (
   serverCloses: Latch.Latch
-): HttpServerResponse.HttpServerResponse => {
-  const comments = Stream.map(Stream.tick(keepAlive), () => ": keep-alive\n\n")
-  const text = Stream.merge(comments, Stream.map(events, toText), { haltStrategy: "right" }).pipe(
-    Stream.interruptWhen(serverCloses.await)
+): Effect.fn.Return<EventStreams, never, Scope.Scope> {
+  const alarm = yield* makeAlarm(keepAlive)
+  const context = yield* Effect.context()
+  /** What each open stream does when the server closes. */
+  const open = new Set<() => void>()
+  let isClosed = false
+  yield* Effect.forkScoped(
+    Effect.map(serverCloses.await, () => {
+      isClosed = true
+      for (const look of open) look()
+    })
   )
-  return HttpServerResponse.stream(Stream.encodeText(text), { contentType: "text/event-stream", headers })
-}
+
+  const withComments = (events: Stream.Stream<OrderEvent>) =>
+    Stream.transformPull(events, (pull, scope) => {
+      let reading: Fiber.Fiber<ReadonlyArray<OrderEvent>, Cause.Done> | undefined
+      let ring: Ring | undefined
+      /** Looks whether there is something for the client, while it is waited for. */
+      let look = () => {}
+      const wake = () => look()
+
+      const next = Effect.callback<[Uint8Array], Cause.Done>((resume) => {
+        const answer = (what: Effect.Effect<[Uint8Array], Cause.Done>) => {
+          look = () => {}
+          resume(what)
+        }
+        look = () => {
+          if (isClosed) return answer(Cause.done())
+          if (ring === undefined) {
+            ring = alarm.set(() => {
+              ring = undefined
+              wake()
+            })
+            return answer(Effect.succeed([comment]))
+          }
+          const isNew = reading === undefined
+          const fiber = (reading ??= Effect.runForkWith(context)(pull))
+          const exit = fiber.pollUnsafe()
+          if (exit === undefined) {
+            if (isNew) fiber.addObserver(wake)
+            return
+          }
+          reading = undefined
+          answer(Effect.map(exit, (events) => [encoder.encode(events.map(toText).join(""))]))
+        }
+        look()
+        return Effect.sync(() => void (look = () => {}))
+      })
+
+      const leave = Effect.suspend(() => {
+        open.delete(wake)
+        if (ring !== undefined) alarm.cancel(ring)
+        return reading === undefined ? Effect.void : Fiber.interrupt(reading)
+      })
+      open.add(wake)
+      return Effect.as(Scope.addFinalizer(scope, leave), next)
+    })
+
+  return (events) =>
+    HttpServerResponse.stream(withComments(events), { contentType: "text/event-stream", headers })
+})

@@ -9,7 +9,7 @@ import { ClientsOnly, OperatorsOnly } from "./Authorization.ts"
 import { CurrentCorrelationId } from "./CorrelationId.ts"
 import { deadLetterFilterOf, linkTo } from "./DeadLettersApi.ts"
 import { layerDocs } from "./DocsRoute.ts"
-import { eventStream, ServerCloses } from "./EventStream.ts"
+import { makeEventStreams, ServerCloses } from "./EventStream.ts"
 import { layerEveryRequest } from "./EveryRequest.ts"
 import { healthHandlers } from "./HealthRoutes.ts"
 import { idempotencyOf, replayedHeaderOf } from "./IdempotencyKey.ts"
@@ -37,7 +37,7 @@ const orders = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
     Effect.fnUntraced(function* (handlers) {
       const platform = yield* OrderPlatform.service(payload)
       const decodeBody = decodeJsonBody(submitOrderBody(payload))
-      const serverCloses = yield* ServerCloses
+      const eventStream = yield* makeEventStreams(yield* ServerCloses)
       const decodeBodyOfMany = decodeOrdersBody(payload)
       return handlers
         .handleRaw("submit", ({ headers }) =>
@@ -95,7 +95,7 @@ const orders = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
               onNone: () => ({}),
               onSome: ({ name }) => ({ caller: name })
             })
-            return eventStream(yield* platform.watch(params.id, { after, ...caller }), serverCloses)
+            return eventStream(yield* platform.watch(params.id, { after, ...caller }))
           })
         )
     })

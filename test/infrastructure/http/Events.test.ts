@@ -1,15 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Latch, Layer, Queue, Redacted, Scope, Exit, Stream, Fiber } from "effect"
+import { Clock, Duration, Effect, Latch, Layer, Queue, Redacted, Scope, Exit, Stream, Fiber } from "effect"
+import { TestClock } from "effect/testing"
 import { MaxWatched } from "../../../src/application/WatchOrders.ts"
 import type { OrderRepository } from "../../../src/application/ports/OrderRepository.ts"
 import type { Outcome } from "../../../src/domain/Order.ts"
 import { failure } from "../../../src/domain/Failure.ts"
 import { ApiKeys } from "../../../src/infrastructure/http/Caller.ts"
-import { eventStream } from "../../../src/infrastructure/http/EventStream.ts"
+import { makeEventStreams } from "../../../src/infrastructure/http/EventStream.ts"
 import { RequestTimeout } from "../../../src/infrastructure/http/RequestLimits.ts"
 import { openStream, restOf } from "../../ServerSentEvents.ts"
 import { newOrder } from "../../TestOrders.ts"
-import { pass } from "../../VirtualTime.ts"
+import { settled } from "../../VirtualTime.ts"
 import { serveMemoryWith } from "./TestServer.ts"
 
 const completed: Outcome = { event: "completed" }
@@ -29,6 +30,10 @@ const served = (settings: Layer.Layer<never> = Layer.empty) =>
     const path = `/orders/${order.id}/events`
     return { ...server, id: order.id, path, url: `http://127.0.0.1:${server.port}${path}` }
   })
+
+/** Lets so many seconds of virtual time pass, each with all that happens in it; nothing here happens between two. */
+const pass = (seconds: number) =>
+  Effect.andThen(TestClock.adjust("1 second"), settled).pipe(Effect.repeat({ times: seconds - 1 }))
 
 describe("GET /orders/{id}/events", () => {
   it.live("has the timeline so far, then each event as it happens, and ends with the final state", () =>
@@ -200,7 +205,8 @@ describe("GET /orders/{id}/events", () => {
   it.effect("says every 15 seconds that it is still there", () =>
     Effect.gen(function* () {
       const closes = yield* Latch.make()
-      const { body } = eventStream(Stream.never, closes)
+      const eventStream = yield* makeEventStreams(closes)
+      const { body } = eventStream(Stream.never)
       assert(body._tag === "Stream")
       const reading = yield* Effect.forkChild(
         Stream.runFold(
@@ -209,9 +215,47 @@ describe("GET /orders/{id}/events", () => {
           (all, text) => all + text
         )
       )
-      yield* pass("44 seconds")
+      yield* settled
+      yield* pass(44)
       yield* closes.open
       assert.strictEqual(yield* Fiber.join(reading), ": keep-alive\n\n".repeat(3))
+    })
+  )
+
+  it.effect("streams have their comments at their own times, and one that ends leaves nothing behind", () =>
+    Effect.gen(function* () {
+      const closes = yield* Latch.make()
+      const eventStream = yield* makeEventStreams(closes)
+      const log: Array<string> = []
+      const now = Effect.map(Clock.currentTimeMillis, (millis) => `${millis / 1000} s`)
+      const note = (what: string) => Effect.map(now, (at) => void log.push(`${at}: ${what}`))
+      const open = (name: string) => {
+        const waits = Stream.fromEffect(Effect.onInterrupt(Effect.never, () => note(`${name} gone`)))
+        const { body } = eventStream(waits)
+        assert(body._tag === "Stream")
+        return Effect.forkChild(
+          Stream.runForEach(Stream.decodeText(body.stream), (text) => note(`${name}${text.trimEnd()}`))
+        )
+      }
+      const first = yield* open("first")
+      yield* settled
+      yield* pass(5)
+      const second = yield* open("second")
+      yield* settled
+      yield* pass(20)
+      yield* Fiber.interrupt(first)
+      yield* pass(15)
+      yield* closes.open
+      yield* Fiber.join(second)
+      assert.deepStrictEqual(log, [
+        "0 s: first: keep-alive",
+        "5 s: second: keep-alive",
+        "15 s: first: keep-alive",
+        "20 s: second: keep-alive",
+        "25 s: first gone",
+        "35 s: second: keep-alive",
+        "40 s: second gone"
+      ])
     })
   )
 })
