@@ -8,9 +8,12 @@ import { anyJsonObject } from "../src/domain/OrderPayload.ts"
 import * as Memory from "../src/infrastructure/memory/Memory.ts"
 import * as MemoryOrderQueue from "../src/infrastructure/memory/MemoryOrderQueue.ts"
 import * as TestPostgres from "./TestPostgres.ts"
+import { isWholeForm } from "./WholeForm.ts"
 
 // Random interleavings of calls with keys, against a model of one line: under a key there is one request and its answer,
 // for a day.
+
+const [seedsInMemory, seedsInPostgres] = isWholeForm ? [40, 8] : [10, 3]
 
 /** Numbers that a seed repeats. Source: Numerical Recipes, a linear congruential generator. */
 const randomOf = (seed: number) => {
@@ -117,7 +120,7 @@ describe("random interleavings of calls with keys", () => {
   it.effect("in memory: one order and one answer a key and day, whatever comes together", () =>
     Effect.gen(function* () {
       let stored = 0
-      for (let seed = 1; seed <= 40; seed++) stored += yield* history(seed, () => Effect.void)
+      for (let seed = 1; seed <= seedsInMemory; seed++) stored += yield* history(seed, () => Effect.void)
       assert.strictEqual(yield* countOf, stored)
     }).pipe(Effect.provide(OrderPlatform.layer(anyJsonObject).pipe(Layer.provideMerge(Memory.layer))))
   )
@@ -125,7 +128,8 @@ describe("random interleavings of calls with keys", () => {
   it.effect("in PostgreSQL: the same", () =>
     Effect.gen(function* () {
       let stored = 0
-      for (let seed = 1; seed <= 8; seed++) stored += yield* history(seed, TestPostgres.setDatabaseClock)
+      for (let seed = 1; seed <= seedsInPostgres; seed++)
+        stored += yield* history(seed, TestPostgres.setDatabaseClock)
       assert.strictEqual(yield* countOf, stored)
     }).pipe(
       Effect.provide(

@@ -4,7 +4,7 @@ import { SqlClient } from "effect/sql"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Postgres from "../../src/infrastructure/postgres/Postgres.ts"
-import { databaseUrl } from "../TestPostgres.ts"
+import { compileCache, databaseUrl } from "../TestPostgres.ts"
 import { eventually, type ExampleProcess, freePort, start } from "./ExampleProcess.ts"
 import { shopScenario } from "./shopScenario.ts"
 
@@ -18,7 +18,10 @@ const run = (
 ) =>
   Effect.acquireRelease(
     Effect.sync((): ExampleProcess =>
-      start(["--import", fromSource, path.join(root, "examples", example), ...given], environment)
+      start(["--import", fromSource, path.join(root, "examples", example), ...given], {
+        ...compileCache,
+        ...environment
+      })
     ),
     ({ stop }) => Effect.promise(stop)
   )

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url"
 import { describe } from "vitest"
 import { DatabaseSchema } from "../../src/infrastructure/postgres/DatabaseSchema.ts"
 import { postgresProxy } from "../PostgresProxy.ts"
-import { databaseUrl } from "../TestPostgres.ts"
+import { compileCache, databaseUrl } from "../TestPostgres.ts"
 import { idleContract } from "./idleContract.ts"
 import {
   call,
@@ -53,7 +53,10 @@ const start = Effect.fnUntraced(function* (
     Effect.sync(() => {
       const child = spawn(process.execPath, programs[program], {
         cwd: os.tmpdir(),
-        env: Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, String(value)])),
+        env: {
+          ...compileCache,
+          ...Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, String(value)]))
+        },
         stdio: ["ignore", "pipe", "pipe"]
       })
       child.stdout.setEncoding("utf8").on("data", (text: string) => void (said.stdout += text))

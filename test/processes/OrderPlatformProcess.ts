@@ -7,7 +7,7 @@ import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { isDeepStrictEqual } from "node:util"
 import { DatabaseSchema } from "../../src/infrastructure/postgres/DatabaseSchema.ts"
-import { databaseUrl, schemaOfItsOwn } from "../TestPostgres.ts"
+import { compileCache, databaseUrl, schemaOfItsOwn } from "../TestPostgres.ts"
 
 // The real program, as an operator starts it: a process of its own, spoken to by its environment, signals, output
 // and HTTP, and by nothing else.
@@ -53,7 +53,7 @@ const workingDirectory = (files: Readonly<Record<string, string>>) =>
     (directory) => Effect.promise(() => fs.rm(directory, { recursive: true, force: true, maxRetries: 3 }))
   )
 
-/** Runs the program with this environment and no other. It is killed when the scope ends, whatever it does then. */
+/** Runs the program with this environment and no other of ours. It is killed when the scope ends, whatever it does then. */
 export const run = Effect.fnUntraced(function* (options: Options) {
   const cwd = yield* workingDirectory(options.files ?? {})
   const environment = Object.entries(options.environment ?? {})
@@ -62,7 +62,10 @@ export const run = Effect.fnUntraced(function* (options: Options) {
     Effect.sync((): Process => {
       const child = spawn(process.execPath, [program, ...(options.arguments ?? [])], {
         cwd,
-        env: Object.fromEntries(environment.map(([name, value]) => [name, String(value)])),
+        env: {
+          ...compileCache,
+          ...Object.fromEntries(environment.map(([name, value]) => [name, String(value)]))
+        },
         stdio: ["ignore", "pipe", "pipe"]
       })
       const said = { stdout: "", stderr: "" }

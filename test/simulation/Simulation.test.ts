@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
+import { isWholeForm } from "../WholeForm.ts"
 import { simulateAll } from "./Shares.ts"
 import { faultKinds } from "./SimulatedWorld.ts"
 import { simulate } from "./Simulation.ts"
 
-/** How many histories, from seed 1 on; without the setting as many of 1,000 as fit into 10 seconds. */
-const historiesAtMost = Number(process.env.SIMULATION_HISTORIES ?? 1000)
+/** How many histories, from seed 1 on; without the setting as many of 1,000, or of 200, as fit into 10 seconds. */
+const historiesAtMost = Number(process.env.SIMULATION_HISTORIES ?? (isWholeForm ? 1000 : 200))
 const secondsAtMost = process.env.SIMULATION_HISTORIES === undefined ? 10 : Infinity
 const onlySeed = process.env.SIMULATION_SEED
 const oneOnly = onlySeed !== undefined

@@ -19,11 +19,12 @@ const poolBehindProxy = Effect.fnUntraced(function* (statementTimeout: Duration.
     })
   )
   const sql = yield* Effect.provideContext(PgClient.PgClient, context)
+  // Long enough for the first not to be free again before the last is open, on a busy machine too.
   const pids = Effect.map(
     Effect.all(
       Array.from(
         { length: connections },
-        () => sql<{ pid: number }>`SELECT pg_backend_pid() AS pid, pg_sleep(0.2)`
+        () => sql<{ pid: number }>`SELECT pg_backend_pid() AS pid, pg_sleep(0.7)`
       ),
       { concurrency: connections }
     ),
