@@ -35,7 +35,8 @@ const unstableInside: Readonly<Record<string, { readonly module: string; readonl
     module: "effect/http-api",
     why: "one layer of errors: each is born with its status and needs no mapping"
   },
-  "src/application/OrderPlatform.ts": { module: "effect/crypto", why: "the layers of the ids and digests" },
+  "src/application/OrderPlatform.ts": { module: "effect/crypto", why: "the layer of the digests" },
+  "src/application/PooledRandom.ts": { module: "effect/crypto", why: "makes the random bytes of the ids" },
   "src/application/TakeSubmissions.ts": {
     module: "effect/crypto",
     why: "ids are UUIDv7 of our own, and a request with a key is known again by its digest"

@@ -1,6 +1,7 @@
 import { Duration, Effect, Queue, Random } from "effect"
 import { OrdersUnavailable } from "../domain/OrderErrors.ts"
 import type { ProcessingOrder } from "../domain/Order.ts"
+import type { Hands } from "./Hands.ts"
 import { noteStarted } from "./OrderMetrics.ts"
 import { OrderQueue } from "./ports/OrderQueue.ts"
 import { OrderRepository } from "./ports/OrderRepository.ts"
@@ -16,9 +17,9 @@ const maxClaim = 256
  * this worker itself, the next order is due, the next lease ends or the poll interval is over, whatever is first. It never ends.
  */
 export const claimOrders = Effect.fnUntraced(function* (
-  hands: Queue.Queue<void>,
+  hands: Hands,
   rescheduled: Queue.Dequeue<void>,
-  handOver: (orders: ReadonlyArray<ProcessingOrder>) => Effect.Effect<void>,
+  handOver: (orders: ReadonlyArray<ProcessingOrder>) => void,
   releaseLeftOver: Effect.Effect<void, OrdersUnavailable>
 ) {
   const repository = yield* OrderRepository
@@ -48,9 +49,12 @@ export const claimOrders = Effect.fnUntraced(function* (
     // Uninterruptible: what was claimed must reach a hand, or be released, even if the worker stops meanwhile.
     const { nextDueIn, nextLeaseEndIn, orders } = yield* Effect.uninterruptible(
       claim(free).pipe(
-        Effect.tap(({ orders }) => handOver(orders)),
-        Effect.tap(({ orders }) => giveBack(free - orders.length)),
-        Effect.onError(() => giveBack(free))
+        Effect.onError(() => Effect.sync(() => hands.giveBack(free))),
+        Effect.map((claimed) => {
+          hands.giveBack(free - claimed.orders.length)
+          handOver(claimed.orders)
+          return claimed
+        })
       )
     )
     yield* noteStarted(orders)
@@ -83,11 +87,9 @@ export const claimOrders = Effect.fnUntraced(function* (
     return pauseAfterTrouble
   })
 
-  const giveBack = (count: number) => Queue.offerAll(hands, Array.from<void>({ length: count }))
-
   return yield* releaseDoubtful.pipe(
-    Effect.andThen(Queue.takeBetween(hands, 1, maxClaim)),
-    Effect.flatMap((free) => look(free.length)),
+    Effect.andThen(hands.take(maxClaim)),
+    Effect.flatMap(look),
     Effect.catchTag("OrdersUnavailable", (error) =>
       Effect.andThen(Effect.logDebug(`The worker could not look for orders: ${error.message}`), afterTrouble)
     ),

@@ -1,5 +1,5 @@
 import { Context, DateTime, Effect, Layer, type Result, type Schema, type Scope, type Stream } from "effect"
-import { Digest, SecureRandom } from "effect/crypto"
+import { Digest } from "effect/crypto"
 import type { DeadLetter } from "../domain/DeadLetter.ts"
 import { cleanReason } from "../domain/Failure.ts"
 import type { Order } from "../domain/Order.ts"
@@ -28,6 +28,7 @@ import type {
   Stats
 } from "./ports/OrderQueries.ts"
 import { type Backlog, OrderRepository } from "./ports/OrderRepository.ts"
+import { layerPooledRandom } from "./PooledRandom.ts"
 import { refreshStats } from "./RefreshStats.ts"
 import { reprocessOrder } from "./ReprocessOrder.ts"
 import type { Submission, SubmissionRefused, WrongSubmission } from "./Submission.ts"
@@ -194,7 +195,7 @@ const layer = <P>(
         ping: repository.ping
       } satisfies OrderPlatform<P>
     })
-  ).pipe(Layer.provide([Layer.fresh(SubmitOrder.layer), SecureRandom.layerWebCrypto, Digest.layerWebCrypto]))
+  ).pipe(Layer.provide([Layer.fresh(SubmitOrder.layer), layerPooledRandom, Digest.layerWebCrypto]))
 
 /**
  * The platform for an app that has no worker and needs none to be told: a script, a scheduled job, an operator's tool. It

@@ -1,20 +1,61 @@
 import type { Fiber } from "effect"
-import type { ProcessingOrder } from "../domain/Order.ts"
-import type { OrderId } from "../domain/OrderId.ts"
+import type { Lease, ProcessingOrder } from "../domain/Order.ts"
 
 /** An order that this worker started and has not settled. */
 export interface InHand {
   readonly order: ProcessingOrder
-  /** The attempt, from the moment it runs. */
-  fiber: Fiber.Fiber<unknown> | null
+  /** Its place among those in hand. */
+  readonly place: number
+  /** What runs for it, from the moment that it does not end at once. */
+  fiber: Fiber.Fiber<unknown, unknown> | null
+  /** Why that was interrupted, if it was: it took too long, its lease was lost, or the worker stops. */
+  interrupted: "late" | "lost" | "stopped" | null
   /** Decided and waiting to be settled: nothing can be lost or released any more. */
   finished: boolean
 }
 
-/** The orders in hand by id: what the heartbeat compares with the leases that the store knows. */
-export type OrdersInHand = Map<OrderId, InHand>
+/** Interrupts what runs for an order; the first reason counts. */
+export const interrupt = (attempt: InHand, why: "late" | "lost" | "stopped"): void => {
+  if (attempt.fiber === null) return
+  attempt.interrupted ??= why
+  attempt.fiber.interruptUnsafe()
+}
 
-/** Forgets this attempt, and not a later one of the same order. */
-export const drop = (inHand: OrdersInHand, attempt: InHand): void => {
-  if (inHand.get(attempt.order.id) === attempt) inHand.delete(attempt.order.id)
+/** The orders that a worker has in hand. */
+export interface OrdersInHand {
+  readonly take: (order: ProcessingOrder) => InHand
+  /** Forgets this attempt, and not a later one of the same order. */
+  readonly drop: (attempt: InHand) => void
+  readonly size: () => number
+  readonly all: () => ReadonlyArray<InHand>
+  /** Of these leases, the ones that are of no attempt in hand. */
+  readonly without: <A extends Lease>(leases: ReadonlyArray<A>) => ReadonlyArray<A>
+}
+
+/**
+ * No order in hand. They are kept by place and not in a Map: what a Map has forgotten lives on in its old tables until
+ * the whole heap is collected, and here that would be every order that went through.
+ */
+export const makeOrdersInHand = (): OrdersInHand => {
+  const places: Array<InHand | null> = []
+  const free: Array<number> = []
+  const all = () => places.filter((attempt) => attempt !== null)
+  return {
+    take: (order) => {
+      const place = free.pop() ?? places.length
+      return (places[place] = { order, place, fiber: null, interrupted: null, finished: false })
+    },
+    drop: (attempt) => {
+      if (places[attempt.place] !== attempt) return
+      places[attempt.place] = null
+      free.push(attempt.place)
+    },
+    size: () => places.length - free.length,
+    all,
+    without: (leases) => {
+      if (leases.length === 0) return leases
+      const versions = new Map(all().map(({ order }) => [order.id, order.version]))
+      return leases.filter(({ id, version }) => versions.get(id) !== version)
+    }
+  }
 }

@@ -1,77 +1,66 @@
-import { Cause, Duration, Effect, Exit, Random, Result } from "effect"
+import { Cause, Data, Duration, Effect, Random, Result } from "effect"
 import { cleanReason, type Failure, failure } from "../domain/Failure.ts"
 import { attemptOf, isLastAttempt, type Outcome, type ProcessingOrder } from "../domain/Order.ts"
 import type { OrderPayload } from "../domain/OrderPayload.ts"
 import { delayAfter, RetryPolicy } from "../domain/RetryPolicy.ts"
-import { type AttemptError, OrderProcessor, type Writes } from "./ports/OrderProcessor.ts"
+import type { AttemptError, OrderProcessor, Writes } from "./ports/OrderProcessor.ts"
 import type { WritesRefused } from "./ports/OrderRepository.ts"
-import type { TimeLimit } from "./TimeLimit.ts"
 
-/** What an attempt came to: an outcome to settle, with the app's own writes if it has any. */
-export interface Processed {
-  readonly outcome: Outcome
-  readonly writes: Writes["writes"] | null
-}
+/** What is stored cannot be read; no other attempt can. */
+export class Undecodable extends Data.TaggedError("Undecodable")<{ readonly reason: string }> {}
 
-/** The life of one attempt: decode, process within the time it may take, and fold whatever happened into an outcome. */
-export const processOrder = <P>(
-  payload: OrderPayload<P>,
-  attemptTimeout: Duration.Duration,
-  timeLimit: TimeLimit
-) =>
-  Effect.fnUntraced(function* (
-    order: ProcessingOrder
-  ): Effect.fn.Return<Processed, never, OrderProcessor<P>> {
-    const processor = yield* OrderProcessor.service(payload)
-    const decoded = payload.decode(order.payload, order.payloadVersion)
-    if (Result.isFailure(decoded))
-      return { outcome: failed(failure("UNDECODABLE", decoded.failure)), writes: null }
-    const processing = processor.process({
-      orderId: order.id,
-      effectKey: order.id,
-      payload: decoded.success,
-      attempt: attemptOf(order),
-      maxRetries: order.maxRetries,
-      metadata: order.metadata,
-      correlationId: order.correlationId
+/** Nothing came of the attempt in the time it may take. */
+export class Late extends Data.TaggedError("Late")<{ readonly limit: Duration.Duration }> {}
+
+/** All that an attempt may fail with. */
+export type AttemptFailure = AttemptError | Undecodable | Late | WritesRefused
+
+/** Runs one attempt: decodes what is stored, and has it processed. */
+export const processOrder =
+  <P>(payload: OrderPayload<P>, { process }: OrderProcessor<P>) =>
+  (order: ProcessingOrder): Effect.Effect<void | Writes, AttemptError | Undecodable> =>
+    Effect.suspend((): Effect.Effect<void | Writes, AttemptError | Undecodable> => {
+      const decoded = payload.decode(order.payload, order.payloadVersion)
+      if (Result.isFailure(decoded)) return new Undecodable({ reason: decoded.failure })
+      return process({
+        orderId: order.id,
+        effectKey: order.id,
+        payload: decoded.success,
+        attempt: attemptOf(order),
+        maxRetries: order.maxRetries,
+        metadata: order.metadata,
+        correlationId: order.correlationId
+      })
     })
-    const exit = yield* Effect.exit(timeLimit.within(processing, late))
-    if (Exit.isSuccess(exit)) return { outcome: { event: "completed" }, writes: exit.value?.writes ?? null }
-    return { outcome: yield* outcomeOfFailure(order, exit.cause, attemptTimeout), writes: null }
-  })
-
-/** What an attempt fails with that took longer than it may. */
-export const late = Effect.fail("timeout" as const)
 
 /** What a failed attempt means for its order. Total: a defect is folded into a reason, nothing escapes. */
 export const outcomeOfFailure = (
   order: ProcessingOrder,
-  cause: Cause.Cause<AttemptError | WritesRefused | "timeout">,
-  attemptTimeout: Duration.Duration
+  cause: Cause.Cause<AttemptFailure>
 ): Effect.Effect<Outcome> => {
-  const error = Cause.findErrorOption(cause)
-  if (error._tag === "None") return retryOrFail(order, failure("DEFECT", defectReason(cause)))
-  if (error.value === "timeout") {
-    const limit = Duration.format(attemptTimeout)
-    return retryOrFail(
-      order,
-      failure("TIMEOUT", `The attempt took longer than ${limit} and was interrupted.`)
-    )
-  }
-  switch (error.value._tag) {
+  const found = Cause.findErrorOption(cause)
+  if (found._tag === "None") return retryOrFail(order, failure("DEFECT", defectReason(cause)))
+  const error = found.value
+  switch (error._tag) {
+    case "Undecodable":
+      return Effect.succeed(failed(failure("UNDECODABLE", error.reason)))
+    case "Late": {
+      const limit = Duration.format(error.limit)
+      return retryOrFail(
+        order,
+        failure("TIMEOUT", `The attempt took longer than ${limit} and was interrupted.`)
+      )
+    }
     case "RetryableFailure": {
-      const { reason, reasonCode = "PROCESSING_FAILED", retryIn } = error.value
+      const { reason, reasonCode = "PROCESSING_FAILED", retryIn } = error
       return retryOrFail(order, failure(reasonCode, reason), retryIn)
     }
     case "WritesRefused":
-      return retryOrFail(
-        order,
-        failure("PROCESSING_FAILED", `The writes were refused: ${error.value.reason}`)
-      )
+      return retryOrFail(order, failure("PROCESSING_FAILED", `The writes were refused: ${error.reason}`))
     case "PermanentFailure":
-      return Effect.succeed(failed(failure("PERMANENT", error.value.reason)))
+      return Effect.succeed(failed(failure("PERMANENT", error.reason)))
     case "Snooze": {
-      const { delay, reason } = error.value
+      const { delay, reason } = error
       return Effect.succeed({
         event: "snoozed",
         delay: storable(delay),

@@ -1,6 +1,6 @@
-import { DateTime, Duration, Effect, Fiber } from "effect"
+import { DateTime, Duration, Effect } from "effect"
 import type { Lease } from "../domain/Order.ts"
-import type { InHand, OrdersInHand } from "./OrdersInHand.ts"
+import { interrupt, type OrdersInHand } from "./OrdersInHand.ts"
 import { OrderRepository } from "./ports/OrderRepository.ts"
 import { claimTimeout, WorkerSettings } from "./WorkerSettings.ts"
 
@@ -24,7 +24,7 @@ export const releaseLeftOver = Effect.fnUntraced(function* (inHand: OrdersInHand
   const repository = yield* OrderRepository
   const { lease, name } = yield* WorkerSettings
   const held = yield* repository.renew(name, lease)
-  yield* release(held.filter(({ id, version }) => inHand.get(id)?.order.version !== version))
+  yield* release(inHand.without(held))
 })
 
 /**
@@ -36,25 +36,26 @@ export const renewLeases = Effect.fnUntraced(function* (inHand: OrdersInHand) {
   const repository = yield* OrderRepository
   const settings = yield* WorkerSettings
 
-  const isOrphan = (held: Lease) => {
+  const isNoClaimUnderWay = (held: Lease) => {
     const age = DateTime.distance(held.updatedAt, held.leaseUntil)
-    const claimMayBeUnderWay = Duration.sum(settings.lease, claimTimeout(settings))
-    return (
-      inHand.get(held.id)?.order.version !== held.version && Duration.isGreaterThan(age, claimMayBeUnderWay)
-    )
+    return Duration.isGreaterThan(age, Duration.sum(settings.lease, claimTimeout(settings)))
   }
 
   const beat = Effect.gen(function* () {
-    const before: ReadonlyArray<InHand> = Array.from(inHand.values())
+    const before = inHand.all()
     const held = yield* repository.renew(settings.name, settings.lease)
     const versions = new Map(held.map(({ id, version }) => [id, version]))
-    for (const { finished, fiber, order } of before) {
+    for (const attempt of before) {
+      const { fiber, finished, order } = attempt
       if (finished || fiber === null || versions.get(order.id) === order.version) continue
       yield* Effect.logWarning(`The lease of order ${order.id} was lost; its attempt is interrupted.`)
-      yield* Fiber.interrupt(fiber).pipe(Effect.forkChild)
+      interrupt(attempt, "lost")
     }
     // Not for so long that the next beat would come too late for the leases in hand.
-    yield* Effect.timeoutOption(release(held.filter(isOrphan)), claimTimeout(settings))
+    yield* Effect.timeoutOption(
+      release(inHand.without(held).filter(isNoClaimUnderWay)),
+      claimTimeout(settings)
+    )
   })
 
   return yield* Effect.sleep(Duration.times(settings.lease, 1 / 3)).pipe(

@@ -1,7 +1,7 @@
 import { type Cause, Effect, Exit, Metric, Queue } from "effect"
 import type { Outcome, ProcessingOrder } from "../domain/Order.ts"
 import * as Metrics from "./OrderMetrics.ts"
-import { drop, type InHand, type OrdersInHand } from "./OrdersInHand.ts"
+import type { InHand, OrdersInHand } from "./OrdersInHand.ts"
 import { OrderRepository, type SettleResult } from "./ports/OrderRepository.ts"
 import { pauseAfterTrouble } from "./WorkerSettings.ts"
 
@@ -36,7 +36,7 @@ export const settleAttempts = Effect.fnUntraced(function* (
 
   const settleGroup = Effect.fnUntraced(function* (group: ReadonlyArray<Finished>) {
     const results = yield* settle(group)
-    for (const { attempt } of group) drop(inHand, attempt)
+    for (const { attempt } of group) inHand.drop(attempt)
     yield* reportSettled(
       group.map(({ attempt: { order }, outcome }, index) => ({
         order,
@@ -44,7 +44,7 @@ export const settleAttempts = Effect.fnUntraced(function* (
         result: results[index] ?? "stale"
       }))
     )
-    yield* Metric.update(Metrics.inFlight, inHand.size)
+    yield* Metric.update(Metrics.inFlight, inHand.size())
     // The claiming loop may sleep past the new due times, which it has not seen.
     if (group.some(({ outcome }) => "delay" in outcome)) yield* Queue.offer(rescheduled, undefined)
   })
@@ -59,7 +59,7 @@ export const settleAttempts = Effect.fnUntraced(function* (
           Exit.isSuccess(exit)
             ? Effect.void
             : Effect.andThen(
-                Effect.sync(() => drop(inHand, one.attempt)),
+                Effect.sync(() => inHand.drop(one.attempt)),
                 Effect.logError(
                   `The outcome of order ${one.attempt.order.id} could not be stored`,
                   exit.cause

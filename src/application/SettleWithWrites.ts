@@ -2,7 +2,7 @@ import { Cause, type Duration, Effect, Exit, type Semaphore } from "effect"
 import type { Outcome, ProcessingOrder } from "../domain/Order.ts"
 import type { Writes } from "./ports/OrderProcessor.ts"
 import { OrderRepository, OutcomeNotStorable, type SettleResult } from "./ports/OrderRepository.ts"
-import { late, outcomeOfFailure } from "./ProcessOrder.ts"
+import { Late, outcomeOfFailure } from "./ProcessOrder.ts"
 import { pauseAfterTrouble } from "./WorkerSettings.ts"
 
 /**
@@ -20,12 +20,12 @@ export const settleWithWrites = (permits: Semaphore.Semaphore, attemptTimeout: D
       Effect.tapErrorTag("OrdersUnavailable", () => pauseAfterTrouble),
       Effect.retry({ while: (error) => error._tag === "OrdersUnavailable" }),
       permits.withPermit,
-      Effect.timeoutOrElse({ duration: attemptTimeout, orElse: () => late }),
+      Effect.timeoutOrElse({ duration: attemptTimeout, orElse: () => new Late({ limit: attemptTimeout }) }),
       Effect.exit
     )
     if (Exit.isSuccess(exit)) return exit.value
-    // Not the attempt's: its hand lets go of the order, which is released then.
+    // Not the attempt's: the worker lets go of the order, which is released then.
     const defect = Cause.squash(exit.cause)
     if (defect instanceof OutcomeNotStorable) return yield* Effect.die(defect)
-    return yield* outcomeOfFailure(order, exit.cause, attemptTimeout)
+    return yield* outcomeOfFailure(order, exit.cause)
   })

@@ -21,7 +21,7 @@ const elsewhere = new OrdersUnavailable({
 export class SubmitOrder extends Context.Service<
   SubmitOrder,
   {
-    readonly submit: (order: NewOrder) => Effect.Effect<void, OrdersUnavailable | Overloaded>
+    readonly submit: (order: NewOrder) => Effect.Effect<unknown, OrdersUnavailable | Overloaded>
     /** Stores many orders together, or none of them. */
     readonly submitMany: (
       orders: ReadonlyArray<NewOrder>
@@ -44,12 +44,17 @@ export class SubmitOrder extends Context.Service<
       })
 
       // No span of its own: where nothing exports, it would cost more than the rest of a submit.
-      const submit = Effect.fnUntraced(function* (order: NewOrder) {
-        const refusal = overloaded()
-        if (refusal !== null) return yield* refusal
-        if (yield* repository.inTransaction) return yield* inTheirs([order])
-        yield* storeOne(order)
-      }, timed(createSeconds))
+      const submit = (order: NewOrder) =>
+        timed(createSeconds)(
+          Effect.flatMap(
+            repository.inTransaction,
+            (inTransaction): Effect.Effect<unknown, OrdersUnavailable | Overloaded> => {
+              const refusal = overloaded()
+              if (refusal !== null) return Effect.fail(refusal)
+              return inTransaction ? inTheirs([order]) : storeOne(order)
+            }
+          )
+        )
 
       const submitMany = Effect.fnUntraced(function* (orders: ReadonlyArray<NewOrder>) {
         const refusal = overloaded()

@@ -54,19 +54,23 @@ export const takeSubmissions = Effect.fnUntraced(function* <P>(payload: OrderPay
   const keepFor = yield* IdempotencyTtl
   const encode = Schema.encodeEffect(payload.schema)
 
-  const newOrder = Effect.fnUntraced(function* (submission: Submission<P>) {
-    const id = OrderId.make(yield* random.uuidV7())
-    return {
-      id,
-      payload: yield* encode(submission.payload),
-      payloadVersion: payload.version,
-      priority: submission.priority ?? 0,
-      maxRetries: submission.maxRetries ?? defaultMaxRetries,
-      metadata: submission.metadata ?? {},
-      correlationId: submission.correlationId ?? (yield* random.uuidV4()),
-      notBefore: submission.notBefore ?? null
-    } satisfies NewOrder
-  })
+  const newOrder = (submission: Submission<P>): Effect.Effect<NewOrder, Schema.SchemaError> =>
+    Effect.flatMap(encode(submission.payload), (encoded) => {
+      const { correlationId, maxRetries, metadata, notBefore, priority } = submission
+      const withId = (id: string, correlationId: string): NewOrder => ({
+        id: OrderId.make(id),
+        payload: encoded,
+        payloadVersion: payload.version,
+        priority: priority ?? 0,
+        maxRetries: maxRetries ?? defaultMaxRetries,
+        metadata: metadata ?? {},
+        correlationId,
+        notBefore: notBefore ?? null
+      })
+      return correlationId === undefined
+        ? Effect.zipWith(random.uuidV7(), random.uuidV4(), withId)
+        : Effect.map(random.uuidV7(), (id) => withId(id, correlationId))
+    })
 
   const digestOf = (request: unknown) =>
     digest.digestHex(Digest.sha256, new TextEncoder().encode(canonicalJson(request)))
@@ -80,11 +84,8 @@ export const takeSubmissions = Effect.fnUntraced(function* <P>(payload: OrderPay
     return fingerprint(yield* digestOf([rest, sent]), yield* digestOf([rest, resolved]))
   })
 
-  const submit = Effect.fnUntraced(function* (submission: Submission<P>) {
-    const order = yield* newOrder(submission)
-    yield* submitOrder.submit(order)
-    return order.id
-  })
+  const submit = (submission: Submission<P>) =>
+    Effect.flatMap(newOrder(submission), (order) => Effect.as(submitOrder.submit(order), order.id))
 
   const submitOnce = Effect.fnUntraced(function* (submission: Submission<P>, idempotency: Idempotency) {
     const { key, scope } = yield* decodeKey({ scope: "submit", ...idempotency })

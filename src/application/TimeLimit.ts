@@ -8,6 +8,14 @@ export interface TimeLimit {
     effect: Effect.Effect<A, E, R>,
     late: Effect.Effect<B, E2, R2>
   ) => Effect.Effect<A | B, E | E2, R | R2>
+  /**
+   * The same without a fiber for it: at the limit the running fiber is interrupted, and from then on can run nothing
+   * interruptible. For the last thing that a fiber does, in an uninterruptible region; the effect itself is interruptible.
+   */
+  readonly lastWithin: <A, E, R, B, E2, R2>(
+    effect: Effect.Effect<A, E, R>,
+    late: Effect.Effect<B, E2, R2>
+  ) => Effect.Effect<A | B, E | E2, R | R2>
 }
 
 /**
@@ -35,6 +43,24 @@ export const makeTimeLimit = Effect.fnUntraced(function* (
             return Fiber.interrupt(fiber)
           })
         })
-      )
+      ),
+    lastWithin: <A, E, R, B, E2, R2>(effect: Effect.Effect<A, E, R>, late: Effect.Effect<B, E2, R2>) =>
+      Effect.withFiber<A | B, E | E2, R | R2>((fiber) => {
+        let isLate = false
+        const ring = alarm.set(() => {
+          isLate = true
+          fiber.interruptUnsafe()
+        })
+        return Effect.matchCauseEffect(Effect.interruptible(effect), {
+          onSuccess: (value) => {
+            alarm.cancel(ring)
+            return Effect.succeed(value)
+          },
+          onFailure: (cause): Effect.Effect<B, E | E2, R2> => {
+            alarm.cancel(ring)
+            return isLate ? late : Effect.failCause(cause)
+          }
+        })
+      })
   }
 })

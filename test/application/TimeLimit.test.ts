@@ -55,6 +55,27 @@ describe("TimeLimit", () => {
     })
   )
 
+  it.effect("without a fiber of its own: in time, late, and a failure; what is late can still answer", () =>
+    Effect.gen(function* () {
+      const log: Array<string> = []
+      const { lastWithin } = yield* makeTimeLimit(Duration.millis(100))
+      // What an answer is for happens in the same region: afterwards a fiber that was late is interrupted.
+      const begin = (name: string, effect: Effect.Effect<string, string>) =>
+        lastWithin(effect, Effect.succeed(`${name} late`)).pipe(
+          Effect.catch((error) => Effect.succeed(`${name} ${error}`)),
+          Effect.tap((answer) => Effect.sync(() => log.push(answer))),
+          Effect.uninterruptible,
+          Effect.forkChild({ startImmediately: true })
+        )
+      const slow = yield* begin("slow", limited(log, "slow", 1000))
+      yield* begin("fast", limited(log, "fast", 20))
+      yield* begin("wrong", Effect.fail("failed"))
+      yield* TestClock.adjust("100 millis")
+      yield* Fiber.await(slow)
+      assert.deepStrictEqual(log, ["wrong failed", "fast in time", "slow interrupted", "slow late"])
+    })
+  )
+
   it.effect("the alarm goes off also while the scope closes in which something waits for it", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()

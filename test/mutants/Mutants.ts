@@ -133,7 +133,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "shutdown that counts an attempt",
-    file: "src/application/OrderWorker.ts",
+    file: "src/application/RunAttempts.ts",
     find: 'finish(attempt, { event: "released", detail: `worker ${settings.name} was stopped` })',
     replace:
       'finish(attempt, { event: "retried", delay: Duration.zero, failure: { reasonCode: "DEFECT", reason: "stopped" } })',
@@ -184,8 +184,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a lost claim's orders are charged",
     file: "src/application/RenewLeases.ts",
-    find: "release(held.filter(isOrphan))",
-    replace: "release(held.filter(() => false))",
+    find: "release(inHand.without(held).filter(isNoClaimUnderWay))",
+    replace: "release(held.filter(() => false && isNoClaimUnderWay))",
     tests: [],
     simulation: true
   },

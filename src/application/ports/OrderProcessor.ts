@@ -59,6 +59,20 @@ export interface OrderProcessor<in out P> {
 const service = <P>(payload: OrderPayload<P>): Context.Service<OrderProcessor<P>, OrderProcessor<P>> =>
   Context.Service<OrderProcessor<P>>(`order-platform/application/ports/OrderProcessor/${payload.key}`)
 
+// As Effect.provideContext, for effects that mostly run in one and the same context: the two are merged once for all.
+const provideOften = <R>(context: Context.Context<R>) => {
+  let given: Context.Context<never> | null = null
+  let merged: Context.Context<R> = context
+  return <A, E>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E> =>
+    Effect.updateContext(effect, (outer: Context.Context<never>) => {
+      if (outer !== given) {
+        given = outer
+        merged = Context.merge(outer, context)
+      }
+      return merged
+    })
+}
+
 /** A layer of a processor from its function, which may need services of its own. */
 const layer = <P, R = never>(
   payload: OrderPayload<P>,
@@ -67,7 +81,10 @@ const layer = <P, R = never>(
   Layer.effect(
     service(payload),
     Effect.contextWith((context: Context.Context<R>) =>
-      Effect.succeed({ process: (attempt: Attempt<P>) => Effect.provideContext(process(attempt), context) })
+      Effect.sync(() => {
+        const provide = provideOften(context)
+        return { process: (attempt: Attempt<P>) => provide(process(attempt)) }
+      })
     )
   )
 

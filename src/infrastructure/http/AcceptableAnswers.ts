@@ -32,6 +32,10 @@ export const accepts = (accept: string, type: string): boolean => {
   return ranges.get(type) ?? ranges.get(`${family}/*`) ?? ranges.get("*/*") ?? false
 }
 
+/** What a client is told that takes none of these media types. */
+export const notAcceptable = (types: ReadonlyArray<string>) =>
+  new NotAcceptable({ detail: `The answer is ${types.join(" or ")}.` })
+
 /** Answers 406 where the client takes nothing that the endpoint could answer: before anything is done. */
 export class AcceptableAnswers extends HttpApiMiddleware.Service<AcceptableAnswers>()(
   "order-platform/infrastructure/http/AcceptableAnswers",
@@ -45,7 +49,7 @@ export class AcceptableAnswers extends HttpApiMiddleware.Service<AcceptableAnswe
       const types = known.get(endpoint) ?? mediaTypesOf(endpoint)
       known.set(endpoint, types)
       if (types.length === 0 || types.some((type) => accepts(accept, type))) return yield* answer
-      return yield* new NotAcceptable({ detail: `The answer is ${types.join(" or ")}.` })
+      return yield* notAcceptable(types)
     })
   })
 }

@@ -1,7 +1,7 @@
 import { Effect, Layer, Option, type Types } from "effect"
 import type { HttpServerResponse } from "effect/http"
 import { HttpApiMiddleware, HttpApiSecurity, OpenApi } from "effect/http-api"
-import { ApiKeys, CurrentCaller, isOpen, type Role } from "./Caller.ts"
+import { ApiKeys, type Caller, CurrentCaller, isOpen, type Role } from "./Caller.ts"
 import { Forbidden, Unauthorized } from "./Problems.ts"
 
 const error = [Unauthorized, Forbidden] as const
@@ -9,17 +9,22 @@ const error = [Unauthorized, Forbidden] as const
 const bearer = (description: string) =>
   HttpApiSecurity.bearer.pipe(HttpApiSecurity.annotateMerge(OpenApi.annotations({ description })))
 
+/** Why this caller is refused what needs a role; null where it is not. */
+export const refusalFor = (needed: Role, open: boolean, caller: Option.Option<Caller>) => {
+  if (open) return null
+  if (Option.isNone(caller)) return new Unauthorized()
+  const { role } = caller.value
+  if (role === needed || role === "operator") return null
+  return new Forbidden({ detail: `This needs the role ${needed}; the key has the role ${role}.` })
+}
+
 const only = Effect.fnUntraced(function* (needed: Role) {
   const open = isOpen(yield* ApiKeys)
   return Effect.fnUntraced(function* (
     answer: Effect.Effect<HttpServerResponse.HttpServerResponse, Types.unhandled>
   ) {
-    const caller = yield* CurrentCaller
-    if (open) return yield* answer
-    if (Option.isNone(caller)) return yield* new Unauthorized()
-    const { role } = caller.value
-    if (role === needed || role === "operator") return yield* answer
-    return yield* new Forbidden({ detail: `This needs the role ${needed}; the key has the role ${role}.` })
+    const refusal = refusalFor(needed, open, yield* CurrentCaller)
+    return yield* refusal ?? answer
   })
 })
 

@@ -30,3 +30,15 @@ export const layerDocs = (path: HttpRouter.PathInput, document: () => unknown) =
       yield* router.add("GET", path, page)
     })
   )
+
+/** The OpenAPI document at this path, made when first asked for. */
+export const layerOpenApi = (path: HttpRouter.PathInput, document: () => unknown) =>
+  HttpRouter.use(
+    Effect.fnUntraced(function* (router) {
+      yield* router.add(
+        "GET",
+        path,
+        yield* Effect.cached(Effect.sync(() => HttpServerResponse.jsonUnsafe(document())))
+      )
+    })
+  )

@@ -1,4 +1,4 @@
-import { Cause, Context, Effect, Option, References, type Types } from "effect"
+import { Cause, Context, Effect, Option, type Types } from "effect"
 import {
   HttpRouter,
   HttpServerError,
@@ -8,14 +8,19 @@ import {
 } from "effect/http"
 import { makeTimeLimit } from "../../application/TimeLimit.ts"
 import { corsHeaders, CorsOrigins, protectiveHeaders } from "./AnswerHeaders.ts"
-import { ApiKeys, callerBy, CurrentCaller } from "./Caller.ts"
+import { ApiKeys, callerBy, type Caller, CurrentCaller } from "./Caller.ts"
 import { CurrentCorrelationId, correlationIdHeader } from "./CorrelationId.ts"
-import { InternalFault, NoSuchPath, Unavailable } from "./Problems.ts"
+import { InternalFault, NoSuchPath, type RequestIssue, Unavailable } from "./Problems.ts"
 import { invalidRequest } from "./RequestIssues.ts"
 import { headIssues, loggedPath } from "./RequestHead.ts"
 import { RequestTimeout } from "./RequestLimits.ts"
 
-type Answer = Effect.Effect<HttpServerResponse.HttpServerResponse, Types.unhandled>
+// Longer than 150 lines because the two ways to answer, with a fiber for the time limit and without, are compared.
+
+type Request = HttpServerRequest.HttpServerRequest
+type Response = HttpServerResponse.HttpServerResponse
+/** An answer on the way. */
+export type Answer = Effect.Effect<Response, Types.unhandled>
 
 // Its body may still be on the way, and nobody reads on: the connection is of no more use.
 const outOfTime = Effect.logWarning("A request ran out of time").pipe(
@@ -43,67 +48,117 @@ const fault = <E>(cause: Cause.Cause<E>) =>
         Effect.andThen(HttpServerRespondable.toResponse(new InternalFault()))
       )
 
+/** Who asks, and what ties everything about the request together. */
+export interface Asked {
+  readonly caller: Option.Option<Caller>
+  readonly correlationId: string
+}
+
 /**
  * What holds for every answer, whatever becomes of the request: a correlation id (taken or made), a body that
  * is a problem if it is an error, who sent it, an end in time, `Retry-After` with every 503, `WWW-Authenticate` with every
  * 401, headers that keep caches, sniffers and foreign pages away, and those that let the pages of origins set come in.
  */
-const everyRequest = Effect.gen(function* () {
-  const { within } = yield* makeTimeLimit(yield* RequestTimeout)
+export const makeEveryRequest = Effect.gen(function* () {
+  const { lastWithin, within } = yield* makeTimeLimit(yield* RequestTimeout)
   const callerOf = callerBy(yield* ApiKeys)
   const isKey = (text: string) => Option.isSome(callerOf(`Bearer ${text}`))
   const corsOrigins = yield* CorsOrigins
 
-  return Effect.fnUntraced(function* (handler: Answer) {
-    const request = yield* HttpServerRequest.HttpServerRequest
+  const look = (request: Request): Asked & { readonly issues: ReadonlyArray<RequestIssue> } => {
     const issues = headIssues(request, isKey)
     const given = request.headers[correlationIdHeader]
     const refused = issues.some(({ in: part, path }) => part === "header" && path[0] === "X-Correlation-Id")
-    const correlationId = given !== undefined && !refused ? given : globalThis.crypto.randomUUID()
-    const caller = callerOf(request.headers["authorization"])
-    const answer = issues.length === 0 ? handler : HttpServerRespondable.toResponse(invalidRequest(issues))
-    const annotations = {
+    return {
+      issues,
+      correlationId: given !== undefined && !refused ? given : globalThis.crypto.randomUUID(),
+      caller: callerOf(request.headers["authorization"])
+    }
+  }
+
+  /** What every line that is logged about the request says of it. */
+  const annotated = (request: Request, { caller, correlationId }: Asked) =>
+    Effect.annotateLogs({
       correlationId,
       method: request.method,
       path: loggedPath(request.url),
       ...(Option.isSome(caller) ? { caller: caller.value.name } : {})
-    }
-    const inContext = (context: Context.Context<never>) =>
-      context.pipe(
-        Context.add(CurrentCorrelationId, Option.some(correlationId)),
-        Context.add(CurrentCaller, caller),
-        Context.add(References.CurrentLogAnnotations, {
-          ...Context.get(context, References.CurrentLogAnnotations),
-          ...annotations
-        })
-      ) as Context.Context<never>
-    const response = yield* within(answer, outOfTime).pipe(
-      Effect.catchCause(fault),
-      Effect.updateContext(inContext)
-    )
-    return HttpServerResponse.setHeaders(response, {
-      ...protectiveHeaders,
-      ...(isUnread(request) ? { connection: "close" } : {}),
-      ...corsHeaders(corsOrigins, request, response),
-      [correlationIdHeader]: correlationId,
-      "cache-control": response.headers["cache-control"] ?? protectiveHeaders["cache-control"],
-      "content-security-policy":
-        response.headers["content-security-policy"] ?? protectiveHeaders["content-security-policy"],
-      ...(response.status === 401 ? { "www-authenticate": "Bearer" } : {}),
-      ...(response.status === 503 ? { "retry-after": response.headers["retry-after"] ?? "1" } : {})
     })
-  })
+
+  const withHeaders =
+    (request: Request, { correlationId }: Asked) =>
+    (response: Response) => {
+      const headers: Record<string, string> = { ...protectiveHeaders, [correlationIdHeader]: correlationId }
+      const {
+        "cache-control": cached,
+        "content-security-policy": policy,
+        "retry-after": later
+      } = response.headers
+      if (cached !== undefined) headers["cache-control"] = cached
+      if (policy !== undefined) headers["content-security-policy"] = policy
+      if (response.status === 401) headers["www-authenticate"] = "Bearer"
+      if (response.status === 503 && later === undefined) headers["retry-after"] = "1"
+      if (isUnread(request)) headers["connection"] = "close"
+      return HttpServerResponse.setHeaders(
+        response,
+        corsOrigins.length === 0 ? headers : { ...headers, ...corsHeaders(corsOrigins, request, response) }
+      )
+    }
+
+  const refusalOr = (asked: ReturnType<typeof look>, handler: Answer): Answer =>
+    asked.issues.length === 0 ? handler : HttpServerRespondable.toResponse(invalidRequest(asked.issues))
+
+  return {
+    /** An answer with all of it; the handler finds who asks in its context. */
+    answer: (handler: Answer) =>
+      Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+        const asked = look(request)
+        return within(refusalOr(asked, handler), outOfTime).pipe(
+          Effect.catchCause(fault),
+          Effect.map(withHeaders(request, asked)),
+          annotated(request, asked),
+          Effect.updateContext((context: Context.Context<never>) =>
+            context.pipe(
+              Context.add(CurrentCorrelationId, Option.some(asked.correlationId)),
+              Context.add(CurrentCaller, asked.caller)
+            )
+          )
+        )
+      }),
+    /**
+     * The same for a route that is uninterruptible, and so needs no fiber for its time limit. The handler is told who asks,
+     * and what it logs itself is not annotated: each thing added to the context costs every request, and this is the
+     * one that copies it.
+     */
+    answerAlone: (handler: (request: Request, asked: Asked) => Answer) =>
+      Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+        const asked = look(request)
+        const handled = Effect.suspend(() => handler(request, asked))
+        return Effect.map(
+          Effect.catchCause(
+            lastWithin(
+              refusalOr(asked, handled),
+              Effect.suspend(() => annotated(request, asked)(outOfTime))
+            ),
+            (cause) => annotated(request, asked)(fault(cause))
+          ),
+          withHeaders(request, asked)
+        )
+      })
+  }
 })
 
 /** Makes the promises of every answer for the routes it is provided to, and for no others on the same router. */
-export const layerEveryRequest = HttpRouter.middleware(everyRequest).layer
+export const layerEveryRequest = HttpRouter.middleware(
+  Effect.map(makeEveryRequest, ({ answer }) => answer)
+).layer
 
 const isRouteNotFound = (error: unknown): boolean =>
   HttpServerError.isHttpServerError(error) && error.reason._tag === "RouteNotFound"
 
 /** Answers whatever no route takes with a 404 problem: for a router that is all ours, not for someone else's. */
 export const layerNoSuchPath = HttpRouter.middleware(
-  Effect.map(everyRequest, (answer) => {
+  Effect.map(makeEveryRequest, ({ answer }) => {
     const noSuchPath = answer(Effect.suspend(() => HttpServerRespondable.toResponse(new NoSuchPath())))
     return (routes: Answer) =>
       Effect.catch(routes, (error) => (isRouteNotFound(error) ? noSuchPath : Effect.fail(error)))

@@ -1,6 +1,6 @@
-import { Effect, Option, Schema } from "effect"
+import { Option, Schema } from "effect"
 import type { Idempotency } from "../../application/Idempotency.ts"
-import { CurrentCaller } from "./Caller.ts"
+import type { Caller } from "./Caller.ts"
 
 /** The header `Idempotency-Key`: makes a call safe to repeat. Source: draft-ietf-httpapi-idempotency-key-header. */
 export const IdempotencyKey = Schema.optionalKey(
@@ -22,11 +22,7 @@ export const replayedHeaderOf = (replayed: boolean): { readonly "idempotency-rep
 /** The key as the platform takes it: the caller's own, for this call alone. */
 export const idempotencyOf = (
   { "idempotency-key": key }: { readonly "idempotency-key"?: string },
-  call: string
-): Effect.Effect<Idempotency | null> =>
-  key === undefined
-    ? Effect.succeed(null)
-    : Effect.map(CurrentCaller, (caller) => ({
-        key,
-        scope: Option.match(caller, { onNone: () => call, onSome: ({ name }) => `${call} ${name}` })
-      }))
+  call: string,
+  caller: Option.Option<Caller>
+): Idempotency | null =>
+  key === undefined ? null : { key, scope: Option.isNone(caller) ? call : `${call} ${caller.value.name}` }

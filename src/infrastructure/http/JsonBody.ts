@@ -1,9 +1,8 @@
 import { Effect, Result, Schema } from "effect"
-import { type HttpServerError, HttpServerRequest } from "effect/http"
+import type { HttpServerError, HttpServerRequest } from "effect/http"
 import { type BodyBroken, bodyBytes } from "./BodyBytes.ts"
-import { BodyTooLarge, type RequestIssue, UnsupportedMediaType } from "./Problems.ts"
+import { BodyTooLarge, type InvalidRequest, type RequestIssue, UnsupportedMediaType } from "./Problems.ts"
 import { invalidRequest, requestIssues } from "./RequestIssues.ts"
-import { MaxBodyBytes } from "./RequestLimits.ts"
 import { strictJson } from "./StrictJson.ts"
 
 const isJson = (contentType: string) =>
@@ -25,23 +24,24 @@ const readFailure = (error: BodyBroken | HttpServerError.HttpServerError, maxByt
     ? tooLarge(maxBytes)
     : malformed("The body could not be read")
 
+/** Why a body is not taken. */
+export type BodyProblem = BodyTooLarge | UnsupportedMediaType | InvalidRequest
+
 /** The bytes of the body: none if there is no body, refused before they are read if declared too large. */
-const readBytes = Effect.fnUntraced(function* (
+const readBytes = (
   request: HttpServerRequest.HttpServerRequest,
   maxBytes: number
-) {
+): Effect.Effect<Uint8Array, BodyProblem> => {
   const { "content-encoding": encoding, "content-length": length, "content-type": type } = request.headers
   const chunked = request.headers["transfer-encoding"] !== undefined
-  if (!chunked && (length === undefined || Number(length) === 0)) return new Uint8Array(0)
-  if (Number(length) > maxBytes) return yield* tooLarge(maxBytes)
-  if (type !== undefined && !isJson(type)) {
-    return yield* new UnsupportedMediaType({ detail: "Send application/json in UTF-8, or no body." })
-  }
-  if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
-    return yield* new UnsupportedMediaType({ detail: "Send the body without a Content-Encoding." })
-  }
-  return yield* Effect.mapError(bodyBytes(request, maxBytes), (error) => readFailure(error, maxBytes))
-})
+  if (!chunked && (length === undefined || Number(length) === 0)) return Effect.succeed(new Uint8Array(0))
+  if (Number(length) > maxBytes) return tooLarge(maxBytes)
+  if (type !== undefined && !isJson(type))
+    return new UnsupportedMediaType({ detail: "Send application/json in UTF-8, or no body." })
+  if (encoding !== undefined && encoding.toLowerCase() !== "identity")
+    return new UnsupportedMediaType({ detail: "Send the body without a Content-Encoding." })
+  return Effect.mapError(bodyBytes(request, maxBytes), (error) => readFailure(error, maxBytes))
+}
 
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 
@@ -60,12 +60,16 @@ const parse = (bytes: Uint8Array): Result.Result<unknown, string> => {
 }
 
 /** The body as JSON, and how long it is. No body is `{}`; of duplicate keys the last one counts. */
-export const readJson = Effect.fnUntraced(function* (maxBytes: number) {
-  const bytes = yield* readBytes(yield* HttpServerRequest.HttpServerRequest, maxBytes)
-  const parsed = parse(bytes)
-  if (Result.isFailure(parsed)) return yield* malformed(parsed.failure)
-  return { bytes: bytes.byteLength, json: parsed.success }
-})
+export const readJson = (
+  request: HttpServerRequest.HttpServerRequest,
+  maxBytes: number
+): Effect.Effect<{ readonly bytes: number; readonly json: unknown }, BodyProblem> =>
+  Effect.flatMap(readBytes(request, maxBytes), (bytes) => {
+    const parsed = parse(bytes)
+    return Result.isFailure(parsed)
+      ? malformed(parsed.failure)
+      : Effect.succeed({ bytes: bytes.byteLength, json: parsed.success })
+  })
 
 interface Place extends Map<string | number, Place> {}
 
@@ -89,33 +93,34 @@ const placesOf = (issues: ReadonlyArray<RequestIssue>) => {
   }
 }
 
+/** Decodes JSON, and fails with every issue at once. */
+export type DecodeJson<A> = (json: unknown) => Effect.Effect<A, ReadonlyArray<RequestIssue>>
+
 /**
  * Decodes JSON by a schema that allows no unknown keys, and fails with every issue at once: what breaks the schema, and
  * what cannot be kept as it is. Not `deep`, it leaves to others what is inside.
  */
-export const decodeStrictly = <A, I>(schema: Schema.Codec<A, I>, { deep = true } = {}) => {
+export const decodeStrictly = <A, I>(schema: Schema.Codec<A, I>, { deep = true } = {}): DecodeJson<A> => {
   const decode = Schema.decodeUnknownEffect(schema, { errors: "all", onExcessProperty: "error" })
-  return Effect.fnUntraced(function* (json: unknown) {
+  return (json) => {
     const { issues, tooDeep } = deep ? strictJson(json) : { issues: [], tooDeep: false }
-    if (tooDeep) return yield* Effect.fail(issues)
-    const decoded = yield* Effect.result(decode(json))
-    if (Result.isFailure(decoded)) {
-      const isReported = placesOf(issues)
-      const others = requestIssues("body", decoded.failure)
-      return yield* Effect.fail([...issues, ...others.filter(({ path }) => !isReported(path))])
-    }
-    return issues.length > 0 ? yield* Effect.fail(issues) : decoded.success
-  })
+    if (tooDeep) return Effect.fail(issues)
+    return Effect.matchEffect(decode(json), {
+      onSuccess: (decoded) => (issues.length > 0 ? Effect.fail(issues) : Effect.succeed(decoded)),
+      onFailure: (error) => {
+        const isReported = placesOf(issues)
+        const others = requestIssues("body", error)
+        return Effect.fail([...issues, ...others.filter(({ path }) => !isReported(path))])
+      }
+    })
+  }
 }
 
 /**
- * Reads the request's body by a schema. Not by HttpApi's own decoding, which neither sees the bytes nor tells an absent
+ * Reads the request's body. Not by HttpApi's own decoding, which neither sees the bytes nor tells an absent
  * body from a wrong media type.
  */
-export const decodeJsonBody = <A, I>(schema: Schema.Codec<A, I>) => {
-  const decode = decodeStrictly(schema)
-  return Effect.gen(function* () {
-    const { json } = yield* readJson(yield* MaxBodyBytes)
-    return yield* Effect.mapError(decode(json), invalidRequest)
-  })
+export const decodeJsonBody = <A>(decode: DecodeJson<A>, maxBytes: number) => {
+  return (request: HttpServerRequest.HttpServerRequest): Effect.Effect<A, BodyProblem> =>
+    Effect.flatMap(readJson(request, maxBytes), ({ json }) => Effect.mapError(decode(json), invalidRequest))
 }

@@ -3,25 +3,23 @@ import { HttpApiBuilder, HttpApiSchema, OpenApi } from "effect/http-api"
 import { OrderPlatform } from "../../application/OrderPlatform.ts"
 import type { OrderPayload } from "../../domain/OrderPayload.ts"
 import { AcceptableAnswers } from "./AcceptableAnswers.ts"
-import { acceptedAnswer } from "./AcceptedAnswer.ts"
 import { CurrentCaller } from "./Caller.ts"
 import { ClientsOnly, OperatorsOnly } from "./Authorization.ts"
 import { CurrentCorrelationId } from "./CorrelationId.ts"
 import { deadLetterFilterOf, linkTo } from "./DeadLettersApi.ts"
-import { layerDocs } from "./DocsRoute.ts"
+import { layerDocs, layerOpenApi } from "./DocsRoute.ts"
 import { makeEventStreams, ServerCloses } from "./EventStream.ts"
 import { layerEveryRequest } from "./EveryRequest.ts"
 import { healthHandlers } from "./HealthRoutes.ts"
 import { idempotencyOf, replayedHeaderOf } from "./IdempotencyKey.ts"
-import { decodeJsonBody } from "./JsonBody.ts"
 import { bindingOf, cursorOf, pageOf } from "./ListingCursor.ts"
-import { makeOrderApi, type OrderApi } from "./OrderApi.ts"
+import { type HandledApi, makeHandledApi, makeOrderApi } from "./OrderApi.ts"
 import { orderFilterOf } from "./OrderListing.ts"
 import { viewListedOrder, viewOrder } from "./OrderView.ts"
 import { RequestDecoding } from "./RequestDecoding.ts"
 import { answerOverloaded } from "./RetryAfter.ts"
 import { viewStats } from "./StatsApi.ts"
-import { submitOrderBody } from "./SubmitOrderBody.ts"
+import { layerSubmitOrder } from "./SubmitOrderRoute.ts"
 import { decodeOrdersBody, viewResults } from "./SubmitOrdersBody.ts"
 import { layerWrongMethods } from "./WrongMethods.ts"
 
@@ -30,27 +28,15 @@ import { layerWrongMethods } from "./WrongMethods.ts"
 const openapiPath = "/openapi.json" as const
 const docsPath = "/docs" as const
 
-const orders = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
+const orders = <P>(api: HandledApi<P>, payload: OrderPayload<P>) =>
   HttpApiBuilder.group(
     api,
     "orders",
     Effect.fnUntraced(function* (handlers) {
       const platform = yield* OrderPlatform.service(payload)
-      const decodeBody = decodeJsonBody(submitOrderBody(payload))
       const eventStream = yield* makeEventStreams(yield* ServerCloses)
       const decodeBodyOfMany = decodeOrdersBody(payload)
       return handlers
-        .handleRaw("submit", ({ headers }) =>
-          Effect.gen(function* () {
-            const body = yield* decodeBody
-            const correlationId = Option.getOrUndefined(yield* CurrentCorrelationId)
-            const submission = correlationId === undefined ? body : { ...body, correlationId }
-            const idempotency = yield* idempotencyOf(headers, "POST /orders")
-            if (idempotency === null) return acceptedAnswer(yield* platform.submit(submission), false)
-            const { answer, replayed } = yield* platform.submit(submission, { idempotency })
-            return acceptedAnswer(answer, replayed)
-          }).pipe(Effect.catchTags({ Overloaded: answerOverloaded, SchemaError: Effect.die }))
-        )
         .handleRaw("submitMany", ({ headers }) =>
           Effect.gen(function* () {
             const orders = yield* decodeBodyOfMany
@@ -59,7 +45,7 @@ const orders = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
               correlationId === undefined
                 ? orders
                 : orders.map((order) => ("refused" in order ? order : { ...order, correlationId }))
-            const idempotency = yield* idempotencyOf(headers, "POST /orders/bulk")
+            const idempotency = idempotencyOf(headers, "POST /orders/bulk", yield* CurrentCaller)
             const { answer, replayed } = yield* platform.submitMany(
               submissions,
               idempotency === null ? {} : { idempotency }
@@ -105,7 +91,7 @@ const orders = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
 const expected = ({ "if-match": ifVersion }: { readonly "if-match"?: number | null }) =>
   typeof ifVersion === "number" ? { ifVersion } : {}
 
-const deadLetters = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
+const deadLetters = <P>(api: HandledApi<P>, payload: OrderPayload<P>) =>
   HttpApiBuilder.group(
     api,
     "deadLetters",
@@ -135,7 +121,7 @@ const deadLetters = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
     })
   )
 
-const stats = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
+const stats = <P>(api: HandledApi<P>, payload: OrderPayload<P>) =>
   HttpApiBuilder.group(
     api,
     "stats",
@@ -145,7 +131,7 @@ const stats = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
     })
   )
 
-const health = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
+const health = <P>(api: HandledApi<P>, payload: OrderPayload<P>) =>
   HttpApiBuilder.group(
     api,
     "health",
@@ -159,12 +145,15 @@ const health = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
  * paths only, with every promise that the contract makes. They need nothing but the platform.
  */
 const layer = <P>(payload: OrderPayload<P>) => {
-  const api = makeOrderApi(payload)
-  return Layer.mergeAll(
-    HttpApiBuilder.layer(api, { openapiPath }),
-    layerDocs(docsPath, () => OpenApi.fromApi(api)),
+  const contract = makeOrderApi(payload)
+  const api = makeHandledApi(payload)
+  const document = () => OpenApi.fromApi(contract)
+  const handled = Layer.mergeAll(
+    HttpApiBuilder.layer(api),
+    layerOpenApi(openapiPath, document),
+    layerDocs(docsPath, document),
     layerWrongMethods(
-      api,
+      contract,
       [openapiPath, docsPath].map((path) => ({ path, methods: ["GET"] }))
     )
   ).pipe(
@@ -182,6 +171,7 @@ const layer = <P>(payload: OrderPayload<P>) => {
       OperatorsOnly.layer
     ])
   )
+  return Layer.mergeAll(handled, layerSubmitOrder(payload))
 }
 
 /** Serves the HTTP contract: one `OrderPlatform` call an endpoint. */

@@ -1,4 +1,5 @@
 import { Effect, Result, Schema } from "effect"
+import { HttpServerRequest } from "effect/http"
 import { maxSubmissions, type Submission, SubmissionRefused } from "../../application/Submission.ts"
 import type { WrongSubmission } from "../../application/Submission.ts"
 import { OrderId } from "../../domain/OrderId.ts"
@@ -40,7 +41,10 @@ export const decodeOrdersBody = <P>(payload: OrderPayload<P>) => {
   const decode = decodeStrictly(submitOrderBody(payload))
 
   return Effect.gen(function* () {
-    const { bytes, json } = yield* readJson(yield* MaxBulkBodyBytes)
+    const { bytes, json } = yield* readJson(
+      yield* HttpServerRequest.HttpServerRequest,
+      yield* MaxBulkBodyBytes
+    )
     const { orders } = yield* Effect.mapError(decodeEnvelope(json), invalidRequest)
     const largest = yield* MaxBodyBytes
     const read: Array<Submission<P> | WrongSubmission> = []
