@@ -140,7 +140,8 @@ export const makeEveryRequest = Effect.gen(function* () {
               refusalOr(asked, handled),
               Effect.suspend(() => annotated(request, asked)(outOfTime))
             ),
-            (cause) => annotated(request, asked)(fault(cause))
+            // What is left of it is an interruption, which has no error.
+            (cause) => annotated(request, asked)(fault(cause as Cause.Cause<never>))
           ),
           withHeaders(request, asked)
         )
