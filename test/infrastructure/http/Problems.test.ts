@@ -26,6 +26,20 @@ const raw = (port: number, text: string) =>
     socket.on("error", () => resume(Effect.succeed(answer)))
   })
 
+/** Both ways in which a request is answered: by the middleware of most routes, and by the one route that answers alone. */
+const ways = [
+  {
+    path: `/orders/${idNumber(1)}`,
+    init: {},
+    fake: (becomes: Effect.Effect<never>) => ({ find: () => becomes })
+  },
+  {
+    path: "/orders",
+    init: { method: "POST" },
+    fake: (becomes: Effect.Effect<never>) => ({ submit: () => becomes })
+  }
+]
+
 describe("problems", () => {
   it.live("an unknown path is a 404 problem, also where the path is broken", () =>
     Effect.gen(function* () {
@@ -114,18 +128,18 @@ describe("problems", () => {
   )
 
   it.live("a defect is a 500 that tells nothing, logged once with its cause and correlation id", () =>
-    Effect.gen(function* () {
-      const { call, logs } = yield* serveFake({
-        find: () => Effect.die(new Error("SELECT secret FROM orders"))
+    Effect.forEach(ways, ({ fake, init, path }) =>
+      Effect.gen(function* () {
+        const { call, logs } = yield* serveFake(fake(Effect.die(new Error("SELECT secret FROM orders"))))
+        const answer = yield* call(path, { ...init, headers: { "x-correlation-id": "c-7" } })
+        problem(answer, 500, "internal")
+        assert.notInclude(answer.text, "secret")
+        assert.strictEqual(logs.length, 1)
+        assert.strictEqual(logs[0]?.level, "Error")
+        assert.include(logs[0]?.cause, "SELECT secret FROM orders")
+        assert.strictEqual(logs[0]?.annotations["correlationId"], "c-7")
       })
-      const answer = yield* call(`/orders/${idNumber(1)}`, { headers: { "x-correlation-id": "c-7" } })
-      problem(answer, 500, "internal")
-      assert.notInclude(answer.text, "secret")
-      assert.strictEqual(logs.length, 1)
-      assert.strictEqual(logs[0]?.level, "Error")
-      assert.include(logs[0]?.cause, "SELECT secret FROM orders")
-      assert.strictEqual(logs[0]?.annotations["correlationId"], "c-7")
-    })
+    )
   )
 
   it.live("a store that is away is a 503 with Retry-After; success and client errors log nothing", () =>
@@ -142,39 +156,48 @@ describe("problems", () => {
     })
   )
 
-  it.live("a request out of time is interrupted and is a 503", () =>
-    Effect.gen(function* () {
-      const interrupted = yield* Deferred.make<void>()
-      const { call } = yield* serveFake(
-        { find: () => Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined)) },
-        Layer.succeed(RequestTimeout, Duration.millis(100))
-      )
-      const answer = yield* call(`/orders/${idNumber(1)}`)
-      problem(answer, 503, "unavailable")
-      assert.isNotNull(answer.headers.get("retry-after"))
-      yield* Deferred.await(interrupted)
-    })
+  it.live("a request out of time is interrupted and is a 503, logged with its correlation id", () =>
+    Effect.forEach(ways, ({ fake, init, path }) =>
+      Effect.gen(function* () {
+        const interrupted = yield* Deferred.make<void>()
+        const { call, logs } = yield* serveFake(
+          fake(Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined))),
+          Layer.succeed(RequestTimeout, Duration.millis(100))
+        )
+        const answer = yield* call(path, { ...init, headers: { "x-correlation-id": "c-8" } })
+        problem(answer, 503, "unavailable")
+        assert.isNotNull(answer.headers.get("retry-after"))
+        yield* Deferred.await(interrupted)
+        assert.deepStrictEqual(
+          logs.map(({ annotations }) => annotations["correlationId"]),
+          ["c-8"]
+        )
+      })
+    )
   )
 
   it.live("a client that goes away interrupts its request, which is not logged as an error", () =>
-    Effect.gen(function* () {
-      const running = yield* Deferred.make<void>()
-      const interrupted = yield* Deferred.make<void>()
-      const { call, logs } = yield* serveFake({
-        find: () =>
-          Deferred.succeed(running, undefined).pipe(
-            Effect.andThen(Effect.never),
-            Effect.onInterrupt(() => Deferred.succeed(interrupted, undefined))
+    Effect.forEach(ways, ({ fake, init, path }) =>
+      Effect.gen(function* () {
+        const running = yield* Deferred.make<void>()
+        const interrupted = yield* Deferred.make<void>()
+        const { call, logs } = yield* serveFake(
+          fake(
+            Deferred.succeed(running, undefined).pipe(
+              Effect.andThen(Effect.never),
+              Effect.onInterrupt(() => Deferred.succeed(interrupted, undefined))
+            )
           )
+        )
+        const controller = new AbortController()
+        yield* call(path, { ...init, signal: controller.signal }).pipe(Effect.exit, Effect.forkChild)
+        yield* Deferred.await(running)
+        controller.abort()
+        yield* Deferred.await(interrupted)
+        yield* Effect.sleep("50 millis")
+        assert.deepStrictEqual(logs, [])
       })
-      const controller = new AbortController()
-      yield* call(`/orders/${idNumber(1)}`, { signal: controller.signal }).pipe(Effect.exit, Effect.forkChild)
-      yield* Deferred.await(running)
-      controller.abort()
-      yield* Deferred.await(interrupted)
-      yield* Effect.sleep("50 millis")
-      assert.deepStrictEqual(logs, [])
-    })
+    )
   )
 
   it.live("what is not HTTP, or has too large headers, gets a problem too", () =>
