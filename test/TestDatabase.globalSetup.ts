@@ -18,8 +18,8 @@ declare module "vitest" {
 const program = fileURLToPath(new URL("../bin/order-platform.js", import.meta.url))
 
 /**
- * What Node compiled, for all processes that the tests start: it is a third of the work of such a start, and they are
- * many. Only a process that ends by itself leaves it to others, and most are killed, so one is run for it.
+ * What Node compiled, for all processes that the tests start: it is about a quarter of the work of such a start, and they
+ * are many. Only a process that ends by itself leaves it to others, and most are killed, so one is run for it.
  */
 const fillCompileCache = async (directory: string) => {
   process.env.NODE_COMPILE_CACHE ??= path.join(directory, "compiled")

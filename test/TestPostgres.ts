@@ -7,7 +7,7 @@ import * as Postgres from "../src/infrastructure/postgres/Postgres.ts"
 /** The database that the test run started, or that DATABASE_URL names. */
 export const databaseUrl = (): string => inject("databaseUrl")
 
-/** The environment by which the processes of a test run share what Node compiled: a third of what their start costs. */
+/** The environment by which the processes of a test run share what Node compiled. */
 export const compileCache: Readonly<Record<string, string>> =
   process.env["NODE_COMPILE_CACHE"] === undefined
     ? {}

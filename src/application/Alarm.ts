@@ -32,8 +32,7 @@ export const makeAlarm = Effect.fnUntraced(function* (
   let youngest: Ring | null = null
   let watched = false
 
-  // Not a Set: what it has forgotten lives on in its old tables, each of which holds the next, until the whole heap is
-  // collected; with a request in each, that is most of what a busy server's collector has to do. So links are cut.
+  // Not a Set, which keeps what it has forgotten in its old tables (docs/adr/0007): here the links are cut.
   const cancel = (one: Ring) => {
     if (one.ring === null) return
     if (one.before === null) oldest = one.after

@@ -33,8 +33,8 @@ export interface OrdersInHand {
 }
 
 /**
- * No order in hand. They are kept by place and not in a Map: what a Map has forgotten lives on in its old tables until
- * the whole heap is collected, and here that would be every order that went through.
+ * No order in hand. They are kept by place and not in a Map, through which every order would go and which keeps what it
+ * has forgotten in its old tables (docs/adr/0007).
  */
 export const makeOrdersInHand = (): OrdersInHand => {
   const places: Array<InHand | null> = []

@@ -21,7 +21,7 @@ const elsewhere = new OrdersUnavailable({
 export class SubmitOrder extends Context.Service<
   SubmitOrder,
   {
-    readonly submit: (order: NewOrder) => Effect.Effect<unknown, OrdersUnavailable | Overloaded>
+    readonly submit: (order: NewOrder) => Effect.Effect<void, OrdersUnavailable | Overloaded>
     /** Stores many orders together, or none of them. */
     readonly submitMany: (
       orders: ReadonlyArray<NewOrder>
@@ -48,10 +48,10 @@ export class SubmitOrder extends Context.Service<
         timed(createSeconds)(
           Effect.flatMap(
             repository.inTransaction,
-            (inTransaction): Effect.Effect<unknown, OrdersUnavailable | Overloaded> => {
+            (inTransaction): Effect.Effect<void, OrdersUnavailable | Overloaded> => {
               const refusal = overloaded()
               if (refusal !== null) return Effect.fail(refusal)
-              return inTransaction ? inTheirs([order]) : storeOne(order)
+              return inTransaction ? inTheirs([order]) : Effect.asVoid(storeOne(order))
             }
           )
         )

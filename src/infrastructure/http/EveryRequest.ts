@@ -19,8 +19,7 @@ import { RequestTimeout } from "./RequestLimits.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
 type Response = HttpServerResponse.HttpServerResponse
-/** An answer on the way. */
-export type Answer = Effect.Effect<Response, Types.unhandled>
+type Answer = Effect.Effect<Response, Types.unhandled>
 
 // Its body may still be on the way, and nobody reads on: the connection is of no more use.
 const outOfTime = Effect.logWarning("A request ran out of time").pipe(
@@ -126,9 +125,8 @@ export const makeEveryRequest = Effect.gen(function* () {
         )
       }),
     /**
-     * The same for a route that is uninterruptible, and so needs no fiber for its time limit. The handler is told who asks,
-     * and what it logs itself is not annotated: each thing added to the context costs every request, and this is the
-     * one that copies it.
+     * The same for a route that is uninterruptible, and so needs no fiber for its time limit. The handler is told who asks
+     * instead of finding it in its context, and what it logs itself is not annotated (docs/adr/0007).
      */
     answerAlone: (handler: (request: Request, asked: Asked) => Answer) =>
       Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {

@@ -120,7 +120,7 @@ export const decodeStrictly = <A, I>(schema: Schema.Codec<A, I>, { deep = true }
  * Reads the request's body. Not by HttpApi's own decoding, which neither sees the bytes nor tells an absent
  * body from a wrong media type.
  */
-export const decodeJsonBody = <A>(decode: DecodeJson<A>, maxBytes: number) => {
-  return (request: HttpServerRequest.HttpServerRequest): Effect.Effect<A, BodyProblem> =>
+export const decodeJsonBody =
+  <A>(decode: DecodeJson<A>, maxBytes: number) =>
+  (request: HttpServerRequest.HttpServerRequest): Effect.Effect<A, BodyProblem> =>
     Effect.flatMap(readJson(request, maxBytes), ({ json }) => Effect.mapError(decode(json), invalidRequest))
-}

@@ -73,7 +73,7 @@ const isPayloadAlone = (json: unknown): json is { readonly payload: unknown } =>
 
 /**
  * Decodes the body of `POST /orders`. Most have nothing but a payload; for these its own schema says all there is to say
- * as long as nothing is wrong, at half the price.
+ * as long as nothing is wrong.
  */
 export const decodeSubmitOrder = <P>(payload: OrderPayload<P>): DecodeJson<SubmitOrder<P>> => {
   const decodeWhole = decodeStrictly(submitOrderBody(payload))
