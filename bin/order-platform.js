@@ -10,8 +10,15 @@ const source = new URL("../src/main.ts", import.meta.url)
 // Says to the process at the other end of the channel that it is ours.
 const launched = "ORDER_PLATFORM_LAUNCHED"
 
+// A young generation of 3 times 8 MiB instead of 3 times 16: under load a process takes some 200 MB instead of 300, and
+// is no slower by more than is lost in the noise. Node takes this only as an option; NODE_OPTIONS wins over ours.
+const young = "--max-semi-space-size=8"
+const options = [...process.execArgv, process.env.NODE_OPTIONS ?? ""].join(" ")
+const execArgv = options.includes("-semi-space-size") ? process.execArgv : [...process.execArgv, young]
+const command = [...execArgv, fileURLToPath(import.meta.url), ...process.argv.slice(2)]
+
 const runWith = (node) => {
-  const child = spawn(node, [...process.execArgv, fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
+  const child = spawn(node, command, {
     stdio: ["inherit", "inherit", "inherit", "ipc"],
     env: { ...process.env, [launched]: "1" }
   })
@@ -36,7 +43,19 @@ const endWithLauncher = () => {
   process.channel?.unref()
 }
 
+// In the place of this process, with the same id; where that cannot be done, it goes on with what Node gives it.
+const restartWithOptions = () => {
+  const isDebugged = options.includes("--inspect")
+  if (execArgv === process.execArgv || isDebugged || process.platform === "win32" || process.channel) return
+  try {
+    process.execve?.(process.execPath, [process.execPath, ...command], process.env)
+  } catch {
+    return
+  }
+}
+
 if (isNodeNewEnough) {
+  restartWithOptions()
   if (process.env[launched] !== undefined) endWithLauncher()
   // A clone runs its sources, also where it was built once; a package has only what was built.
   await import(existsSync(source) ? source.href : built.href)

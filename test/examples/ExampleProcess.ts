@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process"
-import { createServer } from "node:net"
+
+export { freePort } from "../../chaos/FreePort.ts"
 
 /** An example that runs as a process of its own. */
 export interface ExampleProcess {
@@ -9,16 +10,6 @@ export interface ExampleProcess {
   readonly ended: Promise<number | null>
   readonly stop: () => Promise<void>
 }
-
-/** A port that is free at the moment. */
-export const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = createServer()
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
-    })
-  })
 
 /** Starts Node with these arguments. */
 export const start = (

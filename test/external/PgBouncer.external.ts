@@ -2,25 +2,16 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect } from "effect"
 import { spawn } from "node:child_process"
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { freePort } from "../../chaos/FreePort.ts"
 import { eventually, onSchemaOfItsOwn, ordersAre, start, submit } from "../processes/OrderPlatformProcess.ts"
 import { databaseUrl } from "../TestPostgres.ts"
-
-const freePort = Effect.callback<number>((resume) => {
-  const server = createServer().listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    server.close(() =>
-      resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0))
-    )
-  })
-})
 
 /** Debian's PgBouncer in transaction mode before the test's database; its URL. It refuses to run as root. */
 const pgBouncer = Effect.gen(function* () {
   const target = new URL(databaseUrl())
-  const port = yield* freePort
+  const port = yield* Effect.promise(freePort)
   const directory = yield* Effect.acquireRelease(
     Effect.promise(() => mkdtemp(join(tmpdir(), "order-platform-pgbouncer-"))),
     (directory) => Effect.promise(() => rm(directory, { recursive: true, force: true }))

@@ -58,9 +58,9 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "settle without the version check (SQL)",
-    file: `${postgres}/SettleOrders.ts`,
-    find: "WHERE o.id = outcome.id AND o.version = outcome.version AND o.status = 'PROCESSING'",
-    replace: "WHERE o.id = outcome.id AND o.status = 'PROCESSING'",
+    file: "migrations/0005_settle.ts",
+    find: "WHERE o.id = outcome.id AND o.version = outcome.version AND o.lease_until IS NOT NULL",
+    replace: "WHERE o.id = outcome.id AND o.lease_until IS NOT NULL",
     tests: [repositoryOnPostgres],
     simulation: false
   },
@@ -100,9 +100,9 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "DLQ entry in a second transaction",
-    file: `${postgres}/SettleOrders.ts`,
-    find: "FROM settled s JOIN outcome o ON o.id = s.id WHERE s.status = 'FAILED'",
-    replace: "FROM settled s JOIN outcome o ON o.id = s.id WHERE s.status = 'later'",
+    file: "migrations/0005_settle.ts",
+    find: "FROM settled WHERE status = 'FAILED'",
+    replace: "FROM settled WHERE status = 'later'",
     tests: [repositoryOnPostgres],
     simulation: false
   },

@@ -4,6 +4,7 @@ import orders from "../../../migrations/0001_orders.ts"
 import listing from "../../../migrations/0002_listing.ts"
 import idempotency from "../../../migrations/0003_idempotency.ts"
 import retention from "../../../migrations/0004_retention.ts"
+import settle from "../../../migrations/0005_settle.ts"
 import { DatabaseSchema } from "./DatabaseSchema.ts"
 import { isTransient, messageOf, runInTransaction, startingPatience } from "./SqlTrouble.ts"
 
@@ -12,7 +13,8 @@ const migrations = [
   ["orders", orders],
   ["listing", listing],
   ["idempotency", idempotency],
-  ["retention", retention]
+  ["retention", retention],
+  ["settle", settle]
 ] as const
 
 /** The database was migrated by another version of this program, or by hand: what it has does not fit what we bring. */

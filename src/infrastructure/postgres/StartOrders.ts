@@ -12,10 +12,12 @@ export const makeStartOrders = (sql: SqlClient.SqlClient, schema: string) => {
   const claim = (worker: string, lease: Duration.Duration, max: number) => sql<
     OrderRow & { readonly next_due_ms: number | null; readonly next_lease_end_ms: number | null }
   >`
-    SELECT claimed.*,
-      (extract(epoch FROM next.next_due - ${now}) * 1000)::float8 AS next_due_ms,
-      (extract(epoch FROM next.next_lease_end - ${now}) * 1000)::float8 AS next_lease_end_ms
-    FROM ${nextLookFunction}() AS next
+    WITH next AS MATERIALIZED (
+      SELECT (extract(epoch FROM next_due - ${now}) * 1000)::float8 AS next_due_ms,
+        (extract(epoch FROM next_lease_end - ${now}) * 1000)::float8 AS next_lease_end_ms
+      FROM ${nextLookFunction}()
+    )
+    SELECT claimed.*, next.* FROM next
     LEFT JOIN ${claimFunction}(${worker}, ${Duration.toMillis(lease)}::float8 * interval '1 millisecond', ${max}) AS claimed ON true`
 
   return { claim }

@@ -10,13 +10,15 @@ import { tablesOf } from "./Tables.ts"
  */
 export const makeStoreOrders = (sql: SqlClient.SqlClient, schema: string) => {
   const { now, orderEvents, orders } = tablesOf(sql, schema)
+  // In a subquery the time is told once a statement and not once a row.
+  const once = sql`(SELECT ${now})`
 
   const storing = (batch: ReadonlyArray<NewOrder>, condition: Statement.Fragment) => sql`
     stored AS (
       INSERT INTO ${orders} (id, status, version, payload, payload_version, priority, max_retries, metadata,
         correlation_id, due_at, created_at, updated_at)
       SELECT id, 'PENDING', 1, payload::jsonb, payload_version, priority, max_retries, metadata::jsonb,
-        correlation_id, greatest(not_before, ${now}), ${now}, ${now}
+        correlation_id, greatest(not_before, ${once}), ${once}, ${once}
       FROM unnest(
         ${uuids(batch.map(({ id }) => id))}::uuid[],
         ${documents(batch.map(({ payload }) => payload))}::text[],

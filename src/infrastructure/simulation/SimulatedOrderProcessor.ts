@@ -23,15 +23,17 @@ export const layer = <P>(
         ? Random.Random
         : Random.withSeed(Random.Random, failureSeed)
       return OrderProcessor.layer(payload, ({ attempt }) =>
-        Effect.gen(function* () {
+        Effect.suspend(() => {
           const fails = random.nextDoubleUnsafe() < failureProbability
-          if (Duration.toMillis(processingDelay) > 0) yield* Effect.sleep(processingDelay)
-          if (fails) {
-            return yield* new RetryableFailure({
-              reason: `simulated failure of attempt ${attempt}`,
-              reasonCode: "SIMULATED"
-            })
-          }
+          const outcome = fails
+            ? new RetryableFailure({
+                reason: `simulated failure of attempt ${attempt}`,
+                reasonCode: "SIMULATED"
+              })
+            : Effect.void
+          return Duration.toMillis(processingDelay) > 0
+            ? Effect.andThen(Effect.sleep(processingDelay), outcome)
+            : outcome
         })
       )
     })

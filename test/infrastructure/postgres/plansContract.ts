@@ -160,14 +160,16 @@ export const plansContract = (scheduled: number, final: number) => {
       }
 
       it.effect(
-        "every statement goes by its index and touches few pages, a claim also before there are statistics",
+        "every statement goes by its index and touches few pages, claim and settle also before there are statistics",
         () =>
           Effect.gen(function* () {
             const sql = yield* SqlClient.SqlClient
             const s = `"${yield* DatabaseSchema}"`
             const all = yield* statements
-            // A claim goes by its index whatever the statistics say, also while there are none.
-            for (const [name, statement, pages, indexes] of all.filter(([name]) => name.startsWith("claim")))
+            // These go by their index whatever the statistics say, also while there are none.
+            for (const [name, statement, pages, indexes] of all.filter(([name]) =>
+              /^(claim|settle)/.test(name)
+            ))
               judge(`${name}, no statistics`, yield* explained(statement), pages, indexes)
             for (const table of [
               "orders",
