@@ -3,6 +3,7 @@ import * as path from "node:path"
 import { run } from "./Children.ts"
 import type { Contender } from "./Contenders.ts"
 import type { Databases } from "./Databases.ts"
+import { idAt } from "./Tables.ts"
 
 // The limit: what this PostgreSQL does with the product's own tables, guards and functions when nothing but SQL is
 // spoken to it, in batches of 100, prepared, over two connections.
@@ -13,7 +14,7 @@ const clients = 2
 const insert = `
 WITH stored AS (
   INSERT INTO orders (id, status, version, payload, payload_version, priority, max_retries, metadata, correlation_id, due_at, created_at, updated_at)
-  SELECT gen_random_uuid(), 'PENDING', 1, '{"item": "book", "quantity": 1}'::jsonb, 1, 0, 3, '{}'::jsonb, 'bench', order_platform_now(), order_platform_now(), order_platform_now()
+  SELECT ${idAt("clock_timestamp()")}, 'PENDING', 1, '{"item": "book", "quantity": 1}'::jsonb, 1, 0, 3, '{}'::jsonb, 'bench', order_platform_now(), order_platform_now(), order_platform_now()
   FROM generate_series(1, ${batch})
   RETURNING id, created_at
 )

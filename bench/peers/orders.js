@@ -17,8 +17,11 @@ export const insertOrder = {
   text: "INSERT INTO orders (id, status, payload) VALUES ($1, 'PENDING', $2)"
 }
 
-export const insertBacklog =
-  "INSERT INTO orders (id, status, payload) SELECT gen_random_uuid(), 'PENDING', '{\"item\": \"book\"}' FROM generate_series(1, $1) RETURNING id"
+// In the order of time, as the product's: random ones would cost an index of millions more.
+const newIdInSql =
+  "(lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint), 12, '0') || '7' || substr(md5(random()::text), 1, 3) || 'a' || substr(md5(random()::text), 1, 15))::uuid"
+
+export const insertBacklog = `INSERT INTO orders (id, status, payload) SELECT ${newIdInSql}, 'PENDING', '{"item": "book"}' FROM generate_series(1, $1) RETURNING id`
 
 const startOrders = {
   name: "start-orders",
@@ -29,7 +32,11 @@ const finishOrders = {
   text: "UPDATE orders SET status = 'PROCESSED', updated_at = clock_timestamp() WHERE id = ANY ($1::uuid[])"
 }
 
-export const newId = () => randomUUID()
+/** A UUID of version 7. */
+export const newId = () => {
+  const time = Date.now().toString(16).padStart(12, "0")
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${randomUUID().slice(15)}`
+}
 
 export const connect = (max, options = {}) => {
   const pool = new pg.Pool({ connectionString: process.env["DATABASE_URL"], max, ...options })

@@ -60,11 +60,20 @@ export const make = <P>(
   }
 }
 
-/** Any JSON object: what the shipped server takes. */
-export const anyJsonObject: OrderPayload<Schema.JsonObject> = make(
+const jsonObject = make(
   Schema.JsonObject.annotate({
     identifier: "Payload",
     description: "Any JSON object",
     examples: [{ drink: "espresso" }]
   })
 )
+
+/** Any JSON object: what the shipped server takes. */
+export const anyJsonObject: OrderPayload<Schema.JsonObject> = {
+  ...jsonObject,
+  // A store keeps nothing but JSON objects.
+  decode: (stored, version) =>
+    version === jsonObject.version
+      ? Result.succeed(stored as Schema.JsonObject)
+      : jsonObject.decode(stored, version)
+}

@@ -11,22 +11,17 @@ export class BodyBroken extends Schema.TaggedError<BodyBroken>()("BodyBroken", {
 const fromNode = (message: IncomingMessage) =>
   Effect.callback<Uint8Array, BodyBroken>((resume) => {
     const chunks: Array<Uint8Array> = []
-    const keep = (chunk: Uint8Array) => chunks.push(chunk)
-    const end = () => {
-      stop()
+    // The listeners stay: what comes after the first of these is heard by nobody, and the message is not used again.
+    const end = () =>
       resume(
         Effect.succeed(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks))
       )
-    }
-    const broken = () => {
-      stop()
-      resume(Effect.fail(new BodyBroken()))
-    }
-    const stop = () => {
-      message.off("data", keep).off("end", end).off("error", broken).off("close", broken)
-    }
-    message.on("data", keep).on("end", end).on("error", broken).on("close", broken)
-    return Effect.sync(stop)
+    const broken = () => resume(Effect.fail(new BodyBroken()))
+    message
+      .on("data", (chunk: Uint8Array) => chunks.push(chunk))
+      .on("end", end)
+      .on("error", broken)
+      .on("close", broken)
   })
 
 /**

@@ -1,5 +1,5 @@
 import { DateTime, Effect, Schema, SchemaIssue, SchemaTransformation } from "effect"
-import type { OrderPayload } from "../../domain/OrderPayload.ts"
+import { anyJsonObject, type OrderPayload } from "../../domain/OrderPayload.ts"
 import { IsoTime } from "./IsoTime.ts"
 import { type DecodeJson, decodeStrictly } from "./JsonBody.ts"
 import { strictJson } from "./StrictJson.ts"
@@ -65,8 +65,13 @@ export const submitOrderBody = <P>(payload: OrderPayload<P>) =>
 /** Such a body, decoded. */
 export type SubmitOrder<P> = ReturnType<typeof submitOrderBody<P>>["Type"]
 
+const isObject = (json: unknown): json is object =>
+  typeof json === "object" && json !== null && !Array.isArray(json)
+
+const isAnyJson = <P>({ schema }: OrderPayload<P>): boolean => schema === (anyJsonObject.schema as unknown)
+
 const isPayloadAlone = (json: unknown): json is { readonly payload: unknown } => {
-  if (typeof json !== "object" || json === null || !Object.hasOwn(json, "payload")) return false
+  if (!isObject(json) || !Object.hasOwn(json, "payload")) return false
   for (const key in json) if (key !== "payload") return false
   return true
 }
@@ -77,7 +82,10 @@ const isPayloadAlone = (json: unknown): json is { readonly payload: unknown } =>
  */
 export const decodeSubmitOrder = <P>(payload: OrderPayload<P>): DecodeJson<SubmitOrder<P>> => {
   const decodeWhole = decodeStrictly(submitOrderBody(payload))
-  const decodePayload = decodeStrictly(payload.schema, { deep: false })
+  // What was parsed from JSON is JSON: of a payload that may be any object there is nothing else to find out.
+  const decodePayload: DecodeJson<P> = isAnyJson(payload)
+    ? (json) => (isObject(json) ? Effect.succeed(json as P) : Effect.fail([]))
+    : decodeStrictly(payload.schema, { deep: false })
   return (json) =>
     isPayloadAlone(json) && strictJson(json).issues.length === 0
       ? Effect.matchEffect(decodePayload(json.payload), {
