@@ -2,6 +2,7 @@ import { assert, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { SqlClient } from "effect/sql"
 import { randomUUID } from "node:crypto"
+import { readFile } from "node:fs/promises"
 import { connect } from "node:net"
 import { describe } from "vitest"
 import packageJson from "../../package.json" with { type: "json" }
@@ -160,6 +161,24 @@ describe("a process that is started", { concurrent: true }, () => {
       }
       assert.notInclude(server.stdout() + server.stderr(), given.password)
     }).pipe(onSchemaOfItsOwn)
+  )
+
+  it.live.runIf(process.platform === "linux")(
+    "takes its heap options in the place of the process that was started, and leaves the operator's alone",
+    () =>
+      Effect.gen(function* () {
+        const optionsOf = Effect.fnUntraced(function* (environment: Record<string, string>) {
+          const { pid } = yield* start(environment)
+          const command = yield* Effect.promise(() => readFile(`/proc/${pid}/cmdline`, "utf8"))
+          return command.split("\0").filter((part) => part.startsWith("--"))
+        })
+        const [ours, theirs] = yield* Effect.all(
+          [optionsOf({}), optionsOf({ NODE_OPTIONS: "--max-semi-space-size=8" })],
+          { concurrency: 2 }
+        )
+        assert.deepStrictEqual(ours, ["--max-semi-space-size=16"])
+        assert.deepStrictEqual(theirs, [])
+      }).pipe(onSchemaOfItsOwn)
   )
 
   it.live("answers every request that it was connected for, from the first moment on", () =>
