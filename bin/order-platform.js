@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process"
 import { existsSync } from "node:fs"
 import { fileURLToPath } from "node:url"
+import { setFlagsFromString } from "node:v8"
 import { cloneNode, isNodeNewEnough, sentence } from "./node-version.js"
 
 const built = new URL("../dist/src/main.js", import.meta.url)
@@ -56,6 +57,9 @@ const restartWithOptions = () => {
 
 if (isNodeNewEnough) {
   restartWithOptions()
+  // The old generation grows by at most 60 % between two collections, and not by several times: memory that is needed no
+  // longer than a collection takes is not asked for. This one can be set while Node runs.
+  setFlagsFromString("--heap-growing-percent=60")
   if (process.env[launched] !== undefined) endWithLauncher()
   // A clone runs its sources, also where it was built once; a package has only what was built.
   await import(existsSync(source) ? source.href : built.href)
