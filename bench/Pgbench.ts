@@ -5,8 +5,8 @@ import type { Contender } from "./Contenders.ts"
 import type { Databases } from "./Databases.ts"
 import { idAt } from "./Tables.ts"
 
-// The limit: what this PostgreSQL does with the product's own tables, guards and functions when nothing but SQL is
-// spoken to it, in batches of 100, prepared, over two connections.
+// The limit: what this PostgreSQL does with the product's own tables, guards and claim when nothing but SQL is spoken to
+// it, in batches of 100, prepared, over two connections; with a settle that can do nothing but complete.
 
 const batch = 100
 const clients = 2

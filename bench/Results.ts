@@ -95,7 +95,7 @@ ${measured(outcome)}
 
 ${limits(outcome)}
 
-How each contender is set up, and why, is said at the top of its file in \`bench/\`. Accepted/s and latency: as the load generator sees them (bare sockets, one request at a time on each connection). End to end: from the first order's creation to the last one final. Drain: from the first order started to the last one final. Pick-up: from created to started at 10 orders/s. All but the first two by the database's clock; the memory adapters' end to end by their metrics. Statements: transactions of pg_stat_database, less those of an unused database.
+How each contender is set up, and why, is said at the top of its file in \`bench/\`; the product and the memory adapters have the heap options that the program gives itself, the others Node's defaults. Accepted/s and latency: as the load generator sees them (bare sockets, one request at a time on each connection). End to end: from the first order's creation to the last one final. Drain: from the first order started to the last one final. Pick-up: from created to started at 10 orders/s. All but the first two by the database's clock; the memory adapters' end to end by their metrics. Statements: transactions of pg_stat_database, less those of an unused database.
 
 ## Soak of ${outcome.plan.name === "quick" ? "the quick run" : "a minute"}, each second
 

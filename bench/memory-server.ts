@@ -1,9 +1,13 @@
 import { NodeRuntime } from "@effect/platform-node"
 import { Duration, Effect, Layer, Logger } from "effect"
+import { setFlagsFromString } from "node:v8"
 import * as Platform from "../src/index.ts"
 import { OrderHttpServer } from "../src/infrastructure/http/HttpServer.ts"
 
 // The same endpoint and the same worker over the memory adapters: what HTTP and the application cost by themselves.
+
+// As bin/order-platform.js; the other option is in its environment.
+setFlagsFromString("--heap-growing-percent=60")
 
 const { Memory, OrderPayload, OrderPlatform, OrderRoutes, OrderWorker, SimulatedOrderProcessor } = Platform
 const payload = OrderPayload.anyJsonObject

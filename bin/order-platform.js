@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { spawn } from "node:child_process"
-import { existsSync } from "node:fs"
+import { accessSync, constants, existsSync } from "node:fs"
+import { basename, isAbsolute } from "node:path"
 import { fileURLToPath } from "node:url"
 import { setFlagsFromString } from "node:v8"
 import { cloneNode, isNodeNewEnough, sentence } from "./node-version.js"
@@ -12,9 +13,10 @@ const source = new URL("../src/main.ts", import.meta.url)
 const launched = "ORDER_PLATFORM_LAUNCHED"
 
 // A young generation of 3 times 16 MiB instead of 3 times 32: under load a process takes some 200 MB instead of 300, and
-// is no slower. Node takes this only as an option. Who sets one has it.
+// is no slower. Node takes this only as an option; where the operator sets it, on the command line or in NODE_OPTIONS, all
+// is left as it is.
 const young = "--max-semi-space-size=16"
-const options = [...process.execArgv, process.env.NODE_OPTIONS ?? ""].join(" ")
+const options = [...process.execArgv, process.env.NODE_OPTIONS ?? ""].join(" ").replaceAll("_", "-")
 const execArgv = options.includes("-semi-space-size") ? process.execArgv : [...process.execArgv, young]
 const command = [...execArgv, fileURLToPath(import.meta.url), ...process.argv.slice(2)]
 
@@ -44,22 +46,34 @@ const endWithLauncher = () => {
   process.channel?.unref()
 }
 
-// In the place of this process, with the same id; where that cannot be done, it goes on with what Node gives it.
+// A failed exec is the end of the process, so only where it is plain what is executed.
+const isPlainNode = () => {
+  try {
+    accessSync(process.execPath, constants.X_OK)
+    return isAbsolute(process.execPath) && basename(process.execPath).startsWith("node")
+  } catch {
+    return false
+  }
+}
+
+// In the place of this process, with the same id. Not under a debugger, nor with modules that were loaded before and would
+// be once more, nor where it has a channel to its parent, which would be lost.
 const restartWithOptions = () => {
-  const isDebugged = options.includes("--inspect")
-  if (execArgv === process.execArgv || isDebugged || process.platform === "win32" || process.channel) return
+  const hasCompany = /--inspect|--import|--require|(?:^|\s)-r\s|--loader|--experimental-loader/.test(options)
+  if (execArgv === process.execArgv || hasCompany || process.platform === "win32" || process.channel) return
+  if (!isPlainNode()) return
   try {
     process.execve?.(process.execPath, [process.execPath, ...command], process.env)
   } catch {
-    return
+    // Not allowed to: it goes on with what Node gives it.
   }
 }
 
 if (isNodeNewEnough) {
   restartWithOptions()
-  // The old generation grows by at most 60 % between two collections, and not by several times: memory that is needed no
-  // longer than a collection takes is not asked for. This one can be set while Node runs.
-  setFlagsFromString("--heap-growing-percent=60")
+  // The old generation grows by at most 60 % between two collections, and not to several times what lives. This can be set
+  // while Node runs.
+  if (!options.includes("-heap-growing-percent")) setFlagsFromString("--heap-growing-percent=60")
   if (process.env[launched] !== undefined) endWithLauncher()
   // A clone runs its sources, also where it was built once; a package has only what was built.
   await import(existsSync(source) ? source.href : built.href)

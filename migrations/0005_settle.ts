@@ -60,10 +60,9 @@ export default (schema: string) =>
       END $$`)
 
     // What every order goes through is recognised by the trigger's own condition, which needs no call; only what is
-    // anything else is looked at by the function, as before.
-    yield* run(`DROP TRIGGER orders_guard_update ON ${s}.orders`)
+    // anything else is looked at by the function, as before. Replaced, because to drop it would wait for readers too.
     yield* run(`
-      CREATE TRIGGER orders_guard_update BEFORE UPDATE ON ${s}.orders FOR EACH ROW
+      CREATE OR REPLACE TRIGGER orders_guard_update BEFORE UPDATE ON ${s}.orders FOR EACH ROW
       WHEN ((
         NEW.version = OLD.version + 1
         AND (OLD.status = 'PENDING' AND NEW.status = 'PROCESSING' OR OLD.status = 'PROCESSING' AND NEW.status <> 'PROCESSING')

@@ -71,9 +71,9 @@ const jsonObject = make(
 /** Any JSON object: what the shipped server takes. */
 export const anyJsonObject: OrderPayload<Schema.JsonObject> = {
   ...jsonObject,
-  // A store keeps nothing but JSON objects.
+  // A store keeps nothing but JSON objects. A copy, so that what a processor does to it is not done to what is stored.
   decode: (stored, version) =>
     version === jsonObject.version
-      ? Result.succeed(stored as Schema.JsonObject)
+      ? Result.succeed({ ...(stored as Schema.JsonObject) })
       : jsonObject.decode(stored, version)
 }

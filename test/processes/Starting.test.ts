@@ -173,7 +173,7 @@ describe("a process that is started", { concurrent: true }, () => {
           return command.split("\0").filter((part) => part.startsWith("--"))
         })
         const [ours, theirs] = yield* Effect.all(
-          [optionsOf({}), optionsOf({ NODE_OPTIONS: "--max-semi-space-size=8" })],
+          [optionsOf({}), optionsOf({ NODE_OPTIONS: "--max_semi_space_size=8" })],
           { concurrency: 2 }
         )
         assert.deepStrictEqual(ours, ["--max-semi-space-size=16"])

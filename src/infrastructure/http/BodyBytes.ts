@@ -10,12 +10,14 @@ export class BodyBroken extends Schema.TaggedError<BodyBroken>()("BodyBroken", {
 // rest of a small request. An interruption leaves the connection alone: the answer that it was for goes over it.
 const fromNode = (message: IncomingMessage) =>
   Effect.callback<Uint8Array, BodyBroken>((resume) => {
-    const chunks: Array<Uint8Array> = []
+    let chunks: Array<Uint8Array> = []
     // The listeners stay: what comes after the first of these is heard by nobody, and the message is not used again.
-    const end = () =>
-      resume(
-        Effect.succeed(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks))
-      )
+    const end = () => {
+      const [only, ...others] = chunks
+      const bytes = only !== undefined && others.length === 0 ? only : Buffer.concat(chunks)
+      chunks = []
+      resume(Effect.succeed(bytes))
+    }
     const broken = () => resume(Effect.fail(new BodyBroken()))
     message
       .on("data", (chunk: Uint8Array) => chunks.push(chunk))
