@@ -12,9 +12,8 @@ const source = new URL("../src/main.ts", import.meta.url)
 // Says to the process at the other end of the channel that it is ours.
 const launched = "ORDER_PLATFORM_LAUNCHED"
 
-// A young generation of 3 times 16 MiB instead of 3 times 32: under load a process takes some 200 MB instead of 300, and
-// is no slower. Node takes this only as an option; where the operator sets it, on the command line or in NODE_OPTIONS, all
-// is left as it is.
+// A young generation of 3 times 16 MiB, where Node would take more: under load a process takes some 200 MB instead of 300.
+// Node takes this only as an option; where the operator sets it, on the command line or in NODE_OPTIONS, it is left as it is.
 const young = "--max-semi-space-size=16"
 const options = [...process.execArgv, process.env.NODE_OPTIONS ?? ""].join(" ").replaceAll("_", "-")
 const execArgv = options.includes("-semi-space-size") ? process.execArgv : [...process.execArgv, young]
