@@ -113,13 +113,15 @@ export const plansContract = (scheduled: number, final: number) => {
         const page = { limit: 50, after: null }
         const before = { limit: 50, after: { at: DateTime.nowUnsafe(), orderId: idOf(due) } }
         const places = Array.from({ length: 500 }, (_, n) => ({ id: idOf(due + n), after: 0 }))
+        // The limits are twice to three times what is seen, and more: far from the tens of thousands of pages of a table, and with room
+        // for the row versions that the statements before left behind.
         return [
           // A look into each priority, and what is written: 256 rows, their index entries and events.
           ["claim of 256, and when to look next", claim("x", lease, 256), 15_000, []],
           ["claim of 1", claim("x", lease, 1), 300, []],
           ["claim of none", claim("x", lease, 0), 100, []],
           ["settle of 200", settle(settlements), 15_000, []],
-          ["renew of 200", renew("w", lease), 4000, []],
+          ["renew of 200", renew("w", lease), 12_000, []],
           ["expire of 100", expire(100), 8000, []],
           ["place in line of the last one", read.dueBefore(idOf(held - 1), 10_001), 3000, ["orders_due"]],
           [
@@ -137,17 +139,17 @@ export const plansContract = (scheduled: number, final: number) => {
           ["retention of FAILED", deleteOld("FAILED", Duration.hours(1), 500), 12_000, ["orders_final"]],
           ["retention of none", deleteOld("FAILED", Duration.days(1000), 500), 20, ["orders_final"]],
           ["answers to forget", forgetAnswers(500), 1500, ["idempotency_keys_expiry"]],
-          ["orders", ordersOf(page, {}), 400, ["orders_newest"]],
+          ["orders", ordersOf(page, {}), 1000, ["orders_newest"]],
           ["orders further on", ordersOf(before, {}), 400, ["orders_newest"]],
           ["orders by status", ordersOf(page, { status: "PROCESSED" }), 100, ["orders_newest"]],
           // Past what the settles above wrote and took back: an entry and a page for each that was to be retried.
-          ["orders being retried", ordersOf(page, { retrying: true }), 200, ["orders_retrying"]],
-          ["orders by metadata", ordersOf(page, { metadata: { shop: "1" } }), 300, ["order_metadata_pkey"]],
+          ["orders being retried", ordersOf(page, { retrying: true }), 300, ["orders_retrying"]],
+          ["orders by metadata", ordersOf(page, { metadata: { shop: "1" } }), 600, ["order_metadata_pkey"]],
           ["dead letters", deadLettersOf(page, {}), 100, ["dead_letters_newest"]],
           [
             "dead letters by code",
             deadLettersOf(page, { reasonCode: "TIMEOUT" }),
-            100,
+            200,
             ["dead_letters_by_code"]
           ]
         ] as ReadonlyArray<[string, Statement.Statement<unknown>, number, ReadonlyArray<string>]>
