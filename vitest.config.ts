@@ -17,6 +17,9 @@ export default defineConfig({
     globalSetup: ["test/TestDatabase.globalSetup.ts"],
     // Most tests wait for a database or a process: two at a time, also where there are two cores.
     maxWorkers: 2,
+    // A test file finds Effect loaded by the one before it: loading it anew for each is a quarter of the whole run. So no
+    // test may leave anything behind in its process: what it starts ends with its scope, and it changes no global.
+    isolate: false,
     // No promise, only an end: on a busy machine the start of ten processes alone takes half a minute.
     testTimeout: 120_000,
     hookTimeout: 60_000
