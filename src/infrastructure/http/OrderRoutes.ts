@@ -3,6 +3,7 @@ import { HttpApiBuilder, HttpApiSchema, OpenApi } from "effect/http-api"
 import { OrderPlatform } from "../../application/OrderPlatform.ts"
 import type { OrderPayload } from "../../domain/OrderPayload.ts"
 import { AcceptableAnswers } from "./AcceptableAnswers.ts"
+import { makeBodyRoom } from "./BodyRoom.ts"
 import { CurrentCaller } from "./Caller.ts"
 import { ClientsOnly, OperatorsOnly } from "./Authorization.ts"
 import { CurrentCorrelationId } from "./CorrelationId.ts"
@@ -17,6 +18,7 @@ import { type HandledApi, makeHandledApi, makeOrderApi } from "./OrderApi.ts"
 import { orderFilterOf } from "./OrderListing.ts"
 import { viewListedOrder, viewOrder } from "./OrderView.ts"
 import { RequestDecoding } from "./RequestDecoding.ts"
+import { MaxBulkBodyBytes } from "./RequestLimits.ts"
 import { answerOverloaded } from "./RetryAfter.ts"
 import { viewStats } from "./StatsApi.ts"
 import { layerSubmitOrder } from "./SubmitOrderRoute.ts"
@@ -36,8 +38,9 @@ const orders = <P>(api: HandledApi<P>, payload: OrderPayload<P>) =>
       const platform = yield* OrderPlatform.service(payload)
       const eventStream = yield* makeEventStreams(yield* ServerCloses)
       const decodeBodyOfMany = decodeOrdersBody(payload)
+      const inRoom = makeBodyRoom(yield* MaxBulkBodyBytes)
       return handlers
-        .handleRaw("submitMany", ({ headers }) =>
+        .handleRaw("submitMany", ({ headers, request }) =>
           Effect.gen(function* () {
             const orders = yield* decodeBodyOfMany
             const correlationId = Option.getOrUndefined(yield* CurrentCorrelationId)
@@ -54,7 +57,10 @@ const orders = <P>(api: HandledApi<P>, payload: OrderPayload<P>) =>
               body: viewResults(answer),
               headers: replayedHeaderOf(replayed)
             })
-          }).pipe(Effect.catchTags({ Overloaded: answerOverloaded, SchemaError: Effect.die }))
+          }).pipe(
+            (submitted) => inRoom(request, submitted),
+            Effect.catchTags({ Overloaded: answerOverloaded, SchemaError: Effect.die })
+          )
         )
         .handle(
           "list",

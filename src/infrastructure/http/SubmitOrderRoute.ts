@@ -11,6 +11,7 @@ import type { OrderPayload } from "../../domain/OrderPayload.ts"
 import { accepts, notAcceptable } from "./AcceptableAnswers.ts"
 import { acceptedAnswer } from "./AcceptedAnswer.ts"
 import { refusalFor } from "./Authorization.ts"
+import { makeBodyRoom } from "./BodyRoom.ts"
 import { ApiKeys, isOpen } from "./Caller.ts"
 import { type Asked, makeEveryRequest } from "./EveryRequest.ts"
 import { IdempotencyKey, idempotencyOf } from "./IdempotencyKey.ts"
@@ -39,7 +40,9 @@ export const layerSubmitOrder = <P>(payload: OrderPayload<P>) =>
     Effect.fnUntraced(function* (router) {
       const platform = yield* OrderPlatform.service(payload)
       const open = isOpen(yield* ApiKeys)
-      const decodeBody = decodeJsonBody(decodeSubmitOrder(payload), yield* MaxBodyBytes)
+      const maxBytes = yield* MaxBodyBytes
+      const decodeBody = decodeJsonBody(decodeSubmitOrder(payload), maxBytes)
+      const inRoom = makeBodyRoom(maxBytes)
       const { answerAlone } = yield* makeEveryRequest
 
       const submit = (
@@ -55,7 +58,7 @@ export const layerSubmitOrder = <P>(payload: OrderPayload<P>) =>
         if (Result.isFailure(headers))
           return Effect.fail(invalidRequest(requestIssues("header", headers.failure)))
         const idempotency = idempotencyOf(headers.success, call, caller)
-        return Effect.flatMap(decodeBody(request), (body) => {
+        const submitted = Effect.flatMap(decodeBody(request), (body) => {
           const submission = { ...body, correlationId }
           return idempotency === null
             ? Effect.map(platform.submit(submission), (id) => acceptedAnswer(id, false))
@@ -63,6 +66,7 @@ export const layerSubmitOrder = <P>(payload: OrderPayload<P>) =>
                 acceptedAnswer(answer, replayed)
               )
         })
+        return inRoom(request, submitted)
       }
 
       const handler = answerAlone((request, asked) =>

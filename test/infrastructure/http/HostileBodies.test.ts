@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Effect, Fiber, Latch, Layer, Schema } from "effect"
 import * as OrderPayload from "../../../src/domain/OrderPayload.ts"
-import { fakePlatform } from "./FakePlatform.ts"
+import { MaxBodyBytes } from "../../../src/infrastructure/http/RequestLimits.ts"
+import { open } from "../../RawHttp.ts"
+import { fakePlatform, idNumber } from "./FakePlatform.ts"
 import { serve, serveFake, serveMemory } from "./TestServer.ts"
 
 const post = (body: string, headers: Record<string, string> = {}) => ({
@@ -128,5 +130,64 @@ describe("the answer to many hostile orders", () => {
         assert.strictEqual(again.headers.get("idempotency-replayed"), "true")
         assert.strictEqual(again.text, answer.text)
       })
+  )
+})
+
+describe("large bodies on many connections", () => {
+  const largest = 8 * 1024 * 1024
+  const settings = Layer.succeed(MaxBodyBytes, largest)
+  const small = { "/orders": "{}", "/orders/bulk": `{"orders":[{}]}` } as const
+
+  it.live.each(["/orders", "/orders/bulk"] as const)(
+    "are taken up to 64 MiB together, whether they come or not: POST %s",
+    (path) =>
+      Effect.gen(function* () {
+        const { call, port } = yield* serveFake({}, settings)
+        const other = path === "/orders" ? "/orders/bulk" : "/orders"
+        const sockets = yield* Effect.forEach(Array.from({ length: 8 }), () => open(port))
+        for (const [n, socket] of sockets.entries())
+          socket.write(
+            `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${
+              n % 2 === 0 ? `Content-Length: ${largest}` : "Transfer-Encoding: chunked"
+            }\r\n\r\n`
+          )
+        const until = Effect.fnUntraced(function* (status: number) {
+          while (true) {
+            const answer = yield* call(path, post(small[path]))
+            if (answer.status === status) return answer
+          }
+        })
+        const refused = yield* until(503)
+        assert.deepInclude(refused.json, { type: "urn:order-platform:overloaded", retryAfterSeconds: 1 })
+        assert.strictEqual(refused.headers.get("retry-after"), "1")
+        // Refused for its length alone, it needs no room; and the other endpoint has a room of its own.
+        const [tooLarge, elsewhere] = [post("x".repeat(largest + 1)), post(small[other])]
+        assert.strictEqual((yield* call(path, tooLarge)).status, 413)
+        assert.strictEqual((yield* call(other, elsewhere)).status, 202)
+        sockets[0]?.destroy()
+        yield* until(202)
+      })
+  )
+
+  it.live("keep their place until they are stored", () =>
+    Effect.gen(function* () {
+      const [allInside, stored] = [yield* Latch.make(), yield* Latch.make()]
+      let inside = 0
+      const submit = Effect.suspend(() => {
+        if (++inside === 8) allInside.openUnsafe()
+        return Effect.as(stored.await, idNumber(1))
+      })
+      const { call } = yield* serveFake({ submit: (() => submit) as never }, settings)
+      const around = '{"payload":{"text":""}}'.length
+      const large = post(`{"payload":{"text":"${long(largest - around)}"}}`)
+      const waiting = yield* Effect.forEach(Array.from({ length: 8 }), () =>
+        Effect.forkScoped(call("/orders", large))
+      )
+      yield* allInside.await
+      assert.strictEqual((yield* call("/orders", post("{}"))).status, 503)
+      yield* stored.open
+      for (const each of waiting) assert.strictEqual((yield* Fiber.join(each)).status, 202)
+      assert.strictEqual((yield* call("/orders", post("{}"))).status, 202)
+    })
   )
 })
