@@ -39,6 +39,16 @@ describe("OrderPayload", () => {
     assert.match(decoded.failure, /^The stored payload does not fit the schema: .*cups/s)
   })
 
+  it("gives a processor an object of its own, which it may change", () => {
+    for (const { decode } of [OrderPayload.anyJsonObject, OrderPayload.make(Schema.JsonObject)]) {
+      const stored = { drink: "latte" }
+      const decoded = decode(stored, 1)
+      assert(Result.isSuccess(decoded))
+      delete (decoded.success as Record<string, unknown>)["drink"]
+      assert.deepStrictEqual(stored, { drink: "latte" })
+    }
+  })
+
   it("has a key of its own, also when two share their name and their type", () => {
     const keys = [OrderPayload.make(Coffee), OrderPayload.make(Coffee)].map(({ key }) => key)
     assert.notStrictEqual(keys[0], keys[1])
