@@ -133,7 +133,11 @@ export const settings = {
     )
   },
   log: {
-    level: setting(logLevel, "Info", "least severe message logged: trace, debug, info, warn, error, fatal"),
+    level: setting(
+      logLevel,
+      "Info",
+      "least severe message logged: trace, debug, info, warn, error, fatal; the line at start is always there"
+    ),
     format: setting(oneOf(["auto", "pretty", "json"]), "auto", "auto: pretty on a terminal, JSON otherwise")
   }
 }

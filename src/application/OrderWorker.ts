@@ -72,7 +72,13 @@ export class OrderWorker extends Context.Service<
             Effect.timeoutOrElse({
               duration: lastSettle,
               orElse: () =>
-                Effect.logWarning("The worker stopped with unwritten results; their leases will run out.")
+                Effect.suspend(() =>
+                  inHand.size() > 0
+                    ? Effect.logWarning(
+                        "The worker stopped with unwritten results; their leases will run out."
+                      )
+                    : Effect.logDebug("The worker could not ask whether it holds orders without knowing.")
+                )
             })
           )
         })

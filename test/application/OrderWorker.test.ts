@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Deferred, Duration, Effect, Exit, Layer, Ref, Schema, Scope } from "effect"
+import { DateTime, Deferred, Duration, Effect, Exit, Layer, Logger, Ref, Schema, Scope } from "effect"
 import { OrderPlatform } from "../../src/application/OrderPlatform.ts"
 import { OrderWorker } from "../../src/application/OrderWorker.ts"
 import {
@@ -368,6 +368,50 @@ describe("OrderWorker", () => {
     }).pipe(
       Effect.provide(
         worker.pipe(Layer.provideMerge(OrderPlatform.layer(coffee)), Layer.provideMerge(brokenOnce))
+      )
+    )
+  })
+
+  it.effect("a worker that holds nothing stops without a warning, also while the store is away", () => {
+    const said: Array<string> = []
+    const logger = Logger.make(({ logLevel, message }) => void said.push(`${logLevel}: ${String(message)}`))
+    let isAway = false
+    const gone = Effect.fail(new OrdersUnavailable({ detail: "the database went away" }))
+    const troubled = Layer.effect(
+      OrderRepository,
+      Effect.map(OrderRepository, (repository) => ({
+        ...repository,
+        settle: (...them: Parameters<typeof repository.settle>) =>
+          isAway ? gone : repository.settle(...them),
+        renew: (...lease: Parameters<typeof repository.renew>) => (isAway ? gone : repository.renew(...lease))
+      }))
+    ).pipe(Layer.provideMerge(Memory.layer))
+    const stopped = Effect.fnUntraced(function* (
+      before: Effect.Effect<unknown, OrdersUnavailable, OrderPlatform<Coffee>>
+    ) {
+      isAway = false
+      said.length = 0
+      const scope = yield* Scope.make()
+      yield* Layer.buildWithScope(
+        OrderWorker.layer(coffee).pipe(Layer.provide(OrderProcessor.layer(coffee, () => Effect.void))),
+        scope
+      )
+      yield* pass("100 millis")
+      isAway = true
+      yield* before
+      const stopping = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+      yield* pass("3 seconds")
+      assert.isDefined(stopping.pollUnsafe())
+      return said.filter((line) => line.startsWith("Warn"))
+    })
+    return Effect.gen(function* () {
+      assert.deepStrictEqual(yield* stopped(Effect.void), [])
+      assert.deepStrictEqual(yield* stopped(Effect.andThen(Effect.orDie(submit()), pass("100 millis"))), [
+        "Warn: The worker stopped with unwritten results; their leases will run out."
+      ])
+    }).pipe(
+      Effect.provide(
+        Layer.merge(OrderPlatform.layer(coffee).pipe(Layer.provideMerge(troubled)), Logger.layer([logger]))
       )
     )
   })

@@ -245,6 +245,7 @@ describe("a worker or a database that is lost", { concurrent: true }, () => {
           ["refused", network.refuse],
           ["silent", network.discard]
         ] as const) {
+          const said = [api, worker].map((server) => server.stdout().length)
           away()
           const answer = yield* call<{ readonly type: string }>(`${api.url}/orders`, { method: "POST" })
           assert.strictEqual(answer.status, 503, trouble)
@@ -254,6 +255,13 @@ describe("a worker or a database that is lost", { concurrent: true }, () => {
             assert.strictEqual((yield* call(`${server.url}/health/ready`)).status, 503, trouble)
             assert.strictEqual((yield* call(`${server.url}/health/live`)).status, 200, trouble)
           }
+          for (const [n, server] of [api, worker].entries())
+            yield* eventually(
+              `the log says that the database is ${trouble}`,
+              Effect.sync(
+                () => server.stdout().slice(said[n]).includes("The database does not answer") || undefined
+              )
+            )
           // Long enough for the worker to have met it as well.
           yield* Effect.sleep("1500 millis")
           network.heal()

@@ -24,7 +24,7 @@ const endpointsOf = (document: Document): ReadonlyArray<Endpoint> =>
 const anchor = (name: string) => name.toLowerCase().replaceAll(" ", "-")
 
 /** The OpenAPI document as a page to read. It is complete as it is sent: it runs no script and loads nothing. */
-export const docsPage = (spec: unknown): string => {
+export const docsPage = (spec: unknown, openapi: string): string => {
   const document = spec as Document
   const { description = "", title, version } = document.info
   const endpoints = endpointsOf(document)
@@ -81,7 +81,7 @@ export const docsPage = (spec: unknown): string => {
         </nav>
         <main>
           <h1>${title} <small>${version}</small></h1>
-          <p>${prose(description)} For programs: <a href="openapi.json">openapi.json</a>.</p>
+          <p>${prose(description)} For programs: <a href="${openapi}">openapi.json</a>.</p>
           ${tagged.map(
             (tag) =>
               html`<h2 id="${anchor(tag.name)}">${tag.name}</h2>

@@ -17,17 +17,21 @@ const hashOf = (text: string) =>
 export const layerDocs = (path: HttpRouter.PathInput, document: () => unknown) =>
   HttpRouter.use(
     Effect.fnUntraced(function* (router) {
-      const page = yield* Effect.cached(
-        Effect.map(hashOf(docsStyle), (hash) =>
-          HttpServerResponse.text(docsPage(document()), {
-            contentType: "text/html; charset=utf-8",
-            headers: {
-              "content-security-policy": `default-src 'none'; style-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
-            }
-          })
+      const pageThatLinksTo = (openapi: string) =>
+        Effect.cached(
+          Effect.map(hashOf(docsStyle), (hash) =>
+            HttpServerResponse.text(docsPage(document(), openapi), {
+              contentType: "text/html; charset=utf-8",
+              headers: {
+                "content-security-policy": `default-src 'none'; style-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
+              }
+            })
+          )
         )
-      )
-      yield* router.add("GET", path, page)
+      // Relative, wherever the app has mounted them; and a slash at the end is a step deeper.
+      const page = yield* pageThatLinksTo("openapi.json")
+      const pageWithSlash = yield* pageThatLinksTo("../openapi.json")
+      yield* router.add("GET", path, ({ url }) => (/^[^?]*\/(?:\?|$)/.test(url) ? pageWithSlash : page))
     })
   )
 

@@ -1,20 +1,28 @@
 import { Schema, SchemaTransformation } from "effect"
 
+const tag = String.raw`(?:W/)?"[\x21\x23-\x7E]*"`
+const tags = new RegExp(`^(?:\\*|${tag}(?:[ \\t]*,[ \\t]*${tag})*)$`)
+
+/** The versions that these tags name. A weak one never matches, and one that is no version names none. */
+const versionsOf = (text: string): ReadonlyArray<number> =>
+  Array.from(text.matchAll(/(W\/)?"([^"]*)"/g), ([, weak, version = ""]) =>
+    weak === undefined && /^[1-9]\d{0,8}$/.test(version) ? [Number(version)] : []
+  ).flat()
+
 /**
- * The precondition `If-Match` (RFC 9110, 13.1.1) as the version it names: the ETag of an order, in quotes.
- * `*` names no version, as does its absence. Weak tags and lists are refused rather than never matched.
+ * The precondition `If-Match` (RFC 9110, 13.1.1) as the versions that it names: ETags of the order, in quotes. `*` is
+ * null, and holds for every order that is there, as does its absence.
  */
 export const IfMatch = Schema.optionalKey(
-  Schema.String.check(
-    Schema.isPattern(/^(?:\*|"[1-9]\d{0,8}")$/, { expected: 'an ETag of the order, like "3", or *' })
-  )
+  Schema.String.check(Schema.isPattern(tags, { expected: 'ETags of the order, like "3", or *' }))
     .annotate({ description: "Only if the order is in this version: its ETag." })
     .pipe(
       Schema.decodeTo(
-        Schema.NullOr(Schema.Int),
+        Schema.NullOr(Schema.Array(Schema.Int)),
         SchemaTransformation.transform({
-          decode: (tag) => (tag === "*" ? null : Number(tag.slice(1, -1))),
-          encode: (version) => (version === null ? "*" : `"${version}"`)
+          decode: (text) => (text === "*" ? null : versionsOf(text)),
+          encode: (versions) =>
+            versions === null ? "*" : versions.map((version) => `"${version}"`).join(", ")
         })
       )
     )

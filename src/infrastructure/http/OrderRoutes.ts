@@ -1,6 +1,7 @@
 import { Effect, Layer, Option } from "effect"
 import { HttpApiBuilder, HttpApiSchema, OpenApi } from "effect/http-api"
 import { OrderPlatform } from "../../application/OrderPlatform.ts"
+import type { OrderId } from "../../domain/OrderId.ts"
 import type { OrderPayload } from "../../domain/OrderPayload.ts"
 import { AcceptableAnswers } from "./AcceptableAnswers.ts"
 import { makeBodyRoom } from "./BodyRoom.ts"
@@ -93,9 +94,20 @@ const orders = <P>(api: HandledApi<P>, payload: OrderPayload<P>) =>
     })
   )
 
-/** The version that the caller expects the order in, if it says so. */
-const expected = ({ "if-match": ifVersion }: { readonly "if-match"?: number | null }) =>
-  typeof ifVersion === "number" ? { ifVersion } : {}
+/** No order is in this version: it begins with 1. */
+const noVersion = 0
+
+/** The version that the caller expects the order in, if it says so. Of several it is the one that the order is in. */
+const expected = <E>(
+  { "if-match": versions = null }: { readonly "if-match"?: ReadonlyArray<number> | null },
+  version: Effect.Effect<number, E>
+): Effect.Effect<{ readonly ifVersion?: number }, E> => {
+  if (versions === null) return Effect.succeed({})
+  const [ifVersion = noVersion, ...others] = versions
+  return others.length === 0
+    ? Effect.succeed({ ifVersion })
+    : Effect.map(version, (now) => ({ ifVersion: versions.includes(now) ? now : noVersion }))
+}
 
 const deadLetters = <P>(api: HandledApi<P>, payload: OrderPayload<P>) =>
   HttpApiBuilder.group(
@@ -103,6 +115,7 @@ const deadLetters = <P>(api: HandledApi<P>, payload: OrderPayload<P>) =>
     "deadLetters",
     Effect.fnUntraced(function* (handlers) {
       const platform = yield* OrderPlatform.service(payload)
+      const versionOf = (id: OrderId) => Effect.map(platform.find(id), ({ version }) => version)
       return handlers.handleAll({
         list: Effect.fnUntraced(function* ({ query }) {
           const filter = deadLetterFilterOf(query)
@@ -112,17 +125,16 @@ const deadLetters = <P>(api: HandledApi<P>, payload: OrderPayload<P>) =>
           return HttpApiSchema.withHeaders({ body: entries, headers })
         }),
         get: ({ params }) => platform.deadLetter(params.orderId),
-        reprocess: ({ headers, params }) => {
-          const { orderId } = params
-          return Effect.as(platform.reprocess(orderId, expected(headers)), { orderId })
-        },
-        discard: ({ headers, params, query: { reason = "" } }) =>
-          Effect.asVoid(
-            platform.discard(params.orderId, {
-              ...expected(headers),
-              ...(reason.trim() === "" ? {} : { reason })
-            })
-          )
+        reprocess: Effect.fnUntraced(function* ({ headers, params: { orderId } }) {
+          yield* platform.reprocess(orderId, yield* expected(headers, versionOf(orderId)))
+          return { orderId }
+        }),
+        discard: Effect.fnUntraced(function* ({ headers, params: { orderId }, query: { reason = "" } }) {
+          yield* platform.discard(orderId, {
+            ...(yield* expected(headers, versionOf(orderId))),
+            ...(reason.trim() === "" ? {} : { reason })
+          })
+        })
       })
     })
   )

@@ -55,7 +55,7 @@ export const decodeOrdersBody = <P>(payload: OrderPayload<P>) => {
         yield* Effect.yieldNow
         turn = 0
       }
-      const tooLarge = bytes > largest && isLarger(given, largest)
+      const tooLarge = bytes > largest && isLarger(given as Schema.Json, largest)
       const decoded = yield* Effect.result(tooLarge ? Effect.fail(tooLargeFor(largest)) : decode(given))
       turn += Result.isSuccess(decoded) ? 1 : decoded.failure.length
       if (Result.isSuccess(decoded)) {
@@ -98,23 +98,30 @@ const tooLargeFor = (most: number): ReadonlyArray<RequestIssue> => [
   { in: "body", path: [], message: `An order is at most ${most} bytes of JSON` }
 ]
 
-// Not by its text: what is nested deep would exhaust the stack, and what is far too large need not be counted to its end.
-const isLarger = (value: unknown, most: number): boolean => {
+const bytesOf = (value: string | number | boolean | null) => Buffer.byteLength(JSON.stringify(value))
+
+// By its shortest JSON, since how it was written is not known any more. Not by its text as a whole: what is nested deep
+// would exhaust the stack, and what is far too large need not be counted to its end.
+const isLarger = (value: Schema.Json, most: number): boolean => {
   let left = most
-  const open: Array<unknown> = [value]
-  while (open.length > 0 && left >= 0) {
-    const next = open.pop()
-    if (typeof next === "string") left -= next.length + 2
-    else if (typeof next !== "object" || next === null) left -= String(next).length
-    else {
-      for (const [key, member] of Object.entries(next)) {
-        left -= Array.isArray(next) ? 1 : key.length + 4
+  const open: Array<Schema.Json> = [value]
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    if (typeof next !== "object" || next === null) {
+      if (typeof next === "string" && next.length > left) return true
+      left -= bytesOf(next)
+    } else {
+      const members = Object.entries(next)
+      // Its brackets, and a comma between two of its members.
+      left -= 2 + Math.max(0, members.length - 1)
+      for (const [key, member] of members) {
+        if (!Array.isArray(next)) left -= bytesOf(key) + 1
         if (left < 0) return true
         open.push(member)
       }
     }
+    if (left < 0) return true
   }
-  return left < 0
+  return false
 }
 
 const withoutPart = ({ message, path }: Pick<RequestIssue, "message" | "path">) => ({ message, path })

@@ -26,6 +26,9 @@ import { makeStoreStats } from "./StoreStats.ts"
 import { tablesOf } from "./Tables.ts"
 import { makeTakeDeadLetters } from "./TakeDeadLetters.ts"
 
+/** A little less than readiness waits for: what it says of a database that is silent is also in the log. */
+const pingLimit = Duration.millis(1900)
+
 /** The port on PostgreSQL: which statement, what is repeated, how long it may take. Each statement is in a file of its step. */
 const make = Effect.gen(function* () {
   // An app's client may rename columns, also inside of JSON; the statements here call them by their names.
@@ -135,7 +138,7 @@ const make = Effect.gen(function* () {
       guarded(Effect.flatMap(discard(id, reason, ifVersion), (rows) => takenOr(rows, id, ifVersion))),
     deleteOld: (status, age, max) =>
       guarded(repeatAfterTrouble(Effect.map(deleteOld(status, age, max), ([row]) => row?.deleted ?? 0))),
-    ping: guarded(Effect.asVoid(sql`SELECT 1`))
+    ping: catchSqlTrouble(pingLimit)(Effect.asVoid(sql`SELECT 1`))
   })
 })
 

@@ -134,14 +134,16 @@ const abandonAfter =
 /** Says once that the database went away, and once that it is back: between the two every call would say the same. */
 const makeAwayLog = () => {
   let away = false
+  const goneAway = (why: string) => {
+    if (away) return Effect.void
+    away = true
+    return Effect.logWarning(
+      `The database does not answer: ${why}. Calls fail until it does; no accepted order is lost.`
+    )
+  }
   return {
-    failed: (error: SqlError.SqlError) => {
-      if (away || !meansAway(error)) return Effect.void
-      away = true
-      return Effect.logWarning(
-        `The database does not answer: ${messageOf(error)}. Calls fail until it does; no accepted order is lost.`
-      )
-    },
+    failed: (error: SqlError.SqlError) => (meansAway(error) ? goneAway(messageOf(error)) : Effect.void),
+    silent: (limit: Duration.Duration) => goneAway(`nothing came within ${Duration.format(limit)}`),
     answered: Effect.suspend(() => {
       if (!away) return Effect.void
       away = false
@@ -152,7 +154,7 @@ const makeAwayLog = () => {
 
 /** Turns transient trouble, and no answer within the limit, into `OrdersUnavailable`; everything else is a bug of ours and dies. */
 export const makeCatchSqlTrouble = () => {
-  const { answered, failed } = makeAwayLog()
+  const { answered, failed, silent } = makeAwayLog()
   return (limit: Duration.Duration) =>
     <A, E, R>(
       effect: Effect.Effect<A, E, R>
@@ -160,6 +162,7 @@ export const makeCatchSqlTrouble = () => {
       Effect.matchEffect(abandonAfter(limit)(effect), {
         onSuccess: (value) => Effect.as(answered, value),
         onFailure: (error): Effect.Effect<never, Exclude<E, SqlError.SqlError> | OrdersUnavailable> => {
+          if (error === unavailable) return Effect.andThen(silent(limit), Effect.fail(unavailable))
           if (!SqlError.isSqlError(error)) return Effect.fail(error as Exclude<E, SqlError.SqlError>)
           if (!isTransient(error)) return Effect.die(error)
           return failed(error).pipe(

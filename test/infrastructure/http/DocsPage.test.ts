@@ -28,6 +28,16 @@ describe("the reference page", () => {
     })
   )
 
+  it.live("leads to the document with and without a slash at its end", () =>
+    Effect.gen(function* () {
+      const { call } = yield* serveFake()
+      for (const path of ["/docs", "/docs/", "/docs?a=/", "/docs/?a"]) {
+        const [, href = ""] = /href="([^"#]*)">openapi.json/.exec((yield* call(path)).text) ?? []
+        assert.strictEqual(new URL(href, `http://localhost${path}`).pathname, "/openapi.json", path)
+      }
+    })
+  )
+
   it.live("runs nothing, loads nothing, and its policy lets nothing but its own style in", () =>
     Effect.gen(function* () {
       const { call } = yield* serveFake()
@@ -44,21 +54,24 @@ describe("the reference page", () => {
 
   it("escapes what an app's own schema says", () => {
     const nasty = `<script>alert("'&")</script>`
-    const page = docsPage({
-      info: { title: nasty, version: nasty, description: `\`${nasty}\`` },
-      tags: [],
-      paths: {},
-      components: {
-        schemas: {
-          [nasty]: {
-            description: nasty,
-            type: "object",
-            properties: { [nasty]: { enum: [nasty], description: nasty } },
-            examples: [{ [nasty]: nasty }]
+    const page = docsPage(
+      {
+        info: { title: nasty, version: nasty, description: `\`${nasty}\`` },
+        tags: [],
+        paths: {},
+        components: {
+          schemas: {
+            [nasty]: {
+              description: nasty,
+              type: "object",
+              properties: { [nasty]: { enum: [nasty], description: nasty } },
+              examples: [{ [nasty]: nasty }]
+            }
           }
         }
-      }
-    })
+      },
+      "openapi.json"
+    )
     assert.notInclude(page, "<script")
     assert.include(page, "&lt;script&gt;")
   })

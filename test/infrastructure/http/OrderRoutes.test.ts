@@ -157,14 +157,31 @@ describe("dead letters", () => {
           return Effect.fail(new OrdersUnavailable())
         }
       })
-      for (const match of ['"3"', "*", "3", 'W/"3"']) {
+      const isTag = { "3": false, '"3", *': false, '"3': false, '"3"': true, "*": true } as const
+      for (const [match, taken] of Object.entries(isTag)) {
         const { status } = yield* fenced.call(`/dlq/${id}/reprocess`, {
           method: "POST",
           headers: { "if-match": match }
         })
-        assert.strictEqual(status, match === "3" || match.startsWith("W") ? 400 : 503)
+        assert.strictEqual(status, taken ? 503 : 400, match)
       }
       assert.deepStrictEqual(versions, [3, undefined])
+    })
+  )
+
+  it.live("If-Match holds where one of its tags is the order's, and a weak tag is nobody's", () =>
+    Effect.gen(function* () {
+      const { call, failed } = yield* serveMemory
+      const path = `/dlq/${yield* failed}/reprocess`
+      const reprocess = (match: string) => call(path, { method: "POST", headers: { "if-match": match } })
+      // The order is in version 3.
+      for (const match of ['W/"3"', '"2", "4"', '"2", W/"3"', '"03"', '"", "x,y"', '"0"']) {
+        const answer = yield* reprocess(match)
+        assert.strictEqual(answer.status, 412, match)
+        assert.include(answer.text, "urn:order-platform:version-mismatch")
+      }
+      assert.strictEqual((yield* reprocess('"1", W/"2" ,"3"')).status, 202)
+      assert.strictEqual((yield* reprocess('"1", "4"')).status, 409)
     })
   )
 })

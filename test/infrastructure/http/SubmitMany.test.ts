@@ -122,6 +122,24 @@ describe("POST /orders/bulk", () => {
     })
   )
 
+  it.live("one order is as many bytes as anywhere, whatever its letters", () =>
+    Effect.gen(function* () {
+      const { call } = yield* serveFake({}, Layer.succeed(MaxBodyBytes, 1024))
+      const order = (text: string) => ({ payload: { a: [text, 1.5, true, null, {}, [], { "": -1.25e-7 }] } })
+      const bytes = (text: string) => Buffer.byteLength(JSON.stringify(order(text)))
+      for (const letter of ["x", "\u00E9", "\u20AC", "\u{1F600}", "\n", '"', "\u0001"]) {
+        let text = ""
+        while (bytes(text + letter) <= 1024) text += letter
+        const fill = "x".repeat(1024 - bytes(text))
+        const [largest, larger] = [order(text + fill), order(`${text}${fill}x`)]
+        assert.strictEqual((yield* call("/orders", post(largest))).status, 202, letter)
+        assert.strictEqual((yield* call("/orders", post(larger))).status, 413, letter)
+        const both = results(yield* call("/orders/bulk", post({ orders: [largest, larger] })))
+        assert.deepStrictEqual(both.map(pathsOf), [undefined, ["orders.1"]], letter)
+      }
+    })
+  )
+
   it.live("lists so many issues of a hostile body and no more, and stays answerable", () =>
     Effect.gen(function* () {
       const { call } = yield* serveFake()

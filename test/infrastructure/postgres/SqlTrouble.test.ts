@@ -1,6 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
-import { fullBatch, repeatIdempotent } from "../../../src/infrastructure/postgres/SqlTrouble.ts"
+import { Duration, Effect, Fiber, Logger } from "effect"
+import {
+  fullBatch,
+  makeCatchSqlTrouble,
+  repeatIdempotent
+} from "../../../src/infrastructure/postgres/SqlTrouble.ts"
 import { pass } from "../../VirtualTime.ts"
 
 /** A statement about so many orders that is answered after so long; how often it was sent, and when the answer came. */
@@ -38,4 +42,26 @@ describe("A statement that may be repeated", () => {
       assert.deepStrictEqual(yield* sent(100_000, null), { times: 3, answered: false })
     })
   )
+})
+
+describe("A database that is silent", () => {
+  it.effect("is said to be away once, and once that it answers again", () => {
+    const said: Array<string> = []
+    const logger = Logger.make(({ logLevel, message }) => void said.push(`${logLevel}: ${String(message)}`))
+    return Effect.gen(function* () {
+      const guarded = makeCatchSqlTrouble()(Duration.seconds(2))
+      const silent = Effect.flip(guarded(Effect.never))
+      const calls = yield* Effect.forkChild(Effect.all([silent, silent]))
+      yield* pass("1 second")
+      assert.deepStrictEqual(said, [])
+      yield* pass("4 seconds")
+      for (const error of yield* Fiber.join(calls)) assert.strictEqual(error._tag, "OrdersUnavailable")
+      yield* guarded(Effect.void)
+      yield* guarded(Effect.void)
+      assert.deepStrictEqual(said, [
+        "Warn: The database does not answer: nothing came within 2s. Calls fail until it does; no accepted order is lost.",
+        "Info: The database answers again."
+      ])
+    }).pipe(Effect.provide(Logger.layer([logger])))
+  })
 })
