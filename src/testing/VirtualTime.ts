@@ -9,9 +9,9 @@ import type { OrderPayload } from "../domain/OrderPayload.ts"
 import type { OrderStatus } from "../domain/OrderStatus.ts"
 
 /** Lets every fiber run until all of them wait for time, or for what the test does next. */
-export const settled = Effect.yieldNow.pipe(Effect.repeat({ times: 200 }))
+export const settled = Effect.yieldNow.pipe(Effect.repeat({ times: 100 }))
 
-/** A tenth of that, for a test that can tell by itself whether something has happened. */
+/** A fifth of that, for a test that can tell by itself whether something has happened. */
 const someTurns = Effect.yieldNow.pipe(Effect.repeat({ times: 20 }))
 
 /** The longest step that virtual time takes at once while something may be under way. */

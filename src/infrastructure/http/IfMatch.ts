@@ -1,7 +1,8 @@
 import { Schema, SchemaTransformation } from "effect"
 
-const tag = String.raw`(?:W/)?"[\x21\x23-\x7E]*"`
-const tags = new RegExp(`^(?:\\*|${tag}(?:[ \\t]*,[ \\t]*${tag})*)$`)
+const tag = String.raw`(?:W/)?"[\x21\x23-\x7E\x80-\xFF]*"`
+// A list may have empty places.
+const tags = new RegExp(String.raw`^(?:\*|(?:,[ \t]*)*${tag}(?:[ \t]*,(?:[ \t]*${tag})?)*)$`)
 
 /** The versions that these tags name. A weak one never matches, and one that is no version names none. */
 const versionsOf = (text: string): ReadonlyArray<number> =>
@@ -22,7 +23,8 @@ export const IfMatch = Schema.optionalKey(
         SchemaTransformation.transform({
           decode: (text) => (text === "*" ? null : versionsOf(text)),
           encode: (versions) =>
-            versions === null ? "*" : versions.map((version) => `"${version}"`).join(", ")
+            // A tag of no order where there is no version: it holds for none.
+            versions === null ? "*" : versions.map((version) => `"${version}"`).join(", ") || '""'
         })
       )
     )

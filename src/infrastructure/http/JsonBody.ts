@@ -1,6 +1,8 @@
 import { Effect, Result, Schema } from "effect"
 import type { HttpServerError, HttpServerRequest } from "effect/http"
+import type { Overloaded } from "../../domain/OrderErrors.ts"
 import { type BodyBroken, bodyBytes } from "./BodyBytes.ts"
+import type { BodyPlace } from "./BodyRoom.ts"
 import { BodyTooLarge, type InvalidRequest, type RequestIssue, UnsupportedMediaType } from "./Problems.ts"
 import { invalidRequest, requestIssues } from "./RequestIssues.ts"
 import { strictJson } from "./StrictJson.ts"
@@ -17,20 +19,23 @@ const tooLarge = (maxBytes: number) =>
 
 const malformed = (message: string) => invalidRequest([{ in: "body", path: [], message }])
 
-const readFailure = (error: BodyBroken | HttpServerError.HttpServerError, maxBytes: number) =>
-  error._tag !== "BodyBroken" &&
-  error.reason._tag === "RequestParseError" &&
-  error.reason.reason === "BodyTooLarge"
-    ? tooLarge(maxBytes)
-    : malformed("The body could not be read")
+const readFailure = (error: BodyBroken | Overloaded | HttpServerError.HttpServerError, maxBytes: number) =>
+  error._tag === "Overloaded"
+    ? error
+    : error._tag !== "BodyBroken" &&
+        error.reason._tag === "RequestParseError" &&
+        error.reason.reason === "BodyTooLarge"
+      ? tooLarge(maxBytes)
+      : malformed("The body could not be read")
 
 /** Why a body is not taken. */
-export type BodyProblem = BodyTooLarge | UnsupportedMediaType | InvalidRequest
+export type BodyProblem = BodyTooLarge | UnsupportedMediaType | InvalidRequest | Overloaded
 
 /** The bytes of the body: none if there is no body, refused before they are read if declared too large. */
 const readBytes = (
   request: HttpServerRequest.HttpServerRequest,
-  maxBytes: number
+  maxBytes: number,
+  place: BodyPlace
 ): Effect.Effect<Uint8Array, BodyProblem> => {
   const { "content-encoding": encoding, "content-length": length, "content-type": type } = request.headers
   const chunked = request.headers["transfer-encoding"] !== undefined
@@ -40,7 +45,7 @@ const readBytes = (
     return new UnsupportedMediaType({ detail: "Send application/json in UTF-8, or no body." })
   if (encoding !== undefined && encoding.toLowerCase() !== "identity")
     return new UnsupportedMediaType({ detail: "Send the body without a Content-Encoding." })
-  return Effect.mapError(bodyBytes(request, maxBytes), (error) => readFailure(error, maxBytes))
+  return Effect.mapError(bodyBytes(request, maxBytes, place), (error) => readFailure(error, maxBytes))
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true })
@@ -62,9 +67,10 @@ const parse = (bytes: Uint8Array): Result.Result<unknown, string> => {
 /** The body as JSON, and how long it is. No body is `{}`; of duplicate keys the last one counts. */
 export const readJson = (
   request: HttpServerRequest.HttpServerRequest,
-  maxBytes: number
+  maxBytes: number,
+  place: BodyPlace
 ): Effect.Effect<{ readonly bytes: number; readonly json: unknown }, BodyProblem> =>
-  Effect.flatMap(readBytes(request, maxBytes), (bytes) => {
+  Effect.flatMap(readBytes(request, maxBytes, place), (bytes) => {
     const parsed = parse(bytes)
     return Result.isFailure(parsed)
       ? malformed(parsed.failure)
@@ -122,5 +128,7 @@ export const decodeStrictly = <A, I>(schema: Schema.Codec<A, I>, { deep = true }
  */
 export const decodeJsonBody =
   <A>(decode: DecodeJson<A>, maxBytes: number) =>
-  (request: HttpServerRequest.HttpServerRequest): Effect.Effect<A, BodyProblem> =>
-    Effect.flatMap(readJson(request, maxBytes), ({ json }) => Effect.mapError(decode(json), invalidRequest))
+  (request: HttpServerRequest.HttpServerRequest, place: BodyPlace): Effect.Effect<A, BodyProblem> =>
+    Effect.flatMap(readJson(request, maxBytes, place), ({ json }) =>
+      Effect.mapError(decode(json), invalidRequest)
+    )

@@ -41,27 +41,26 @@ const orders = <P>(api: HandledApi<P>, payload: OrderPayload<P>) =>
       const decodeBodyOfMany = decodeOrdersBody(payload)
       const inRoom = makeBodyRoom(yield* MaxBulkBodyBytes)
       return handlers
-        .handleRaw("submitMany", ({ headers, request }) =>
-          Effect.gen(function* () {
-            const orders = yield* decodeBodyOfMany
-            const correlationId = Option.getOrUndefined(yield* CurrentCorrelationId)
-            const submissions =
-              correlationId === undefined
-                ? orders
-                : orders.map((order) => ("refused" in order ? order : { ...order, correlationId }))
-            const idempotency = idempotencyOf(headers, "POST /orders/bulk", yield* CurrentCaller)
-            const { answer, replayed } = yield* platform.submitMany(
-              submissions,
-              idempotency === null ? {} : { idempotency }
-            )
-            return HttpApiSchema.withHeaders({
-              body: viewResults(answer),
-              headers: replayedHeaderOf(replayed)
+        .handleRaw("submitMany", ({ headers }) =>
+          inRoom(
+            Effect.fnUntraced(function* (place) {
+              const orders = yield* decodeBodyOfMany(place)
+              const correlationId = Option.getOrUndefined(yield* CurrentCorrelationId)
+              const submissions =
+                correlationId === undefined
+                  ? orders
+                  : orders.map((order) => ("refused" in order ? order : { ...order, correlationId }))
+              const idempotency = idempotencyOf(headers, "POST /orders/bulk", yield* CurrentCaller)
+              const { answer, replayed } = yield* platform.submitMany(
+                submissions,
+                idempotency === null ? {} : { idempotency }
+              )
+              return HttpApiSchema.withHeaders({
+                body: viewResults(answer),
+                headers: replayedHeaderOf(replayed)
+              })
             })
-          }).pipe(
-            (submitted) => inRoom(request, submitted),
-            Effect.catchTags({ Overloaded: answerOverloaded, SchemaError: Effect.die })
-          )
+          ).pipe(Effect.catchTags({ Overloaded: answerOverloaded, SchemaError: Effect.die }))
         )
         .handle(
           "list",

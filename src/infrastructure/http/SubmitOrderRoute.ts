@@ -58,15 +58,16 @@ export const layerSubmitOrder = <P>(payload: OrderPayload<P>) =>
         if (Result.isFailure(headers))
           return Effect.fail(invalidRequest(requestIssues("header", headers.failure)))
         const idempotency = idempotencyOf(headers.success, call, caller)
-        const submitted = Effect.flatMap(decodeBody(request), (body) => {
-          const submission = { ...body, correlationId }
-          return idempotency === null
-            ? Effect.map(platform.submit(submission), (id) => acceptedAnswer(id, false))
-            : Effect.map(platform.submit(submission, { idempotency }), ({ answer, replayed }) =>
-                acceptedAnswer(answer, replayed)
-              )
-        })
-        return inRoom(request, submitted)
+        return inRoom((place) =>
+          Effect.flatMap(decodeBody(request, place), (body) => {
+            const submission = { ...body, correlationId }
+            return idempotency === null
+              ? Effect.map(platform.submit(submission), (id) => acceptedAnswer(id, false))
+              : Effect.map(platform.submit(submission, { idempotency }), ({ answer, replayed }) =>
+                  acceptedAnswer(answer, replayed)
+                )
+          })
+        )
       }
 
       const handler = answerAlone((request, asked) =>

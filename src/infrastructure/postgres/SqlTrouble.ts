@@ -134,6 +134,7 @@ const abandonAfter =
 /** Says once that the database went away, and once that it is back: between the two every call would say the same. */
 const makeAwayLog = () => {
   let away = false
+  let answers = 0
   const goneAway = (why: string) => {
     if (away) return Effect.void
     away = true
@@ -143,8 +144,13 @@ const makeAwayLog = () => {
   }
   return {
     failed: (error: SqlError.SqlError) => (meansAway(error) ? goneAway(messageOf(error)) : Effect.void),
-    silent: (limit: Duration.Duration) => goneAway(`nothing came within ${Duration.format(limit)}`),
+    /** How often it has answered so far. */
+    answers: () => answers,
+    /** A call got no answer, and there were so many when it began: if others got one since, it was just busy. */
+    silent: (limit: Duration.Duration, before: number) =>
+      answers === before ? goneAway(`nothing came within ${Duration.format(limit)}`) : Effect.void,
     answered: Effect.suspend(() => {
+      answers++
       if (!away) return Effect.void
       away = false
       return Effect.logInfo("The database answers again.")
@@ -154,21 +160,24 @@ const makeAwayLog = () => {
 
 /** Turns transient trouble, and no answer within the limit, into `OrdersUnavailable`; everything else is a bug of ours and dies. */
 export const makeCatchSqlTrouble = () => {
-  const { answered, failed, silent } = makeAwayLog()
+  const { answered, answers, failed, silent } = makeAwayLog()
   return (limit: Duration.Duration) =>
     <A, E, R>(
       effect: Effect.Effect<A, E, R>
     ): Effect.Effect<A, Exclude<E, SqlError.SqlError> | OrdersUnavailable, R> =>
-      Effect.matchEffect(abandonAfter(limit)(effect), {
-        onSuccess: (value) => Effect.as(answered, value),
-        onFailure: (error): Effect.Effect<never, Exclude<E, SqlError.SqlError> | OrdersUnavailable> => {
-          if (error === unavailable) return Effect.andThen(silent(limit), Effect.fail(unavailable))
-          if (!SqlError.isSqlError(error)) return Effect.fail(error as Exclude<E, SqlError.SqlError>)
-          if (!isTransient(error)) return Effect.die(error)
-          return failed(error).pipe(
-            Effect.andThen(Effect.logDebug(`The database did not answer: ${messageOf(error)}`)),
-            Effect.andThen(Effect.fail(unavailable))
-          )
-        }
+      Effect.suspend(() => {
+        const before = answers()
+        return Effect.matchEffect(abandonAfter(limit)(effect), {
+          onSuccess: (value) => Effect.as(answered, value),
+          onFailure: (error): Effect.Effect<never, Exclude<E, SqlError.SqlError> | OrdersUnavailable> => {
+            if (error === unavailable) return Effect.andThen(silent(limit, before), Effect.fail(unavailable))
+            if (!SqlError.isSqlError(error)) return Effect.fail(error as Exclude<E, SqlError.SqlError>)
+            if (!isTransient(error)) return Effect.die(error)
+            return failed(error).pipe(
+              Effect.andThen(Effect.logDebug(`The database did not answer: ${messageOf(error)}`)),
+              Effect.andThen(Effect.fail(unavailable))
+            )
+          }
+        })
       })
 }

@@ -180,7 +180,7 @@ describe("dead letters", () => {
         assert.strictEqual(answer.status, 412, match)
         assert.include(answer.text, "urn:order-platform:version-mismatch")
       }
-      assert.strictEqual((yield* reprocess('"1", W/"2" ,"3"')).status, 202)
+      assert.strictEqual((yield* reprocess(', "1", W/"2" ,"\u00E9",,"3" ,')).status, 202)
       assert.strictEqual((yield* reprocess('"1", "4"')).status, 409)
     })
   )

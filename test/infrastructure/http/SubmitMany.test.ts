@@ -137,6 +137,11 @@ describe("POST /orders/bulk", () => {
         const both = results(yield* call("/orders/bulk", post({ orders: [largest, larger] })))
         assert.deepStrictEqual(both.map(pathsOf), [undefined, ["orders.1"]], letter)
       }
+      // Written as short as it can be, it is not held to what it would be written out.
+      const numbers = `{"payload":{"a":[${Array.from({ length: 200 }, () => "1e15").join(",")}]}}`
+      assert.strictEqual((yield* call("/orders", post(numbers))).status, 202)
+      const [taken] = results(yield* call("/orders/bulk", post(`{"orders":[${numbers},{}]}`)))
+      assert.isUndefined(taken === undefined ? "none" : pathsOf(taken))
     })
   )
 

@@ -45,6 +45,19 @@ describe("A statement that may be repeated", () => {
 })
 
 describe("A database that is silent", () => {
+  it.effect("is not said to be away where it answers others meanwhile", () => {
+    const said: Array<unknown> = []
+    return Effect.gen(function* () {
+      const guarded = makeCatchSqlTrouble()(Duration.seconds(2))
+      const waiting = yield* Effect.forkChild(Effect.flip(guarded(Effect.never)))
+      yield* pass("1 second")
+      yield* guarded(Effect.void)
+      yield* pass("2 seconds")
+      assert.strictEqual((yield* Fiber.join(waiting))._tag, "OrdersUnavailable")
+      assert.deepStrictEqual(said, [])
+    }).pipe(Effect.provide(Logger.layer([Logger.make(({ message }) => void said.push(message))])))
+  })
+
   it.effect("is said to be away once, and once that it answers again", () => {
     const said: Array<string> = []
     const logger = Logger.make(({ logLevel, message }) => void said.push(`${logLevel}: ${String(message)}`))
