@@ -260,7 +260,8 @@ describe("a worker or a database that is lost", { concurrent: true }, () => {
               `the log says that the database is ${trouble}`,
               Effect.sync(
                 () => server.stdout().slice(said[n]).includes("The database does not answer") || undefined
-              )
+              ),
+              "5 seconds"
             )
           // Long enough for the worker to have met it as well.
           yield* Effect.sleep("1500 millis")

@@ -7,9 +7,9 @@ import { type BodyPlace, noRoom } from "./BodyRoom.ts"
 /** The body did not arrive as it was announced. */
 export class BodyBroken extends Schema.TaggedError<BodyBroken>()("BodyBroken", {}) {}
 
-// What Node's parser hands over itself. Its stream knows its length, so there is nothing to count, and one listener for
-// each way in which it can end is all that is needed: what Effect does for any stream costs more than the whole
-// rest of a small request. An interruption leaves the connection alone: the answer that it was for goes over it.
+// What Node's parser hands over itself. Its stream knows its length, so only room is needed for what comes, and one
+// listener for each way in which it can end: what Effect does for any stream costs more than the whole rest of a
+// small request. An interruption leaves the connection alone: the answer that it was for goes over it.
 const fromNode = (message: IncomingMessage, place: BodyPlace) =>
   Effect.callback<Uint8Array, BodyBroken | Overloaded>((resume) => {
     let chunks: Array<Uint8Array> = []

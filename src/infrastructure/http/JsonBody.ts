@@ -19,14 +19,14 @@ const tooLarge = (maxBytes: number) =>
 
 const malformed = (message: string) => invalidRequest([{ in: "body", path: [], message }])
 
-const readFailure = (error: BodyBroken | Overloaded | HttpServerError.HttpServerError, maxBytes: number) =>
-  error._tag === "Overloaded"
-    ? error
-    : error._tag !== "BodyBroken" &&
-        error.reason._tag === "RequestParseError" &&
-        error.reason.reason === "BodyTooLarge"
-      ? tooLarge(maxBytes)
-      : malformed("The body could not be read")
+const readFailure = (error: BodyBroken | Overloaded | HttpServerError.HttpServerError, maxBytes: number) => {
+  if (error._tag === "Overloaded") return error
+  return error._tag !== "BodyBroken" &&
+    error.reason._tag === "RequestParseError" &&
+    error.reason.reason === "BodyTooLarge"
+    ? tooLarge(maxBytes)
+    : malformed("The body could not be read")
+}
 
 /** Why a body is not taken. */
 export type BodyProblem = BodyTooLarge | UnsupportedMediaType | InvalidRequest | Overloaded

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Context, Duration, Effect, Layer, Option } from "effect"
+import { Clock, Context, Duration, Effect, Layer, Logger, Option } from "effect"
 import { OrderRepository } from "../../../src/application/ports/OrderRepository.ts"
+import { checkReady } from "../../../src/infrastructure/http/Health.ts"
 import * as Postgres from "../../../src/infrastructure/postgres/Postgres.ts"
 import { postgresProxy } from "../../PostgresProxy.ts"
 import { newOrder } from "../../TestOrders.ts"
@@ -19,7 +20,7 @@ const behindProxy = Effect.gen(function* () {
     proxy.discard()
     proxy.heal()
   })
-  return { fallSilent, repository }
+  return { fallSilent, repository, silence: Effect.sync(proxy.discard) }
 })
 
 const timed = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E, R>) {
@@ -41,6 +42,21 @@ describe("a connection that fell silent", { concurrent: true, timeout: 25_000 },
       assert.isAtMost(millis, 3500)
     }).pipe(Effect.scoped)
   )
+
+  it.live("is in the log by the time that readiness gives up", () => {
+    const said: Array<string> = []
+    const logger = Logger.make(({ message }) => void said.push(String(message)))
+    return Effect.gen(function* () {
+      const { repository, silence } = yield* behindProxy
+      yield* silence
+      const notReady = yield* Effect.flip(checkReady(repository.ping))
+      assert.strictEqual(notReady.status, 503)
+      assert.strictEqual(
+        said.filter((line) => line.startsWith("The database does not answer: nothing came within")).length,
+        1
+      )
+    }).pipe(Effect.scoped, Effect.provide(Logger.layer([logger])))
+  })
 
   it.live("does not hold up a caller that waits no longer", () =>
     Effect.gen(function* () {
