@@ -2,7 +2,7 @@ import { NodeRuntime } from "@effect/platform-node"
 import { Duration, Effect, Layer, Logger } from "effect"
 import { setFlagsFromString } from "node:v8"
 import * as Platform from "../src/index.ts"
-import { OrderHttpServer } from "../src/infrastructure/http/HttpServer.ts"
+import { OrderHttpServer } from "../src/infrastructure/http/server/HttpServer.ts"
 
 // The same endpoint and the same worker over the memory adapters: what HTTP and the application cost by themselves.
 

@@ -5,7 +5,7 @@ import * as fs from "node:fs/promises"
 import * as path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { promisify } from "node:util"
-import { findBinaries } from "../src/infrastructure/postgres/EmbeddedPostgresBinaries.ts"
+import { findBinaries } from "../src/infrastructure/embedded-postgres/EmbeddedPostgresBinaries.ts"
 import { freePort } from "./FreePort.ts"
 
 const run = promisify(execFile)

@@ -2,7 +2,7 @@ import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Cause, Duration, Effect, Exit, Layer, Logger, Option } from "effect"
 import { HttpServer } from "effect/http"
 import { SqlClient } from "effect/sql"
-import { OrderWorker } from "../src/application/OrderWorker.ts"
+import { OrderWorker } from "../src/application/work/OrderWorker.ts"
 import {
   OrderProcessor,
   PermanentFailure,
@@ -10,12 +10,12 @@ import {
   Snooze,
   Writes
 } from "../src/application/ports/OrderProcessor.ts"
-import { client, queue, references } from "../src/Composition.ts"
+import { client, queue, references } from "../src/processes/Composition.ts"
 import { anyJsonObject } from "../src/domain/OrderPayload.ts"
 import { Environment } from "../src/Environment.ts"
-import { Readiness } from "../src/infrastructure/http/Health.ts"
-import { HealthRoutes } from "../src/infrastructure/http/HealthRoutes.ts"
-import { BoundAddress, OrderHttpServer } from "../src/infrastructure/http/HttpServer.ts"
+import { Readiness } from "../src/infrastructure/http/routes/Readiness.ts"
+import { HealthRoutes } from "../src/infrastructure/http/routes/HealthRoutes.ts"
+import { BoundAddress, OrderHttpServer } from "../src/infrastructure/http/server/HttpServer.ts"
 import * as Postgres from "../src/infrastructure/postgres/Postgres.ts"
 import { randomOf } from "./Random.ts"
 

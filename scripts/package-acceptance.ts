@@ -10,7 +10,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import packageJson from "../package.json" with { type: "json" }
-import { EmbeddedPostgres } from "../src/infrastructure/postgres/EmbeddedPostgres.ts"
+import { EmbeddedPostgres } from "../src/infrastructure/embedded-postgres/EmbeddedPostgres.ts"
 import { freePort, start } from "../test/examples/ExampleProcess.ts"
 import { shopScenario } from "../test/examples/shopScenario.ts"
 

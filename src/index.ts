@@ -15,14 +15,14 @@ export {
   type Submission,
   SubmissionRefused,
   type WrongSubmission
-} from "./application/Submission.ts"
-export { type Idempotency, IdempotencyTtl, type Replayable } from "./application/Idempotency.ts"
-export { MaxPending } from "./application/WatchBacklog.ts"
+} from "./application/intake/Submission.ts"
+export { type Idempotency, IdempotencyTtl, type Replayable } from "./application/intake/Idempotency.ts"
+export { MaxPending } from "./application/intake/Backpressure.ts"
 export { OrderPlatform, type SubmitError } from "./application/OrderPlatform.ts"
-export { DeleteOldOrders, Retention } from "./application/DeleteOldOrders.ts"
-export { MaxWatched } from "./application/WatchOrders.ts"
-export { OrderWorker } from "./application/OrderWorker.ts"
-export { WorkerSettings } from "./application/WorkerSettings.ts"
+export { DeleteOldOrders, Retention } from "./application/upkeep/DeleteOldOrders.ts"
+export { MaxWatched } from "./application/watch/WatchOrder.ts"
+export { OrderWorker } from "./application/work/OrderWorker.ts"
+export { WorkerSettings } from "./application/work/WorkerSettings.ts"
 export {
   type Attempt,
   type AttemptError,
@@ -32,7 +32,7 @@ export {
   Snooze,
   Writes
 } from "./application/ports/OrderProcessor.ts"
-export { type Announcement, OrderQueue } from "./application/ports/OrderQueue.ts"
+export { type Announcement, WakeUp } from "./application/ports/WakeUp.ts"
 export type {
   DeadLetterFilter,
   ListedOrder,
@@ -41,7 +41,7 @@ export type {
   Page,
   Position,
   Stats
-} from "./application/ports/OrderQueries.ts"
+} from "./domain/OrderQueries.ts"
 export {
   type Backlog,
   OrderRepository,
@@ -52,15 +52,15 @@ export {
 } from "./application/ports/OrderRepository.ts"
 export type { KeptAnswer, KeyedOrders } from "./application/ports/KeyedOrders.ts"
 
-export { CorsOrigins } from "./infrastructure/http/AnswerHeaders.ts"
-export { ApiKeys } from "./infrastructure/http/Caller.ts"
-export { Readiness } from "./infrastructure/http/Health.ts"
-export { HealthRoutes } from "./infrastructure/http/HealthRoutes.ts"
-export { OrderRoutes } from "./infrastructure/http/OrderRoutes.ts"
-export { makeOrderApi } from "./infrastructure/http/OrderApi.ts"
-export { OrderClient, type OrderClientOptions } from "./infrastructure/http/OrderClient.ts"
-export { MaxBodyBytes, RequestTimeout } from "./infrastructure/http/RequestLimits.ts"
+export { CorsOrigins } from "./infrastructure/http/edge/ResponseHeaders.ts"
+export { ApiKeys } from "./infrastructure/http/edge/Caller.ts"
+export { Readiness } from "./infrastructure/http/routes/Readiness.ts"
+export { HealthRoutes } from "./infrastructure/http/routes/HealthRoutes.ts"
+export { OrderRoutes } from "./infrastructure/http/routes/OrderRoutes.ts"
+export { makeOrderApi } from "./contract/OrderApi.ts"
+export { OrderClient, type OrderClientOptions } from "./contract/OrderClient.ts"
+export { MaxBodyBytes, RequestTimeout } from "./infrastructure/http/edge/RequestLimits.ts"
 export * as Memory from "./infrastructure/memory/Memory.ts"
 export * as Postgres from "./infrastructure/postgres/Postgres.ts"
-export * as PostgresOrderQueue from "./infrastructure/postgres/PostgresOrderQueue.ts"
+export * as PostgresWakeUp from "./infrastructure/postgres/wake-ups/PostgresWakeUp.ts"
 export * as SimulatedOrderProcessor from "./infrastructure/simulation/SimulatedOrderProcessor.ts"

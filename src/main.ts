@@ -3,8 +3,8 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Console, Effect, Exit, Layer, Logger, Option, Predicate, References } from "effect"
 import { Command, Flag } from "effect/cli"
 import { Environment } from "./Environment.ts"
-import { apiVersion } from "./infrastructure/http/OrderApi.ts"
-import { api, migrate, serve, workerAlone } from "./Processes.ts"
+import { apiVersion } from "./contract/OrderApi.ts"
+import { api, migrate, serve, workerAlone } from "./processes/Processes.ts"
 
 const config = Flag.String("config").pipe(
   Flag.withDescription(

@@ -12,21 +12,23 @@ type Sources = Readonly<Record<string, string>>
 
 /** Where Node itself is the subject, and why; everywhere else Effect stands between us and the platform. */
 const nodeItself: Readonly<Record<string, string>> = {
-  "src/infrastructure/http/HttpServer.ts": "the server that listens is Node's",
-  "src/infrastructure/http/BrokenRequests.ts": "answers on Node's socket what never became a request",
-  "src/infrastructure/http/EarlyRequests.ts": "keeps what Node hands over before anybody takes it",
-  "src/infrastructure/http/BodyBytes.ts": "takes what Node's parser hands over",
-  "src/infrastructure/http/WrongMethods.ts": "Node knows which methods it lets in",
-  "src/infrastructure/http/Caller.ts": "hashes and compares in constant time",
+  "src/infrastructure/http/server/HttpServer.ts": "the server that listens is Node's",
+  "src/infrastructure/http/server/BrokenRequests.ts": "answers on Node's socket what never became a request",
+  "src/infrastructure/http/server/EarlyRequests.ts": "keeps what Node hands over before anybody takes it",
+  "src/infrastructure/http/body/BodyBytes.ts": "takes what Node's parser hands over",
+  "src/infrastructure/http/edge/MethodNotAllowed.ts": "Node knows which methods it lets in",
+  "src/infrastructure/http/edge/Caller.ts": "hashes and compares in constant time",
   "src/infrastructure/config/Loopback.ts": "Node knows which addresses are in a subnet",
-  "src/infrastructure/postgres/EmbeddedPostgres.ts": "asks the system for a free port",
-  "src/infrastructure/postgres/EmbeddedPostgresBinaries.ts":
+  "src/infrastructure/embedded-postgres/EmbeddedPostgres.ts": "asks the system for a free port",
+  "src/infrastructure/embedded-postgres/EmbeddedPostgresBinaries.ts":
     "finds programs in node_modules and links libraries",
-  "src/infrastructure/postgres/EmbeddedPostgresDirectory.ts": "makes a directory with owners and modes",
-  "src/infrastructure/postgres/EmbeddedPostgresIdentity.ts": "runs programs as another user",
-  "src/infrastructure/postgres/EmbeddedPostgresOwner.ts": "looks at other processes and signals them",
-  "src/infrastructure/postgres/EmbeddedPostgresServer.ts": "runs PostgreSQL as a child process",
-  "src/infrastructure/postgres/WatchedSockets.ts": "sees what passes through a socket"
+  "src/infrastructure/embedded-postgres/EmbeddedPostgresDirectory.ts":
+    "makes a directory with owners and modes",
+  "src/infrastructure/embedded-postgres/EmbeddedPostgresIdentity.ts": "runs programs as another user",
+  "src/infrastructure/embedded-postgres/EmbeddedPostgresOwner.ts":
+    "looks at other processes and signals them",
+  "src/infrastructure/embedded-postgres/EmbeddedPostgresServer.ts": "runs PostgreSQL as a child process",
+  "src/infrastructure/postgres/client/WatchedSockets.ts": "sees what passes through a socket"
 }
 
 /** The modules of Effect that are not stable yet belong to the edges; these are wanted further inside, and why. */
@@ -36,8 +38,11 @@ const unstableInside: Readonly<Record<string, { readonly module: string; readonl
     why: "one layer of errors: each is born with its status and needs no mapping"
   },
   "src/application/OrderPlatform.ts": { module: "effect/crypto", why: "the layer of the digests" },
-  "src/application/PooledRandom.ts": { module: "effect/crypto", why: "makes the random bytes of the ids" },
-  "src/application/TakeSubmissions.ts": {
+  "src/application/intake/PooledRandom.ts": {
+    module: "effect/crypto",
+    why: "makes the random bytes of the ids"
+  },
+  "src/application/intake/TakeSubmissions.ts": {
     module: "effect/crypto",
     why: "ids are UUIDv7 of our own, and a request with a key is known again by its digest"
   },
@@ -55,7 +60,7 @@ const homeOf: Readonly<Record<string, string>> = {
 }
 
 /** The one place that imports a package by a name it has to work out: the package of this platform. */
-const computedImports = ["src/infrastructure/postgres/EmbeddedPostgresBinaries.ts"]
+const computedImports = ["src/infrastructure/embedded-postgres/EmbeddedPostgresBinaries.ts"]
 
 const computed = "(computed)"
 
@@ -80,26 +85,57 @@ const isOurs = (imported: string) => /^(src|migrations)\//.test(imported) || imp
 const layerOf = (file: string): string | undefined => {
   if (file.startsWith("migrations/")) return "migrations"
   if (file === "package.json" || /^src\/[^/]+$/.test(file)) return "root"
-  const [, layer] = /^src\/(domain|application|testing|infrastructure\/[^/]+)\//.exec(file) ?? []
+  const [, layer] =
+    /^src\/(domain|contract|concurrency|testing|processes|cli|application\/[^/.]+(?=\/)|application(?=\/[^/]+$)|infrastructure\/[^/]+)\//.exec(
+      file
+    ) ?? []
   return layer
 }
 
+/** Layers that a file of this layer may import; `application` stands for all of its rooms. */
 const allowed = (layer: string): ReadonlyArray<string> => {
   switch (layer) {
     case "domain":
-      return ["domain"]
+    case "concurrency":
+      return [layer]
+    case "contract":
+      return ["domain", "contract"]
+    case "application/ports":
+      return ["domain", "application/ports"]
     case "application":
-      return ["application", "domain"]
+      return ["domain", "concurrency", "application"]
     case "migrations":
       return []
     case "testing":
       return ["testing", "infrastructure/memory", "application", "domain"]
-    case "infrastructure/postgres":
-      return ["infrastructure/postgres", "application", "domain", "migrations"]
+    case "processes":
+    case "cli":
+      return [
+        layer,
+        "root",
+        "domain",
+        "contract",
+        "concurrency",
+        "application",
+        "infrastructure",
+        "migrations"
+      ]
     default:
-      return [layer, "application", "domain"]
+      return layer.startsWith("application/")
+        ? [layer, "domain", "concurrency", "application/ports"]
+        : [
+            layer,
+            "domain",
+            "contract",
+            "concurrency",
+            "application",
+            ...(layer === "infrastructure/postgres" ? ["migrations"] : [])
+          ]
   }
 }
+
+const mayImport = (layer: string, imported: string) =>
+  allowed(layer).some((each) => imported === each || imported.startsWith(`${each}/`))
 
 type Rule = (file: string, source: string, imports: ReadonlyArray<string>) => ReadonlyArray<string>
 
@@ -108,7 +144,7 @@ const inward: Rule = (file, _, imports) => {
   if (layer === undefined) return [`${file} is in no layer`]
   if (layer === "root") return []
   return imports
-    .filter((imported) => isOurs(imported) && !allowed(layer).includes(layerOf(imported) ?? ""))
+    .filter((imported) => isOurs(imported) && !mayImport(layer, layerOf(imported) ?? ""))
     .map((imported) => `${file} imports ${imported}: ${layer} may not`)
 }
 
@@ -120,10 +156,12 @@ const packages: Rule = (file, _, imports) => {
       if (imported === "effect") return false
       if (imported === computed) return !computedImports.includes(file)
       if (imported.startsWith("node:") || imported.startsWith("@effect/platform-node")) {
-        return layer !== "root" && nodeItself[file] === undefined
+        return layer !== "root" && layer !== "processes" && nodeItself[file] === undefined
       }
       if (imported.startsWith("effect/")) {
-        return (layer === "domain" || layer === "application") && unstableInside[file]?.module !== imported
+        return (
+          /^(domain|application|concurrency)\b/.test(layer ?? "") && unstableInside[file]?.module !== imported
+        )
       }
       return homeOf[imported] !== layer
     })

@@ -1,12 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Duration, Effect, Exit, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import type { Replayable } from "../src/application/Idempotency.ts"
+import type { Replayable } from "../src/application/intake/Idempotency.ts"
 import { OrderPlatform } from "../src/application/OrderPlatform.ts"
 import { OrderRepository } from "../src/application/ports/OrderRepository.ts"
 import { anyJsonObject } from "../src/domain/OrderPayload.ts"
 import * as Memory from "../src/infrastructure/memory/Memory.ts"
-import * as MemoryOrderQueue from "../src/infrastructure/memory/MemoryOrderQueue.ts"
+import * as MemoryWakeUp from "../src/infrastructure/memory/wake-ups/MemoryWakeUp.ts"
 import * as TestPostgres from "./TestPostgres.ts"
 import { isWholeForm } from "./WholeForm.ts"
 
@@ -134,7 +134,7 @@ describe("random interleavings of calls with keys", () => {
     }).pipe(
       Effect.provide(
         OrderPlatform.layer(anyJsonObject).pipe(
-          Layer.provideMerge(Layer.suspend(() => Layer.mergeAll(TestPostgres.layer, MemoryOrderQueue.layer)))
+          Layer.provideMerge(Layer.suspend(() => Layer.mergeAll(TestPostgres.layer, MemoryWakeUp.layer)))
         )
       )
     )

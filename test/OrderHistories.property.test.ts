@@ -8,7 +8,7 @@ import type { OrderEvent } from "../src/domain/OrderEvent.ts"
 import type { OrderId } from "../src/domain/OrderId.ts"
 import { edges } from "../src/domain/OrderStatus.ts"
 import * as MemoryOrderRepository from "../src/infrastructure/memory/MemoryOrderRepository.ts"
-import { DatabaseSchema } from "../src/infrastructure/postgres/DatabaseSchema.ts"
+import { DatabaseSchema } from "../src/infrastructure/postgres/client/DatabaseSchema.ts"
 import {
   type DeadLetterRow,
   type EventRow,
@@ -16,7 +16,7 @@ import {
   toDeadLetter,
   toEvent,
   toOrder
-} from "../src/infrastructure/postgres/OrderRow.ts"
+} from "../src/infrastructure/postgres/client/OrderRow.ts"
 import {
   answersOf,
   callOf,

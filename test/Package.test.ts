@@ -4,7 +4,7 @@ import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import packageJson from "../package.json" with { type: "json" }
 import { apiReport } from "../scripts/api-report.ts"
-import { apiVersion } from "../src/infrastructure/http/OrderApi.ts"
+import { apiVersion } from "../src/contract/OrderApi.ts"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 

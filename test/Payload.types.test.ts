@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { type Context, DateTime, Effect, Layer, Schema } from "effect"
 import { expectTypeOf } from "vitest"
 import { OrderPlatform } from "../src/application/OrderPlatform.ts"
-import { OrderWorker } from "../src/application/OrderWorker.ts"
+import { OrderWorker } from "../src/application/work/OrderWorker.ts"
 import {
   type Attempt,
   OrderProcessor,
@@ -10,10 +10,10 @@ import {
   RetryableFailure,
   Snooze
 } from "../src/application/ports/OrderProcessor.ts"
-import type { OrderQueue } from "../src/application/ports/OrderQueue.ts"
+import type { WakeUp } from "../src/application/ports/WakeUp.ts"
 import { OrderRepository } from "../src/application/ports/OrderRepository.ts"
 import * as OrderPayload from "../src/domain/OrderPayload.ts"
-import { OrderRoutes } from "../src/infrastructure/http/OrderRoutes.ts"
+import { OrderRoutes } from "../src/infrastructure/http/routes/OrderRoutes.ts"
 import * as Memory from "../src/infrastructure/memory/Memory.ts"
 import { pass } from "./VirtualTime.ts"
 
@@ -92,7 +92,7 @@ describe("Payload", () => {
   it("a missing processor is named by what the worker lacks, with its payload", () => {
     const worker = OrderWorker.layer(coffee)
     expectTypeOf<Layer.Services<typeof worker>>().toEqualTypeOf<
-      OrderProcessor<Coffee> | OrderRepository | OrderQueue
+      OrderProcessor<Coffee> | OrderRepository | WakeUp
     >()
     const missing = worker.pipe(Layer.provide(Memory.layer))
     expectTypeOf<Layer.Services<typeof missing>>().toEqualTypeOf<OrderProcessor<Coffee>>()

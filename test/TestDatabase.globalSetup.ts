@@ -6,7 +6,7 @@ import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import type { TestProject } from "vitest/node"
-import { EmbeddedPostgres } from "../src/infrastructure/postgres/EmbeddedPostgres.ts"
+import { EmbeddedPostgres } from "../src/infrastructure/embedded-postgres/EmbeddedPostgres.ts"
 
 declare module "vitest" {
   interface ProvidedContext {

@@ -1,7 +1,7 @@
 import { DateTime, Duration, Effect, Layer, Redacted } from "effect"
 import { SqlClient } from "effect/sql"
 import { inject } from "vitest"
-import { DatabaseSchema } from "../src/infrastructure/postgres/DatabaseSchema.ts"
+import { DatabaseSchema } from "../src/infrastructure/postgres/client/DatabaseSchema.ts"
 import * as Postgres from "../src/infrastructure/postgres/Postgres.ts"
 
 /** The database that the test run started, or that DATABASE_URL names. */

@@ -15,10 +15,10 @@ import type {
 import { endsAttempt, type OrderEvent } from "../domain/OrderEvent.ts"
 import type { OrderId } from "../domain/OrderId.ts"
 import type { OrderPayload } from "../domain/OrderPayload.ts"
-import { explainOrder, maxDueBefore } from "./ExplainOrder.ts"
-import { forgetAnswers } from "./ForgetAnswers.ts"
-import type { Idempotency, Replayable } from "./Idempotency.ts"
-import { OrderQueue } from "./ports/OrderQueue.ts"
+import { explainOrder, maxDueBefore } from "./watch/ExplainOrder.ts"
+import { forgetAnswers } from "./upkeep/DeleteExpiredKeys.ts"
+import type { Idempotency, Replayable } from "./intake/Idempotency.ts"
+import { WakeUp } from "./ports/WakeUp.ts"
 import type {
   DeadLetterFilter,
   ListedOrder,
@@ -26,15 +26,15 @@ import type {
   OrderFilter,
   Page,
   Stats
-} from "./ports/OrderQueries.ts"
+} from "../domain/OrderQueries.ts"
 import { type Backlog, OrderRepository } from "./ports/OrderRepository.ts"
-import { layerPooledRandom } from "./PooledRandom.ts"
-import { refreshStats } from "./RefreshStats.ts"
-import { reprocessOrder } from "./ReprocessOrder.ts"
-import type { Submission, SubmissionRefused, WrongSubmission } from "./Submission.ts"
-import { SubmitOrder } from "./SubmitOrder.ts"
-import { takeSubmissions } from "./TakeSubmissions.ts"
-import { watchOrders } from "./WatchOrders.ts"
+import { layerPooledRandom } from "./intake/PooledRandom.ts"
+import { refreshStats } from "./watch/Stats.ts"
+import { reprocessOrder } from "./dead-letters/ReprocessOrder.ts"
+import type { Submission, SubmissionRefused, WrongSubmission } from "./intake/Submission.ts"
+import { SubmitOrder } from "./intake/SubmitOrder.ts"
+import { takeSubmissions } from "./intake/TakeSubmissions.ts"
+import { watchOrders } from "./watch/WatchOrder.ts"
 
 // Longer than 150 lines because all that a caller can ask is read in one place.
 
@@ -140,14 +140,12 @@ const service = <P>(payload: OrderPayload<P>): Context.Service<OrderPlatform<P>,
   Context.Service<OrderPlatform<P>>(`order-platform/application/OrderPlatform/${payload.key}`)
 
 /** The platform of these orders on a repository, and a queue that tells workers, here or elsewhere. */
-const layer = <P>(
-  payload: OrderPayload<P>
-): Layer.Layer<OrderPlatform<P>, never, OrderRepository | OrderQueue> =>
+const layer = <P>(payload: OrderPayload<P>): Layer.Layer<OrderPlatform<P>, never, OrderRepository | WakeUp> =>
   Layer.effect(
     service(payload),
     Effect.gen(function* () {
       const repository = yield* OrderRepository
-      const context = yield* Effect.context<OrderRepository | OrderQueue>()
+      const context = yield* Effect.context<OrderRepository | WakeUp>()
       const take = yield* takeSubmissions(payload)
       yield* forgetAnswers
       const watch = yield* watchOrders
@@ -207,7 +205,7 @@ const layerClientOnly = <P>(
 ): Layer.Layer<OrderPlatform<P>, never, OrderRepository> =>
   Layer.provide(
     layer(payload),
-    Layer.succeed(OrderQueue, OrderQueue.of({ announce: () => Effect.void, announced: Effect.never }))
+    Layer.succeed(WakeUp, WakeUp.of({ announce: () => Effect.void, announced: Effect.never }))
   )
 
 export const OrderPlatform = { service, layer, layerClientOnly }

@@ -3,13 +3,7 @@ import { DateTime, Duration, Effect, Exit, Random, type Layer } from "effect"
 import { TestClock } from "effect/testing"
 import type { KeptAnswer, KeyedOrders } from "../application/ports/KeyedOrders.ts"
 import { PermanentFailure } from "../application/ports/OrderProcessor.ts"
-import type {
-  DeadLetterFilter,
-  Listing,
-  OrderFilter,
-  Page,
-  Position
-} from "../application/ports/OrderQueries.ts"
+import type { DeadLetterFilter, Listing, OrderFilter, Page, Position } from "../domain/OrderQueries.ts"
 import { OrderRepository } from "../application/ports/OrderRepository.ts"
 import type { DeadLetter } from "../domain/DeadLetter.ts"
 import { failure } from "../domain/Failure.ts"

@@ -1,7 +1,7 @@
 import { DateTime, Duration, Effect, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { OrderPlatform } from "../application/OrderPlatform.ts"
-import type { ListedOrder, Listing, Position } from "../application/ports/OrderQueries.ts"
+import type { ListedOrder, Listing, Position } from "../domain/OrderQueries.ts"
 import { OrderRepository } from "../application/ports/OrderRepository.ts"
 import type { Order } from "../domain/Order.ts"
 import type { OrderId } from "../domain/OrderId.ts"

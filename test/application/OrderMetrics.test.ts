@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Metric } from "effect"
 import { PrometheusMetrics } from "effect/observability"
 import * as Metrics from "../../src/application/OrderMetrics.ts"
-import * as MemoryOrderQueue from "../../src/infrastructure/memory/MemoryOrderQueue.ts"
+import * as MemoryWakeUp from "../../src/infrastructure/memory/wake-ups/MemoryWakeUp.ts"
 
 describe("OrderMetrics", () => {
   it.effect(
@@ -29,6 +29,6 @@ describe("OrderMetrics", () => {
         ]) {
           assert.include(page.split("\n"), series)
         }
-      }).pipe(Effect.provide(MemoryOrderQueue.layer), Effect.provideService(Metric.MetricRegistry, new Map()))
+      }).pipe(Effect.provide(MemoryWakeUp.layer), Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 })

@@ -5,7 +5,7 @@ import { chmod, mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { startPostgres } from "../../chaos/PostgresServer.ts"
-import { DatabaseSchema } from "../../src/infrastructure/postgres/DatabaseSchema.ts"
+import { DatabaseSchema } from "../../src/infrastructure/postgres/client/DatabaseSchema.ts"
 import { call, eventually, type Serving, start } from "../processes/OrderPlatformProcess.ts"
 import { schemaOfItsOwn } from "../TestPostgres.ts"
 

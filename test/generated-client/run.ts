@@ -7,7 +7,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
-import { ApiKeys } from "../../src/infrastructure/http/Caller.ts"
+import { ApiKeys } from "../../src/infrastructure/http/edge/Caller.ts"
 import { serveMemoryWith } from "../infrastructure/http/TestServer.ts"
 
 const client = fileURLToPath(new URL("client/", import.meta.url))

@@ -10,8 +10,8 @@ export interface Mutant {
   readonly simulation: boolean
 }
 
-const submit = "src/application/SubmitOrder.ts"
-const storeInBatches = "src/application/StoreInBatches.ts"
+const submit = "src/application/intake/SubmitOrder.ts"
+const storeInBatches = "src/application/intake/InsertBatcher.ts"
 const postgres = "src/infrastructure/postgres"
 const memory = "src/infrastructure/memory/MemoryOrderRepository.ts"
 const migration = "migrations/0001_orders.ts"
@@ -27,7 +27,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     find: "const exit = yield* Effect.exit(repository.submit(orders, keyed))",
     replace:
       "yield* announce(orders)\n      const exit = yield* Effect.exit(repository.submit(orders, keyed))",
-    tests: ["test/application/SubmitOrder.test.ts"],
+    tests: ["test/application/intake/SubmitOrder.test.ts"],
     simulation: true
   },
   {
@@ -35,7 +35,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: submit,
     find: "yield* repository.afterCommit(announce(orders))",
     replace: "yield* announce(orders)",
-    tests: ["test/infrastructure/postgres/Writes.test.ts"],
+    tests: ["test/infrastructure/postgres/work/Writes.test.ts"],
     simulation: false
   },
   {
@@ -133,11 +133,11 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "shutdown that counts an attempt",
-    file: "src/application/RunAttempts.ts",
+    file: "src/application/work/RunAttempt.ts",
     find: 'finish(attempt, { event: "released", detail: `worker ${settings.name} was stopped` })',
     replace:
       'finish(attempt, { event: "retried", delay: settings.pollInterval, failure: { reasonCode: "DEFECT", reason: "stopped" } })',
-    tests: ["test/application/OrderWorker.test.ts"],
+    tests: ["test/application/work/OrderWorker.test.ts"],
     simulation: true
   },
   {
@@ -170,20 +170,20 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: storeInBatches,
     find: "if (Exit.hasDies(exit) && batch.length > 1)",
     replace: "if (Exit.hasDies(exit) && batch.length > 1_000_000)",
-    tests: ["test/application/SubmitOrder.test.ts"],
+    tests: ["test/application/intake/SubmitOrder.test.ts"],
     simulation: true
   },
   {
     name: "retry delay restarted from zero after a crash",
-    file: "src/application/ProcessOrder.ts",
+    file: "src/application/work/ProcessOrder.ts",
     find: "yield* delayAfter(yield* RetryPolicy, attemptOf(order), yield* Random.next)",
     replace: "yield* delayAfter(yield* RetryPolicy, 1, yield* Random.next)",
-    tests: ["test/application/OrderWorker.test.ts"],
+    tests: ["test/application/work/OrderWorker.test.ts"],
     simulation: true
   },
   {
     name: "a lost claim's orders are charged",
-    file: "src/application/RenewLeases.ts",
+    file: "src/application/work/RenewLeases.ts",
     find: "release(inHand.without(held).filter(isNoClaimUnderWay))",
     replace: "release([])",
     tests: [],

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
-import { DatabaseSchema } from "../../src/infrastructure/postgres/DatabaseSchema.ts"
+import { DatabaseSchema } from "../../src/infrastructure/postgres/client/DatabaseSchema.ts"
 import { onSchemaOfItsOwn, type Serving, start } from "./OrderPlatformProcess.ts"
 
 const settings = { ORDER_WORKER_PROCESSING_DELAY_MS: 0, ORDER_WORKER_LEASE_MS: 1000 }

@@ -6,7 +6,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { isDeepStrictEqual } from "node:util"
-import { DatabaseSchema } from "../../src/infrastructure/postgres/DatabaseSchema.ts"
+import { DatabaseSchema } from "../../src/infrastructure/postgres/client/DatabaseSchema.ts"
 import { compileCache, databaseUrl, schemaOfItsOwn } from "../TestPostgres.ts"
 
 // The real program, as an operator starts it: a process of its own, spoken to by its environment, signals, output

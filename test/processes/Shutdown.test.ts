@@ -4,7 +4,7 @@ import { SqlClient } from "effect/sql"
 import { once } from "node:events"
 import * as net from "node:net"
 import { describe } from "vitest"
-import { DatabaseSchema } from "../../src/infrastructure/postgres/DatabaseSchema.ts"
+import { DatabaseSchema } from "../../src/infrastructure/postgres/client/DatabaseSchema.ts"
 import { databaseUrl } from "../TestPostgres.ts"
 import {
   call,

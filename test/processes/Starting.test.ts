@@ -7,7 +7,7 @@ import { connect } from "node:net"
 import { describe } from "vitest"
 import packageJson from "../../package.json" with { type: "json" }
 import { startProxy } from "../../chaos/Proxy.ts"
-import { DatabaseSchema } from "../../src/infrastructure/postgres/DatabaseSchema.ts"
+import { DatabaseSchema } from "../../src/infrastructure/postgres/client/DatabaseSchema.ts"
 import { databaseUrl } from "../TestPostgres.ts"
 import { freePort } from "../examples/ExampleProcess.ts"
 import { call, eventually, onSchemaOfItsOwn, run, start } from "./OrderPlatformProcess.ts"

@@ -1,5 +1,5 @@
 import { DateTime, Effect, Exit } from "effect"
-import { OrderQueue } from "../../src/application/ports/OrderQueue.ts"
+import { WakeUp } from "../../src/application/ports/WakeUp.ts"
 import {
   type Claim,
   OrderRepository,
@@ -166,8 +166,8 @@ export const repositoryOf = (
 }
 
 /** The announcements as one process makes and hears them: some are lost, some are doubled, some reach everybody. */
-export const queueOf = (world: SimulatedWorld, process: SimulatedProcess): OrderQueue["Service"] => {
-  const deliver = (batch: Parameters<OrderQueue["Service"]["announce"]>[0]) => {
+export const queueOf = (world: SimulatedWorld, process: SimulatedProcess): WakeUp["Service"] => {
+  const deliver = (batch: Parameters<WakeUp["Service"]["announce"]>[0]) => {
     for (const { orderId: id } of batch)
       world.facts.push({
         fact: "announced",
@@ -186,7 +186,7 @@ export const queueOf = (world: SimulatedWorld, process: SimulatedProcess): Order
       for (const worker of [...workers, ...workers]) hear(worker)
     } else hear(world.seed.pick(workers))
   }
-  return OrderQueue.of({
+  return WakeUp.of({
     announce: (batch) =>
       pause(world, process, "before announce").pipe(
         Effect.andThen(Effect.sync(() => deliver(batch))),

@@ -1,12 +1,12 @@
 import { Context, Duration, Effect, Exit, Fiber, Layer, Scope } from "effect"
-import { OrderWorker } from "../../src/application/OrderWorker.ts"
+import { OrderWorker } from "../../src/application/work/OrderWorker.ts"
 import { OrderProcessor } from "../../src/application/ports/OrderProcessor.ts"
-import { OrderQueue } from "../../src/application/ports/OrderQueue.ts"
+import { WakeUp } from "../../src/application/ports/WakeUp.ts"
 import { OrderRepository } from "../../src/application/ports/OrderRepository.ts"
-import { SubmitOrder } from "../../src/application/SubmitOrder.ts"
-import { WorkerSettings } from "../../src/application/WorkerSettings.ts"
+import { SubmitOrder } from "../../src/application/intake/SubmitOrder.ts"
+import { WorkerSettings } from "../../src/application/work/WorkerSettings.ts"
 import { RetryPolicy } from "../../src/domain/RetryPolicy.ts"
-import * as MemoryOrderQueue from "../../src/infrastructure/memory/MemoryOrderQueue.ts"
+import * as MemoryWakeUp from "../../src/infrastructure/memory/wake-ups/MemoryWakeUp.ts"
 import { figures } from "./Facts.ts"
 import { payload } from "./Plans.ts"
 import { queueOf, repositoryOf } from "./SimulatedPorts.ts"
@@ -16,7 +16,7 @@ import type { SimulatedProcess, SimulatedWorld } from "./SimulatedWorld.ts"
 const portsOf = (world: SimulatedWorld, process: SimulatedProcess) =>
   process.references.pipe(
     Context.add(OrderRepository, repositoryOf(world, process)),
-    Context.add(OrderQueue, queueOf(world, process))
+    Context.add(WakeUp, queueOf(world, process))
   )
 
 /** Starts a worker as a process of its own: the real OrderWorker, with a memory queue for an ear. */
@@ -43,8 +43,8 @@ export const startWorker = (world: SimulatedWorld, name: string): SimulatedProce
   process.building = Effect.runForkWith(context)(
     Effect.gen(function* () {
       yield* Effect.yieldNow
-      const ear = yield* Layer.buildWithScope(MemoryOrderQueue.layer, process.scope)
-      process.ear = Context.get(ear, OrderQueue)
+      const ear = yield* Layer.buildWithScope(MemoryWakeUp.layer, process.scope)
+      process.ear = Context.get(ear, WakeUp)
       const worker = yield* Layer.buildWithScope(OrderWorker.layer(payload), process.scope)
       process.inHand = Context.get(worker, OrderWorker).inHand
     })
@@ -69,7 +69,7 @@ export const stopWorker = (world: SimulatedWorld, process: SimulatedProcess): vo
 /** What callers can ask of a running API process. */
 export interface SimulatedApi {
   readonly process: SimulatedProcess
-  readonly context: Context.Context<OrderRepository | OrderQueue>
+  readonly context: Context.Context<OrderRepository | WakeUp>
   submitOrder: SubmitOrder["Service"] | null
 }
 

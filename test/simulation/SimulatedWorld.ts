@@ -13,7 +13,7 @@ import {
 } from "effect"
 import { staleSettles } from "../../src/application/OrderMetrics.ts"
 import { OrderRepository } from "../../src/application/ports/OrderRepository.ts"
-import type { OrderQueue } from "../../src/application/ports/OrderQueue.ts"
+import type { WakeUp } from "../../src/application/ports/WakeUp.ts"
 import type { OrderId } from "../../src/domain/OrderId.ts"
 import * as MemoryOrderRepository from "../../src/infrastructure/memory/MemoryOrderRepository.ts"
 import type { Fact, Line, Plan } from "./Facts.ts"
@@ -55,7 +55,7 @@ export interface SimulatedProcess {
   readonly connectionReferences: Context.Context<never>
   readonly transactions: Set<() => void>
   readonly scope: Scope.Closeable
-  ear: OrderQueue["Service"] | null
+  ear: WakeUp["Service"] | null
   /** Builds its layers; a signal may come before it is done. */
   building: Fiber.Fiber<void> | null
   inHand: Effect.Effect<number>

@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import { reprocessOrder } from "../../src/application/ReprocessOrder.ts"
+import { reprocessOrder } from "../../src/application/dead-letters/ReprocessOrder.ts"
 import { OrderRepository } from "../../src/application/ports/OrderRepository.ts"
 import type { OrderId } from "../../src/domain/OrderId.ts"
 import { figures } from "./Facts.ts"

@@ -9,7 +9,14 @@ import type {
 } from "../../domain/OrderErrors.ts"
 import type { OrderEvent } from "../../domain/OrderEvent.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
-import type { DeadLetterFilter, ListedOrder, Listing, OrderFilter, Page, Stats } from "./OrderQueries.ts"
+import type {
+  DeadLetterFilter,
+  ListedOrder,
+  Listing,
+  OrderFilter,
+  Page,
+  Stats
+} from "../../domain/OrderQueries.ts"
 import type { AttemptError, Writes } from "./OrderProcessor.ts"
 import type { KeptAnswer, KeyedOrders } from "./KeyedOrders.ts"
 

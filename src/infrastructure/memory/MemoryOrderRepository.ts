@@ -9,7 +9,7 @@ import type {
   OrderFilter,
   Page,
   Position
-} from "../../application/ports/OrderQueries.ts"
+} from "../../domain/OrderQueries.ts"
 import {
   OrderRepository,
   type Settlement,

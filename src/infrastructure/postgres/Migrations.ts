@@ -5,8 +5,8 @@ import listing from "../../../migrations/0002_listing.ts"
 import idempotency from "../../../migrations/0003_idempotency.ts"
 import retention from "../../../migrations/0004_retention.ts"
 import settle from "../../../migrations/0005_settle.ts"
-import { DatabaseSchema } from "./DatabaseSchema.ts"
-import { isTransient, messageOf, runInTransaction, startingPatience } from "./SqlTrouble.ts"
+import { DatabaseSchema } from "./client/DatabaseSchema.ts"
+import { isTransient, messageOf, runInTransaction, startingPatience } from "./client/SqlErrors.ts"
 
 /** Every migration, oldest first. They are imported one by one, so that they survive bundling and packaging. */
 const migrations = [

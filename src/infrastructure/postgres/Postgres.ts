@@ -2,12 +2,12 @@ import { PgClient } from "@effect/sql-pg"
 import { Data, Duration, Effect, Layer, Redacted } from "effect"
 import { Reactivity } from "effect/reactivity"
 import { SqlClient, type SqlError } from "effect/sql"
-import { DatabaseSchema } from "./DatabaseSchema.ts"
+import { DatabaseSchema } from "./client/DatabaseSchema.ts"
 import * as Migrations from "./Migrations.ts"
-import * as PostgresOrderQueue from "./PostgresOrderQueue.ts"
+import * as PostgresWakeUp from "./wake-ups/PostgresWakeUp.ts"
 import * as PostgresOrderRepository from "./PostgresOrderRepository.ts"
-import { isTransient, messageOf, startingPatience } from "./SqlTrouble.ts"
-import { watchedSockets } from "./WatchedSockets.ts"
+import { isTransient, messageOf, startingPatience } from "./client/SqlErrors.ts"
+import { watchedSockets } from "./client/WatchedSockets.ts"
 
 /** The repository alone, on the caller's own client; the tables are migrated when the layer is built. */
 export const layerRepository = PostgresOrderRepository.layer.pipe(Layer.provide(Migrations.layer))
@@ -16,12 +16,12 @@ export const layerRepository = PostgresOrderRepository.layer.pipe(Layer.provide(
  * Orders on the caller's own `PgClient`: repository and queue. The tables are migrated when the layer is built. The queue
  * holds one of the client's connections once a worker listens.
  */
-export const layer = Layer.mergeAll(layerRepository, PostgresOrderQueue.layer)
+export const layer = Layer.mergeAll(layerRepository, PostgresWakeUp.layer)
 
 /** The same on tables that somebody else migrated, by `migrate`: it needs no right to change them, and fails if they do not fit. */
 export const layerMigrated = Layer.mergeAll(
   PostgresOrderRepository.layer.pipe(Layer.provide(Migrations.layerCheck)),
-  PostgresOrderQueue.layer
+  PostgresWakeUp.layer
 )
 
 /**
@@ -125,5 +125,5 @@ export const layerClient = ({
 }
 
 export { migrate, MigrationsDoNotFit } from "./Migrations.ts"
-export { DatabaseSchema } from "./DatabaseSchema.ts"
-export { CallTimeLimit, StartingPatience } from "./SqlTrouble.ts"
+export { DatabaseSchema } from "./client/DatabaseSchema.ts"
+export { CallTimeLimit, StartingPatience } from "./client/SqlErrors.ts"

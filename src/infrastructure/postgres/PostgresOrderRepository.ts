@@ -4,27 +4,27 @@ import type { KeptAnswer, KeyedOrders } from "../../application/ports/KeyedOrder
 import { OrderRepository } from "../../application/ports/OrderRepository.ts"
 import { OrderNotInDeadLetterQueue, OrderVersionMismatch } from "../../domain/OrderErrors.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
-import { makeCommitWrites } from "./CommitWrites.ts"
-import { makeCountPending } from "./CountPending.ts"
-import { DatabaseSchema } from "./DatabaseSchema.ts"
-import { makeDeleteOrders } from "./DeleteOrders.ts"
-import { makeKeepLeases } from "./KeepLeases.ts"
-import { type OrderRow, toOrder, toProcessingOrder } from "./OrderRow.ts"
-import { makeReadOrders } from "./ReadOrders.ts"
-import { makeSettleOrders } from "./SettleOrders.ts"
+import { makeCommitWrites } from "./work/SettleWithWrites.ts"
+import { makeCountPending } from "./intake/CountPending.ts"
+import { DatabaseSchema } from "./client/DatabaseSchema.ts"
+import { makeDeleteOrders } from "./upkeep/DeleteOldOrders.ts"
+import { makeKeepLeases } from "./work/RenewLeases.ts"
+import { type OrderRow, toOrder, toProcessingOrder } from "./client/OrderRow.ts"
+import { makeReadOrders } from "./watch/FindOrder.ts"
+import { makeSettleOrders } from "./work/SettleOrders.ts"
 import {
   CallTimeLimit,
   fullBatch,
   makeCatchSqlTrouble,
   repeatAfterTrouble,
   repeatIdempotent
-} from "./SqlTrouble.ts"
-import { makeStartOrders } from "./StartOrders.ts"
-import { makeStoreOrders } from "./StoreOrders.ts"
-import { makeStoreOrdersOnce } from "./StoreOrdersOnce.ts"
-import { makeStoreStats } from "./StoreStats.ts"
-import { tablesOf } from "./Tables.ts"
-import { makeTakeDeadLetters } from "./TakeDeadLetters.ts"
+} from "./client/SqlErrors.ts"
+import { makeStartOrders } from "./work/ClaimOrders.ts"
+import { makeStoreOrders } from "./intake/SubmitOrders.ts"
+import { makeStoreOrdersOnce } from "./intake/SubmitOrdersOnce.ts"
+import { makeStoreStats } from "./watch/Stats.ts"
+import { tablesOf } from "./client/Tables.ts"
+import { makeTakeDeadLetters } from "./dead-letters/ReprocessOrder.ts"
 
 /** A little less than readiness waits for: what it says of a database that is silent is also in the log. */
 const pingLimit = Duration.millis(1900)

@@ -1,7 +1,7 @@
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import { SqlClient, type Statement } from "effect/sql"
-import { DatabaseSchema } from "../../../src/infrastructure/postgres/DatabaseSchema.ts"
+import { DatabaseSchema } from "../../../src/infrastructure/postgres/client/DatabaseSchema.ts"
 
 interface Plan {
   readonly "Node Type": string

@@ -6,7 +6,7 @@ import { failure } from "../../../src/domain/Failure.ts"
 import type { Outcome } from "../../../src/domain/Order.ts"
 import type { OrderId } from "../../../src/domain/OrderId.ts"
 import { edges, OrderStatus } from "../../../src/domain/OrderStatus.ts"
-import { DatabaseSchema } from "../../../src/infrastructure/postgres/DatabaseSchema.ts"
+import { DatabaseSchema } from "../../../src/infrastructure/postgres/client/DatabaseSchema.ts"
 import { newOrder } from "../../TestOrders.ts"
 import * as TestPostgres from "../../TestPostgres.ts"
 

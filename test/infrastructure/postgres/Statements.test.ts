@@ -10,8 +10,8 @@ import { OrderRepository } from "../../../src/application/ports/OrderRepository.
 import { failure } from "../../../src/domain/Failure.ts"
 import type { Outcome, ProcessingOrder } from "../../../src/domain/Order.ts"
 import { anyJsonObject } from "../../../src/domain/OrderPayload.ts"
-import * as MemoryOrderQueue from "../../../src/infrastructure/memory/MemoryOrderQueue.ts"
-import { DatabaseSchema } from "../../../src/infrastructure/postgres/DatabaseSchema.ts"
+import * as MemoryWakeUp from "../../../src/infrastructure/memory/wake-ups/MemoryWakeUp.ts"
+import { DatabaseSchema } from "../../../src/infrastructure/postgres/client/DatabaseSchema.ts"
 import * as Postgres from "../../../src/infrastructure/postgres/Postgres.ts"
 import { newOrder } from "../../TestOrders.ts"
 import { messages } from "../../PostgresMessages.ts"
@@ -160,7 +160,7 @@ layer(counting)("The statements of the hot path", (it) => {
       assert.deepStrictEqual(answers(again.value), answers(first.value))
 
       const context = yield* Layer.build(
-        OrderPlatform.layer(anyJsonObject).pipe(Layer.provide(MemoryOrderQueue.layer))
+        OrderPlatform.layer(anyJsonObject).pipe(Layer.provide(MemoryWakeUp.layer))
       )
       const platform = Context.get(context, OrderPlatform.service(anyJsonObject))
       // How many orders wait is looked up at most once a second: here once, after the first.

@@ -1,0 +1,131 @@
+import { Schema, Struct } from "effect"
+import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import type { DeadLetterFilter } from "../domain/OrderQueries.ts"
+import { DeadLetter } from "../domain/DeadLetter.ts"
+import { maxReasonLength, ReasonCode } from "../domain/Failure.ts"
+import {
+  OrderNotFound,
+  OrderNotInDeadLetterQueue,
+  OrdersUnavailable,
+  OrderVersionMismatch
+} from "../domain/OrderErrors.ts"
+import { OrderEvent } from "../domain/OrderEvent.ts"
+import { AcceptableAnswers } from "../infrastructure/http/edge/ContentNegotiation.ts"
+import { OperatorsOnly } from "../infrastructure/http/edge/Authorization.ts"
+import { IfMatch } from "./IfMatch.ts"
+import { IsoTime } from "./IsoTime.ts"
+import {
+  describeParameters,
+  filterText,
+  Limit,
+  limitDescription,
+  ListingCursor
+} from "../infrastructure/http/routes/ListingCursor.ts"
+import { OrderIdFromPath } from "./OrderIdFromPath.ts"
+import { AcceptedOrder } from "./OrdersEndpoints.ts"
+import { InvalidRequest } from "./Problems.ts"
+import { RequestDecoding } from "../infrastructure/http/edge/RequestDecoding.ts"
+
+/** An entry with the events that ended its attempts. */
+export const DeadLetterWithAttempts = Schema.Struct({
+  ...DeadLetter.fields,
+  attempts: Schema.Array(OrderEvent).annotate({
+    description: "The events that ended an attempt, oldest first."
+  })
+}).annotate({ identifier: "DeadLetterWithAttempts" })
+
+const DeadLetterQuery = Schema.Struct({
+  reasonCode: Schema.optionalKey(ReasonCode),
+  reason: Schema.optionalKey(filterText(maxReasonLength).check(Schema.isMinLength(1))),
+  failedAfter: Schema.optionalKey(IsoTime),
+  failedBefore: Schema.optionalKey(IsoTime),
+  limit: Limit,
+  cursor: Schema.optionalKey(ListingCursor)
+})
+
+const describeQuery = describeParameters({
+  limit: limitDescription,
+  reason: { description: "A part of the reason, in the same letters." },
+  failedAfter: { description: "Failed at this time or later." },
+  failedBefore: { description: "Failed before this time." }
+})
+
+/** The filter in a query. */
+export const deadLetterFilterOf = (query: typeof DeadLetterQuery.Type): DeadLetterFilter =>
+  Struct.omit(query, ["cursor", "limit"])
+
+/** The link to the next page: the same query from there on. */
+export const linkTo = (query: typeof DeadLetterQuery.Type, cursor: string): string => {
+  const given = Object.entries(Schema.encodeSync(DeadLetterQuery)(query))
+    .filter(([key]) => key !== "cursor")
+    .map(([key, value]) => `${key}=${encodeURIComponent(String(value))}`)
+  return `</dlq?${[...given, `cursor=${cursor}`].join("&")}>; rel="next"`
+}
+
+const DiscardReason = Schema.optionalKey(
+  Schema.String.annotate({
+    description: `Why, for the order's timeline; cut at ${maxReasonLength} characters.`
+  })
+)
+
+/** What operators may do with the dead letter queue. */
+export const DeadLettersApi = HttpApiGroup.make("deadLetters")
+  .add(
+    HttpApiEndpoint.get("list", "/dlq", {
+      query: DeadLetterQuery,
+      success: HttpApiSchema.WithHeaders(Schema.Array(DeadLetter), {
+        link: Schema.optionalKey(Schema.String)
+      }),
+      error: [InvalidRequest, OrdersUnavailable]
+    })
+      .annotate(HttpApi.QueryParseOptions, { errors: "all", onExcessProperty: "error" })
+      .annotateMerge(
+        OpenApi.annotations({
+          summary: "List the dead letter queue, newest first",
+          description:
+            'Where there is more, the header `Link` has the next page as rel="next"; a page may be shorter than its limit, even empty, and have one. Every filter given must hold. A cursor is bound to the filters it was given for.',
+          transform: describeQuery
+        })
+      ),
+    HttpApiEndpoint.get("get", "/dlq/:orderId", {
+      params: { orderId: OrderIdFromPath },
+      success: DeadLetterWithAttempts,
+      error: [OrderNotFound, OrderNotInDeadLetterQueue, OrdersUnavailable]
+    }).annotateMerge(OpenApi.annotations({ summary: "Read an entry and its attempts" })),
+    HttpApiEndpoint.post("reprocess", "/dlq/:orderId/reprocess", {
+      params: { orderId: OrderIdFromPath },
+      headers: { "if-match": IfMatch },
+      success: AcceptedOrder.pipe(HttpApiSchema.status(202)),
+      error: [OrderNotFound, OrderNotInDeadLetterQueue, OrderVersionMismatch, OrdersUnavailable]
+    })
+      .annotate(HttpApi.HeadersParseOptions, { errors: "all" })
+      .annotateMerge(
+        OpenApi.annotations({
+          summary: "Process an order again with all its attempts",
+          description:
+            "The entry is deleted, the order is PENDING again with retryCount 0, and it is announced, in one transaction. Of two calls at the same time one gets 202 and one 409. There is no body; one that is sent is not read."
+        })
+      ),
+    HttpApiEndpoint.delete("discard", "/dlq/:orderId", {
+      params: { orderId: OrderIdFromPath },
+      query: { reason: DiscardReason },
+      headers: { "if-match": IfMatch },
+      success: HttpApiSchema.NoContent,
+      error: [OrderNotFound, OrderNotInDeadLetterQueue, OrderVersionMismatch, OrdersUnavailable]
+    })
+      .annotate(HttpApi.HeadersParseOptions, { errors: "all" })
+      .annotate(HttpApi.QueryParseOptions, { errors: "all", onExcessProperty: "error" })
+      .annotateMerge(
+        OpenApi.annotations({
+          summary: "Discard an entry for good",
+          description:
+            "The entry is deleted; the order stays FAILED with `discardedAt`, and cannot be reprocessed any more. Of two calls at the same time one gets 204 and one 409."
+        })
+      )
+  )
+  .middleware(RequestDecoding)
+  .middleware(AcceptableAnswers)
+  .middleware(OperatorsOnly)
+  .annotateMerge(
+    OpenApi.annotations({ title: "Dead letter queue", description: "Orders that failed for good." })
+  )

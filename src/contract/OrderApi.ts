@@ -1,0 +1,34 @@
+import { HttpApi, OpenApi } from "effect/http-api"
+import type { OrderPayload } from "../domain/OrderPayload.ts"
+import { DeadLettersApi } from "./DeadLettersEndpoints.ts"
+import { HealthApi } from "./HealthEndpoints.ts"
+import { describeEveryAnswer } from "./openapi/OpenApiDocument.ts"
+import { makeOrdersApi } from "./OrdersEndpoints.ts"
+import { StatsApi } from "./StatsEndpoints.ts"
+
+/** The version of the HTTP contract, which is the product's. */
+export const apiVersion = "0.1.0"
+
+/** The HTTP contract for orders that carry `P`: for typed clients and the OpenAPI document. */
+export const makeOrderApi = <P>(payload: OrderPayload<P>) =>
+  HttpApi.make("order-platform")
+    .add(makeOrdersApi(payload).contract, DeadLettersApi, StatsApi, HealthApi)
+    .annotate(HttpApi.ParseOptions, { errors: "all" })
+    .annotateMerge(
+      OpenApi.annotations({
+        title: "Order Platform",
+        version: apiVersion,
+        description:
+          "Takes orders, processes each at least once and records the outcome exactly once, retries with backoff, and keeps what failed in a dead letter queue. Errors are problems (RFC 9457) with a stable `type`; every answer carries `X-Correlation-Id`.",
+        transform: describeEveryAnswer
+      })
+    )
+
+/** What of the contract HttpApi handles: all but what has a route of its own. */
+export const makeHandledApi = <P>(payload: OrderPayload<P>) =>
+  HttpApi.make("order-platform")
+    .add(makeOrdersApi(payload).handled, DeadLettersApi, StatsApi, HealthApi)
+    .annotate(HttpApi.ParseOptions, { errors: "all" })
+
+/** That part of the contract. */
+export type HandledApi<P> = ReturnType<typeof makeHandledApi<P>>

@@ -1,0 +1,83 @@
+import { Schema, Struct } from "effect"
+import type { OrderFilter } from "../domain/OrderQueries.ts"
+import { OrderStatus } from "../domain/OrderStatus.ts"
+import { IsoTime } from "./IsoTime.ts"
+import {
+  describeParameters,
+  filterText,
+  Limit,
+  limitDescription,
+  ListingCursor
+} from "../infrastructure/http/routes/ListingCursor.ts"
+import { ListedOrderView } from "./OrderView.ts"
+import { maxMetadataEntries, maxMetadataKey, maxMetadataValue } from "./SubmitOrderBody.ts"
+
+const prefix = "metadata."
+
+/** What `GET /orders` may be asked: all of it together; `metadata.KEY=VALUE` for as many keys as an order can have. */
+export const OrderListingQuery = Schema.StructWithRest(
+  Schema.Struct({
+    status: Schema.optionalKey(OrderStatus),
+    retrying: Schema.optionalKey(
+      Schema.Literal("true").annotate({ description: "PENDING after a failed attempt." })
+    ),
+    createdAfter: Schema.optionalKey(IsoTime),
+    createdBefore: Schema.optionalKey(IsoTime),
+    limit: Limit,
+    cursor: Schema.optionalKey(ListingCursor)
+  }),
+  [
+    Schema.Record(
+      Schema.TemplateLiteral([prefix, Schema.String.check(Schema.isMinLength(1))]),
+      filterText(maxMetadataValue)
+    )
+  ]
+).check(
+  Schema.makeFilter((query) => {
+    const keys = Object.keys(query).filter((key) => key.startsWith(prefix))
+    const wrong = keys.find((key) => key.length > prefix.length + maxMetadataKey || key.includes("\u0000"))
+    if (wrong !== undefined)
+      return { path: [wrong], issue: `Expected a key of 1 to ${maxMetadataKey} characters, without U+0000` }
+    return keys.length <= maxMetadataEntries || `Expected at most ${maxMetadataEntries} metadata filters`
+  })
+)
+
+/** How its parameters are described. An exploded form is OpenAPI's way to say "any name of this form". */
+export const describeOrderListing = describeParameters({
+  limit: limitDescription,
+  createdAfter: { description: "Created at this time or later." },
+  createdBefore: { description: "Created before this time." },
+  metadata: {
+    description:
+      "`metadata.KEY=VALUE`: orders with this value under this key; several must all be there. Keys are sent as they are, not nested.",
+    style: "form",
+    explode: true,
+    schema: {
+      type: "object",
+      patternProperties: { "^metadata\\..+$": { type: "string", maxLength: maxMetadataValue } },
+      additionalProperties: false
+    },
+    example: { "metadata.shop": "7" }
+  }
+})
+
+/** The answer: a page of orders, and the cursor of the next one. */
+export const OrderListing = Schema.Struct({
+  orders: Schema.Array(ListedOrderView).annotate({ description: "Newest first." }),
+  nextCursor: Schema.NullOr(Schema.String).annotate({
+    description: "Null where there is no more. A page that has one may be shorter than its limit, even empty."
+  })
+}).annotate({ identifier: "OrderListing" })
+
+/** The filter in a query. */
+export const orderFilterOf = (query: typeof OrderListingQuery.Type): OrderFilter => {
+  const { retrying, ...given } = Struct.pick(query, ["status", "retrying", "createdAfter", "createdBefore"])
+  const metadata = Object.entries(query)
+    .filter(([key]) => key.startsWith(prefix))
+    .map(([key, value]) => [key.slice(prefix.length), value] as const)
+  return {
+    ...given,
+    ...(retrying === undefined ? {} : { retrying: true }),
+    ...(metadata.length === 0 ? {} : { metadata: Object.fromEntries(metadata) as Record<string, string> })
+  }
+}

@@ -1,0 +1,146 @@
+import { Schema } from "effect"
+import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import {
+  IdempotencyMismatch,
+  OrderNotFound,
+  OrdersUnavailable,
+  Overloaded,
+  TooManyWatched
+} from "../domain/OrderErrors.ts"
+import { OrderEvent } from "../domain/OrderEvent.ts"
+import { OrderId } from "../domain/OrderId.ts"
+import type { OrderPayload } from "../domain/OrderPayload.ts"
+import { AcceptableAnswers } from "../infrastructure/http/edge/ContentNegotiation.ts"
+import { ClientsOnly } from "../infrastructure/http/edge/Authorization.ts"
+import { LastEventId } from "../infrastructure/http/routes/EventStream.ts"
+import { IdempotencyKey, replayedHeader } from "./IdempotencyKey.ts"
+import { OrderIdFromPath } from "./OrderIdFromPath.ts"
+import { describeOrderListing, OrderListing, OrderListingQuery } from "./OrderListing.ts"
+import { OrderView } from "./OrderView.ts"
+import { BodyTooLarge, InvalidRequest, UnsupportedMediaType } from "./Problems.ts"
+import { RequestDecoding } from "../infrastructure/http/edge/RequestDecoding.ts"
+import { submitOrderBody } from "./SubmitOrderBody.ts"
+import { SubmittedOrders, submitOrdersBody } from "./SubmitOrdersBody.ts"
+
+/** The answer to everything that starts or restarts an order. */
+export const AcceptedOrder = Schema.Struct({ orderId: OrderId }).annotate({ identifier: "AcceptedOrder" })
+
+/** The history of an order, and where it stands. */
+export const Timeline = Schema.Struct({
+  events: Schema.Array(OrderEvent).annotate({ description: "Every transition, oldest first." }),
+  explanation: Schema.String.annotate({
+    description: "One sentence on why the order is not running or done right now."
+  })
+}).annotate({ identifier: "Timeline" })
+
+// What both ways to submit take besides the body, and may fail with.
+const submitting = {
+  headers: { "idempotency-key": IdempotencyKey },
+  error: [
+    InvalidRequest,
+    BodyTooLarge,
+    UnsupportedMediaType,
+    IdempotencyMismatch,
+    Overloaded,
+    OrdersUnavailable
+  ]
+} as const
+
+/**
+ * What clients may do with orders that carry `P`: all of it, and what HttpApi itself handles of it. Submitting one order
+ * has a route of its own.
+ */
+export const makeOrdersApi = <P>(payload: OrderPayload<P>) => {
+  // The same for both, or the document has it twice.
+  const order = submitOrderBody(payload)
+  const submit = HttpApiEndpoint.post("submit", "/orders", {
+    payload: [order, HttpApiSchema.NoContent],
+    success: HttpApiSchema.WithHeaders(AcceptedOrder.pipe(HttpApiSchema.status(202)), {
+      location: Schema.String,
+      ...replayedHeader
+    }),
+    ...submitting
+  })
+    .annotate(HttpApi.HeadersParseOptions, { errors: "all" })
+    .annotateMerge(
+      OpenApi.annotations({
+        summary: "Submit an order",
+        description:
+          "Answers 202 once the order is stored for good; from then on it is never lost. The body is optional; unknown keys are errors, of duplicate keys the last one counts. Text with U+0000 or lone surrogates, integers beyond 2^53 - 1 and nesting beyond 64 levels are refused.",
+        transform: (operation) => ({
+          ...operation,
+          requestBody: { ...operation["requestBody"], required: false }
+        })
+      })
+    )
+  const others = [
+    HttpApiEndpoint.post("submitMany", "/orders/bulk", {
+      payload: submitOrdersBody(order),
+      success: HttpApiSchema.WithHeaders(SubmittedOrders.pipe(HttpApiSchema.status(202)), replayedHeader),
+      ...submitting
+    })
+      .annotate(HttpApi.HeadersParseOptions, { errors: "all" })
+      .annotateMerge(
+        OpenApi.annotations({
+          summary: "Submit up to 1000 orders",
+          description:
+            "Answers 202 once all the good ones are stored for good, together; an order that is wrong holds back no other, and has its problem in its place. So it is 202 even if every one is wrong; 400 is for a body that is not a list of at most 1000. An `Idempotency-Key` is for the whole call."
+        })
+      ),
+    HttpApiEndpoint.get("list", "/orders", {
+      query: OrderListingQuery,
+      success: OrderListing,
+      error: [InvalidRequest, OrdersUnavailable]
+    })
+      .annotate(HttpApi.QueryParseOptions, { errors: "all", onExcessProperty: "error" })
+      .annotateMerge(
+        OpenApi.annotations({
+          summary: "List orders, newest first",
+          description:
+            "Every filter given must hold. Following `nextCursor` until it is null shows every order that was there from start to end exactly once. A cursor is bound to the filters it was given for.",
+          transform: describeOrderListing
+        })
+      ),
+    HttpApiEndpoint.get("get", "/orders/:id", {
+      params: { id: OrderIdFromPath },
+      success: HttpApiSchema.WithHeaders(OrderView, { etag: Schema.String }),
+      error: [OrderNotFound, OrdersUnavailable]
+    }).annotateMerge(OpenApi.annotations({ summary: "Read an order" })),
+    HttpApiEndpoint.get("timeline", "/orders/:id/timeline", {
+      params: { id: OrderIdFromPath },
+      success: Timeline,
+      error: [OrderNotFound, OrdersUnavailable]
+    }).annotateMerge(
+      OpenApi.annotations({ summary: "Read the history of an order, and why it stands where it does" })
+    ),
+    HttpApiEndpoint.get("events", "/orders/:id/events", {
+      params: { id: OrderIdFromPath },
+      headers: { "last-event-id": LastEventId },
+      success: HttpApiSchema.StreamSse({ data: OrderEvent }),
+      error: [OrderNotFound, OrdersUnavailable, TooManyWatched]
+    })
+      .annotate(HttpApi.HeadersParseOptions, { errors: "all" })
+      .annotateMerge(
+        OpenApi.annotations({
+          summary: "Follow an order as it happens",
+          description:
+            "Server-sent events: every transition so far, oldest first, then each as it happens, until the order is PROCESSED or FAILED; then the stream ends. `id` is the version, `event` its name, `data` the event as JSON. A comment comes every 15 seconds. A client that was cut off goes on with `Last-Event-ID`, and gets each event once."
+        })
+      )
+  ] as const
+  const group = HttpApiGroup.make("orders").annotateMerge(
+    OpenApi.annotations({ title: "Orders", description: "Submit orders and follow them." })
+  )
+  return {
+    contract: group
+      .add(submit, ...others)
+      .middleware(RequestDecoding)
+      .middleware(AcceptableAnswers)
+      .middleware(ClientsOnly),
+    handled: group
+      .add(...others)
+      .middleware(RequestDecoding)
+      .middleware(AcceptableAnswers)
+      .middleware(ClientsOnly)
+  }
+}

@@ -1,0 +1,96 @@
+import { DateTime, Effect, Schema, SchemaIssue, SchemaTransformation } from "effect"
+import { anyJsonObject, type OrderPayload } from "../domain/OrderPayload.ts"
+import { IsoTime } from "./IsoTime.ts"
+import { type DecodeJson, decodeStrictly } from "../infrastructure/http/body/JsonBody.ts"
+import { strictJson } from "../infrastructure/http/body/StrictJson.ts"
+
+const maxYearsAhead = 10
+
+/** An ISO 8601 time with its zone, at most ten years ahead. The past is allowed and means now. */
+const NotBefore = IsoTime.pipe(
+  Schema.decodeTo(
+    Schema.DateTimeUtc,
+    SchemaTransformation.transformEffect({
+      decode: Effect.fnUntraced(function* (time: DateTime.Utc, options) {
+        const latest = DateTime.add(yield* DateTime.now, { years: maxYearsAhead })
+        if (DateTime.isLessThanOrEqualTo(time, latest)) return time
+        const message = `Expected a time at most ${maxYearsAhead} years ahead`
+        return yield* Effect.fail(new SchemaIssue.InvalidValue({ message }, time, options))
+      }),
+      encode: (time) => Effect.succeed(time)
+    })
+  )
+)
+
+/** The most entries of metadata that an order has. */
+export const maxMetadataEntries = 32
+/** The longest key of metadata, in characters. */
+export const maxMetadataKey = 64
+/** The longest value of metadata, in characters. */
+export const maxMetadataValue = 512
+
+// A filter on the whole, not on keys: a key that fails its own check would be ignored like one that does not apply.
+const Metadata = Schema.Record(Schema.String, Schema.String.check(Schema.isMaxLength(maxMetadataValue)))
+  .annotate({
+    description: `Kept with the order: at most ${maxMetadataEntries} entries, keys of 1 to ${maxMetadataKey} and values of at most ${maxMetadataValue} characters.`
+  })
+  .check(
+    Schema.isMaxProperties(maxMetadataEntries),
+    Schema.makeFilter((metadata: Readonly<Record<string, string>>) => {
+      const wrong = Object.keys(metadata).filter((key) => key === "" || key.length > maxMetadataKey)
+      return wrong.length === 0
+        ? undefined
+        : { path: [wrong[0] ?? ""], issue: `Expected a key of 1 to ${maxMetadataKey} characters` }
+    })
+  )
+
+/** The body of `POST /orders`, for orders that carry `P`. Everything in it is optional. */
+export const submitOrderBody = <P>(payload: OrderPayload<P>) =>
+  Schema.Struct({
+    payload: payload.schema.pipe(Schema.withDecodingDefaultKey(Effect.succeed({}))),
+    priority: Schema.optionalKey(
+      Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 9 })).annotate({
+        description: "Higher first; 0 by default."
+      })
+    ),
+    notBefore: Schema.optionalKey(NotBefore),
+    maxRetries: Schema.optionalKey(
+      Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 100 })).annotate({
+        description: "Failed attempts until the order is FAILED; 0 counts as 1."
+      })
+    ),
+    metadata: Schema.optionalKey(Metadata)
+  }).annotate({ identifier: "SubmitOrder" })
+
+/** Such a body, decoded. */
+export type SubmitOrder<P> = ReturnType<typeof submitOrderBody<P>>["Type"]
+
+const isObject = (json: unknown): json is object =>
+  typeof json === "object" && json !== null && !Array.isArray(json)
+
+const isAnyJson = <P>({ schema }: OrderPayload<P>): boolean => schema === (anyJsonObject.schema as unknown)
+
+const isPayloadAlone = (json: unknown): json is { readonly payload: unknown } => {
+  if (!isObject(json) || !Object.hasOwn(json, "payload")) return false
+  for (const key in json) if (key !== "payload") return false
+  return true
+}
+
+/**
+ * Decodes the body of `POST /orders`. Most have nothing but a payload; for these its own schema says all there is to say
+ * as long as nothing is wrong.
+ */
+export const decodeSubmitOrder = <P>(payload: OrderPayload<P>): DecodeJson<SubmitOrder<P>> => {
+  const decodeWhole = decodeStrictly(submitOrderBody(payload))
+  // What was parsed from JSON is JSON: of a payload that may be any object there is nothing else to find out.
+  const decodePayload: DecodeJson<P> = isAnyJson(payload)
+    ? (json) => (isObject(json) ? Effect.succeed(json as P) : Effect.fail([]))
+    : decodeStrictly(payload.schema, { deep: false })
+  return (json) =>
+    isPayloadAlone(json) && strictJson(json).issues.length === 0
+      ? Effect.matchEffect(decodePayload(json.payload), {
+          onSuccess: (decoded) => Effect.succeed({ payload: decoded }),
+          onFailure: () => decodeWhole(json)
+        })
+      : decodeWhole(json)
+}

@@ -1,0 +1,79 @@
+import { HttpApi, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
+import { type Content, type Json, namesIn, type Operation, reference, type Response } from "./OpenApiParts.ts"
+import { problemExamples } from "./ProblemExamples.ts"
+import { InternalFault, InvalidRequest, MethodNotAllowed, NoSuchPath, Unavailable } from "../Problems.ts"
+
+/** The media type of every error. */
+export const problemType = "application/problem+json"
+
+/** What every error is, whatever else its type adds. */
+export const problemSchema = {
+  type: "object",
+  description: "A problem (RFC 9457). Its `type` is stable; the words are for people and may change.",
+  required: ["type", "title", "status", "detail"],
+  properties: {
+    type: {
+      type: "string",
+      format: "uri",
+      description: "Which problem it is: one of `urn:order-platform:…`."
+    },
+    title: { type: "string" },
+    status: { type: "integer" },
+    detail: { type: "string", description: "What is the matter in this case, and often what helps." }
+  }
+}
+
+/** The schemas of the problems that any request may get, which no endpoint declares. */
+export const commonProblems: Readonly<Record<string, Json>> = OpenApi.fromApi(
+  HttpApi.make("any").add(
+    HttpApiGroup.make("any").add(
+      HttpApiEndpoint.get("any", "/", {
+        error: [InvalidRequest, NoSuchPath, MethodNotAllowed, InternalFault, Unavailable]
+      })
+    )
+  )
+).components.schemas as unknown as Readonly<Record<string, Json>>
+
+const problems = (description: string, ...names: ReadonlyArray<string>): Response => ({
+  description,
+  content: {
+    [problemType]: {
+      schema: names.length === 1 ? reference(names[0] ?? "") : { anyOf: names.map(reference) }
+    }
+  }
+})
+
+/** The answers of an operation, and those that everything may get. */
+export const withCommonProblems = (responses: Operation["responses"]): Operation["responses"] => {
+  const { 503: declared, ...others } = responses
+  const unavailable = declared === undefined ? [] : namesIn(declared.content?.[problemType]?.schema ?? {})
+  return {
+    "400": problems("The request is not valid", "InvalidRequest"),
+    ...others,
+    "500": problems("A fault of ours", "InternalFault"),
+    "503": problems(
+      declared?.description.replaceAll(" | ", "; or: ") ?? "The service is unavailable at the moment",
+      ...new Set([...unavailable, "Unavailable"])
+    ),
+    default: problems("Any other problem", "NoSuchPath", "MethodNotAllowed", "Problem")
+  }
+}
+
+/** Schemas of problems say when they come and how they look. */
+export const describeSchema = (schema: Json, name: string): Json => {
+  const problem = problemExamples[name]
+  return problem === undefined
+    ? schema
+    : { ...schema, description: problem.description, examples: [problem.value] }
+}
+
+/** A problem's body with an example of each that it may be. */
+export const withProblemExamples = (media: Content[string]) => ({
+  ...media,
+  examples: Object.fromEntries(
+    namesIn(media.schema).flatMap((name) => {
+      const example = problemExamples[name]
+      return example === undefined ? [] : [[name, { value: example.value }] as const]
+    })
+  )
+})

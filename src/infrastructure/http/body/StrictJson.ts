@@ -1,0 +1,73 @@
+import type { RequestIssue } from "../../../contract/Problems.ts"
+
+/** The deepest nesting of arrays and objects taken. */
+export const maxNesting = 64
+
+/** The most issues looked for: more than a client reads, and no more than an answer lists. */
+const maxIssues = 1000
+
+const complaint = (value: unknown): string | null => {
+  if (typeof value === "string") return textComplaint(value)
+  if (typeof value !== "number") return null
+  if (!Number.isFinite(value)) return "This number is too large"
+  return Number.isInteger(value) && !Number.isSafeInteger(value)
+    ? "An integer beyond 2^53 - 1 loses digits; send it as a string"
+    : null
+}
+
+const textComplaint = (text: string): string | null =>
+  text.includes("\u0000")
+    ? "U+0000 cannot be stored"
+    : text.isWellFormed()
+      ? null
+      : "A lone surrogate is not Unicode text and cannot be stored"
+
+/** What is wrong with a JSON value beyond its schema. */
+export interface StrictJsonFindings {
+  readonly issues: ReadonlyArray<RequestIssue>
+  /** Whether something is nested too deep: then nothing recursive may look at the value. */
+  readonly tooDeep: boolean
+}
+
+/**
+ * What JSON allows but cannot be kept as it is: PostgreSQL's jsonb has no U+0000 and no lone surrogates,
+ * JavaScript no integers beyond 2^53, and without a limit nesting is a way to exhaust the stack.
+ */
+export const strictJson = (json: unknown): StrictJsonFindings => {
+  const issues: Array<RequestIssue> = []
+  const path: Array<string | number> = []
+  let tooDeep = false
+
+  const report = (message: string | null) => {
+    if (message !== null && issues.length < maxIssues) issues.push({ in: "body", path: [...path], message })
+  }
+  const enter = (key: string | number, value: unknown) => {
+    path.push(key)
+    visit(value)
+    path.pop()
+  }
+  const visit = (value: unknown): void => {
+    report(complaint(value))
+    if (typeof value !== "object" || value === null) return
+    if (path.length >= maxNesting) {
+      tooDeep = true
+      report(`Nested deeper than ${maxNesting} levels`)
+    } else if (Array.isArray(value)) {
+      value.forEach((element, index) => enter(index, element))
+    } else {
+      for (const [key, member] of Object.entries(value)) {
+        const message = textComplaint(key)
+        if (message === null) enter(key, member)
+        else if (issues.length < maxIssues) {
+          // What is wrong is the key itself, so the path shows it as far as it can be shown.
+          issues.push({ in: "body", path: [...path, cleanText(key)], message: `In a key: ${message}` })
+        }
+      }
+    }
+  }
+
+  visit(json)
+  return { issues, tooDeep }
+}
+
+const cleanText = (text: string) => text.replaceAll("\u0000", "\uFFFD").toWellFormed()

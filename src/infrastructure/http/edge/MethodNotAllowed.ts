@@ -1,0 +1,60 @@
+import { Effect, type Layer } from "effect"
+import { type HttpMethod, HttpRouter, HttpServerRespondable, HttpServerResponse } from "effect/http"
+import { HttpApi, type HttpApiGroup } from "effect/http-api"
+import { METHODS } from "node:http"
+import { MethodNotAllowed } from "../../../contract/Problems.ts"
+
+/** A path as routers write it, and the methods that are served there. */
+export interface ServedPath {
+  readonly path: HttpRouter.PathInput
+  readonly methods: ReadonlyArray<HttpMethod.HttpMethod>
+}
+
+const methodsByPath = <Id extends string, Groups extends HttpApiGroup.Constraint>(
+  api: HttpApi.HttpApi<Id, Groups>,
+  others: ReadonlyArray<ServedPath>
+) => {
+  const methods = new Map<HttpRouter.PathInput, Set<string>>()
+  const serve = (path: HttpRouter.PathInput, method: HttpMethod.HttpMethod) => {
+    const served = methods.get(path) ?? new Set(["OPTIONS"])
+    methods.set(path, served.add(method))
+    if (method === "GET") served.add("HEAD")
+  }
+  HttpApi.reflect(api, {
+    onGroup: () => {},
+    onEndpoint: ({ endpoint }) => serve(endpoint.path as HttpRouter.PathInput, endpoint.method)
+  })
+  for (const { methods, path } of others) for (const method of methods) serve(path, method)
+  return methods
+}
+
+const notAllowed = (path: HttpRouter.PathInput, allow: string) => {
+  const answer = Effect.suspend(() =>
+    HttpServerRespondable.toResponse(new MethodNotAllowed({ detail: `Allowed here: ${allow}.` }))
+  )
+  return (method: string) =>
+    // Routers take any method; their types know the usual ones.
+    HttpRouter.route(
+      method as HttpMethod.HttpMethod,
+      path,
+      Effect.map(answer, HttpServerResponse.setHeader("allow", allow))
+    )
+}
+
+/**
+ * Routes for all methods that may come in and the API's paths do not have: 405 with `Allow`, and 204 for OPTIONS.
+ * As routes of their own they answer for our paths only, so they fit into someone else's router.
+ */
+export const layerWrongMethods = <Id extends string, Groups extends HttpApiGroup.Constraint>(
+  api: HttpApi.HttpApi<Id, Groups>,
+  others: ReadonlyArray<ServedPath>
+): Layer.Layer<never, never, HttpRouter.HttpRouter> => {
+  const routes = [...methodsByPath(api, others)].flatMap(([path, served]) => {
+    const allow = [...served].sort().join(", ")
+    const options = HttpServerResponse.empty({ status: 204, headers: { allow } })
+    // HEAD falls back to GET in the router, and with it to a 405.
+    const wrong = METHODS.filter((method) => method !== "HEAD" && !served.has(method))
+    return [HttpRouter.route("OPTIONS", path, options), ...wrong.map(notAllowed(path, allow))]
+  })
+  return HttpRouter.addAll(routes)
+}

@@ -1,0 +1,39 @@
+import { Context, Effect, Layer, Ref } from "effect"
+import { Unavailable } from "../../../contract/Problems.ts"
+
+const make = (notReady: Ref.Ref<ReadonlyArray<string>>) => ({
+  /** Why the process should get no more requests; empty while it may. */
+  reasons: Ref.get(notReady),
+  /** From now on the process is not ready: called first at shutdown, so that load balancers turn away. */
+  drain: Ref.update(notReady, (reasons) => (reasons.includes(draining) ? reasons : [...reasons, draining]))
+})
+
+const draining = "The process is shutting down."
+
+const reference = Context.Reference<ReturnType<typeof make>>("order-platform/infrastructure/http/Readiness", {
+  defaultValue: () => make(Ref.makeUnsafe<ReadonlyArray<string>>([]))
+})
+
+/** Whether this process wants requests. One for the whole process, unless `layer` makes a separate one. */
+export const Readiness = Object.assign(reference, {
+  drain: Effect.flatMap(reference, ({ drain }) => drain),
+  layer: Layer.effect(reference, Effect.map(Ref.make<ReadonlyArray<string>>([]), make))
+})
+
+/** How long the store may take to answer before the process is not ready. */
+const pingLimit = "2 seconds"
+
+/** Succeeds if requests are welcome: the process does not drain, and the store of orders answers in time. */
+export const checkReady = Effect.fnUntraced(function* <E>(ping: Effect.Effect<void, E>) {
+  const { reasons } = yield* Readiness
+  const [reason] = yield* reasons
+  if (reason !== undefined) return yield* new Unavailable({ detail: reason })
+  yield* ping.pipe(
+    Effect.mapError(() => new Unavailable({ detail: "The database is away." })),
+    Effect.timeoutOrElse({
+      duration: pingLimit,
+      orElse: () =>
+        Effect.fail(new Unavailable({ detail: `The database did not answer within ${pingLimit}.` }))
+    })
+  )
+})

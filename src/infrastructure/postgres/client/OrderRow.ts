@@ -1,0 +1,134 @@
+import { DateTime, type Schema } from "effect"
+import type { ListedOrder } from "../../../domain/OrderQueries.ts"
+import type { DeadLetter } from "../../../domain/DeadLetter.ts"
+import type { ReasonCode } from "../../../domain/Failure.ts"
+import type { Order, ProcessingOrder } from "../../../domain/Order.ts"
+import type { OrderEvent, OrderEventName } from "../../../domain/OrderEvent.ts"
+import type { OrderId } from "../../../domain/OrderId.ts"
+import type { OrderStatus } from "../../../domain/OrderStatus.ts"
+
+/** A row of `orders` as the driver returns it. */
+export interface OrderRow {
+  readonly id: OrderId
+  readonly status: OrderStatus
+  readonly version: number
+  readonly retry_count: number
+  readonly max_retries: number
+  readonly priority: number
+  readonly due_at: Date | null
+  readonly worker: string | null
+  readonly lease_until: Date | null
+  readonly failure_reason: string | null
+  readonly created_at: Date
+  readonly updated_at: Date
+  readonly discarded_at: Date | null
+  readonly correlation_id: string
+  readonly payload_version: number
+  readonly payload: Schema.JsonObject
+  readonly metadata: Record<string, string>
+}
+
+/** The same without what can be large. */
+export type ListedOrderRow = Omit<OrderRow, "payload">
+
+/** A row of `order_events`. */
+export interface EventRow {
+  readonly version: number
+  readonly event: OrderEventName
+  readonly from_status: OrderStatus | null
+  readonly to_status: OrderStatus
+  readonly at: Date
+  readonly attempt: number
+  readonly worker: string | null
+  readonly reason: string | null
+  readonly reason_code: ReasonCode | null
+  readonly detail: string | null
+}
+
+/** A row of `dead_letters`. */
+export interface DeadLetterRow {
+  readonly order_id: OrderId
+  readonly reason: string
+  readonly reason_code: ReasonCode
+  readonly retry_count: number
+  readonly failed_at: Date
+}
+
+/** A column that the table's own checks never leave empty in the state at hand. */
+const present = <A>(value: A | null, column: string): A => {
+  if (value === null) throw new Error(`orders.${column} is empty, which a check of the table forbids`)
+  return value
+}
+
+const time = (date: Date): DateTime.Utc => DateTime.fromDateUnsafe(date)
+
+const stored = (row: OrderRow) => ({
+  id: row.id,
+  payload: row.payload,
+  payloadVersion: row.payload_version,
+  priority: row.priority,
+  maxRetries: row.max_retries,
+  metadata: row.metadata,
+  correlationId: row.correlation_id,
+  version: row.version,
+  retryCount: row.retry_count,
+  failureReason: row.failure_reason,
+  createdAt: time(row.created_at),
+  updatedAt: time(row.updated_at)
+})
+
+/** The order that a row holds, in the type of its state. */
+export const toOrder = (row: OrderRow): Order => {
+  switch (row.status) {
+    case "PENDING":
+      return { ...stored(row), status: row.status, dueAt: time(present(row.due_at, "due_at")) }
+    case "PROCESSING":
+      return toProcessingOrder(row)
+    case "PROCESSED":
+      return { ...stored(row), status: row.status }
+    case "FAILED":
+      return {
+        ...stored(row),
+        status: row.status,
+        discardedAt: row.discarded_at === null ? null : time(row.discarded_at)
+      }
+  }
+}
+
+/** The order that a row of a list holds. */
+export const toListedOrder = (row: ListedOrderRow): ListedOrder => {
+  const { payload: _, ...order } = toOrder({ ...row, payload: {} })
+  return order
+}
+
+/** The started order that a row of a claim holds. */
+export const toProcessingOrder = (row: OrderRow): ProcessingOrder => ({
+  ...stored(row),
+  status: "PROCESSING",
+  dueAt: time(present(row.due_at, "due_at")),
+  worker: present(row.worker, "worker"),
+  leaseUntil: time(present(row.lease_until, "lease_until"))
+})
+
+/** The event that a row of the history holds. */
+export const toEvent = (row: EventRow): OrderEvent => ({
+  at: time(row.at),
+  event: row.event,
+  from: row.from_status,
+  to: row.to_status,
+  version: row.version,
+  attempt: row.attempt,
+  worker: row.worker,
+  reason: row.reason,
+  reasonCode: row.reason_code,
+  detail: row.detail
+})
+
+/** The entry of the dead letter queue that a row holds. */
+export const toDeadLetter = (row: DeadLetterRow): DeadLetter => ({
+  orderId: row.order_id,
+  reason: row.reason,
+  reasonCode: row.reason_code,
+  retryCount: row.retry_count,
+  failedAt: time(row.failed_at)
+})

@@ -1,0 +1,32 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { SecureRandom } from "effect/crypto"
+import { layerPooledRandom } from "../../../src/application/intake/PooledRandom.ts"
+
+describe("PooledRandom", () => {
+  it.effect("gives out no bytes twice, over many pools, and more than a pool at once", () =>
+    Effect.gen(function* () {
+      const random = yield* SecureRandom.SecureRandom
+      const seen = new Set<string>()
+      for (let n = 0; n < 2000; n++) {
+        const bytes = yield* random.randomBytes(16)
+        assert.strictEqual(bytes.length, 16)
+        seen.add(Buffer.from(bytes).toString("hex"))
+      }
+      assert.strictEqual(seen.size, 2000)
+      const many = yield* random.randomBytes(10_000)
+      assert.strictEqual(many.length, 10_000)
+      assert.isAbove(new Set(many).size, 200)
+    }).pipe(Effect.provide(layerPooledRandom))
+  )
+
+  it.effect("what was given out is the caller's own: later bytes do not change it", () =>
+    Effect.gen(function* () {
+      const random = yield* SecureRandom.SecureRandom
+      const first = yield* random.randomBytes(16)
+      const copy = first.slice()
+      for (let n = 0; n < 1000; n++) yield* random.randomBytes(16)
+      assert.deepStrictEqual(first, copy)
+    }).pipe(Effect.provide(layerPooledRandom))
+  )
+})

@@ -1,0 +1,84 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Clock, Context, Duration, Effect, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import { DeleteOldOrders, Retention } from "../../../src/application/upkeep/DeleteOldOrders.ts"
+import { OrderRepository } from "../../../src/application/ports/OrderRepository.ts"
+import { OrdersUnavailable } from "../../../src/domain/OrderErrors.ts"
+import * as MemoryOrderRepository from "../../../src/infrastructure/memory/MemoryOrderRepository.ts"
+
+interface Answer {
+  readonly deleted: number
+  readonly tookMs?: number
+}
+
+/** Runs retention over a store that answers by the script and then has nothing; what it was asked for, and when. */
+const asked = Effect.fnUntraced(function* (
+  retention: Context.Service.Shape<typeof Retention>,
+  script: Array<Answer | "away"> = []
+) {
+  const asked: Array<readonly [at: number, status: string, days: number, max: number]> = []
+  const memory = yield* Layer.build(MemoryOrderRepository.layer)
+  const repository = OrderRepository.of({
+    ...Context.get(memory, OrderRepository),
+    deleteOld: Effect.fnUntraced(function* (status, age, max) {
+      asked.push([yield* Clock.currentTimeMillis, status, Duration.toDays(age), max])
+      const next = script.shift() ?? { deleted: 0 }
+      if (next === "away") return yield* new OrdersUnavailable()
+      yield* Effect.sleep(next.tookMs ?? 0)
+      return next.deleted
+    })
+  })
+  yield* Layer.build(DeleteOldOrders.layer).pipe(
+    Effect.provideService(OrderRepository, repository),
+    Effect.provideService(Retention, retention)
+  )
+  yield* TestClock.adjust(0)
+  return asked
+})
+
+const times = (asked: ReadonlyArray<readonly [number, ...ReadonlyArray<unknown>]>) => asked.map(([at]) => at)
+
+describe("retention", () => {
+  it.effect("asks for nothing where all orders are kept for ever", () =>
+    Effect.gen(function* () {
+      const requests = yield* asked({ processed: null, failed: null })
+      yield* TestClock.adjust("1 hour")
+      assert.deepStrictEqual(requests, [])
+    })
+  )
+
+  it.effect("asks for each status by its own age, in bounded batches", () =>
+    Effect.gen(function* () {
+      const requests = yield* asked({ processed: Duration.days(7), failed: Duration.days(90) })
+      assert.deepStrictEqual(requests, [
+        [0, "PROCESSED", 7, 500],
+        [0, "FAILED", 90, 500]
+      ])
+    })
+  )
+
+  it.effect("pauses between two batches, and after a slow one for as long as it took", () =>
+    Effect.gen(function* () {
+      const requests = yield* asked({ processed: Duration.days(7), failed: null }, [
+        { deleted: 500 },
+        { deleted: 500, tookMs: 200 },
+        { deleted: 499 }
+      ])
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(times(requests), [0, 50, 50 + 200 + 200])
+    })
+  )
+
+  it.effect("looks again about once a minute, also after trouble with the store", () =>
+    Effect.gen(function* () {
+      const requests = yield* asked({ processed: Duration.days(7), failed: null }, [{ deleted: 3 }, "away"])
+      yield* TestClock.adjust("10 minutes")
+      const pauses = times(requests)
+        .slice(1)
+        .map((at, n) => at - (times(requests)[n] ?? 0))
+      assert.isAtLeast(pauses.length, 9)
+      assert.isAtLeast(Math.min(...pauses), 48_000)
+      assert.isAtMost(Math.max(...pauses), 60_000)
+    })
+  )
+})

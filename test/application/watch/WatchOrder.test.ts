@@ -1,0 +1,198 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Duration, Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
+import { OrderRepository } from "../../../src/application/ports/OrderRepository.ts"
+import { MaxWatched, watchOrders } from "../../../src/application/watch/WatchOrder.ts"
+import type { Outcome, ProcessingOrder } from "../../../src/domain/Order.ts"
+import { OrdersUnavailable } from "../../../src/domain/OrderErrors.ts"
+import type { OrderEvent } from "../../../src/domain/OrderEvent.ts"
+import type { OrderId } from "../../../src/domain/OrderId.ts"
+import * as MemoryOrderRepository from "../../../src/infrastructure/memory/MemoryOrderRepository.ts"
+import { newOrder } from "../../TestOrders.ts"
+import { pass } from "../../VirtualTime.ts"
+
+const completed: Outcome = { event: "completed" }
+const later: Outcome = { event: "snoozed", delay: Duration.zero, detail: null }
+
+/** A store in memory that counts how often it is asked what happened, for how many orders, and can be away. */
+const watching = Effect.gen(function* () {
+  const store = Context.get(yield* Layer.build(MemoryOrderRepository.layer), OrderRepository)
+  const asked: Array<number> = []
+  let trouble: Effect.Effect<void, OrdersUnavailable> = Effect.void
+  const repository = OrderRepository.of({
+    ...store,
+    eventsAfter: (places, limits) =>
+      Effect.suspend(() => {
+        asked.push(places.length)
+        return Effect.andThen(trouble, store.eventsAfter(places, limits))
+      })
+  })
+  const watch = yield* Effect.provideService(watchOrders, OrderRepository, repository)
+  const submit = Effect.fnUntraced(function* (count: number) {
+    const orders = Array.from({ length: count }, () => newOrder())
+    yield* store.submit(orders)
+    return orders.map(({ id }) => id)
+  })
+  const claim = Effect.map(
+    store.claim({ worker: "w", lease: Duration.hours(10), max: 1000 }),
+    ({ orders }) => orders
+  )
+  const settle = (orders: ReadonlyArray<ProcessingOrder>, outcome: Outcome) =>
+    store.settle(orders.map((order) => ({ order, outcome })))
+  const read = (id: OrderId, after = 0) =>
+    Effect.forkChild(Effect.scoped(Effect.flatMap(watch(id, { after }), Stream.runCollect)))
+  const away = (how: typeof trouble) => Effect.sync(() => void (trouble = how))
+  return { store, asked, watch, submit, claim, settle, read, away }
+})
+
+const versions = (events: ReadonlyArray<OrderEvent>) => events.map(({ version }) => version)
+
+describe("Watching orders", () => {
+  it.effect("500 are read for by one statement together, and by none once nobody watches", () =>
+    Effect.gen(function* () {
+      const { asked, claim, read, settle, submit } = yield* watching
+      yield* pass("10 seconds")
+      assert.deepStrictEqual(asked, [])
+      const ids = yield* submit(500)
+      const readers = yield* Effect.forEach(ids, (id) => read(id))
+      yield* pass("20 seconds")
+      // Twice a second, not five hundred times.
+      assert.isBelow(asked.length, 50)
+      assert.strictEqual(asked.at(-1), 500)
+      yield* settle(yield* claim, completed)
+      yield* pass("1 second")
+      for (const reader of readers) assert.deepStrictEqual(versions(yield* Fiber.join(reader)), [1, 2, 3])
+      const before = asked.length
+      yield* pass("20 seconds")
+      assert.strictEqual(asked.length, before)
+    })
+  )
+
+  it.effect("many at the same place of the same order are read for once", () =>
+    Effect.gen(function* () {
+      const { asked, read, submit } = yield* watching
+      const [id] = yield* submit(1)
+      assert(id !== undefined)
+      yield* Effect.forEach(Array.from({ length: 50 }), () => read(id))
+      yield* pass("2 seconds")
+      assert.isAtMost(Math.max(...asked), 2)
+    })
+  )
+
+  it.effect("a reader that takes nothing is not read for, and gets each event once when it does", () =>
+    Effect.gen(function* () {
+      const { asked, claim, settle, submit, watch } = yield* watching
+      const [id] = yield* submit(1)
+      assert(id !== undefined)
+      const stream = yield* watch(id)
+      for (let n = 0; n < 400; n++) yield* settle(yield* claim, later)
+      yield* pass("1 second")
+      const before = asked.length
+      yield* pass("20 seconds")
+      assert.strictEqual(asked.length, before)
+      const reader = yield* Effect.forkChild(Stream.runCollect(stream))
+      yield* settle(yield* claim, completed)
+      yield* pass("1 second")
+      const expected = Array.from({ length: 803 }, (_, n) => n + 1)
+      assert.deepStrictEqual(versions(yield* Fiber.join(reader)), expected)
+    })
+  )
+
+  it.effect(
+    "a stream whose last read event is final goes on if there is more, and ends if there is not",
+    () =>
+      Effect.gen(function* () {
+        const { claim, read, settle, store, submit } = yield* watching
+        const [id] = yield* submit(1)
+        assert(id !== undefined)
+        // A read takes 100 events of an order: the last of them is that it failed.
+        for (let n = 0; n < 50; n++) yield* settle(yield* claim, later)
+        yield* store.settle(
+          (yield* claim).map((order) => ({
+            order,
+            outcome: { event: "failed", failure: { reason: "x", reasonCode: "PERMANENT" } }
+          }))
+        )
+        const failedAt = (yield* store.find(id)).version
+        const exact = yield* read(id, failedAt - 100)
+        yield* pass("1 second")
+        assert.strictEqual((yield* Fiber.join(exact)).length, 100)
+        yield* store.reprocess(id)
+        const past = yield* read(id, failedAt - 100)
+        yield* pass("1 second")
+        yield* settle(yield* claim, completed)
+        yield* pass("1 second")
+        assert.deepStrictEqual(versions(yield* Fiber.join(past)).at(-1), failedAt + 3)
+      })
+  )
+
+  it.effect("goes on after trouble with the store, whatever it was", () =>
+    Effect.gen(function* () {
+      const { away, claim, read, settle, submit } = yield* watching
+      const [id] = yield* submit(1)
+      assert(id !== undefined)
+      const reader = yield* read(id)
+      yield* pass("1 second")
+      yield* away(Effect.fail(new OrdersUnavailable({})))
+      yield* pass("10 seconds")
+      yield* away(Effect.die("a bug"))
+      yield* settle(yield* claim, completed)
+      yield* pass("10 seconds")
+      yield* away(Effect.void)
+      yield* pass("6 seconds")
+      assert.deepStrictEqual(versions(yield* Fiber.join(reader)), [1, 2, 3])
+    })
+  )
+
+  it.effect("no more are watched than may be, and one that is left makes room", () =>
+    Effect.gen(function* () {
+      const { submit, watch } = yield* watching
+      const [id = "" as OrderId] = yield* submit(1)
+      const scope = yield* Scope.make()
+      yield* Effect.asVoid(Scope.provide(watch(id), scope))
+      yield* Effect.asVoid(watch(id))
+      assert.strictEqual((yield* Effect.flip(watch(id)))._tag, "TooManyWatched")
+      // An order that is not there takes no room for longer than it takes to find out.
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual((yield* Effect.flip(Effect.scoped(watch(newOrder().id))))._tag, "OrderNotFound")
+      yield* Effect.asVoid(watch(id))
+    }).pipe(Effect.provideService(MaxWatched, 2))
+  )
+
+  it.effect("an order that was deleted before its reader had all of it ends the stream", () =>
+    Effect.gen(function* () {
+      const { away, claim, read, settle, store, submit } = yield* watching
+      const [id] = yield* submit(1)
+      assert(id !== undefined)
+      const reader = yield* read(id)
+      // One that had nothing yet, and one whose client says that it had more than there is.
+      yield* pass("2 seconds")
+      yield* away(Effect.fail(new OrdersUnavailable()))
+      const later = [yield* read(id), yield* read(id, 900)]
+      yield* pass("1 second")
+      yield* settle(yield* claim, completed)
+      yield* pass("1 second")
+      assert.strictEqual(yield* store.deleteOld("PROCESSED", Duration.zero, 10), 1)
+      yield* away(Effect.void)
+      yield* pass("20 seconds")
+      assert.deepStrictEqual(versions(yield* Fiber.join(reader)), [1])
+      for (const one of later) assert.deepStrictEqual(versions(yield* Fiber.join(one)), [])
+    })
+  )
+
+  it.effect(
+    "an order that only waits is followed, also by a client that says that it had more than there is",
+    () =>
+      Effect.gen(function* () {
+        const { claim, read, settle, submit } = yield* watching
+        const [id] = yield* submit(1)
+        assert(id !== undefined)
+        const readers = [yield* read(id), yield* read(id, 1), yield* read(id, 2)]
+        yield* pass("1 minute")
+        for (const reader of readers) assert.isUndefined(reader.pollUnsafe())
+        yield* settle(yield* claim, completed)
+        yield* pass("1 second")
+        const had = yield* Effect.forEach(readers, Fiber.join)
+        assert.deepStrictEqual(had.map(versions), [[1, 2, 3], [2, 3], [3]])
+      })
+  )
+})

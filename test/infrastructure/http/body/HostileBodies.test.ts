@@ -1,0 +1,219 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Latch, Layer, Schema } from "effect"
+import * as OrderPayload from "../../../../src/domain/OrderPayload.ts"
+import { MaxBodyBytes } from "../../../../src/infrastructure/http/edge/RequestLimits.ts"
+import { open, readToEnd } from "../../../RawHttp.ts"
+import { fakePlatform, idNumber } from "../FakePlatform.ts"
+import { serve, serveFake, serveMemory } from "../TestServer.ts"
+
+const post = (body: string, headers: Record<string, string> = {}) => ({
+  method: "POST",
+  headers: { "content-type": "application/json", ...headers },
+  body
+})
+
+interface Problem {
+  readonly detail: string
+  readonly errors: ReadonlyArray<{
+    readonly path: ReadonlyArray<string | number>
+    readonly message: string
+  }>
+}
+
+/** What is said to be wrong: the value at a path whose segments may have been cut or cleaned. */
+const at = (value: unknown, path: Problem["errors"][number]["path"]): unknown =>
+  path.reduce<unknown>((inside, segment) => {
+    assert.isTrue(typeof inside === "object" && inside !== null)
+    if (Object.hasOwn(inside as object, segment)) return (inside as Record<string, unknown>)[segment]
+    const begin = String(segment).replace(/…$/, "")
+    const clean = (key: string) => key.replaceAll("\u0000", "\uFFFD")
+    const [, found] = Object.entries(inside as object).find(([key]) => clean(key).startsWith(begin)) ?? []
+    assert.isDefined(found, `nothing at ${segment}`)
+    return found
+  }, value)
+
+const list = (n: number, element: (n: number) => string) =>
+  Array.from({ length: n }, (_, i) => element(i)).join(",")
+const nested = (depth: number, key: string, inside: string) =>
+  `${`{"${key}":`.repeat(depth)}${inside}${"}".repeat(depth)}`
+const long = (n: number, letter = "k") => letter.repeat(n)
+const nulls = (n: number) => `[${list(n, () => '"\\u0000"')}]`
+
+/** Orders below the limit of 64 KiB whose every wrong value is 1 or U+0000, and how many of these they have. */
+const orders = {
+  "wrong texts under a long key": [`{"payload":{"${long(30_000)}":${nulls(3_500)}}}`, 1000],
+  "wrong texts under long keys in each other": [`{"payload":${nested(60, long(500), nulls(3_500))}}`, 1000],
+  "long unknown keys": [`{${list(30, (n) => `"${n}-${long(2_000)}":1`)}}`, 30],
+  "thousands of unknown keys": [`{${list(6_000, (n) => `"${n}k":1`)}}`, 6_000],
+  "long keys of metadata": [`{"metadata":{${list(30, (n) => `"${n}-${long(2_000)}":1`)}}}`, 30],
+  "long keys that are wrong": [
+    `{"payload":{${list(15, (n) => `"${n}-\\u0000${long(1_000, "\u{1F600}")}":1`)}}}`,
+    15
+  ]
+} as const satisfies Record<string, readonly [order: string, wrong: number]>
+
+const checkTrue = (value: unknown, { detail, errors }: Problem, wrong: number) => {
+  assert.isAbove(errors.length, 0)
+  for (const { message, path } of errors) {
+    assert.include([1, "\u0000"], at(value, path), JSON.stringify(path))
+    assert.isTrue(path.every((segment) => typeof segment === "number" || segment.isWellFormed()))
+    assert.isAtMost(Math.max(...path.map((segment) => String(segment).length)), 101)
+    assert.isAtMost(message.length, 201)
+  }
+  if (errors.length < wrong)
+    assert.strictEqual(
+      detail,
+      `At least ${wrong} things are wrong with the request; errors has the first ${errors.length}.`
+    )
+  else assert.strictEqual(errors.length, wrong)
+}
+
+describe("the answer to a hostile order", () => {
+  it.live.each(Object.entries(orders))("is below 68 KiB, and true: %s", ([, [body, wrong]]) =>
+    Effect.gen(function* () {
+      const { call } = yield* serveFake()
+      const answer = yield* call("/orders", post(body))
+      assert.strictEqual(answer.status, 400)
+      assert.isBelow(answer.text.length, 68 * 1024)
+      checkTrue(JSON.parse(body), answer.json as Problem, wrong)
+    })
+  )
+
+  it.live("is so where the schema is an app's own, and says so of every issue once", () =>
+    Effect.gen(function* () {
+      const payload = OrderPayload.make(Schema.Record(Schema.String, Schema.Array(Schema.Int)))
+      const { platform } = fakePlatform<typeof payload.schema.Type>()
+      const { call } = yield* serve(payload, platform)
+      const body = `{"payload":{"${long(30_000)}":${nulls(1_000)},"b":${nulls(500)}}}`
+      const answer = yield* call("/orders", post(body))
+      assert.isBelow(answer.text.length, 68 * 1024)
+      // Each breaks the schema and holds what cannot be kept; 1000 of the latter are looked for.
+      checkTrue(JSON.parse(body), answer.json as Problem, 1_500)
+    })
+  )
+
+  it.live("says all of an order that is hardly wrong, as it was written", () =>
+    Effect.gen(function* () {
+      const { call } = yield* serveFake()
+      const key = long(100)
+      const answer = yield* call("/orders", post(`{"payload":{"${key}":{"b":["\\u0000"]}}}`))
+      const { detail, errors } = answer.json as Problem
+      assert.deepStrictEqual(
+        errors.map(({ path }) => path),
+        [["payload", key, "b", 0]]
+      )
+      assert.strictEqual(detail, `payload.${key}.b.0 (body): U+0000 cannot be stored.`)
+    })
+  )
+})
+
+describe("the answer to many hostile orders", () => {
+  const bulk = (n: number, order: (n: number) => string) => `{"orders":[${list(n, order)}]}`
+  const bodies = {
+    "20 of 64 KiB": [bulk(20, () => orders["wrong texts under long keys in each other"][0]), 1000],
+    "10 with thousands of unknown keys": [bulk(10, () => orders["thousands of unknown keys"][0]), 6000],
+    "1000 with long keys": [bulk(1000, () => `{"payload":${nested(60, long(100), nulls(5))}}`), 5]
+  } as const satisfies Record<string, readonly [body: string, wrong: number]>
+
+  it.live.each(Object.entries(bodies))(
+    "is below 2 MiB, and true, also when repeated: %s",
+    ([, [body, wrong]]) =>
+      Effect.gen(function* () {
+        const { call } = yield* serveMemory
+        const value: unknown = JSON.parse(body)
+        const answer = yield* call("/orders/bulk", post(body, { "idempotency-key": "k" }))
+        assert.strictEqual(answer.status, 202)
+        assert.isBelow(answer.text.length, 2 * 1024 * 1024)
+        const { results } = answer.json as { readonly results: ReadonlyArray<{ readonly problem: Problem }> }
+        for (const { problem } of results) checkTrue(value, problem, wrong)
+        const again = yield* call("/orders/bulk", post(body, { "idempotency-key": "k" }))
+        assert.strictEqual(again.headers.get("idempotency-replayed"), "true")
+        assert.strictEqual(again.text, answer.text)
+      })
+  )
+})
+
+describe("large bodies on many connections", () => {
+  const largest = 8 * 1024 * 1024
+  const settings = Layer.succeed(MaxBodyBytes, largest)
+  const small = { "/orders": "{}", "/orders/bulk": `{"orders":[{}]}` } as const
+  const half = Buffer.alloc(largest / 2, " ")
+  const chunk = Buffer.concat([Buffer.from(`${half.length.toString(16)}\r\n`), half, Buffer.from("\r\n")])
+
+  it.live.each(["/orders", "/orders/bulk"] as const)(
+    "are taken up to 32 MiB together, as far as they have come: POST %s",
+    (path) =>
+      Effect.gen(function* () {
+        const { call, port } = yield* serveFake({}, settings)
+        const other = path === "/orders" ? "/orders/bulk" : "/orders"
+        const until = Effect.fnUntraced(function* (status: number) {
+          while (true) {
+            const answer = yield* call(path, post(small[path]))
+            if (answer.status === status) return answer
+          }
+        })
+        const begin = Effect.fnUntraced(function* (framing: string) {
+          const socket = yield* open(port)
+          socket.write(
+            `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${framing}\r\n\r\n`
+          )
+          return socket
+        })
+        const announced = yield* Effect.forEach(Array.from({ length: 20 }), () =>
+          begin(`Content-Length: ${largest}`)
+        )
+        const chunked = yield* Effect.forEach(Array.from({ length: 4 }), () =>
+          begin("Transfer-Encoding: chunked")
+        )
+        // Half of the room of 32 MiB by each kind; the other sixteen announce as much and send nothing.
+        for (const socket of announced.slice(0, 4)) socket.write(half)
+        assert.strictEqual((yield* call(path, post(small[path]))).status, 202)
+        for (const socket of chunked) socket.write(chunk)
+        const refused = yield* until(503)
+        assert.deepInclude(refused.json, { type: "urn:order-platform:overloaded", retryAfterSeconds: 1 })
+        assert.strictEqual(refused.headers.get("retry-after"), "1")
+        // Refused for its length alone, it needs no room; and the other endpoint has a room of its own.
+        const tooLarge = {
+          ...post(" "),
+          headers: { "content-type": "application/json" },
+          body: Buffer.alloc(largest + 1, " ")
+        }
+        assert.strictEqual((yield* call(path, tooLarge)).status, 413)
+        assert.strictEqual((yield* call(other, post(small[other]))).status, 202)
+        for (const socket of [announced[0], chunked[0]]) {
+          socket?.destroy()
+          yield* until(202)
+          // Whoever comes next with as much has the place, and is cut off by the end of the test.
+          ;(yield* begin(`Content-Length: ${largest}`)).write(half)
+          yield* until(503)
+        }
+        // One that finds no room on its way is told so, and what it still sends is not kept.
+        const late = yield* begin(`Content-Length: ${half.length}\r\nConnection: close`)
+        const answer = yield* Effect.forkChild(readToEnd(late))
+        late.write(half)
+        assert.match(yield* Fiber.join(answer), /^HTTP\/1.1 503 /)
+      })
+  )
+
+  it.live("keep their place until they are stored", () =>
+    Effect.gen(function* () {
+      const [allInside, stored] = [yield* Latch.make(), yield* Latch.make()]
+      let inside = 0
+      const submit = Effect.suspend(() => {
+        if (++inside === 4) allInside.openUnsafe()
+        return Effect.as(stored.await, idNumber(1))
+      })
+      const { call } = yield* serveFake({ submit: (() => submit) as never }, settings)
+      // As large as they may be, and nothing to keep: of the room it takes what was sent.
+      const large = post(`{}${" ".repeat(largest - 2)}`)
+      const waiting = yield* Effect.forEach(Array.from({ length: 4 }), () =>
+        Effect.forkScoped(call("/orders", large))
+      )
+      yield* allInside.await
+      assert.strictEqual((yield* call("/orders", post("{}"))).status, 503)
+      yield* stored.open
+      for (const each of waiting) assert.strictEqual((yield* Fiber.join(each)).status, 202)
+      assert.strictEqual((yield* call("/orders", post("{}"))).status, 202)
+    })
+  )
+})

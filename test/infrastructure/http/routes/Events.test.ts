@@ -1,0 +1,261 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Clock, Duration, Effect, Latch, Layer, Queue, Redacted, Scope, Exit, Stream, Fiber } from "effect"
+import { TestClock } from "effect/testing"
+import { MaxWatched } from "../../../../src/application/watch/WatchOrder.ts"
+import type { OrderRepository } from "../../../../src/application/ports/OrderRepository.ts"
+import type { Outcome } from "../../../../src/domain/Order.ts"
+import { failure } from "../../../../src/domain/Failure.ts"
+import { ApiKeys } from "../../../../src/infrastructure/http/edge/Caller.ts"
+import { makeEventStreams } from "../../../../src/infrastructure/http/routes/EventStream.ts"
+import { RequestTimeout } from "../../../../src/infrastructure/http/edge/RequestLimits.ts"
+import { openStream, restOf } from "../../../ServerSentEvents.ts"
+import { newOrder } from "../../../TestOrders.ts"
+import { settled } from "../../../VirtualTime.ts"
+import { serveMemoryWith } from "../TestServer.ts"
+
+const completed: Outcome = { event: "completed" }
+const failed: Outcome = { event: "failed", failure: failure("PERMANENT", "card\ndeclined") }
+
+/** Starts the one due order and ends its attempt so. */
+const attempt = Effect.fnUntraced(function* (repository: OrderRepository["Service"], outcome: Outcome) {
+  const { orders } = yield* repository.claim({ worker: "w", lease: Duration.minutes(1), max: 1 })
+  yield* repository.settle(orders.map((order) => ({ order, outcome })))
+})
+
+const served = (settings: Layer.Layer<never> = Layer.empty) =>
+  Effect.gen(function* () {
+    const server = yield* serveMemoryWith(settings)
+    const order = newOrder()
+    yield* server.repository.submit([order])
+    const path = `/orders/${order.id}/events`
+    return { ...server, id: order.id, path, url: `http://127.0.0.1:${server.port}${path}` }
+  })
+
+/** Lets so many seconds of virtual time pass, each with all that happens in it; nothing here happens between two. */
+const pass = (seconds: number) =>
+  Effect.andThen(TestClock.adjust("1 second"), settled).pipe(Effect.repeat({ times: seconds - 1 }))
+
+describe("GET /orders/{id}/events", () => {
+  it.live("has the timeline so far, then each event as it happens, and ends with the final state", () =>
+    Effect.gen(function* () {
+      const { call, id, repository, url } = yield* served()
+      const stream = yield* openStream(url)
+      assert.strictEqual(stream.status, 200)
+      assert.strictEqual(stream.headers["content-type"], "text/event-stream")
+      assert.strictEqual(stream.headers["cache-control"], "no-cache, no-store")
+      assert.strictEqual(stream.headers["x-accel-buffering"], "no")
+      assert.isString(stream.headers["x-correlation-id"])
+      const first = yield* Queue.take(stream.events)
+      assert.deepStrictEqual([first.id, first.event], ["1", "created"])
+      yield* attempt(repository, failed)
+      const rest = yield* restOf(stream)
+      const { events } = (yield* call(`/orders/${id}/timeline`)).json as { events: ReadonlyArray<unknown> }
+      assert.deepStrictEqual(
+        [first, ...rest].map(({ data }) => data),
+        events
+      )
+      assert.deepStrictEqual(
+        rest.map(({ event, id }) => [id, event]),
+        [
+          ["2", "started"],
+          ["3", "failed"]
+        ]
+      )
+      // A final order has all of it at once, and no more.
+      assert.deepStrictEqual(yield* restOf(yield* openStream(url)), [first, ...rest])
+    })
+  )
+
+  it.live("goes on after the event that Last-Event-ID names, and ends at once where there is no more", () =>
+    Effect.gen(function* () {
+      const { repository, url } = yield* served()
+      yield* attempt(repository, completed)
+      const ids = Effect.fnUntraced(function* (lastEventId: string) {
+        const rest = yield* restOf(yield* openStream(url, { "last-event-id": lastEventId }))
+        return rest.map(({ id }) => id)
+      })
+      assert.deepStrictEqual(yield* ids("0"), ["1", "2", "3"])
+      assert.deepStrictEqual(yield* ids("1"), ["2", "3"])
+      assert.deepStrictEqual(yield* ids("2"), ["3"])
+      assert.deepStrictEqual(yield* ids("3"), [])
+      assert.deepStrictEqual(yield* ids("99"), [])
+    })
+  )
+
+  it.live("goes past a failure that was reprocessed, as long as the order is not final", () =>
+    Effect.gen(function* () {
+      const { id, repository, url } = yield* served()
+      yield* attempt(repository, failed)
+      yield* repository.reprocess(id)
+      const stream = yield* openStream(url)
+      for (const event of ["created", "started", "failed", "reprocessed"])
+        assert.strictEqual((yield* Queue.take(stream.events)).event, event)
+      yield* attempt(repository, completed)
+      assert.deepStrictEqual(
+        (yield* restOf(stream)).map(({ event }) => event),
+        ["started", "completed"]
+      )
+    })
+  )
+
+  it.live("what cannot be followed is a problem before the stream begins", () =>
+    Effect.gen(function* () {
+      const { call, path } = yield* served()
+      for (const bad of ["", "x", "-1", "1.5", "01", "1, 2", "9999999999", "0x1"]) {
+        const answer = yield* call(path, { headers: { "last-event-id": bad } })
+        assert.strictEqual(answer.status, 400, bad)
+        assert.strictEqual(answer.headers.get("content-type"), "application/problem+json")
+        assert.include(answer.text, '"in":"header","path":["last-event-id"]')
+      }
+      const unknown = yield* call(`/orders/${newOrder().id}/events`)
+      assert.deepStrictEqual(
+        [unknown.status, unknown.headers.get("content-type")],
+        [404, "application/problem+json"]
+      )
+      assert.strictEqual((yield* call("/orders/42/events")).status, 400)
+      const wrong = yield* call(path, { method: "POST" })
+      assert.deepStrictEqual([wrong.status, wrong.headers.get("allow")], [405, "GET, HEAD, OPTIONS"])
+      const head = yield* call(path, { method: "HEAD" })
+      assert.deepStrictEqual(
+        [head.status, head.text, head.headers.get("content-type")],
+        [200, "", "text/event-stream"]
+      )
+    })
+  )
+
+  it.live("only so many are open in a process; one that is cut off makes room", () =>
+    Effect.gen(function* () {
+      const { call, path, url } = yield* served(Layer.succeed(MaxWatched, 2))
+      const first = yield* openStream(url)
+      yield* openStream(url)
+      const third = yield* call(path)
+      assert.strictEqual(third.status, 503)
+      assert.include(third.text, "urn:order-platform:overloaded")
+      assert.isNotNull(third.headers.get("retry-after"))
+      yield* first.cut
+      let again = yield* openStream(url)
+      for (let n = 0; n < 200 && again.status === 503; n++) {
+        yield* Effect.sleep("10 millis")
+        again = yield* openStream(url)
+      }
+      assert.strictEqual(again.status, 200)
+      assert.strictEqual((yield* Queue.take(again.events)).event, "created")
+    })
+  )
+
+  it.live("one caller has at most half of them, and leaves the others theirs", () =>
+    Effect.gen(function* () {
+      const key = (name: string) => ({ name, secret: Redacted.make(`secret-of-${name}`) })
+      const keys = { clients: [key("a"), key("b")], operators: [key("o")] }
+      const { call, path, url } = yield* served(
+        Layer.mergeAll(Layer.succeed(MaxWatched, 4), Layer.succeed(ApiKeys, keys))
+      )
+      const as = (name: string) => ({ authorization: `Bearer secret-of-${name}` })
+      const first = yield* openStream(url, as("a"))
+      const second = yield* openStream(url, as("a"))
+      assert.strictEqual((yield* openStream(url, as("a"))).status, 503)
+      assert.deepInclude((yield* call(path, { headers: as("a") })).json, {
+        type: "urn:order-platform:overloaded",
+        max: 2,
+        detail: "You have as many streams of events open as one caller may, half of all. End one first."
+      })
+      const others = [yield* openStream(url, as("b")), yield* openStream(url, as("o"))]
+      assert.deepStrictEqual(
+        [first, second, ...others].map(({ status }) => status),
+        [200, 200, 200, 200]
+      )
+      assert.deepInclude((yield* call(path, { headers: as("b") })).json, { max: 4 })
+      yield* second.cut
+      let again = yield* openStream(url, as("a"))
+      for (let n = 0; n < 200 && again.status === 503; n++) {
+        yield* Effect.sleep("10 millis")
+        again = yield* openStream(url, as("a"))
+      }
+      assert.strictEqual(again.status, 200)
+    })
+  )
+
+  it.live("the time limit of requests does not end a stream", () =>
+    Effect.gen(function* () {
+      const { repository, url } = yield* served(Layer.succeed(RequestTimeout, Duration.millis(300)))
+      const stream = yield* openStream(url)
+      yield* Queue.take(stream.events)
+      yield* Effect.sleep("600 millis")
+      yield* attempt(repository, completed)
+      assert.strictEqual((yield* restOf(stream)).length, 2)
+    })
+  )
+
+  it.live("a server that closes ends its streams, and does not wait for them", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const { url } = yield* Scope.provide(served(), scope)
+      const streams = yield* Effect.forEach(Array.from({ length: 5 }), () => openStream(url))
+      yield* Effect.forEach(streams, ({ events }) => Queue.take(events))
+      const [took] = yield* Effect.timed(Scope.close(scope, Exit.void))
+      assert.isBelow(Duration.toMillis(took), 500)
+      for (const stream of streams) {
+        assert.deepStrictEqual(yield* restOf(stream), [])
+        // Not broken off: the answer is complete.
+        assert.isTrue(stream.isComplete())
+      }
+    })
+  )
+
+  it.effect("says every 15 seconds that it is still there", () =>
+    Effect.gen(function* () {
+      const closes = yield* Latch.make()
+      const eventStream = yield* makeEventStreams(closes)
+      const { body } = eventStream(Stream.never)
+      assert(body._tag === "Stream")
+      const reading = yield* Effect.forkChild(
+        Stream.runFold(
+          Stream.decodeText(body.stream),
+          () => "",
+          (all, text) => all + text
+        )
+      )
+      yield* settled
+      yield* pass(44)
+      yield* closes.open
+      assert.strictEqual(yield* Fiber.join(reading), ": keep-alive\n\n".repeat(3))
+    })
+  )
+
+  it.effect("streams have their comments at their own times, and one that ends leaves nothing behind", () =>
+    Effect.gen(function* () {
+      const closes = yield* Latch.make()
+      const eventStream = yield* makeEventStreams(closes)
+      const log: Array<string> = []
+      const now = Effect.map(Clock.currentTimeMillis, (millis) => `${millis / 1000} s`)
+      const note = (what: string) => Effect.map(now, (at) => void log.push(`${at}: ${what}`))
+      const open = (name: string) => {
+        const waits = Stream.fromEffect(Effect.onInterrupt(Effect.never, () => note(`${name} gone`)))
+        const { body } = eventStream(waits)
+        assert(body._tag === "Stream")
+        return Effect.forkChild(
+          Stream.runForEach(Stream.decodeText(body.stream), (text) => note(`${name}${text.trimEnd()}`))
+        )
+      }
+      const first = yield* open("first")
+      yield* settled
+      yield* pass(5)
+      const second = yield* open("second")
+      yield* settled
+      yield* pass(20)
+      yield* Fiber.interrupt(first)
+      yield* pass(15)
+      yield* closes.open
+      yield* Fiber.join(second)
+      assert.deepStrictEqual(log, [
+        "0 s: first: keep-alive",
+        "5 s: second: keep-alive",
+        "15 s: first: keep-alive",
+        "20 s: second: keep-alive",
+        "25 s: first gone",
+        "35 s: second: keep-alive",
+        "40 s: second gone"
+      ])
+    })
+  )
+})

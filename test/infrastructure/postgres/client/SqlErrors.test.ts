@@ -1,0 +1,80 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Fiber, Logger } from "effect"
+import {
+  fullBatch,
+  makeCatchSqlTrouble,
+  repeatIdempotent
+} from "../../../../src/infrastructure/postgres/client/SqlErrors.ts"
+import { pass } from "../../../VirtualTime.ts"
+
+/** A statement about so many orders that is answered after so long; how often it was sent, and when the answer came. */
+const sent = Effect.fnUntraced(function* (orders: number, answeredAfter: `${number} seconds` | null) {
+  let times = 0
+  const statement = Effect.suspend(() => {
+    times++
+    return answeredAfter === null ? Effect.never : Effect.sleep(answeredAfter)
+  })
+  const fiber = yield* Effect.forkChild(repeatIdempotent(statement, orders))
+  yield* pass("13 seconds")
+  const answered = fiber.pollUnsafe() !== undefined
+  yield* Fiber.interrupt(fiber)
+  return { times, answered }
+})
+
+describe("A statement that may be repeated", () => {
+  it.effect("is sent again after two seconds without an answer", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* sent(1, "1 seconds"), { times: 1, answered: true })
+      assert.deepStrictEqual(yield* sent(1, "3 seconds"), { times: 2, answered: true })
+    })
+  )
+
+  it.effect("is given more time the more orders it writes, and not sent twice because it is large", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* sent(fullBatch, "3 seconds"), { times: 1, answered: true })
+      assert.deepStrictEqual(yield* sent(1000, "3 seconds"), { times: 1, answered: true })
+    })
+  )
+
+  it.effect("has a third connection within the time of a request, however many orders it writes", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* sent(1, null), { times: 3, answered: false })
+      assert.deepStrictEqual(yield* sent(100_000, null), { times: 3, answered: false })
+    })
+  )
+})
+
+describe("A database that is silent", () => {
+  it.effect("is not said to be away where it answers others meanwhile", () => {
+    const said: Array<unknown> = []
+    return Effect.gen(function* () {
+      const guarded = makeCatchSqlTrouble()(Duration.seconds(2))
+      const waiting = yield* Effect.forkChild(Effect.flip(guarded(Effect.never)))
+      yield* pass("1 second")
+      yield* guarded(Effect.void)
+      yield* pass("2 seconds")
+      assert.strictEqual((yield* Fiber.join(waiting))._tag, "OrdersUnavailable")
+      assert.deepStrictEqual(said, [])
+    }).pipe(Effect.provide(Logger.layer([Logger.make(({ message }) => void said.push(message))])))
+  })
+
+  it.effect("is said to be away once, and once that it answers again", () => {
+    const said: Array<string> = []
+    const logger = Logger.make(({ logLevel, message }) => void said.push(`${logLevel}: ${String(message)}`))
+    return Effect.gen(function* () {
+      const guarded = makeCatchSqlTrouble()(Duration.seconds(2))
+      const silent = Effect.flip(guarded(Effect.never))
+      const calls = yield* Effect.forkChild(Effect.all([silent, silent]))
+      yield* pass("1 second")
+      assert.deepStrictEqual(said, [])
+      yield* pass("4 seconds")
+      for (const error of yield* Fiber.join(calls)) assert.strictEqual(error._tag, "OrdersUnavailable")
+      yield* guarded(Effect.void)
+      yield* guarded(Effect.void)
+      assert.deepStrictEqual(said, [
+        "Warn: The database does not answer: nothing came within 2s. Calls fail until it does; no accepted order is lost.",
+        "Info: The database answers again."
+      ])
+    }).pipe(Effect.provide(Logger.layer([logger])))
+  })
+})
