@@ -1,14 +1,6 @@
-import { Context, Option } from "effect"
-
 /** The header that carries it, in requests and in every answer. */
 export const correlationIdHeader = "x-correlation-id"
 
 /** 1 to 128 printable ASCII characters, not only spaces: safe in a header, a log line and a column. */
 export const isCorrelationId = (text: string): boolean =>
   /^[\x20-\x7E]{1,128}$/.test(text) && text.trim() !== ""
-
-/** What ties a request, its order, and every log line and trace about them together; none outside a request. */
-export const CurrentCorrelationId = Context.Reference<Option.Option<string>>(
-  "order-platform/infrastructure/http/CurrentCorrelationId",
-  { defaultValue: Option.none }
-)

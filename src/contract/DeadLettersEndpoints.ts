@@ -1,6 +1,5 @@
-import { Schema, Struct } from "effect"
+import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
-import type { DeadLetterFilter } from "../domain/OrderQueries.ts"
 import { DeadLetter } from "../domain/DeadLetter.ts"
 import { maxReasonLength, ReasonCode } from "../domain/Failure.ts"
 import {
@@ -10,21 +9,14 @@ import {
   OrderVersionMismatch
 } from "../domain/OrderErrors.ts"
 import { OrderEvent } from "../domain/OrderEvent.ts"
-import { AcceptableAnswers } from "../infrastructure/http/edge/ContentNegotiation.ts"
-import { OperatorsOnly } from "../infrastructure/http/edge/Authorization.ts"
 import { IfMatch } from "./IfMatch.ts"
 import { IsoTime } from "./IsoTime.ts"
-import {
-  describeParameters,
-  filterText,
-  Limit,
-  limitDescription,
-  ListingCursor
-} from "../infrastructure/http/routes/ListingCursor.ts"
+import { Cursor, filterText, Limit } from "./ListingQuery.ts"
+import { describeParameters, limitDescription } from "./openapi/QueryParameters.ts"
 import { OrderIdFromPath } from "./OrderIdFromPath.ts"
+import { AcceptableAnswers, OperatorsOnly, RequestDecoding } from "./Middleware.ts"
 import { AcceptedOrder } from "./OrdersEndpoints.ts"
 import { InvalidRequest } from "./Problems.ts"
-import { RequestDecoding } from "../infrastructure/http/edge/RequestDecoding.ts"
 
 /** An entry with the events that ended its attempts. */
 export const DeadLetterWithAttempts = Schema.Struct({
@@ -34,13 +26,14 @@ export const DeadLetterWithAttempts = Schema.Struct({
   })
 }).annotate({ identifier: "DeadLetterWithAttempts" })
 
-const DeadLetterQuery = Schema.Struct({
+/** What `GET /dlq` may be asked: all of it together. */
+export const DeadLetterQuery = Schema.Struct({
   reasonCode: Schema.optionalKey(ReasonCode),
   reason: Schema.optionalKey(filterText(maxReasonLength).check(Schema.isMinLength(1))),
   failedAfter: Schema.optionalKey(IsoTime),
   failedBefore: Schema.optionalKey(IsoTime),
   limit: Limit,
-  cursor: Schema.optionalKey(ListingCursor)
+  cursor: Schema.optionalKey(Cursor)
 })
 
 const describeQuery = describeParameters({
@@ -49,18 +42,6 @@ const describeQuery = describeParameters({
   failedAfter: { description: "Failed at this time or later." },
   failedBefore: { description: "Failed before this time." }
 })
-
-/** The filter in a query. */
-export const deadLetterFilterOf = (query: typeof DeadLetterQuery.Type): DeadLetterFilter =>
-  Struct.omit(query, ["cursor", "limit"])
-
-/** The link to the next page: the same query from there on. */
-export const linkTo = (query: typeof DeadLetterQuery.Type, cursor: string): string => {
-  const given = Object.entries(Schema.encodeSync(DeadLetterQuery)(query))
-    .filter(([key]) => key !== "cursor")
-    .map(([key, value]) => `${key}=${encodeURIComponent(String(value))}`)
-  return `</dlq?${[...given, `cursor=${cursor}`].join("&")}>; rel="next"`
-}
 
 const DiscardReason = Schema.optionalKey(
   Schema.String.annotate({

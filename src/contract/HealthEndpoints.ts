@@ -1,7 +1,6 @@
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
-import { AcceptableAnswers } from "../infrastructure/http/edge/ContentNegotiation.ts"
-import { OperatorsOnly } from "../infrastructure/http/edge/Authorization.ts"
+import { AcceptableAnswers, OperatorsOnly } from "./Middleware.ts"
 import { Unavailable } from "./Problems.ts"
 
 /** Whether the process serves, whether it should get requests, and its figures. */

@@ -1,6 +1,4 @@
-import { Option, Schema } from "effect"
-import type { Idempotency } from "../application/intake/Idempotency.ts"
-import type { Caller } from "../infrastructure/http/edge/Caller.ts"
+import { Schema } from "effect"
 
 /** The header `Idempotency-Key`: makes a call safe to repeat. Source: draft-ietf-httpapi-idempotency-key-header. */
 export const IdempotencyKey = Schema.optionalKey(
@@ -14,15 +12,3 @@ export const IdempotencyKey = Schema.optionalKey(
 
 /** What an answer says when it is that of an earlier call with the same key. */
 export const replayedHeader = { "idempotency-replayed": Schema.optionalKey(Schema.Literal("true")) }
-
-/** That header, where it is due. */
-export const replayedHeaderOf = (replayed: boolean): { readonly "idempotency-replayed"?: "true" } =>
-  replayed ? { "idempotency-replayed": "true" } : {}
-
-/** The key as the platform takes it: the caller's own, for this call alone. */
-export const idempotencyOf = (
-  { "idempotency-key": key }: { readonly "idempotency-key"?: string },
-  call: string,
-  caller: Option.Option<Caller>
-): Idempotency | null =>
-  key === undefined ? null : { key, scope: Option.isNone(caller) ? call : `${call} ${caller.value.name}` }

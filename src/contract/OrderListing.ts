@@ -1,18 +1,13 @@
-import { Schema, Struct } from "effect"
-import type { OrderFilter } from "../domain/OrderQueries.ts"
+import { Schema } from "effect"
 import { OrderStatus } from "../domain/OrderStatus.ts"
 import { IsoTime } from "./IsoTime.ts"
-import {
-  describeParameters,
-  filterText,
-  Limit,
-  limitDescription,
-  ListingCursor
-} from "../infrastructure/http/routes/ListingCursor.ts"
+import { Cursor, filterText, Limit } from "./ListingQuery.ts"
+import { describeParameters, limitDescription } from "./openapi/QueryParameters.ts"
 import { ListedOrderView } from "./OrderView.ts"
 import { maxMetadataEntries, maxMetadataKey, maxMetadataValue } from "./SubmitOrderBody.ts"
 
-const prefix = "metadata."
+/** What comes before the key of a metadata filter. */
+export const metadataPrefix = "metadata."
 
 /** What `GET /orders` may be asked: all of it together; `metadata.KEY=VALUE` for as many keys as an order can have. */
 export const OrderListingQuery = Schema.StructWithRest(
@@ -24,18 +19,20 @@ export const OrderListingQuery = Schema.StructWithRest(
     createdAfter: Schema.optionalKey(IsoTime),
     createdBefore: Schema.optionalKey(IsoTime),
     limit: Limit,
-    cursor: Schema.optionalKey(ListingCursor)
+    cursor: Schema.optionalKey(Cursor)
   }),
   [
     Schema.Record(
-      Schema.TemplateLiteral([prefix, Schema.String.check(Schema.isMinLength(1))]),
+      Schema.TemplateLiteral([metadataPrefix, Schema.String.check(Schema.isMinLength(1))]),
       filterText(maxMetadataValue)
     )
   ]
 ).check(
   Schema.makeFilter((query) => {
-    const keys = Object.keys(query).filter((key) => key.startsWith(prefix))
-    const wrong = keys.find((key) => key.length > prefix.length + maxMetadataKey || key.includes("\u0000"))
+    const keys = Object.keys(query).filter((key) => key.startsWith(metadataPrefix))
+    const wrong = keys.find(
+      (key) => key.length > metadataPrefix.length + maxMetadataKey || key.includes("\u0000")
+    )
     if (wrong !== undefined)
       return { path: [wrong], issue: `Expected a key of 1 to ${maxMetadataKey} characters, without U+0000` }
     return keys.length <= maxMetadataEntries || `Expected at most ${maxMetadataEntries} metadata filters`
@@ -68,16 +65,3 @@ export const OrderListing = Schema.Struct({
     description: "Null where there is no more. A page that has one may be shorter than its limit, even empty."
   })
 }).annotate({ identifier: "OrderListing" })
-
-/** The filter in a query. */
-export const orderFilterOf = (query: typeof OrderListingQuery.Type): OrderFilter => {
-  const { retrying, ...given } = Struct.pick(query, ["status", "retrying", "createdAfter", "createdBefore"])
-  const metadata = Object.entries(query)
-    .filter(([key]) => key.startsWith(prefix))
-    .map(([key, value]) => [key.slice(prefix.length), value] as const)
-  return {
-    ...given,
-    ...(retrying === undefined ? {} : { retrying: true }),
-    ...(metadata.length === 0 ? {} : { metadata: Object.fromEntries(metadata) as Record<string, string> })
-  }
-}

@@ -3,9 +3,7 @@ import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import type { Stats } from "../domain/OrderQueries.ts"
 import { OrdersUnavailable } from "../domain/OrderErrors.ts"
 import { OrderStatus } from "../domain/OrderStatus.ts"
-import { AcceptableAnswers } from "../infrastructure/http/edge/ContentNegotiation.ts"
-import { OperatorsOnly } from "../infrastructure/http/edge/Authorization.ts"
-import { RequestDecoding } from "../infrastructure/http/edge/RequestDecoding.ts"
+import { AcceptableAnswers, OperatorsOnly, RequestDecoding } from "./Middleware.ts"
 
 /** The figures as callers see them. */
 export const StatsView = Schema.Struct({

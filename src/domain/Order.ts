@@ -23,6 +23,9 @@ export interface NewOrder {
   readonly notBefore: DateTime.Utc | null
 }
 
+/** How many orders may be submitted together. */
+export const maxSubmissions = 1000
+
 interface Stored extends Omit<NewOrder, "notBefore"> {
   /** Counts transitions from 1: fencing token of a settle and ETag of the order. */
   readonly version: number

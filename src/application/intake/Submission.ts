@@ -45,9 +45,6 @@ export interface WrongSubmission {
   readonly given: unknown
 }
 
-/** The most submissions taken together. */
-export const maxSubmissions = 1000
-
 /**
  * What makes two requests for this order the same: everything that was asked for but the correlation id, and nothing
  * that says no more than the default. Except `maxRetries`, whose default is a setting.

@@ -1,14 +1,13 @@
 import { Effect, Result, Schema, SchemaIssue } from "effect"
 import { Digest, SecureRandom } from "effect/crypto"
 import { canonicalJson } from "../../domain/CanonicalJson.ts"
-import type { NewOrder } from "../../domain/Order.ts"
+import { maxSubmissions, type NewOrder } from "../../domain/Order.ts"
 import { OrderId } from "../../domain/OrderId.ts"
 import type { OrderPayload } from "../../domain/OrderPayload.ts"
 import { fingerprint, type Idempotency, IdempotencyTtl } from "./Idempotency.ts"
 import {
   askedFor,
   DefaultMaxRetries,
-  maxSubmissions,
   type Submission,
   SubmissionRefused,
   type WrongSubmission

@@ -1,13 +1,8 @@
 import { Effect, Layer, Option, type Types } from "effect"
 import type { HttpServerResponse } from "effect/http"
-import { HttpApiMiddleware, HttpApiSecurity, OpenApi } from "effect/http-api"
 import { ApiKeys, type Caller, CurrentCaller, isOpen, type Role } from "./Caller.ts"
+import { ClientsOnly, OperatorsOnly } from "../../../contract/Middleware.ts"
 import { Forbidden, Unauthorized } from "../../../contract/Problems.ts"
-
-const error = [Unauthorized, Forbidden] as const
-
-const bearer = (description: string) =>
-  HttpApiSecurity.bearer.pipe(HttpApiSecurity.annotateMerge(OpenApi.annotations({ description })))
 
 /** Why this caller is refused what needs a role; null where it is not. */
 export const refusalFor = (needed: Role, open: boolean, caller: Option.Option<Caller>) => {
@@ -28,29 +23,16 @@ const only = Effect.fnUntraced(function* (needed: Role) {
   })
 })
 
-/** Lets callers with the role client pass, which an operator has too: 401 without a known key. Before anything is read. */
-export class ClientsOnly extends HttpApiMiddleware.Service<ClientsOnly>()(
-  "order-platform/infrastructure/http/ClientsOnly",
-  {
-    error,
-    security: {
-      clientKey: bearer("The secret of a client's key, or of an operator's: its role includes the client's.")
-    }
-  }
-) {
-  static readonly layer = Layer.effect(
-    ClientsOnly,
-    Effect.map(only("client"), (clientKey) => ({ clientKey }))
-  )
-}
-
-/** Lets operators pass: 401 without a known key, 403 with a client's. Before anything is read. */
-export class OperatorsOnly extends HttpApiMiddleware.Service<OperatorsOnly>()(
-  "order-platform/infrastructure/http/OperatorsOnly",
-  { error, security: { operatorKey: bearer("The secret of an operator's key.") } }
-) {
-  static readonly layer = Layer.effect(
-    OperatorsOnly,
-    Effect.map(only("operator"), (operatorKey) => ({ operatorKey }))
+/** Checks the roles that the endpoints require, before anything of the request is read. */
+export const Authorization = {
+  layer: Layer.mergeAll(
+    Layer.effect(
+      ClientsOnly,
+      Effect.map(only("client"), (clientKey) => ({ clientKey }))
+    ),
+    Layer.effect(
+      OperatorsOnly,
+      Effect.map(only("operator"), (operatorKey) => ({ operatorKey }))
+    )
   )
 }

@@ -1,6 +1,7 @@
 import { Effect, Layer } from "effect"
 import { HttpServerRequest } from "effect/http"
-import { HttpApi, type HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware, OpenApi } from "effect/http-api"
+import { HttpApi, type HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
+import { AcceptableAnswers } from "../../../contract/Middleware.ts"
 import { NotAcceptable } from "../../../contract/Problems.ts"
 
 /** The media types of an endpoint's answer when all goes well, as its document says; none where there is no body. */
@@ -36,12 +37,9 @@ export const accepts = (accept: string, type: string): boolean => {
 export const notAcceptable = (types: ReadonlyArray<string>) =>
   new NotAcceptable({ detail: `The answer is ${types.join(" or ")}.` })
 
-/** Answers 406 where the client takes nothing that the endpoint could answer: before anything is done. */
-export class AcceptableAnswers extends HttpApiMiddleware.Service<AcceptableAnswers>()(
-  "order-platform/infrastructure/http/AcceptableAnswers",
-  { error: NotAcceptable }
-) {
-  static readonly layer = Layer.sync(AcceptableAnswers, () => {
+/** Answers 406 where the client accepts none of the media types of the endpoint. */
+export const ContentNegotiation = {
+  layer: Layer.sync(AcceptableAnswers, () => {
     const known = new WeakMap<HttpApiEndpoint.Top, ReadonlyArray<string>>()
     return Effect.fnUntraced(function* (answer, { endpoint }) {
       const { accept } = (yield* HttpServerRequest.HttpServerRequest).headers

@@ -1,6 +1,6 @@
 import { HttpServerResponse } from "effect/http"
 import type { OrderId } from "../../../domain/OrderId.ts"
-import { replayedHeaderOf } from "../../../contract/IdempotencyKey.ts"
+import { replayedHeaderOf } from "./Idempotency.ts"
 
 /**
  * The 202 of one order, as the contract says it and written as it is: on the path that everything waits for, encoding it

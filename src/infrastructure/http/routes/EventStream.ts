@@ -1,15 +1,4 @@
-import {
-  Cause,
-  Context,
-  Duration,
-  Effect,
-  Fiber,
-  Latch,
-  Schema,
-  SchemaTransformation,
-  Scope,
-  Stream
-} from "effect"
+import { Cause, Context, Duration, Effect, Fiber, Latch, Schema, Scope, Stream } from "effect"
 import { Sse } from "effect/encoding"
 import { HttpServerResponse } from "effect/http"
 import { makeAlarm, type Ring } from "../../../concurrency/Deadlines.ts"
@@ -25,13 +14,6 @@ const keepAlive = Duration.seconds(15)
 export const ServerCloses = Context.Reference<Latch.Latch>(
   "order-platform/infrastructure/http/ServerCloses",
   { defaultValue: () => Latch.makeUnsafe() }
-)
-
-/** The version that a client had last, in the header `Last-Event-ID` (HTML Standard, 9.2): 0 is none. */
-export const LastEventId = Schema.optionalKey(
-  Schema.String.check(Schema.isPattern(/^(?:0|[1-9]\d{0,8})$/, { expected: "the id of an event, like 3" }))
-    .annotate({ description: "The id of the last event received: the stream goes on after it." })
-    .pipe(Schema.decodeTo(Schema.Int, SchemaTransformation.transform({ decode: Number, encode: String })))
 )
 
 const encodeData = Schema.encodeSync(Schema.fromJsonString(OrderEvent))

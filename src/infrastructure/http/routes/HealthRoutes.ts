@@ -2,8 +2,8 @@ import { Effect, Layer } from "effect"
 import { HttpApi, HttpApiBuilder } from "effect/http-api"
 import { type Backlog, OrderRepository } from "../../../application/ports/OrderRepository.ts"
 import type { OrdersUnavailable } from "../../../domain/OrderErrors.ts"
-import { AcceptableAnswers } from "../edge/ContentNegotiation.ts"
-import { OperatorsOnly } from "../edge/Authorization.ts"
+import { ContentNegotiation } from "../edge/ContentNegotiation.ts"
+import { Authorization } from "../edge/Authorization.ts"
 import { layerEveryRequest } from "../edge/RequestPipeline.ts"
 import { checkReady } from "./Readiness.ts"
 import { HealthApi } from "../../../contract/HealthEndpoints.ts"
@@ -30,6 +30,6 @@ export const HealthRoutes = {
         Effect.map(OrderRepository, (repository) => handlers.handleAll(healthHandlers(repository)))
       )
     ),
-    Layer.provide([layerEveryRequest, AcceptableAnswers.layer, OperatorsOnly.layer])
+    Layer.provide([layerEveryRequest, ContentNegotiation.layer, Authorization.layer])
   )
 }

@@ -3,27 +3,27 @@ import { HttpApiBuilder, HttpApiSchema, OpenApi } from "effect/http-api"
 import { OrderPlatform } from "../../../application/OrderPlatform.ts"
 import type { OrderId } from "../../../domain/OrderId.ts"
 import type { OrderPayload } from "../../../domain/OrderPayload.ts"
-import { AcceptableAnswers } from "../edge/ContentNegotiation.ts"
+import { ContentNegotiation } from "../edge/ContentNegotiation.ts"
 import { makeBodyRoom } from "../body/BodyBudget.ts"
 import { CurrentCaller } from "../edge/Caller.ts"
-import { ClientsOnly, OperatorsOnly } from "../edge/Authorization.ts"
-import { CurrentCorrelationId } from "../../../contract/CorrelationId.ts"
-import { deadLetterFilterOf, linkTo } from "../../../contract/DeadLettersEndpoints.ts"
+import { Authorization } from "../edge/Authorization.ts"
+import { CurrentCorrelationId } from "../edge/CurrentCorrelationId.ts"
+import { deadLetterFilterOf, linkTo, orderFilterOf } from "./ListingFilters.ts"
 import { layerDocs, layerOpenApi } from "../docs/DocsRoute.ts"
 import { makeEventStreams, ServerCloses } from "./EventStream.ts"
 import { layerEveryRequest } from "../edge/RequestPipeline.ts"
 import { healthHandlers } from "./HealthRoutes.ts"
-import { idempotencyOf, replayedHeaderOf } from "../../../contract/IdempotencyKey.ts"
+import { idempotencyOf, replayedHeaderOf } from "./Idempotency.ts"
 import { bindingOf, cursorOf, pageOf } from "./ListingCursor.ts"
 import { type HandledApi, makeHandledApi, makeOrderApi } from "../../../contract/OrderApi.ts"
-import { orderFilterOf } from "../../../contract/OrderListing.ts"
 import { viewListedOrder, viewOrder } from "../../../contract/OrderView.ts"
-import { RequestDecoding } from "../edge/RequestDecoding.ts"
+import { layerRequestDecoding } from "../edge/RequestDecoding.ts"
 import { MaxBulkBodyBytes } from "../edge/RequestLimits.ts"
 import { answerOverloaded } from "../edge/RetryAfter.ts"
 import { viewStats } from "../../../contract/StatsEndpoints.ts"
 import { layerSubmitOrder } from "./SubmitOrderRoute.ts"
-import { decodeOrdersBody, viewResults } from "../../../contract/SubmitOrdersBody.ts"
+import { decodeOrdersBody } from "../body/SubmitOrdersDecoding.ts"
+import { viewResults } from "./SubmitResults.ts"
 import { layerWrongMethods } from "../edge/MethodNotAllowed.ts"
 
 // Longer than 150 lines because every endpoint is read in one place, and each is one call.
@@ -180,13 +180,7 @@ const layer = <P>(payload: OrderPayload<P>) => {
       stats(api, payload),
       health(api, payload)
     ]),
-    Layer.provide([
-      layerEveryRequest,
-      AcceptableAnswers.layer,
-      RequestDecoding.layer,
-      ClientsOnly.layer,
-      OperatorsOnly.layer
-    ])
+    Layer.provide([layerEveryRequest, ContentNegotiation.layer, layerRequestDecoding, Authorization.layer])
   )
   return Layer.mergeAll(handled, layerSubmitOrder(payload))
 }

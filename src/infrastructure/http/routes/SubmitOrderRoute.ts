@@ -14,13 +14,14 @@ import { refusalFor } from "../edge/Authorization.ts"
 import { makeBodyRoom } from "../body/BodyBudget.ts"
 import { ApiKeys, isOpen } from "../edge/Caller.ts"
 import { type Asked, makeEveryRequest } from "../edge/RequestPipeline.ts"
-import { IdempotencyKey, idempotencyOf } from "../../../contract/IdempotencyKey.ts"
+import { IdempotencyKey } from "../../../contract/IdempotencyKey.ts"
+import { idempotencyOf } from "./Idempotency.ts"
 import { type BodyProblem, decodeJsonBody } from "../body/JsonBody.ts"
 import type { Forbidden, NotAcceptable, Unauthorized } from "../../../contract/Problems.ts"
 import { invalidRequest, requestIssues } from "../body/RequestIssues.ts"
 import { MaxBodyBytes } from "../edge/RequestLimits.ts"
 import { answerOverloaded } from "../edge/RetryAfter.ts"
-import { decodeSubmitOrder } from "../../../contract/SubmitOrderBody.ts"
+import { decodeSubmitOrder } from "../body/SubmitOrderDecoding.ts"
 
 type Refusal = Unauthorized | Forbidden | NotAcceptable | BodyProblem | SubmitError | IdempotencyMismatch
 

@@ -1,0 +1,38 @@
+import { HttpApiMiddleware, HttpApiSecurity, OpenApi } from "effect/http-api"
+import { Forbidden, InvalidRequest, NotAcceptable, Unauthorized } from "./Problems.ts"
+
+// The keys only: what each of them does is in the server's `edge` folder.
+
+const bearer = (description: string) =>
+  HttpApiSecurity.bearer.pipe(HttpApiSecurity.annotateMerge(OpenApi.annotations({ description })))
+
+const refusals = [Unauthorized, Forbidden] as const
+
+/** Requires the role client, which an operator has too: 401 without a known key. Checked before the body is read. */
+export class ClientsOnly extends HttpApiMiddleware.Service<ClientsOnly>()(
+  "order-platform/contract/ClientsOnly",
+  {
+    error: refusals,
+    security: {
+      clientKey: bearer("The secret of a client's key, or of an operator's: its role includes the client's.")
+    }
+  }
+) {}
+
+/** Requires the role operator: 401 without a known key, 403 with a client's. Checked before the body is read. */
+export class OperatorsOnly extends HttpApiMiddleware.Service<OperatorsOnly>()(
+  "order-platform/contract/OperatorsOnly",
+  { error: refusals, security: { operatorKey: bearer("The secret of an operator's key.") } }
+) {}
+
+/** Answers 406 when the request's `Accept` excludes every media type of the endpoint, before anything is done. */
+export class AcceptableAnswers extends HttpApiMiddleware.Service<AcceptableAnswers>()(
+  "order-platform/contract/AcceptableAnswers",
+  { error: NotAcceptable }
+) {}
+
+/** Answers 400 with every issue when the path, query or headers break the contract. */
+export class RequestDecoding extends HttpApiMiddleware.Service<RequestDecoding>()(
+  "order-platform/contract/RequestDecoding",
+  { error: InvalidRequest }
+) {}

@@ -1,0 +1,24 @@
+/**
+ * What a client should know of a parameter where its schema only knows that all in a query is text. A name that the
+ * document does not have yet is added.
+ */
+export const describeParameters =
+  (descriptions: Readonly<Record<string, object>>) => (operation: Record<string, unknown>) => {
+    const parameters = operation["parameters"] as ReadonlyArray<{
+      readonly name: string
+      readonly in: string
+    }>
+    const isQuery = (name: string) => parameters.some((it) => it.name === name && it.in === "query")
+    return {
+      ...operation,
+      parameters: [
+        ...parameters.map((it) => (it.in === "query" ? { ...it, ...descriptions[it.name] } : it)),
+        ...Object.entries(descriptions)
+          .filter(([name]) => !isQuery(name))
+          .map(([name, description]) => ({ name, in: "query", required: false, ...description }))
+      ]
+    }
+  }
+
+/** How the limit is described. */
+export const limitDescription = { schema: { type: "integer", minimum: 1, maximum: 200, default: 50 } }

@@ -1,0 +1,29 @@
+import { Schema, Struct } from "effect"
+import { DeadLetterQuery } from "../../../contract/DeadLettersEndpoints.ts"
+import { metadataPrefix, type OrderListingQuery } from "../../../contract/OrderListing.ts"
+import type { DeadLetterFilter, OrderFilter } from "../../../domain/OrderQueries.ts"
+
+/** The filter in the query of `GET /orders`. */
+export const orderFilterOf = (query: typeof OrderListingQuery.Type): OrderFilter => {
+  const { retrying, ...given } = Struct.pick(query, ["status", "retrying", "createdAfter", "createdBefore"])
+  const metadata = Object.entries(query)
+    .filter(([key]) => key.startsWith(metadataPrefix))
+    .map(([key, value]) => [key.slice(metadataPrefix.length), value] as const)
+  return {
+    ...given,
+    ...(retrying === undefined ? {} : { retrying: true }),
+    ...(metadata.length === 0 ? {} : { metadata: Object.fromEntries(metadata) as Record<string, string> })
+  }
+}
+
+/** The filter in the query of `GET /dlq`. */
+export const deadLetterFilterOf = (query: typeof DeadLetterQuery.Type): DeadLetterFilter =>
+  Struct.omit(query, ["cursor", "limit"])
+
+/** The link to the next page: the same query from there on. */
+export const linkTo = (query: typeof DeadLetterQuery.Type, cursor: string): string => {
+  const given = Object.entries(Schema.encodeSync(DeadLetterQuery)(query))
+    .filter(([key]) => key !== "cursor")
+    .map(([key, value]) => `${key}=${encodeURIComponent(String(value))}`)
+  return `</dlq?${[...given, `cursor=${cursor}`].join("&")}>; rel="next"`
+}
