@@ -1,88 +1,93 @@
 import { Deferred, type Duration, Effect, Latch } from "effect"
 
-/** Something that waits to be stored, and how many orders it is. */
+/** An entry of a {@link makeBatchQueue}, and how much of its capacity it takes. */
 export interface Sized {
   readonly size: number
 }
 
 /**
- * What came in and is not stored yet, in the order of its arrival. There is room for so many orders; what does not fit
- * waits for room, in the order of its arrival too, for so long and as many orders again at most.
+ * A FIFO queue whose capacity is a sum of sizes, taken in batches. Entries that do not fit wait for capacity in the order of
+ * their arrival, up to `offerTimeout` and up to the same capacity again. Effect has no such queue: `Queue.bounded` counts
+ * entries, and a `Semaphore` lets small entries overtake a large one, which then may wait for ever.
  */
-export const makeIntake = <A extends Sized>(room: number, patience: Duration.Duration) => {
-  const arrived = Latch.makeUnsafe(false)
-  let inside: Array<A> = []
-  let sizeInside = 0
-  const outside: Array<{ readonly entry: A; readonly admitted: Deferred.Deferred<void> }> = []
-  let sizeOutside = 0
+export const makeBatchQueue = <A extends Sized>(capacity: number, offerTimeout: Duration.Duration) => {
+  const someQueued = Latch.makeUnsafe(false)
+  let queued: Array<A> = []
+  let sizeQueued = 0
+  const waiting: Array<{ readonly entry: A; readonly admitted: Deferred.Deferred<void> }> = []
+  let sizeWaiting = 0
 
   const admit = (entry: A) => {
-    inside.push(entry)
-    sizeInside += entry.size
-    arrived.openUnsafe()
+    queued.push(entry)
+    sizeQueued += entry.size
+    someQueued.openUnsafe()
   }
 
-  // Alone it fits whatever its size, so that nothing waits for ever.
-  const fits = ({ size }: A) => sizeInside === 0 || sizeInside + size <= room
+  // An empty queue takes an entry of any size, so that none waits for ever.
+  const fits = ({ size }: A) => sizeQueued === 0 || sizeQueued + size <= capacity
 
-  /** Takes it in if there is room now, and nobody who waits for room before it. */
+  /** Adds the entry if it fits now and no other waits for capacity. */
   const offerUnsafe = (entry: A): boolean => {
-    if (outside.length > 0 || !fits(entry)) return false
+    if (waiting.length > 0 || !fits(entry)) return false
     admit(entry)
     return true
   }
 
-  /** Takes it in once there is room; false if there was none in time. */
+  /** Adds the entry once it fits; false if that took too long, or if too many wait already. */
   const offer = (entry: A): Effect.Effect<boolean> =>
     Effect.suspend(() => {
       if (offerUnsafe(entry)) return Effect.succeed(true)
-      if (sizeOutside + entry.size > room) return Effect.succeed(false)
-      const waiting = { entry, admitted: Deferred.makeUnsafe<void>() }
-      outside.push(waiting)
-      sizeOutside += entry.size
-      return Deferred.await(waiting.admitted).pipe(
-        Effect.timeoutOption(patience),
-        Effect.map(() => Deferred.isDoneUnsafe(waiting.admitted)),
-        Effect.ensuring(Effect.sync(() => leave(waiting)))
+      if (sizeWaiting + entry.size > capacity) return Effect.succeed(false)
+      const waiter = { entry, admitted: Deferred.makeUnsafe<void>() }
+      waiting.push(waiter)
+      sizeWaiting += entry.size
+      return Deferred.await(waiter.admitted).pipe(
+        Effect.timeoutOption(offerTimeout),
+        Effect.map(() => Deferred.isDoneUnsafe(waiter.admitted)),
+        Effect.ensuring(Effect.sync(() => stopWaiting(waiter)))
       )
     })
 
-  const leave = (waiting: (typeof outside)[number]) => {
-    const place = outside.indexOf(waiting)
-    if (place < 0) return
-    outside.splice(place, 1)
-    sizeOutside -= waiting.entry.size
+  const stopWaiting = (waiter: (typeof waiting)[number]) => {
+    const index = waiting.indexOf(waiter)
+    if (index < 0) return
+    waiting.splice(index, 1)
+    sizeWaiting -= waiter.entry.size
   }
 
-  /** Waits until something is there, and takes what came first: `orders` of them, and the rest of the last group. */
-  const take = (orders: number): Effect.Effect<ReadonlyArray<A>> =>
-    // The yield lets everyone who came in the same moment join the batch: half the statements, and no timer.
-    Effect.map(Effect.andThen(arrived.await, Effect.yieldNow), () => {
+  const admitWaiting = () => {
+    for (let next = waiting[0]; next !== undefined && fits(next.entry); next = waiting[0]) {
+      stopWaiting(next)
+      admit(next.entry)
+      Deferred.doneUnsafe(next.admitted, Effect.void)
+    }
+  }
+
+  /** Waits for an entry, then takes entries until their sizes add up to `size` or more, or the queue is empty. */
+  const take = (size: number): Effect.Effect<ReadonlyArray<A>> =>
+    // The yield lets entries that are offered at the same moment join the batch: half as many statements, without a timer.
+    Effect.map(Effect.andThen(someQueued.await, Effect.yieldNow), () => {
       let taken = 0
       let count = 0
-      for (; count < inside.length && taken < orders; count++) taken += inside[count]?.size ?? 0
-      const batch = count === inside.length ? inside : inside.slice(0, count)
-      inside = count === inside.length ? [] : inside.slice(count)
-      sizeInside -= taken
-      for (let next = outside[0]; next !== undefined && fits(next.entry); next = outside[0]) {
-        leave(next)
-        admit(next.entry)
-        Deferred.doneUnsafe(next.admitted, Effect.void)
-      }
-      if (inside.length === 0) arrived.closeUnsafe()
+      for (; count < queued.length && taken < size; count++) taken += queued[count]?.size ?? 0
+      const batch = count === queued.length ? queued : queued.slice(0, count)
+      queued = count === queued.length ? [] : queued.slice(count)
+      sizeQueued -= taken
+      admitWaiting()
+      if (queued.length === 0) someQueued.closeUnsafe()
       return batch
     })
 
-  /** Gives back all that waits, since nobody will take it any more. */
+  /** Empties the queue and returns all entries, those that wait for capacity included. */
   const close = (): ReadonlyArray<A> => {
-    const waiting = outside.splice(0)
-    const left = [...inside, ...waiting.map(({ entry }) => entry)]
-    inside = []
-    sizeInside = 0
-    sizeOutside = 0
-    for (const { admitted } of waiting) Deferred.doneUnsafe(admitted, Effect.void)
+    const waiters = waiting.splice(0)
+    const left = [...queued, ...waiters.map(({ entry }) => entry)]
+    queued = []
+    sizeQueued = 0
+    sizeWaiting = 0
+    for (const { admitted } of waiters) Deferred.doneUnsafe(admitted, Effect.void)
     return left
   }
 
-  return { close, offer, offerUnsafe, take, size: () => sizeInside + sizeOutside }
+  return { close, offer, offerUnsafe, take, size: () => sizeQueued + sizeWaiting }
 }

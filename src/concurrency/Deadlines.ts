@@ -1,71 +1,72 @@
 import { Clock, Duration, Effect, Fiber, Scope } from "effect"
 
-/** One who is to be rung, and when, between those who asked before and after it; on its own once it is over. */
-export interface Ring {
+/** One entry in the list of deadlines, ordered by time. Its links are cut once it has passed or was cancelled. */
+export interface Deadline {
   readonly at: number
-  ring: (() => void) | null
-  before: Ring | null
-  after: Ring | null
+  onPassed: (() => void) | null
+  previous: Deadline | null
+  next: Deadline | null
 }
 
-/** Rings everybody the same time after they asked for it. */
-export interface Alarm {
-  readonly set: (ring: () => void) => Ring
-  /** What was rung already may be cancelled as well. */
-  readonly cancel: (ring: Ring) => void
+/** Calls each function a fixed time after it was set. */
+export interface Deadlines {
+  readonly set: (onPassed: () => void) => Deadline
+  /** Does nothing if the deadline has passed already. */
+  readonly cancel: (deadline: Deadline) => void
 }
 
 /**
- * One alarm for very many who wait equally long: since the time is the same, they are rung in the order in which they
- * asked, and only the oldest has to be watched, by one fiber and one timer. It rests while nobody waits.
+ * Deadlines that are all the same duration away. They pass in the order in which they were set, so one fiber and one timer
+ * watch the earliest; neither exists while no deadline is set. Plain form: `Effect.sleep` in a fiber for each one.
  */
-export const makeAlarm = Effect.fnUntraced(function* (
+export const makeDeadlines = Effect.fnUntraced(function* (
   after: Duration.Duration
-): Effect.fn.Return<Alarm, never, Scope.Scope> {
-  // A scope of its own, made now: an alarm that is set later must not end before what closes ahead of this one.
+): Effect.fn.Return<Deadlines, never, Scope.Scope> {
+  // A scope of its own, added now: finalizers run in reverse order, and one that was added before the first deadline was
+  // set may still wait for a deadline to pass (the drain of a worker does).
   const scope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
   const context = yield* Effect.context()
   const clock = yield* Clock.Clock
   const millis = Duration.toMillis(after)
   const now = () => Number(clock.monotonicTimeNanosUnsafe() / 1000n) / 1000
-  let oldest: Ring | null = null
-  let youngest: Ring | null = null
-  let watched = false
+  let first: Deadline | null = null
+  let last: Deadline | null = null
+  let isWatched = false
 
-  // Not a Set, which keeps what it has forgotten in its old tables (docs/adr/0007): here the links are cut.
-  const cancel = (one: Ring) => {
-    if (one.ring === null) return
-    if (one.before === null) oldest = one.after
-    else one.before.after = one.after
-    if (one.after === null) youngest = one.before
-    else one.after.before = one.before
-    one.ring = one.before = one.after = null
+  // Cuts the links of a deadline, so that it can be collected at once. A Set keeps removed entries in its old tables
+  // (docs/adr/0007).
+  const cancel = (deadline: Deadline) => {
+    if (deadline.onPassed === null) return
+    if (deadline.previous === null) first = deadline.next
+    else deadline.previous.next = deadline.next
+    if (deadline.next === null) last = deadline.previous
+    else deadline.next.previous = deadline.previous
+    deadline.onPassed = deadline.previous = deadline.next = null
   }
 
   const watch: Effect.Effect<void> = Effect.suspend(() => {
-    while (oldest !== null) {
-      const left = oldest.at - now()
+    while (first !== null) {
+      const left = first.at - now()
       if (left > 0) return Effect.andThen(Effect.sleep(Math.ceil(left)), watch)
-      const { ring } = oldest
-      cancel(oldest)
-      ring?.()
+      const { onPassed } = first
+      cancel(first)
+      onPassed?.()
     }
-    watched = false
+    isWatched = false
     return Effect.void
   })
 
-  return {
-    set: (ring) => {
-      const one: Ring = { at: now() + millis, ring, before: youngest, after: null }
-      if (youngest === null) oldest = one
-      else youngest.after = one
-      youngest = one
-      if (!watched) {
-        watched = true
-        Fiber.runIn(Effect.runForkWith(context)(watch), scope)
-      }
-      return one
-    },
-    cancel
+  const set = (onPassed: () => void): Deadline => {
+    const deadline: Deadline = { at: now() + millis, onPassed, previous: last, next: null }
+    if (last === null) first = deadline
+    else last.next = deadline
+    last = deadline
+    if (!isWatched) {
+      isWatched = true
+      Fiber.runIn(Effect.runForkWith(context)(watch), scope)
+    }
+    return deadline
   }
+
+  return { set, cancel }
 })

@@ -1,16 +1,19 @@
 import { Effect, Latch } from "effect"
 
-/** How many more attempts a worker can run at the moment. */
-export interface Hands {
-  /** Waits for a free one, and takes as many as are free, at most so many. For one taker at a time. */
+/** A fixed number of slots. */
+export interface Slots {
+  /** Waits until a slot is free, then takes all that are free, up to `max`. One fiber at a time may call it. */
   readonly take: (max: number) => Effect.Effect<number>
-  readonly giveBack: (count: number) => void
-  /** Waits until none is taken. */
+  readonly release: (count: number) => void
+  /** Waits until every slot is free. */
   readonly allFree: Effect.Effect<void>
 }
 
-/** So many hands, all free: a count, since nothing tells one from another. */
-export const makeHands = (capacity: number): Hands => {
+/**
+ * Slots that are taken in groups: a claim asks for as many orders as there are free slots. A `Semaphore` hands out a number
+ * that is known before, so the plain form takes permits one by one: 0.45 µs a slot instead of 0.02 µs.
+ */
+export const makeSlots = (capacity: number): Slots => {
   const someFree = Latch.makeUnsafe(true)
   const allFree = Latch.makeUnsafe(true)
   let free = capacity
@@ -23,7 +26,7 @@ export const makeHands = (capacity: number): Hands => {
         if (free === 0) someFree.closeUnsafe()
         return taken
       }),
-    giveBack: (count) => {
+    release: (count) => {
       free += count
       if (free > 0) someFree.openUnsafe()
       if (free === capacity) allFree.openUnsafe()

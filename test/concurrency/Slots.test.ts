@@ -1,31 +1,31 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
-import { makeHands } from "../../src/concurrency/Slots.ts"
+import { makeSlots } from "../../src/concurrency/Slots.ts"
 
-describe("Hands", () => {
-  it.effect("gives what is free, at most so many, and waits while nothing is", () =>
+describe("Slots", () => {
+  it.effect("take answers all free slots up to the maximum, and waits while none is free", () =>
     Effect.gen(function* () {
-      const hands = makeHands(5)
-      assert.strictEqual(yield* hands.take(3), 3)
-      assert.strictEqual(yield* hands.take(3), 2)
-      const waiting = yield* Effect.forkChild(hands.take(3), { startImmediately: true })
+      const slots = makeSlots(5)
+      assert.strictEqual(yield* slots.take(3), 3)
+      assert.strictEqual(yield* slots.take(3), 2)
+      const taking = yield* Effect.forkChild(slots.take(3), { startImmediately: true })
       yield* Effect.yieldNow
-      assert.isUndefined(waiting.pollUnsafe())
-      hands.giveBack(1)
-      assert.strictEqual(yield* Fiber.join(waiting), 1)
+      assert.isUndefined(taking.pollUnsafe())
+      slots.release(1)
+      assert.strictEqual(yield* Fiber.join(taking), 1)
     })
   )
 
-  it.effect("all are free once the last one is given back", () =>
+  it.effect("allFree waits for the release of the last slot", () =>
     Effect.gen(function* () {
-      const hands = makeHands(2)
-      yield* hands.allFree
-      yield* hands.take(2)
-      const waiting = yield* Effect.forkChild(hands.allFree, { startImmediately: true })
-      hands.giveBack(1)
+      const slots = makeSlots(2)
+      yield* slots.allFree
+      yield* slots.take(2)
+      const waiting = yield* Effect.forkChild(slots.allFree, { startImmediately: true })
+      slots.release(1)
       yield* Effect.yieldNow
       assert.isUndefined(waiting.pollUnsafe())
-      hands.giveBack(1)
+      slots.release(1)
       yield* Fiber.join(waiting)
     })
   )

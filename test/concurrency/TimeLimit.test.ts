@@ -10,35 +10,33 @@ const limited = (log: Array<string>, name: string, millis: number) =>
   )
 
 describe("TimeLimit", () => {
-  it.effect(
-    "what takes longer is interrupted at its own end, whenever it began, and the rest is left alone",
-    () =>
-      Effect.gen(function* () {
-        const log: Array<string> = []
-        const { within } = yield* makeTimeLimit(Duration.millis(100))
-        const begin = (name: string, millis: number) =>
-          Effect.forkChild(within(limited(log, name, millis), Effect.succeed(`${name} late`)))
-        const short = yield* begin("short", 20)
-        const first = yield* begin("first", 1000)
-        yield* TestClock.adjust("60 millis")
-        const second = yield* begin("second", 1000)
-        const third = yield* begin("third", 90)
-        assert.strictEqual(yield* Fiber.join(short), "short in time")
-        yield* TestClock.adjust("39 millis")
-        assert.isUndefined(first.pollUnsafe())
-        yield* TestClock.adjust("1 millis")
-        assert.strictEqual(yield* Fiber.join(first), "first late")
-        assert.deepStrictEqual(log, ["first interrupted"])
-        yield* TestClock.adjust("59 millis")
-        assert.isUndefined(second.pollUnsafe())
-        assert.strictEqual(yield* Fiber.join(third), "third in time")
-        yield* TestClock.adjust("1 millis")
-        assert.strictEqual(yield* Fiber.join(second), "second late")
-        assert.deepStrictEqual(log, ["first interrupted", "second interrupted"])
-      })
+  it.effect("an effect that takes longer is interrupted at its own limit, and no other is", () =>
+    Effect.gen(function* () {
+      const log: Array<string> = []
+      const { within } = yield* makeTimeLimit(Duration.millis(100))
+      const begin = (name: string, millis: number) =>
+        Effect.forkChild(within(limited(log, name, millis), Effect.succeed(`${name} late`)))
+      const short = yield* begin("short", 20)
+      const first = yield* begin("first", 1000)
+      yield* TestClock.adjust("60 millis")
+      const second = yield* begin("second", 1000)
+      const third = yield* begin("third", 90)
+      assert.strictEqual(yield* Fiber.join(short), "short in time")
+      yield* TestClock.adjust("39 millis")
+      assert.isUndefined(first.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(yield* Fiber.join(first), "first late")
+      assert.deepStrictEqual(log, ["first interrupted"])
+      yield* TestClock.adjust("59 millis")
+      assert.isUndefined(second.pollUnsafe())
+      assert.strictEqual(yield* Fiber.join(third), "third in time")
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(yield* Fiber.join(second), "second late")
+      assert.deepStrictEqual(log, ["first interrupted", "second interrupted"])
+    })
   )
 
-  it.effect("an interruption from outside, a failure and a success that needs no time pass through", () =>
+  it.effect("an interruption, a failure and a synchronous success pass through", () =>
     Effect.gen(function* () {
       const log: Array<string> = []
       const { within } = yield* makeTimeLimit(Duration.millis(100))
@@ -55,11 +53,11 @@ describe("TimeLimit", () => {
     })
   )
 
-  it.effect("without a fiber of its own: in time, late, and a failure; what is late can still answer", () =>
+  it.effect("lastWithin passes on success and failure, and continues with the answer for a timeout", () =>
     Effect.gen(function* () {
       const log: Array<string> = []
       const { lastWithin } = yield* makeTimeLimit(Duration.millis(100))
-      // What an answer is for happens in the same region: afterwards a fiber that was late is interrupted.
+      // The answer is used in the same uninterruptible region: the fiber is interrupted afterwards.
       const begin = (name: string, effect: Effect.Effect<string, string>) =>
         lastWithin(effect, Effect.succeed(`${name} late`)).pipe(
           Effect.catch((error) => Effect.succeed(`${name} ${error}`)),
@@ -76,12 +74,12 @@ describe("TimeLimit", () => {
     })
   )
 
-  it.effect("the alarm goes off also while the scope closes in which something waits for it", () =>
+  it.effect("a limit still holds while the scope that made it closes", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const { within } = yield* Scope.provide(makeTimeLimit(Duration.millis(100)), scope)
       const how = yield* Deferred.make<string>()
-      // Older than the first alarm, as the drain of a worker is.
+      // Added before the first deadline is set, as the drain of a worker is.
       yield* Scope.addFinalizer(scope, Effect.asVoid(Deferred.await(how)))
       yield* Effect.forkChild(
         Effect.flatMap(within(Effect.never, Effect.succeed("late")), (end) => Deferred.succeed(how, end)),
@@ -91,7 +89,7 @@ describe("TimeLimit", () => {
       yield* TestClock.adjust("100 millis")
       const ended = how.pipe(Deferred.isDone)
       const inTime = yield* ended
-      // Let it close, whatever came of it.
+      // Lets the scope close even if the limit did not hold.
       yield* Deferred.succeed(how, "too late")
       yield* Fiber.join(closing)
       assert.isTrue(inTime)

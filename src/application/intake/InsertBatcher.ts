@@ -1,8 +1,8 @@
 import { Clock, DateTime, Deferred, Duration, Effect, Exit, Metric } from "effect"
 import type { NewOrder } from "../../domain/Order.ts"
 import { OrdersUnavailable, Overloaded } from "../../domain/OrderErrors.ts"
-import { makeDrainRate, secondsToDrain } from "../../concurrency/Rate.ts"
-import { makeIntake } from "../../concurrency/BatchQueue.ts"
+import { makeRate, secondsToDrain } from "../../concurrency/Rate.ts"
+import { makeBatchQueue } from "../../concurrency/BatchQueue.ts"
 import { ordersCreated } from "../OrderMetrics.ts"
 import type { KeptAnswer, KeyedOrders } from "../ports/KeyedOrders.ts"
 import { WakeUp } from "../ports/WakeUp.ts"
@@ -51,13 +51,13 @@ export const isTakenBy = (keyed: KeyedOrders, kept: KeptAnswer | null): boolean 
 export const storeInBatches = Effect.gen(function* () {
   const repository = yield* OrderRepository
   const queue = yield* WakeUp
-  const intake = makeIntake<Waiting>(maxWaiting, patience)
-  const rate = makeDrainRate()
+  const intake = makeBatchQueue<Waiting>(maxWaiting, patience)
+  const rate = makeRate()
   const backlog = yield* watchBacklog
 
   const announce = (orders: ReadonlyArray<NewOrder>) =>
     Effect.flatMap(Effect.andThen(Metric.update(ordersCreated, orders.length), DateTime.now), (now) => {
-      rate.note(orders.length, DateTime.toEpochMillis(now))
+      rate.record(orders.length, DateTime.toEpochMillis(now))
       return Effect.andThen(
         queue.announce(
           orders

@@ -4,7 +4,7 @@ import type { OrderEvent } from "../../domain/OrderEvent.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
 import { isFinal } from "../../domain/OrderStatus.ts"
 import { OrderRepository } from "../ports/OrderRepository.ts"
-import { pauseAfterTrouble } from "../work/WorkerSettings.ts"
+import { pauseBeforeRetry } from "../../concurrency/Backoff.ts"
 
 // Longer than 150 lines because the watcher and those it reads for are understood together.
 
@@ -109,7 +109,7 @@ export const watchOrders = Effect.gen(function* () {
     if (count < maxAll) yield* nextWake(interval)
     yield* Effect.sleep(gathering)
   }).pipe(
-    Effect.catchTag("OrdersUnavailable", () => pauseAfterTrouble),
+    Effect.catchTag("OrdersUnavailable", () => pauseBeforeRetry),
     // Whoever watches must not be forgotten because of a bug of ours: it is said, and looked at again.
     Effect.catchDefect((defect) =>
       Effect.andThen(Effect.logError("Watched orders could not be read", defect), Effect.sleep("5 seconds"))

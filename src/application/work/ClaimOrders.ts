@@ -1,12 +1,13 @@
 import { Duration, Effect, Queue, Random } from "effect"
 import { OrdersUnavailable } from "../../domain/OrderErrors.ts"
 import type { ProcessingOrder } from "../../domain/Order.ts"
-import type { Hands } from "../../concurrency/Slots.ts"
+import type { Slots } from "../../concurrency/Slots.ts"
 import { noteStarted } from "../OrderMetrics.ts"
 import { WakeUp } from "../ports/WakeUp.ts"
 import { OrderRepository } from "../ports/OrderRepository.ts"
 import { rescueOrders } from "./ExpireLeases.ts"
-import { claimTimeout, pauseAfterTrouble, WorkerSettings } from "./WorkerSettings.ts"
+import { pauseBeforeRetry } from "../../concurrency/Backoff.ts"
+import { claimTimeout, WorkerSettings } from "./WorkerSettings.ts"
 
 /** The most orders started by one statement. */
 const maxClaim = 256
@@ -17,7 +18,7 @@ const maxClaim = 256
  * this worker itself, the next order is due, the next lease ends or the poll interval is over, whatever is first. It never ends.
  */
 export const claimOrders = Effect.fnUntraced(function* (
-  hands: Hands,
+  slots: Slots,
   rescheduled: Queue.Dequeue<void>,
   handOver: (orders: ReadonlyArray<ProcessingOrder>) => void,
   releaseLeftOver: Effect.Effect<void, OrdersUnavailable>
@@ -49,9 +50,9 @@ export const claimOrders = Effect.fnUntraced(function* (
     // Uninterruptible: what was claimed must reach a hand, or be released, even if the worker stops meanwhile.
     const { nextDueIn, nextLeaseEndIn, orders } = yield* Effect.uninterruptible(
       claim(free).pipe(
-        Effect.onError(() => Effect.sync(() => hands.giveBack(free))),
+        Effect.onError(() => Effect.sync(() => slots.release(free))),
         Effect.map((claimed) => {
-          hands.giveBack(free - claimed.orders.length)
+          slots.release(free - claimed.orders.length)
           handOver(claimed.orders)
           return claimed
         })
@@ -84,11 +85,11 @@ export const claimOrders = Effect.fnUntraced(function* (
   )
   const afterTrouble = Effect.suspend(() => {
     inDoubt = true
-    return pauseAfterTrouble
+    return pauseBeforeRetry
   })
 
   return yield* releaseDoubtful.pipe(
-    Effect.andThen(hands.take(maxClaim)),
+    Effect.andThen(slots.take(maxClaim)),
     Effect.flatMap(look),
     Effect.catchTag("OrdersUnavailable", (error) =>
       Effect.andThen(Effect.logDebug(`The worker could not look for orders: ${error.message}`), afterTrouble)

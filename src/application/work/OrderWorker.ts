@@ -1,7 +1,7 @@
 import { type Cause, Context, Duration, Effect, Fiber, Layer, Metric, Option, Queue } from "effect"
 import type { OrderPayload } from "../../domain/OrderPayload.ts"
 import { claimOrders } from "./ClaimOrders.ts"
-import { makeHands } from "../../concurrency/Slots.ts"
+import { makeSlots } from "../../concurrency/Slots.ts"
 import * as Metrics from "../OrderMetrics.ts"
 import { interrupt, makeOrdersInHand } from "./RunningAttempts.ts"
 import type { OrderProcessor } from "../ports/OrderProcessor.ts"
@@ -42,10 +42,10 @@ export class OrderWorker extends Context.Service<
       Effect.gen(function* () {
         const settings = yield* WorkerSettings
         const inHand = makeOrdersInHand()
-        const hands = makeHands(settings.concurrency)
+        const slots = makeSlots(settings.concurrency)
         const rescheduled = yield* Queue.sliding<void>(1)
         const finished = yield* Queue.bounded<Finished, Cause.Done>(maxFinished)
-        const attempts = yield* runAttempts(payload, inHand, hands, finished)
+        const attempts = yield* runAttempts(payload, inHand, slots, finished)
         yield* Metric.update(Metrics.capacity, settings.concurrency)
         let claiming: Fiber.Fiber<never> | null = null
 
@@ -60,10 +60,10 @@ export class OrderWorker extends Context.Service<
           // A claim that is under way is waited for, out of the time that attempts have.
           const [waited] = yield* Effect.timed(claiming === null ? Effect.void : Fiber.interrupt(claiming))
           const left = Duration.max(Duration.zero, Duration.subtract(settings.drainTimeout, waited))
-          const inTime = yield* Effect.timeoutOption(hands.allFree, left)
+          const inTime = yield* Effect.timeoutOption(slots.allFree, left)
           const finishAll = Option.isSome(inTime)
             ? Effect.void
-            : Effect.andThen(interruptAttempts, hands.allFree)
+            : Effect.andThen(interruptAttempts, slots.allFree)
           // A limit of its own, so that a process that was frozen until after the drain deadline still releases.
           yield* finishAll.pipe(
             Effect.andThen(Queue.end(finished)),
@@ -85,7 +85,7 @@ export class OrderWorker extends Context.Service<
         // Before the first claim, so that a process that is stopped while it starts leaves nothing behind either.
         yield* Effect.addFinalizer(() => drain)
         // Detached, for the scope would wait for the end of a claim before it begins to drain, and so to count the time.
-        yield* Effect.forkDetach(claimOrders(hands, rescheduled, attempts.start, releaseAll)).pipe(
+        yield* Effect.forkDetach(claimOrders(slots, rescheduled, attempts.start, releaseAll)).pipe(
           Effect.tap((fiber) => Effect.sync(() => (claiming = fiber))),
           Effect.uninterruptible
         )

@@ -1,8 +1,8 @@
 import { Cause, Clock, Effect, Exit, Queue, Semaphore } from "effect"
 import type { Outcome, ProcessingOrder } from "../../domain/Order.ts"
 import type { OrderPayload } from "../../domain/OrderPayload.ts"
-import { makeAlarm } from "../../concurrency/Deadlines.ts"
-import type { Hands } from "../../concurrency/Slots.ts"
+import { makeDeadlines } from "../../concurrency/Deadlines.ts"
+import type { Slots } from "../../concurrency/Slots.ts"
 import * as Metrics from "../OrderMetrics.ts"
 import { type InHand, interrupt, type OrdersInHand } from "./RunningAttempts.ts"
 import { OrderProcessor, type Writes } from "../ports/OrderProcessor.ts"
@@ -22,12 +22,12 @@ type AttemptExit = Exit.Exit<void | Writes, AttemptFailure>
 export const runAttempts = Effect.fnUntraced(function* <P>(
   payload: OrderPayload<P>,
   inHand: OrdersInHand,
-  hands: Hands,
+  slots: Slots,
   finished: Queue.Enqueue<Finished, Cause.Done>
 ) {
   const settings = yield* WorkerSettings
   const clock = yield* Clock.Clock
-  const alarm = yield* makeAlarm(settings.attemptTimeout)
+  const deadlines = yield* makeDeadlines(settings.attemptTimeout)
   const process = processOrder(payload, yield* OrderProcessor.service(payload))
   const commitWrites = settleWithWrites(
     yield* Semaphore.make(settings.writeConcurrency),
@@ -41,15 +41,15 @@ export const runAttempts = Effect.fnUntraced(function* <P>(
   const letGo = (attempt: InHand) => {
     inHand.drop(attempt)
     noteInFlight()
-    hands.giveBack(1)
+    slots.release(1)
   }
 
   const finish = (attempt: InHand, outcome: Outcome) => {
     attempt.finished = true
     attempt.fiber = null
-    if (Queue.offerUnsafe(finished, { attempt, outcome })) return hands.giveBack(1)
+    if (Queue.offerUnsafe(finished, { attempt, outcome })) return slots.release(1)
     // The settling loop is far behind; the hand waits for it, and so takes no new order.
-    run(Queue.offer(finished, { attempt, outcome })).addObserver(() => hands.giveBack(1))
+    run(Queue.offer(finished, { attempt, outcome })).addObserver(() => slots.release(1))
   }
 
   /** Runs the rest of an attempt that needs more than its processor; nothing comes out where it settled all itself. */
@@ -101,9 +101,9 @@ export const runAttempts = Effect.fnUntraced(function* <P>(
     const exit = fiber.pollUnsafe()
     if (exit !== undefined) return end(exit)
     attempt.fiber = fiber
-    const ring = alarm.set(() => interrupt(attempt, "late"))
+    const deadline = deadlines.set(() => interrupt(attempt, "late"))
     fiber.addObserver((exit) => {
-      alarm.cancel(ring)
+      deadlines.cancel(deadline)
       end(exit)
     })
   }

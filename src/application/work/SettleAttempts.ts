@@ -3,7 +3,7 @@ import type { Outcome, ProcessingOrder } from "../../domain/Order.ts"
 import * as Metrics from "../OrderMetrics.ts"
 import type { InHand, OrdersInHand } from "./RunningAttempts.ts"
 import { OrderRepository, type SettleResult } from "../ports/OrderRepository.ts"
-import { pauseAfterTrouble } from "./WorkerSettings.ts"
+import { pauseBeforeRetry } from "../../concurrency/Backoff.ts"
 
 /** The most outcomes written by one statement. */
 const maxSettle = 256
@@ -29,7 +29,7 @@ export const settleAttempts = Effect.fnUntraced(function* (
   const settle = (group: ReadonlyArray<Finished>) =>
     repository.settle(group.map(({ attempt, outcome }) => ({ order: attempt.order, outcome }))).pipe(
       Effect.tapError((error) =>
-        Effect.andThen(Effect.logDebug(`The worker could not settle: ${error.message}`), pauseAfterTrouble)
+        Effect.andThen(Effect.logDebug(`The worker could not settle: ${error.message}`), pauseBeforeRetry)
       ),
       Effect.eventually
     )

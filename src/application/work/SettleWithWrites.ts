@@ -3,7 +3,7 @@ import type { Outcome, ProcessingOrder } from "../../domain/Order.ts"
 import type { Writes } from "../ports/OrderProcessor.ts"
 import { OrderRepository, OutcomeNotStorable, type SettleResult } from "../ports/OrderRepository.ts"
 import { Late, outcomeOfFailure } from "./ProcessOrder.ts"
-import { pauseAfterTrouble } from "./WorkerSettings.ts"
+import { pauseBeforeRetry } from "../../concurrency/Backoff.ts"
 
 /**
  * Commits the writes of a successful attempt together with its outcome. At most as many at the same time as there
@@ -17,7 +17,7 @@ export const settleWithWrites = (permits: Semaphore.Semaphore, attemptTimeout: D
   ): Effect.fn.Return<SettleResult | Outcome, never, OrderRepository> {
     const repository = yield* OrderRepository
     const exit = yield* repository.settleWith({ order, outcome: { event: "completed" } }, writes).pipe(
-      Effect.tapErrorTag("OrdersUnavailable", () => pauseAfterTrouble),
+      Effect.tapErrorTag("OrdersUnavailable", () => pauseBeforeRetry),
       Effect.retry({ while: (error) => error._tag === "OrdersUnavailable" }),
       permits.withPermit,
       Effect.timeoutOrElse({ duration: attemptTimeout, orElse: () => new Late({ limit: attemptTimeout }) }),

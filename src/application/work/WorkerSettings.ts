@@ -1,4 +1,4 @@
-import { Context, Duration, Effect, Random } from "effect"
+import { Context, Duration } from "effect"
 
 /** How a worker works; an app provides its own to change any of it. */
 export interface WorkerSettings {
@@ -37,8 +37,3 @@ export const WorkerSettings = Context.Reference<WorkerSettings>("order-platform/
  */
 export const claimTimeout = (settings: WorkerSettings): Duration.Duration =>
   Duration.min(Duration.times(settings.lease, 1 / 3), Duration.seconds(4))
-
-/** The pause of a loop after trouble with the store, jittered so that many workers do not come back at once. */
-export const pauseAfterTrouble = Effect.flatMap(Random.nextBetween(100, 500), (millis) =>
-  Effect.sleep(millis)
-)

@@ -1,7 +1,7 @@
 import { Cause, Context, Duration, Effect, Fiber, Latch, Schema, Scope, Stream } from "effect"
 import { Sse } from "effect/encoding"
 import { HttpServerResponse } from "effect/http"
-import { makeAlarm, type Ring } from "../../../concurrency/Deadlines.ts"
+import { makeDeadlines, type Deadline } from "../../../concurrency/Deadlines.ts"
 import { OrderEvent } from "../../../domain/OrderEvent.ts"
 
 /** How often a stream says that it is still there: below the idle time limits of proxies, which begin at 30 s. */
@@ -34,13 +34,13 @@ const comment = encoder.encode(": keep-alive\n\n")
 export type EventStreams = (events: Stream.Stream<OrderEvent>) => HttpServerResponse.HttpServerResponse
 
 /**
- * Streams that cost little while nothing happens, which is nearly always: one alarm for the comments of all, one fiber
+ * Streams that cost little while nothing happens, which is nearly always: one timer for the comments of all, one fiber
  * that waits for the end of the server, and for each stream the one that waits for its next events.
  */
 export const makeEventStreams = Effect.fnUntraced(function* (
   serverCloses: Latch.Latch
 ): Effect.fn.Return<EventStreams, never, Scope.Scope> {
-  const alarm = yield* makeAlarm(keepAlive)
+  const deadlines = yield* makeDeadlines(keepAlive)
   const context = yield* Effect.context()
   /** What each open stream does when the server closes. */
   const open = new Set<() => void>()
@@ -55,7 +55,7 @@ export const makeEventStreams = Effect.fnUntraced(function* (
   const withComments = (events: Stream.Stream<OrderEvent>) =>
     Stream.transformPull(events, (pull, scope) => {
       let reading: Fiber.Fiber<ReadonlyArray<OrderEvent>, Cause.Done> | undefined
-      let ring: Ring | undefined
+      let deadline: Deadline | undefined
       /** Looks whether there is something for the client, while it is waited for. */
       let look = () => {}
       const wake = () => look()
@@ -67,9 +67,9 @@ export const makeEventStreams = Effect.fnUntraced(function* (
         }
         look = () => {
           if (isClosed) return answer(Cause.done())
-          if (ring === undefined) {
-            ring = alarm.set(() => {
-              ring = undefined
+          if (deadline === undefined) {
+            deadline = deadlines.set(() => {
+              deadline = undefined
               wake()
             })
             return answer(Effect.succeed([comment]))
@@ -90,7 +90,7 @@ export const makeEventStreams = Effect.fnUntraced(function* (
 
       const leave = Effect.suspend(() => {
         open.delete(wake)
-        if (ring !== undefined) alarm.cancel(ring)
+        if (deadline !== undefined) deadlines.cancel(deadline)
         return reading === undefined ? Effect.void : Fiber.interrupt(reading)
       })
       open.add(wake)
