@@ -1,6 +1,6 @@
 import { Effect, Metric } from "effect"
 import type { OrderId } from "../../domain/OrderId.ts"
-import { deadLettersReprocessed } from "../OrderMetrics.ts"
+import { deadLettersReprocessed } from "./DeadLetterMetrics.ts"
 import { WakeUp } from "../ports/WakeUp.ts"
 import { OrderRepository } from "../ports/OrderRepository.ts"
 

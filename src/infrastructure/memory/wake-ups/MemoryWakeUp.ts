@@ -1,5 +1,6 @@
 import { Effect, Layer, Metric, Queue } from "effect"
-import * as Metrics from "../../../application/OrderMetrics.ts"
+import * as Metrics from "../../../application/ports/WakeUpMetrics.ts"
+import { increment } from "../../../concurrency/Measure.ts"
 import { type Announcement, WakeUp } from "../../../application/ports/WakeUp.ts"
 
 /** The most announcements waiting; more are dropped, since a worker that wakes up looks for everything anyway. */
@@ -9,14 +10,14 @@ const capacity = 1024
 export const layer = Layer.effect(
   WakeUp,
   Effect.gen(function* () {
-    yield* Metrics.presentAnnouncements("memory")
+    yield* Metrics.registerAnnouncements("memory")
     yield* Effect.acquireRelease(Metric.update(Metrics.listenUp, 1), () => Metric.update(Metrics.listenUp, 0))
     const announcements = yield* Queue.dropping<Announcement>(capacity)
     return WakeUp.of({
       announce: (batch) =>
         Effect.andThen(
           Queue.offerAll(announcements, batch),
-          Metrics.count(Metrics.announced, { queue: "memory" }, batch.length)
+          increment(Metrics.announced, { queue: "memory" }, batch.length)
         ),
       announced: Effect.asVoid(Queue.takeAll(announcements))
     })
