@@ -1,5 +1,5 @@
 import { Duration, Effect, Metric } from "effect"
-import type { Backlog } from "../ports/OrderRepository.ts"
+import type { Backlog } from "../ports/OrderReads.ts"
 
 /** Orders that are not final, by status. */
 const backlogOrders = Metric.gauge("order_backlog", { description: "Orders that are not final, by status" })

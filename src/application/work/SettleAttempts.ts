@@ -3,7 +3,7 @@ import type { Outcome, ProcessingOrder } from "../../domain/Order.ts"
 import { increment } from "../../concurrency/Measure.ts"
 import * as Metrics from "../OrderMetrics.ts"
 import type { InHand, OrdersInHand } from "./RunningAttempts.ts"
-import { OrderRepository, type SettleResult } from "../ports/OrderRepository.ts"
+import { WorkStore, type SettleResult } from "../ports/WorkStore.ts"
 import { pauseBeforeRetry } from "../../concurrency/Backoff.ts"
 
 /** The most outcomes written by one statement. */
@@ -25,10 +25,10 @@ export const settleAttempts = Effect.fnUntraced(function* (
   inHand: OrdersInHand,
   rescheduled: Queue.Enqueue<void>
 ) {
-  const repository = yield* OrderRepository
+  const store = yield* WorkStore
 
   const settle = (group: ReadonlyArray<Finished>) =>
-    repository.settle(group.map(({ attempt, outcome }) => ({ order: attempt.order, outcome }))).pipe(
+    store.settle(group.map(({ attempt, outcome }) => ({ order: attempt.order, outcome }))).pipe(
       Effect.tapError((error) =>
         Effect.andThen(Effect.logDebug(`The worker could not settle: ${error.message}`), pauseBeforeRetry)
       ),

@@ -4,7 +4,7 @@ import { registerDeadLetterMetrics } from "../../../application/dead-letters/Dea
 import { registerIntakeMetrics } from "../../../application/intake/IntakeMetrics.ts"
 import { registerWorkMetrics } from "../../../application/OrderMetrics.ts"
 import { recordBacklog } from "../../../application/watch/BacklogMetrics.ts"
-import type { Backlog } from "../../../application/ports/OrderRepository.ts"
+import type { Backlog } from "../../../application/ports/OrderReads.ts"
 
 /** This process's metrics in Prometheus' text format 0.0.4, with the backlog as it is now. */
 export const metricsPage = (backlog: Effect.Effect<Backlog, unknown>): Effect.Effect<string> =>

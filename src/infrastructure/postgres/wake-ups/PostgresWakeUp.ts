@@ -91,9 +91,8 @@ const make = Effect.fnUntraced(function* (listener: PgClient.PgClient | null) {
     )
 
   return WakeUp.of({
-    announce: (batch) =>
-      batch.length === 0 ? Effect.void : Effect.asVoid(Queue.offer(toAnnounce, batch.length)),
-    announced: Effect.andThen(Queue.offer(startListening, undefined), Queue.take(wake))
+    announce: (count) => (count === 0 ? Effect.void : Effect.asVoid(Queue.offer(toAnnounce, count))),
+    awaitAnnouncement: Effect.andThen(Queue.offer(startListening, undefined), Queue.take(wake))
   })
 })
 
