@@ -18,6 +18,10 @@ export interface PostgresServer {
   readonly url: string
   /** Immediate shutdown: nothing is flushed, every connection is cut; then the start, with crash recovery. */
   readonly crashAndRestart: () => Promise<void>
+  /** Where its data are. */
+  readonly data: string
+  /** Runs a program of this PostgreSQL, as the user that owns the data. */
+  readonly run: (program: string, args: ReadonlyArray<string>) => Promise<unknown>
   readonly stop: () => Promise<void>
 }
 
@@ -64,8 +68,21 @@ const embedded = async (directory: string): Promise<Programs> => {
   return { initdb, postgres, prefix, options: { cwd: "/", env: {}, ...options } }
 }
 
+/** What a server has that others do not. */
+export interface ServerOptions {
+  /** Settings of the server, over ours. */
+  readonly settings?: Readonly<Record<string, string | number>>
+  /** Changes the data directory before the first start. */
+  readonly prepare?: (data: string) => Promise<void>
+  /** Makes the data directory: `initdb` by default, or a copy of another server's. */
+  readonly create?: (data: string, run: PostgresServer["run"]) => Promise<unknown>
+}
+
 /** Makes a database cluster under `directory` and starts it. CHAOS_POSTGRES=embedded passes Debian's by. */
-export const startPostgres = async (directory: string): Promise<PostgresServer> => {
+export const startPostgres = async (
+  directory: string,
+  { create, prepare, settings: more = {} }: ServerOptions = {}
+): Promise<PostgresServer> => {
   const home = path.join(directory, "postgres")
   await fs.mkdir(home, { mode: 0o700 })
   const found = process.env["CHAOS_POSTGRES"] === "embedded" ? null : await debian()
@@ -78,18 +95,11 @@ export const startPostgres = async (directory: string): Promise<PostgresServer> 
     return [first, rest] as const
   }
   const runOnce = (program: string, args: ReadonlyArray<string>) => run(...command(program, args), options)
-  await runOnce(programs.initdb, [
-    "-D",
-    data,
-    "-U",
-    "postgres",
-    "-A",
-    "trust",
-    "-E",
-    "UTF8",
-    "--locale=C",
-    "--no-sync"
-  ])
+  const runProgram = (program: string, args: ReadonlyArray<string>) =>
+    runOnce(path.join(path.dirname(programs.postgres), program), args)
+  const initdb = ["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+  await (create === undefined ? runOnce(programs.initdb, initdb) : create(data, runProgram))
+  await prepare?.(data)
   const { stdout: version } = await runOnce(programs.postgres, ["--version"])
 
   const port = await freePort()
@@ -100,7 +110,8 @@ export const startPostgres = async (directory: string): Promise<PostgresServer> 
     max_connections: 400,
     shared_buffers: "128MB",
     timezone: "UTC",
-    log_min_messages: "fatal"
+    log_min_messages: "fatal",
+    ...more
   }
   let server: ChildProcess | null = null
   const log = await fs.open(path.join(directory, "postgres.log"), "a")
@@ -148,6 +159,8 @@ export const startPostgres = async (directory: string): Promise<PostgresServer> 
     port,
     version: version.trim(),
     url: `postgres://postgres@127.0.0.1:${port}/postgres`,
+    data,
+    run: runProgram,
     crashAndRestart: async () => {
       await stop("SIGQUIT")
       await start()

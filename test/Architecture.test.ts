@@ -28,6 +28,7 @@ const nodeItself: Readonly<Record<string, string>> = {
   "src/infrastructure/embedded-postgres/EmbeddedPostgresOwner.ts":
     "looks at other processes and signals them",
   "src/infrastructure/embedded-postgres/EmbeddedPostgresServer.ts": "runs PostgreSQL as a child process",
+  "src/infrastructure/postgres/client/TlsOptions.ts": "Node does TLS, by options of its own",
   "src/infrastructure/postgres/client/WatchedSockets.ts": "sees what passes through a socket"
 }
 

@@ -1,4 +1,4 @@
-import { Duration, Effect, Layer, Option, Redacted } from "effect"
+import { Duration, Effect, Layer, Option, Redacted, Result } from "effect"
 import { hostname } from "node:os"
 import { IdempotencyTtl } from "../application/intake/Idempotency.ts"
 import { DefaultMaxRetries } from "../application/intake/Submission.ts"
@@ -20,9 +20,15 @@ import * as SimulatedOrderProcessor from "../infrastructure/simulation/Simulated
 /** The settings of a process. */
 export type Settings = Environment["Service"]
 
-const clientOf = ({ database }: Settings, url: Redacted.Redacted, maxConnections: number) =>
+const clientOf = (
+  { database }: Settings,
+  url: Redacted.Redacted,
+  maxConnections: number,
+  setting = "database.url (DATABASE_URL)"
+) =>
   Postgres.layerClient({
     url,
+    setting,
     maxConnections,
     prepare: database.prepare,
     acquireTimeout: Duration.millis(database.acquireTimeoutMs),
@@ -35,7 +41,12 @@ export const queue = (settings: Settings) => {
   if (order.queue === "memory") return MemoryWakeUp.layer
   if (Option.isSome(database.listenUrl)) {
     return PostgresWakeUp.layerListeningBy(
-      clientOf({ ...settings, database: { ...database, prepare: true } }, database.listenUrl.value, 1)
+      clientOf(
+        { ...settings, database: { ...database, prepare: true } },
+        database.listenUrl.value,
+        1,
+        "database.listenUrl (DATABASE_LISTEN_URL)"
+      )
     )
   }
   return database.prepare ? PostgresWakeUp.layer : PostgresWakeUp.layerWithoutListening
@@ -123,8 +134,9 @@ export const simulation = ({ order: { worker } }: Settings) =>
 export const databaseOf = ({ database }: Settings): string =>
   Option.match(database.url, {
     onNone: () => `embedded in ${database.dataDirectory}`,
-    onSome: (url) => {
-      const { host, pathname } = new URL(Redacted.value(url))
-      return `${host}${pathname}`
-    }
+    onSome: (url) =>
+      Result.match(Postgres.parseDatabaseUrl(Redacted.value(url)), {
+        onFailure: () => "unknown",
+        onSuccess: ({ shown }) => shown
+      })
   })

@@ -1,6 +1,10 @@
 import { Context, Effect } from "effect"
 import type { Writes } from "../../src/application/ports/OrderProcessor.ts"
-import type { Settlement, SettleResult, WorkStore } from "../../src/application/ports/WorkStore.ts"
+import type {
+  OrderRepository,
+  Settlement,
+  SettleResult
+} from "../../src/application/ports/OrderRepository.ts"
 import type { Line } from "./Facts.ts"
 import type { SimulatedWorld } from "./SimulatedWorld.ts"
 
@@ -9,16 +13,16 @@ export const Transaction = Context.Reference<Array<Line> | null>("test/simulatio
   defaultValue: () => null
 })
 
-/** Runs the store's `settleWithWrites` with writes whose lines count only if it commits. */
+/** Runs the store's `settleWith` with writes whose lines count only if it commits. */
 export const inTransaction = (
   world: SimulatedWorld,
-  settleWithWrites: WorkStore["Service"]["settleWithWrites"],
+  settleWith: OrderRepository["Service"]["settleWith"],
   settlement: Settlement,
   writes: Writes["writes"],
   settled: (settlement: Settlement, result: SettleResult) => void
 ) => {
   const lines: Array<Line> = []
-  return settleWithWrites(settlement, Effect.provideService(writes, Transaction, lines)).pipe(
+  return settleWith(settlement, Effect.provideService(writes, Transaction, lines)).pipe(
     Effect.tap((result) =>
       Effect.sync(() => {
         world.ledger.push(...lines)

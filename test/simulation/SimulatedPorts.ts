@@ -1,14 +1,11 @@
 import { DateTime, Effect, Exit } from "effect"
-import { DeadLetterStore } from "../../src/application/ports/DeadLetterStore.ts"
-import { IntakeStore } from "../../src/application/ports/IntakeStore.ts"
 import { WakeUp } from "../../src/application/ports/WakeUp.ts"
 import {
   type Claim,
+  OrderRepository,
   type Settlement,
-  type SettleResult,
-  WorkStore
-} from "../../src/application/ports/WorkStore.ts"
-import type { AllStores } from "../../src/testing/AllStores.ts"
+  type SettleResult
+} from "../../src/application/ports/OrderRepository.ts"
 import type { Order } from "../../src/domain/Order.ts"
 import { OrdersUnavailable } from "../../src/domain/OrderErrors.ts"
 import { figures } from "./Facts.ts"
@@ -62,9 +59,12 @@ const call = <A, E>(
     return yield* exit
   })
 
-/** The stores as one process reaches them. */
-export const simulatedStores = (world: SimulatedWorld, process: SimulatedProcess): AllStores => {
-  const { facts, seed, stores, time } = world
+/** The store as one process reaches it. */
+export const repositoryOf = (
+  world: SimulatedWorld,
+  process: SimulatedProcess
+): OrderRepository["Service"] => {
+  const { facts, seed, store, time } = world
   const statement = <A, E>(
     name: string,
     effect: Effect.Effect<A, E>,
@@ -88,18 +88,15 @@ export const simulatedStores = (world: SimulatedWorld, process: SimulatedProcess
   const expired = (order: Order) =>
     void facts.push({ fact: "expired", at: time.now, id: order.id, version: order.version })
 
-  const intake = IntakeStore.of({
-    ...stores.intake,
+  return OrderRepository.of({
+    ...store,
     submit: (orders, keyed) =>
       statement(
         "submit",
         orders.some(({ id }) => world.poison.has(id))
           ? Effect.die("a row that the store refuses")
-          : stores.intake.submit(orders, keyed),
-        () => void (process.stored += orders.length)
-      )
-  })
-  const work = WorkStore.of({
+          : store.submit(orders, keyed)
+      ),
     claim: (request) =>
       Effect.suspend(() => {
         const reply = { delivered: Infinity }
@@ -108,7 +105,7 @@ export const simulatedStores = (world: SimulatedWorld, process: SimulatedProcess
         let isCarriedOut = false
         const carryOut = Effect.suspend(() => {
           isCarriedOut = true
-          return stores.work.claim(request)
+          return store.claim(request)
         })
         const done = ({ orders }: Claim) => {
           for (const { dueAt, id, version, worker } of orders) {
@@ -134,17 +131,17 @@ export const simulatedStores = (world: SimulatedWorld, process: SimulatedProcess
         }).pipe(Effect.onInterrupt(() => Effect.sync(arriveLate)))
       }),
     settle: (settlements) =>
-      statement("settle", stores.work.settle(settlements), (results) =>
+      statement("settle", store.settle(settlements), (results) =>
         results.forEach((result, n) => settled(settlements[n] as Settlement, result))
       ),
-    settleWithWrites: (settlement, writes) =>
+    settleWith: (settlement, writes) =>
       call(
         world,
         process,
-        "settleWithWrites",
+        "settleWith",
         Effect.callback((resume) => {
           // In a connection of the store, which outlives a crash of the worker just long enough to roll back.
-          const transaction = inTransaction(world, stores.work.settleWithWrites, settlement, writes, settled)
+          const transaction = inTransaction(world, store.settleWith, settlement, writes, settled)
           const fiber = Effect.runForkWith(process.connectionReferences)(
             Effect.andThen(Effect.yieldNow, transaction)
           )
@@ -159,33 +156,28 @@ export const simulatedStores = (world: SimulatedWorld, process: SimulatedProcess
         })
       ),
     renew: (worker, lease) =>
-      statement("renew", stores.work.renew(worker, lease), (leases) => {
+      statement("renew", store.renew(worker, lease), (leases) => {
         for (const { id, version } of leases) facts.push({ fact: "renewed", at: time.now, id, version })
       }),
-    expire: (max) => statement("expire", stores.work.expire(max), (orders) => orders.forEach(expired))
+    expire: (max) => statement("expire", store.expire(max), (orders) => orders.forEach(expired)),
+    reprocess: (id, options) => statement("reprocess", store.reprocess(id, options)),
+    discard: (id, options) => statement("discard", store.discard(id, options))
   })
-  const deadLetters = DeadLetterStore.of({
-    ...stores.deadLetters,
-    reprocess: (id, options) =>
-      statement("reprocess", stores.deadLetters.reprocess(id, options), () => void process.stored++),
-    discard: (id, options) => statement("discard", stores.deadLetters.discard(id, options))
-  })
-  return { ...stores, intake, work, deadLetters }
 }
 
-/** The announcements as one process makes and hears them: some are lost, some are doubled, some reach every worker. */
-export const wakeUpOf = (world: SimulatedWorld, process: SimulatedProcess): WakeUp["Service"] => {
-  const deliver = (count: number) => {
-    process.announced += count
-    world.facts.push({
-      fact: "announced",
-      process: process.name,
-      isStored: process.announced <= process.stored
-    })
+/** The announcements as one process makes and hears them: some are lost, some are doubled, some reach everybody. */
+export const queueOf = (world: SimulatedWorld, process: SimulatedProcess): WakeUp["Service"] => {
+  const deliver = (batch: Parameters<WakeUp["Service"]["announce"]>[0]) => {
+    for (const { orderId: id } of batch)
+      world.facts.push({
+        fact: "announced",
+        id,
+        isStored: Exit.isSuccess(world.statementExit(world.store.find(id)))
+      })
     const workers = world.living("worker")
     const hear = (worker: SimulatedProcess) => {
       if (worker.ear === null) return
-      Effect.runForkWith(worker.references)(Effect.andThen(Effect.yieldNow, worker.ear.announce(count)))
+      Effect.runForkWith(worker.references)(Effect.andThen(Effect.yieldNow, worker.ear.announce(batch)))
     }
     if (world.strikes("announcement lost")) return world.struck("announcement lost", process.name)
     if (workers.length === 0) return
@@ -195,11 +187,11 @@ export const wakeUpOf = (world: SimulatedWorld, process: SimulatedProcess): Wake
     } else hear(world.seed.pick(workers))
   }
   return WakeUp.of({
-    announce: (count) =>
+    announce: (batch) =>
       pause(world, process, "before announce").pipe(
-        Effect.andThen(Effect.sync(() => deliver(count))),
+        Effect.andThen(Effect.sync(() => deliver(batch))),
         Effect.andThen(pause(world, process, "after announce"))
       ),
-    awaitAnnouncement: Effect.suspend(() => process.ear?.awaitAnnouncement ?? Effect.never)
+    announced: Effect.suspend(() => process.ear?.announced ?? Effect.never)
   })
 }

@@ -3,9 +3,10 @@ import type { NewOrder } from "../../domain/Order.ts"
 import { OrdersUnavailable, Overloaded } from "../../domain/OrderErrors.ts"
 import { makeRate, secondsToDrain } from "../../concurrency/Rate.ts"
 import { makeBatchQueue } from "../../concurrency/BatchQueue.ts"
-import { ordersCreated } from "./IntakeMetrics.ts"
-import { IntakeStore, type KeyedOrders, type StoredAnswer } from "../ports/IntakeStore.ts"
+import { ordersCreated } from "../OrderMetrics.ts"
+import type { KeptAnswer, KeyedOrders } from "../ports/KeyedOrders.ts"
 import { WakeUp } from "../ports/WakeUp.ts"
+import { OrderRepository } from "../ports/OrderRepository.ts"
 import { watchBacklog } from "./Backpressure.ts"
 
 /** As many orders are written by one statement, and the rest of the last group: what came together stays together. */
@@ -25,7 +26,7 @@ type Group =
 
 type Waiting = Group & {
   readonly size: number
-  readonly stored: Deferred.Deferred<StoredAnswer | null, OrdersUnavailable>
+  readonly stored: Deferred.Deferred<KeptAnswer | null, OrdersUnavailable>
   /** Nobody waits for it any more: its caller was told that it was not stored, or went away. */
   isGivenUp: boolean
 }
@@ -40,8 +41,7 @@ const end = (batch: ReadonlyArray<Waiting>, how: Effect.Effect<never, OrdersUnav
 }
 
 /** Whether it was this call that took the key. */
-export const isTakenBy = (keyed: KeyedOrders, kept: StoredAnswer | null): boolean =>
-  kept?.requestId === keyed.requestId
+export const isTakenBy = (keyed: KeyedOrders, kept: KeptAnswer | null): boolean => kept?.taker === keyed.taker
 
 /**
  * Stores new orders, and announces them after their commit. Concurrent calls coalesce: while one commit is in flight the
@@ -49,7 +49,7 @@ export const isTakenBy = (keyed: KeyedOrders, kept: StoredAnswer | null): boolea
  * commit, and fails alone if the store refuses what it brought.
  */
 export const storeInBatches = Effect.gen(function* () {
-  const intakeStore = yield* IntakeStore
+  const repository = yield* OrderRepository
   const queue = yield* WakeUp
   const intake = makeBatchQueue<Waiting>(maxWaiting, patience)
   const rate = makeRate()
@@ -60,8 +60,9 @@ export const storeInBatches = Effect.gen(function* () {
       rate.record(orders.length, DateTime.toEpochMillis(now))
       return Effect.andThen(
         queue.announce(
-          orders.filter(({ notBefore }) => notBefore === null || DateTime.isLessThanOrEqualTo(notBefore, now))
-            .length
+          orders
+            .filter(({ notBefore }) => notBefore === null || DateTime.isLessThanOrEqualTo(notBefore, now))
+            .map(({ id }) => ({ event: "OrderCreated", orderId: id }))
         ),
         backlog.noteIntake
       )
@@ -77,7 +78,7 @@ export const storeInBatches = Effect.gen(function* () {
         else if (group.keyed !== null) keyed.push(group.keyed)
         else orders.push(...group.orders)
       }
-      const exit = yield* Effect.exit(intakeStore.submit(orders, keyed))
+      const exit = yield* Effect.exit(repository.submit(orders, keyed))
       // It may be stored, or not; its callers hear that nothing was promised.
       if (Exit.hasInterrupts(exit)) return end(batch, stopping)
       if (Exit.hasDies(exit) && batch.length > 1)
@@ -129,14 +130,14 @@ export const storeInBatches = Effect.gen(function* () {
   const store = (
     group: Group,
     size: number
-  ): Effect.Effect<StoredAnswer | null, OrdersUnavailable | Overloaded> => {
+  ): Effect.Effect<KeptAnswer | null, OrdersUnavailable | Overloaded> => {
     if (isClosed) return stopping
     const waiting: Waiting = { ...group, size, stored: Deferred.makeUnsafe(), isGivenUp: false }
     const stored = intake.offerUnsafe(waiting)
       ? Deferred.await(waiting.stored)
       : Effect.flatMap(
           intake.offer(waiting),
-          (isTaken): Effect.Effect<StoredAnswer | null, OrdersUnavailable | Overloaded> =>
+          (isTaken): Effect.Effect<KeptAnswer | null, OrdersUnavailable | Overloaded> =>
             isTaken ? Deferred.await(waiting.stored) : tooMany
         )
     return Effect.onInterrupt(stored, () =>

@@ -124,11 +124,12 @@ export const secret = <A>(shown: Kind<A>): Kind<Redacted.Redacted<A>> => ({
   list: shown.list ?? false
 })
 
-/** A PostgreSQL connection URL. It is parsed here because the driver's own error would carry it, password and all. */
+/** A PostgreSQL connection URL; its parts and parameters are checked where they are used. */
 export const postgresUrl: Kind<string> = kind(
   "a URL such as postgres://user:password@host:5432/name, with special characters percent-encoded",
   Schema.String.check(
     Schema.isPattern(/^postgres(ql)?:\/\/[!-$&-~]*(%[0-9A-Fa-f]{2}[!-$&-~]*)*$/),
-    Schema.makeFilter((url: string) => URL.canParse(url))
+    // Several hosts are a form of libpq that no URL has; what is wrong with them is said where the parts are read.
+    Schema.makeFilter((url: string) => URL.canParse(url) || /^[^/]+:\/\/[^/?]*,/.test(url))
   )
 )

@@ -1,18 +1,23 @@
-import { Effect } from "effect"
+import { Duration, Effect, Metric } from "effect"
 import { PrometheusMetrics } from "effect/observability"
-import { registerDeadLetterMetrics } from "../../../application/dead-letters/DeadLetterMetrics.ts"
-import { registerIntakeMetrics } from "../../../application/intake/IntakeMetrics.ts"
-import { registerWorkMetrics } from "../../../application/OrderMetrics.ts"
-import { recordBacklog } from "../../../application/watch/BacklogMetrics.ts"
-import type { Backlog } from "../../../application/ports/OrderReads.ts"
+import * as Metrics from "../../../application/OrderMetrics.ts"
+import type { Backlog } from "../../../application/ports/OrderRepository.ts"
 
-/** This process's metrics in Prometheus' text format 0.0.4, with the backlog as it is now. */
-export const metricsPage = (backlog: Effect.Effect<Backlog, unknown>): Effect.Effect<string> =>
-  Effect.flatMap(backlog, recordBacklog).pipe(
+/** The gauges of the whole table are looked up when somebody reads them, and keep their value while it is away. */
+const lookUp = (backlog: Effect.Effect<Backlog, unknown>) =>
+  backlog.pipe(
+    Effect.flatMap(
+      Effect.fnUntraced(function* ({ oldestDueAge, pending, processing }) {
+        yield* Metric.update(Metric.withAttributes(Metrics.backlog, { status: "PENDING" }), pending)
+        yield* Metric.update(Metric.withAttributes(Metrics.backlog, { status: "PROCESSING" }), processing)
+        const age = oldestDueAge === null ? 0 : Duration.toSeconds(oldestDueAge)
+        yield* Metric.update(Metrics.oldestDueAgeSeconds, age)
+      })
+    ),
     Effect.timeout("2 seconds"),
-    Effect.ignore,
-    Effect.andThen(registerIntakeMetrics),
-    Effect.andThen(registerWorkMetrics),
-    Effect.andThen(registerDeadLetterMetrics),
-    Effect.andThen(PrometheusMetrics.format())
+    Effect.ignore
   )
+
+/** This process's metrics in Prometheus' text format 0.0.4. */
+export const metricsPage = (backlog: Effect.Effect<Backlog, unknown>): Effect.Effect<string> =>
+  lookUp(backlog).pipe(Effect.andThen(Metrics.presentAll), Effect.andThen(PrometheusMetrics.format()))

@@ -1,30 +1,27 @@
 import { Context, Duration, Effect, Fiber, Predicate, Schedule } from "effect"
 import { type SqlClient, SqlError } from "effect/sql"
 import { OrdersUnavailable } from "../../../domain/OrderErrors.ts"
+import { meaningOf } from "./SqlStates.ts"
 
-// Longer than 150 lines because what passes, what is repeated and how long it may take are decided together.
-
-/**
- * SQLSTATEs of a server that will answer again by itself: connection exceptions (08), insufficient resources and
- * too many connections (53), shutdown, crash and start-up (57P01 to 57P05), serialization failure and deadlock
- * (40001, 40P01), lock and statement time limits (55P03, 57014), a transaction that was idle for too long (25P03), a
- * standby after a failover (25006). Effect's own `isRetryable` misses 57P0x, 53, 25P03 and 25006. Source: PostgreSQL documentation, appendix A.
- */
-const transientState = /^(08...|53...|57P0[1-5]|40001|40P01|55P03|57014|25P03|25006)$/
-
-/** PostgreSQL's five letters for what is the matter; undefined where it is not PostgreSQL that says so. */
-export const sqlStateOf = (error: SqlError.SqlError): string | undefined => {
-  const cause = error.reason.cause
-  return Predicate.hasProperty(cause, "code") && Predicate.isString(cause.code) ? cause.code : undefined
-}
+/** The SQLSTATE, where it is PostgreSQL or a pooler that reports the error; undefined for errors of sockets and of the client. */
+export const sqlStateOf = ({ reason: { cause } }: SqlError.SqlError): string | undefined =>
+  Predicate.hasProperty(cause, "severity") &&
+  Predicate.hasProperty(cause, "code") &&
+  Predicate.isString(cause.code)
+    ? cause.code
+    : undefined
 
 /** Whether the same statement may succeed if it is repeated later: trouble of the database, not of the statement. */
-export const isTransient = (error: SqlError.SqlError): boolean =>
-  error.reason._tag === "ConnectionError" || transientState.test(sqlStateOf(error) ?? "")
+export const isTransient = (error: SqlError.SqlError): boolean => {
+  const state = sqlStateOf(error)
+  return state === undefined ? error.reason._tag === "ConnectionError" : meaningOf(state) === "passes"
+}
 
-/** Whether it is the whole server that is away or refuses, and not one statement. */
+/** Whether no statement can be run at all, and not only this one. */
 const meansAway = (error: SqlError.SqlError): boolean =>
-  error.reason._tag === "ConnectionError" || /^(08...|53...|57P0[1-5])$/.test(sqlStateOf(error) ?? "")
+  error.reason.operation === "connect" ||
+  error.reason._tag === "ConnectionError" ||
+  /^(08|53[^1]|57P0[1-5])/.test(sqlStateOf(error) ?? "")
 
 /** A statement that ran into its time limit would only add to the load that made it slow. */
 const isWorthRepeating = (error: unknown): boolean =>
@@ -92,12 +89,14 @@ export const startingPatience = Effect.map(StartingPatience, (duration) => {
   return Duration.isFinite(duration) ? again.pipe(Schedule.upTo({ duration })) : again
 })
 
-/** What the database itself said; Effect's own message is only that the query failed. */
-export const messageOf = (error: SqlError.SqlError): string => {
-  const { cause, message } = error.reason
+/** What the database or the system says; Effect's own message is only that the query failed. */
+export const messageOf = ({ reason: { cause, message = "" } }: SqlError.SqlError): string => {
+  // A name with several addresses fails with the errors of all of them, in one that has no message.
+  if (cause instanceof AggregateError)
+    return cause.errors.map((error) => (error instanceof Error ? error.message : String(error))).join(", ")
   return Predicate.hasProperty(cause, "message") && Predicate.isString(cause.message)
     ? cause.message
-    : (message ?? "")
+    : message
 }
 
 /** How long one call to the database may take in all, waiting for a connection included. */

@@ -6,7 +6,7 @@ import {
   type Settlement,
   type SettleResult,
   WritesRefused
-} from "../../../application/ports/WorkStore.ts"
+} from "../../../application/ports/OrderRepository.ts"
 import { makeSettleOrders } from "./SettleOrders.ts"
 import {
   isTransient,

@@ -1,14 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Metric } from "effect"
-import { metricsPage } from "../../../../src/infrastructure/http/routes/MetricsPage.ts"
-import * as MemoryWakeUp from "../../../../src/infrastructure/memory/wake-ups/MemoryWakeUp.ts"
+import { PrometheusMetrics } from "effect/observability"
+import * as Metrics from "../../src/application/OrderMetrics.ts"
+import * as MemoryWakeUp from "../../src/infrastructure/memory/wake-ups/MemoryWakeUp.ts"
 
-describe("The metrics page", () => {
+describe("OrderMetrics", () => {
   it.effect(
     "before anything has happened every counter is 0 and every histogram empty, and none is absent",
     () =>
       Effect.gen(function* () {
-        const page = yield* metricsPage(Effect.fail("the store does not answer"))
+        yield* Metrics.presentAll
+        const page = yield* PrometheusMetrics.format()
         for (const series of [
           "order_api_orders_created_total 0",
           'order_worker_attempts_total{outcome="completed"} 0',

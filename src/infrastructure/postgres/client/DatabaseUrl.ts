@@ -1,0 +1,177 @@
+import { Duration, Redacted, Result } from "effect"
+import { parameters } from "./DatabaseUrlParameters.ts"
+
+/** How much of the server's certificate is checked: nothing, its issuer, or its issuer and its name. */
+export type Verification = "none" | "issuer" | "issuer and name"
+
+/** TLS as the URL asks for it. Certificates are paths of PEM files; `rootCertificate` may be the word `system`. */
+export interface Tls {
+  readonly verify: Verification
+  readonly rootCertificate?: string
+  readonly certificate?: string
+  readonly key?: string
+  readonly passphrase?: Redacted.Redacted
+  readonly revoked?: string
+  readonly minVersion?: TlsVersion
+  readonly maxVersion?: TlsVersion
+}
+
+export type TlsVersion = "TLSv1" | "TLSv1.1" | "TLSv1.2" | "TLSv1.3"
+
+/** Everything that a connection URL says. */
+export interface DatabaseAddress {
+  /** A host name, an IP address without brackets, or a directory of Unix sockets that begins with `/`. */
+  readonly host: string
+  readonly port: number
+  /** The address to connect to, where it is not `host`; `host` is then only the name in the certificate. */
+  readonly address?: string
+  readonly user?: string
+  readonly password?: Redacted.Redacted
+  readonly database?: string
+  readonly applicationName?: string
+  /** Command-line options for the server, such as `-c search_path=app`. */
+  readonly options?: string
+  readonly connectTimeout?: Duration.Duration
+  /** Idle time before TCP keepalive probes. */
+  readonly keepAlive?: Duration.Duration
+  /** Null for plain text. */
+  readonly tls: Tls | null
+  /** Host, port if one was given, and database, for people. Never the password. */
+  readonly shown: string
+}
+
+/** What the parameters of a URL set, before it is known whether they fit together. */
+export interface Draft extends Partial<Omit<DatabaseAddress, "tls" | "shown">>, Partial<Omit<Tls, "verify">> {
+  readonly sslmode?: "disable" | "require" | "verify-ca" | "verify-full"
+  readonly ssl?: boolean
+}
+
+const form =
+  /^postgres(?:ql)?:\/\/(?:(?<user>[^:@/?]*)(?::(?<password>[^@/?]*))?@)?(?<hosts>[^/?]*)(?:\/(?<database>[^?]*))?(?:\?(?<query>.*))?$/s
+
+const decoded = (text: string): string | null => {
+  try {
+    const value = decodeURIComponent(text)
+    return value.includes("\0") ? null : value
+  } catch {
+    return null
+  }
+}
+
+const misspelled = "has percent-encoding that stands for no text"
+
+/** The part of a URL between `@` and the database: one host, or none. */
+const hostOf = (hosts: string): Result.Result<Draft, string> => {
+  if (hosts.includes(","))
+    return Result.fail("names several hosts: name one address that leads to the primary")
+  const [, inBrackets, plain = "", port = ""] = /^(?:\[([^\]]+)\]|([^:[\]]*))(?::(\d*))?$/.exec(hosts) ?? []
+  if (inBrackets === undefined && plain === "" && hosts !== "" && port === "")
+    return Result.fail(
+      `has the host "${hosts}": it must be a name or an address, IPv6 in brackets, and a port`
+    )
+  const host = inBrackets ?? decoded(plain)
+  if (host === null) return Result.fail(misspelled)
+  const isPort = port === "" || (Number(port) >= 1 && Number(port) <= 65_535)
+  if (!isPort) return Result.fail(`has the port ${port}: it must be from 1 to 65535`)
+  return Result.succeed({ ...(host !== "" && { host }), ...(port !== "" && { port: Number(port) }) })
+}
+
+const parameter = (text: string): Result.Result<Draft, string> => {
+  const at = text.indexOf("=")
+  const name = decoded(at < 0 ? text : text.slice(0, at))
+  const value = decoded(at < 0 ? "" : text.slice(at + 1))
+  if (name === null || value === null) return Result.fail(misspelled)
+  const known = Object.hasOwn(parameters, name) ? parameters[name] : undefined
+  if (known === undefined) return Result.fail(`has the parameter ${name}, which is unknown`)
+  if ("refused" in known)
+    return Result.fail(`has the parameter ${name}, which is not supported: ${known.refused}`)
+  const taken = known.takes(value)
+  if (taken !== null) return Result.succeed(taken)
+  const shown = known.secret === true ? "" : `=${value}`
+  return Result.fail(`has ${name}${shown}: ${name} must be ${known.allowed}`)
+}
+
+/** TLS as the parameters ask for it together. What cannot be had is refused, so that encryption is never missing unnoticed. */
+const tlsOf = (draft: Draft, host: string): Result.Result<Tls | null, string> => {
+  const { certificate, key, maxVersion, minVersion, passphrase, revoked, rootCertificate, ssl, sslmode } =
+    draft
+  if (ssl !== undefined && sslmode !== undefined && ssl !== (sslmode !== "disable"))
+    return Result.fail(`has ssl=${ssl} and sslmode=${sslmode}, which contradict each other`)
+  const mode =
+    sslmode ??
+    (ssl === true ? "require" : rootCertificate === "system" && ssl !== false ? "verify-full" : "disable")
+  const more = { certificate, key, maxVersion, minVersion, passphrase, revoked, rootCertificate }
+  const asks = Object.values(more).some((value) => value !== undefined)
+  if (mode === "disable")
+    return asks
+      ? Result.fail("has parameters for TLS without TLS: add sslmode=require, verify-ca or verify-full")
+      : Result.succeed(null)
+  if (host.startsWith("/"))
+    return Result.fail("asks for TLS on a Unix socket, which has none: leave sslmode and ssl out")
+  if (rootCertificate === "system" && mode !== "verify-full")
+    return Result.fail(`has sslrootcert=system with sslmode=${mode}: it needs sslmode=verify-full`)
+  if ((certificate === undefined) !== (key === undefined))
+    return Result.fail("has one of sslcert and sslkey: a client certificate needs both")
+  // As libpq has it: a root certificate turns require into verify-ca.
+  const verify: Verification =
+    mode === "verify-full"
+      ? "issuer and name"
+      : mode === "verify-ca" || rootCertificate !== undefined
+        ? "issuer"
+        : "none"
+  const given = Object.fromEntries(Object.entries(more).filter(([, value]) => value !== undefined))
+  return Result.succeed({ verify, ...given })
+}
+
+/**
+ * Reads a connection URL as libpq does (PostgreSQL documentation, "Connection URIs" and "Parameter Key Words"), and refuses what this program
+ * would not honour. The failure is the rest of a sentence that begins with the name of the setting.
+ */
+export const parseDatabaseUrl = (url: string): Result.Result<DatabaseAddress, string> =>
+  Result.gen(function* () {
+    const parts = form.exec(url)?.groups
+    if (parts === undefined)
+      return yield* Result.fail("is no URL such as postgres://user:password@host:5432/name")
+    const [user, password, database] = [parts["user"], parts["password"], parts["database"]].map((part) =>
+      decoded(part ?? "")
+    )
+    if (user === null || password === null || database === null) return yield* Result.fail(misspelled)
+    let draft: Draft = {
+      ...(yield* hostOf(parts["hosts"] ?? "")),
+      ...(user && { user }),
+      ...(password && { password: Redacted.make(password) }),
+      ...(database && { database })
+    }
+    const given = (parts["query"] ?? "").split("&").filter((text) => text !== "")
+    for (const text of given) draft = { ...draft, ...(yield* parameter(text)) }
+    const { host = draft.address ?? "localhost", port, ssl, sslmode, ...rest } = draft
+    const tls = yield* tlsOf(draft, host)
+    const name = host.includes(":") ? `[${host}]` : host
+    return {
+      ...pickAddress(rest),
+      host,
+      port: port ?? 5432,
+      tls,
+      shown: `${name}${port === undefined ? "" : `:${port}`}/${draft.database ?? draft.user ?? ""}`
+    }
+  })
+
+const pickAddress = ({
+  address,
+  applicationName,
+  connectTimeout,
+  database,
+  keepAlive,
+  options,
+  password,
+  user
+}: Draft) => ({
+  ...(address !== undefined && { address }),
+  ...(applicationName !== undefined && { applicationName }),
+  ...(connectTimeout !== undefined && { connectTimeout }),
+  ...(database !== undefined && { database }),
+  ...(keepAlive !== undefined && { keepAlive }),
+  ...(options !== undefined && { options }),
+  ...(password !== undefined && { password }),
+  ...(user !== undefined && { user })
+})

@@ -1,0 +1,49 @@
+import { Data, Effect, Redacted } from "effect"
+import { readFile } from "node:fs/promises"
+import { isIP } from "node:net"
+import { type ConnectionOptions, getCACertificates } from "node:tls"
+import type { DatabaseAddress, Tls } from "./DatabaseUrl.ts"
+
+/** A certificate that the URL names cannot be read; the message is the rest of a sentence. */
+export class CertificateNotReadable extends Data.TaggedError("CertificateNotReadable")<{
+  readonly message: string
+}> {}
+
+const read = (parameter: string, path: string | undefined) =>
+  path === undefined
+    ? Effect.succeed(undefined)
+    : Effect.tryPromise({
+        try: () => readFile(path, "utf8"),
+        catch: (error) =>
+          new CertificateNotReadable({
+            message: `names a file by ${parameter} that cannot be read: ${error instanceof Error ? error.message : String(error)}`
+          })
+      })
+
+const rootsOf = ({ rootCertificate }: Tls) =>
+  rootCertificate === "system"
+    ? Effect.sync(() => getCACertificates("system"))
+    : read("sslrootcert", rootCertificate)
+
+/** The options by which Node does what the URL asks for; false for plain text. */
+export const tlsOptions = Effect.fnUntraced(function* ({ host, tls }: DatabaseAddress) {
+  if (tls === null) return false
+  const ca = yield* rootsOf(tls)
+  const cert = yield* read("sslcert", tls.certificate)
+  const key = yield* read("sslkey", tls.key)
+  const crl = yield* read("sslcrl", tls.revoked)
+  return {
+    host,
+    // A name that is an address is not sent, and is compared all the same.
+    ...(isIP(host) === 0 && { servername: host }),
+    rejectUnauthorized: tls.verify !== "none",
+    ...(tls.verify !== "issuer and name" && { checkServerIdentity: () => undefined }),
+    ...(ca !== undefined && { ca }),
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+    ...(crl !== undefined && { crl }),
+    ...(tls.passphrase !== undefined && { passphrase: Redacted.value(tls.passphrase) }),
+    ...(tls.minVersion !== undefined && { minVersion: tls.minVersion }),
+    ...(tls.maxVersion !== undefined && { maxVersion: tls.maxVersion })
+  } satisfies ConnectionOptions
+})
