@@ -93,7 +93,7 @@ const worker = Layer.unwrap(
       Layer.provide(
         OrderHttpServer.layer(HealthRoutes.layer, { ...settings.server, gracefulShutdownTimeout })
       ),
-      Layer.provide([Postgres.layerRepository, queue(settings)]),
+      Layer.provide([Postgres.layerStores, queue(settings)]),
       Layer.provide(client(settings)),
       Layer.provide(references(settings))
     )

@@ -1,4 +1,4 @@
 // order-platform/testing/conformance: what every adapter must do, as suites of @effect/vitest to run on one's own.
 
 export { wakeUpContract } from "./testing/WakeUpContract.ts"
-export { orderRepositoryContract, type SetStoreClock } from "./testing/OrderRepositoryContract.ts"
+export { storesContract, type SetStoreClock } from "./testing/StoresContract.ts"

@@ -32,7 +32,7 @@ export {
   Snooze,
   Writes
 } from "./application/ports/OrderProcessor.ts"
-export { type Announcement, WakeUp } from "./application/ports/WakeUp.ts"
+export { WakeUp } from "./application/ports/WakeUp.ts"
 export type {
   DeadLetterFilter,
   ListedOrder,
@@ -42,15 +42,19 @@ export type {
   Position,
   Stats
 } from "./domain/OrderQueries.ts"
+export type { Stores } from "./application/ports/Stores.ts"
+export { IntakeStore, type KeyedOrders, type StoredAnswer } from "./application/ports/IntakeStore.ts"
 export {
-  type Backlog,
-  OrderRepository,
+  type Claim,
   OutcomeNotStorable,
   type Settlement,
   type SettleResult,
+  WorkStore,
   WritesRefused
-} from "./application/ports/OrderRepository.ts"
-export type { KeptAnswer, KeyedOrders } from "./application/ports/KeyedOrders.ts"
+} from "./application/ports/WorkStore.ts"
+export { DeadLetterStore } from "./application/ports/DeadLetterStore.ts"
+export { type Backlog, OrderReads } from "./application/ports/OrderReads.ts"
+export { UpkeepStore } from "./application/ports/UpkeepStore.ts"
 
 export { CorsOrigins } from "./infrastructure/http/edge/ResponseHeaders.ts"
 export { ApiKeys } from "./infrastructure/http/edge/Caller.ts"

@@ -38,7 +38,7 @@ export const wrong: Layer.Layer<OrderWorker> = OrderWorker.layer(coffee).pipe(La
   ],
   "no store of orders": [
     `export const wrong: Layer.Layer<OrderPlatform<{ readonly drink: string }>> = OrderPlatform.layer(coffee)`,
-    "OrderRepository"
+    "Stores"
   ]
 }
 

@@ -3,7 +3,7 @@ import { DateTime, Duration, Effect, Exit, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import type { Replayable } from "../src/application/intake/Idempotency.ts"
 import { OrderPlatform } from "../src/application/OrderPlatform.ts"
-import { OrderRepository } from "../src/application/ports/OrderRepository.ts"
+import { allStores } from "../src/testing/AllStores.ts"
 import { anyJsonObject } from "../src/domain/OrderPayload.ts"
 import * as Memory from "../src/infrastructure/memory/Memory.ts"
 import * as MemoryWakeUp from "../src/infrastructure/memory/wake-ups/MemoryWakeUp.ts"
@@ -36,7 +36,7 @@ const history = Effect.fnUntraced(function* <E, R>(
   setStoreClock: (time: DateTime.Utc) => Effect.Effect<unknown, E, R>
 ) {
   const platform = yield* OrderPlatform.service(anyJsonObject)
-  const repository = yield* OrderRepository
+  const stores = yield* allStores
   const random = randomOf(seed)
   /** What the model says is kept: of which request, with which answer, until when. */
   const kept = new Map<string, { readonly body: number; readonly answer: string; readonly until: number }>()
@@ -104,7 +104,7 @@ const history = Effect.fnUntraced(function* <E, R>(
       assert.isTrue(kept.has(name))
       assert.notStrictEqual(kept.get(name)?.body, body, `${name} was refused its own request`)
     }
-    if (random(3) === 0) yield* repository.forgetAnswers(1 + random(5))
+    if (random(3) === 0) yield* stores.upkeep.deleteExpiredKeys(1 + random(5))
     yield* TestClock.adjust(Duration.hours([0, 1, 23, 25][random(4)] ?? 0))
     yield* setStoreClock(yield* DateTime.now)
   }
@@ -112,7 +112,7 @@ const history = Effect.fnUntraced(function* <E, R>(
 })
 
 const countOf = Effect.gen(function* () {
-  const { byStatus } = yield* (yield* OrderRepository).stats
+  const { byStatus } = yield* (yield* allStores).reads.stats
   return byStatus.PENDING
 })
 

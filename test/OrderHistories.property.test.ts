@@ -2,12 +2,12 @@ import { assert, layer } from "@effect/vitest"
 import { Data, DateTime, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
-import { OrderRepository } from "../src/application/ports/OrderRepository.ts"
 import type { Order, ProcessingOrder } from "../src/domain/Order.ts"
 import type { OrderEvent } from "../src/domain/OrderEvent.ts"
 import type { OrderId } from "../src/domain/OrderId.ts"
 import { edges } from "../src/domain/OrderStatus.ts"
-import * as MemoryOrderRepository from "../src/infrastructure/memory/MemoryOrderRepository.ts"
+import { allStores } from "../src/testing/AllStores.ts"
+import * as MemoryStores from "../src/infrastructure/memory/MemoryStores.ts"
 import { DatabaseSchema } from "../src/infrastructure/postgres/client/DatabaseSchema.ts"
 import {
   type DeadLetterRow,
@@ -105,8 +105,8 @@ const assertSame = (what: string, postgres: unknown, memory: unknown, n: number,
 /** Runs one history on both stores and compares them after each step; nothing of it stays in the database. */
 const sameOnBoth = Effect.fnUntraced(function* (commands: ReadonlyArray<Command>) {
   const sql = yield* SqlClient.SqlClient
-  const postgres = yield* OrderRepository
-  const memory = yield* Effect.provide(OrderRepository, Layer.fresh(MemoryOrderRepository.layer))
+  const postgres = yield* allStores
+  const memory = yield* Effect.provide(allStores, Layer.fresh(MemoryStores.layer))
   const past = nothingYet()
   // The guards that wait for the commit check after every statement: there will be no commit.
   yield* sql`SET CONSTRAINTS ALL IMMEDIATE`

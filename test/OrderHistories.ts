@@ -1,5 +1,6 @@
 import { DateTime, Duration, Effect, Result, Schema } from "effect"
-import type { Claim, OrderRepository, Settlement } from "../src/application/ports/OrderRepository.ts"
+import { type Claim, type Settlement } from "../src/application/ports/WorkStore.ts"
+import type { AllStores } from "../src/testing/AllStores.ts"
 import type { DeadLetter } from "../src/domain/DeadLetter.ts"
 import { failure } from "../src/domain/Failure.ts"
 import {
@@ -93,8 +94,6 @@ export const commandsOf = ({ commands, first, second }: typeof History.Type): Re
   { _tag: "Submit", orders: [{ ...second, order: 1 }] },
   ...commands
 ]
-
-type Repository = OrderRepository["Service"]
 
 /** Everything a store holds, in one order whatever the store's is. */
 export interface Record {
@@ -224,7 +223,7 @@ export const callOf = (
   command: Exclude<Command, { _tag: "Advance" }>,
   past: Past,
   now: DateTime.Utc
-): ((repository: Repository) => Effect.Effect<unknown>) => {
+): ((stores: AllStores) => Effect.Effect<unknown>) => {
   switch (command._tag) {
     case "Submit": {
       const orders = new Map(
@@ -235,12 +234,12 @@ export const callOf = (
           return [id, newOrder({ id, maxRetries, priority, notBefore: due, payload: { order } })]
         })
       )
-      return ({ submit }) => orTag(Effect.asVoid(submit(Array.from(orders.values()))))
+      return ({ intake }) => orTag(Effect.asVoid(intake.submit(Array.from(orders.values()))))
     }
     case "Claim": {
       const lease = Duration.millis(command.lease)
-      return ({ claim }) =>
-        orTag(Effect.map(claim({ worker: command.worker, lease, max: command.max }), inWholeMillis))
+      return ({ work }) =>
+        orTag(Effect.map(work.claim({ worker: command.worker, lease, max: command.max }), inWholeMillis))
     }
     case "Complete":
     case "Fail":
@@ -250,47 +249,49 @@ export const callOf = (
     case "SettleAgain": {
       if (command._tag === "SettleTogether") past.lastSettle = settlementsOf(command.attempts, past)
       else if (command._tag !== "SettleAgain") past.lastSettle = settlementsOf([command], past)
-      return ({ settle }) => orTag(settle(past.lastSettle))
+      return ({ work }) => orTag(work.settle(past.lastSettle))
     }
     case "Renew":
-      return ({ renew }) =>
+      return ({ work }) =>
         orTag(
-          Effect.map(renew(command.worker, Duration.millis(command.lease)), (held) => byId(held.map(leaseOf)))
+          Effect.map(work.renew(command.worker, Duration.millis(command.lease)), (held) =>
+            byId(held.map(leaseOf))
+          )
         )
     case "Expire": {
       const max = expirable(command.max, past)
-      return ({ expire }) => orTag(Effect.map(expire(max), byId))
+      return ({ work }) => orTag(Effect.map(work.expire(max), byId))
     }
     case "Reprocess": {
       const { id, options } = targetOf(command, past)
-      return ({ reprocess }) => orTag(reprocess(id, options))
+      return ({ deadLetters }) => orTag(deadLetters.reprocess(id, options))
     }
     case "Discard": {
       const { id, options } = targetOf(command, past)
       const reason = command.reason === null ? {} : { reason: command.reason }
-      return ({ discard }) => orTag(discard(id, { ...options, ...reason }))
+      return ({ deadLetters }) => orTag(deadLetters.discard(id, { ...options, ...reason }))
     }
   }
 }
 
 /** All that the port shows of the orders submitted so far, by id. */
-export const recordOf = Effect.fnUntraced(function* (repository: Repository, { submitted }: Past) {
+export const recordOf = Effect.fnUntraced(function* (stores: AllStores, { submitted }: Past) {
   const known = Array.from(submitted).sort()
-  const orders = yield* Effect.forEach(known, repository.find)
+  const orders = yield* Effect.forEach(known, stores.reads.find)
   const events = yield* Effect.forEach(known, (id) =>
-    Effect.map(repository.timeline(id), (timeline) => [id, timeline] as const)
+    Effect.map(stores.reads.timeline(id), (timeline) => [id, timeline] as const)
   )
-  const { entries: deadLetters } = yield* repository.deadLetters({ limit: 1000, after: null })
+  const { entries: deadLetters } = yield* stores.deadLetters.list({ limit: 1000, after: null })
   return { orders, events, deadLetters } satisfies Record
 }, Effect.orDie)
 
 /** What single orders are asked, answered or refused. */
-export const answersOf = (repository: Repository): Effect.Effect<unknown> =>
+export const answersOf = (stores: AllStores): Effect.Effect<unknown> =>
   Effect.forEach(ids, (id) =>
     Effect.all([
-      orTag(repository.find(id)),
-      orTag(repository.timeline(id)),
-      orTag(repository.dueBefore(id, 2)),
-      orTag(repository.deadLetter(id))
+      orTag(stores.reads.find(id)),
+      orTag(stores.reads.timeline(id)),
+      orTag(stores.reads.countDueBefore(id, 2)),
+      orTag(stores.deadLetters.find(id))
     ])
   )

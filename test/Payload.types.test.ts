@@ -10,8 +10,9 @@ import {
   RetryableFailure,
   Snooze
 } from "../src/application/ports/OrderProcessor.ts"
+import { OrderReads } from "../src/application/ports/OrderReads.ts"
+import type { WorkStore } from "../src/application/ports/WorkStore.ts"
 import type { WakeUp } from "../src/application/ports/WakeUp.ts"
-import { OrderRepository } from "../src/application/ports/OrderRepository.ts"
 import * as OrderPayload from "../src/domain/OrderPayload.ts"
 import { OrderRoutes } from "../src/infrastructure/http/routes/OrderRoutes.ts"
 import * as Memory from "../src/infrastructure/memory/Memory.ts"
@@ -91,9 +92,7 @@ describe("Payload", () => {
 
   it("a missing processor is named by what the worker lacks, with its payload", () => {
     const worker = OrderWorker.layer(coffee)
-    expectTypeOf<Layer.Services<typeof worker>>().toEqualTypeOf<
-      OrderProcessor<Coffee> | OrderRepository | WakeUp
-    >()
+    expectTypeOf<Layer.Services<typeof worker>>().toEqualTypeOf<OrderProcessor<Coffee> | WorkStore | WakeUp>()
     const missing = worker.pipe(Layer.provide(Memory.layer))
     expectTypeOf<Layer.Services<typeof missing>>().toEqualTypeOf<OrderProcessor<Coffee>>()
     // @ts-expect-error Type 'OrderProcessor<{ readonly drink: string; readonly cups: number; }>' is not assignable to 'never'
@@ -132,7 +131,7 @@ describe("Payload", () => {
         const platform = yield* OrderPlatform.service(payload)
         const id = yield* platform.submit({ payload: value })
         yield* pass("100 millis")
-        return yield* (yield* OrderRepository).find(id)
+        return yield* (yield* OrderReads).find(id)
       }).pipe(Effect.provide(app(payload, seen)))
 
     return Effect.gen(function* () {

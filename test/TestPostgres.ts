@@ -33,7 +33,7 @@ export const schemaOfItsOwn = (options: { readonly maxConnections?: number; read
 }
 
 /** Orders in PostgreSQL, on a schema of its own. */
-export const layer = Layer.suspend(() => Postgres.layerRepository.pipe(Layer.provideMerge(schemaOfItsOwn())))
+export const layer = Layer.suspend(() => Postgres.layerStores.pipe(Layer.provideMerge(schemaOfItsOwn())))
 
 /** Stops the database's clock at a time. Only tests can: they replace the one function that tells the time. */
 export const setDatabaseClock = Effect.fnUntraced(function* (time: DateTime.Utc) {

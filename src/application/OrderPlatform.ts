@@ -16,7 +16,7 @@ import { endsAttempt, type OrderEvent } from "../domain/OrderEvent.ts"
 import type { OrderId } from "../domain/OrderId.ts"
 import type { OrderPayload } from "../domain/OrderPayload.ts"
 import { explainOrder, maxDueBefore } from "./watch/ExplainOrder.ts"
-import { forgetAnswers } from "./upkeep/DeleteExpiredKeys.ts"
+import { deleteExpiredKeys } from "./upkeep/DeleteExpiredKeys.ts"
 import type { Idempotency, Replayable } from "./intake/Idempotency.ts"
 import { WakeUp } from "./ports/WakeUp.ts"
 import type {
@@ -27,7 +27,9 @@ import type {
   Page,
   Stats
 } from "../domain/OrderQueries.ts"
-import { type Backlog, OrderRepository } from "./ports/OrderRepository.ts"
+import { DeadLetterStore } from "./ports/DeadLetterStore.ts"
+import { type Backlog, OrderReads } from "./ports/OrderReads.ts"
+import type { Stores } from "./ports/Stores.ts"
 import { layerPooledRandom } from "./intake/PooledRandom.ts"
 import { refreshStats } from "./watch/Stats.ts"
 import { reprocessOrder } from "./dead-letters/ReprocessOrder.ts"
@@ -140,16 +142,17 @@ const service = <P>(payload: OrderPayload<P>): Context.Service<OrderPlatform<P>,
   Context.Service<OrderPlatform<P>>(`order-platform/application/OrderPlatform/${payload.key}`)
 
 /** The platform of these orders on a repository, and a queue that tells workers, here or elsewhere. */
-const layer = <P>(payload: OrderPayload<P>): Layer.Layer<OrderPlatform<P>, never, OrderRepository | WakeUp> =>
+const layer = <P>(payload: OrderPayload<P>): Layer.Layer<OrderPlatform<P>, never, Stores | WakeUp> =>
   Layer.effect(
     service(payload),
     Effect.gen(function* () {
-      const repository = yield* OrderRepository
-      const context = yield* Effect.context<OrderRepository | WakeUp>()
+      const reads = yield* OrderReads
+      const store = yield* DeadLetterStore
+      const context = yield* Effect.context<DeadLetterStore | WakeUp>()
       const take = yield* takeSubmissions(payload)
-      yield* forgetAnswers
+      yield* deleteExpiredKeys
       const watch = yield* watchOrders
-      const stats = yield* refreshStats(repository.stats)
+      const stats = yield* refreshStats(reads.stats)
 
       function submit(submission: Submission<P>): Effect.Effect<OrderId, SubmitError>
       function submit(
@@ -165,32 +168,32 @@ const layer = <P>(payload: OrderPayload<P>): Layer.Layer<OrderPlatform<P>, never
       return {
         submit,
         submitMany: (submissions, options) => take.submitMany(submissions, options?.idempotency),
-        find: repository.find,
-        timeline: repository.timeline,
+        find: reads.find,
+        timeline: reads.timeline,
         explain: Effect.fnUntraced(function* (id) {
-          const order = yield* repository.find(id)
-          const events = yield* repository.timeline(id)
+          const order = yield* reads.find(id)
+          const events = yield* reads.timeline(id)
           const dueBefore =
-            order.status === "PENDING" ? yield* repository.dueBefore(id, maxDueBefore + 1) : null
+            order.status === "PENDING" ? yield* reads.countDueBefore(id, maxDueBefore + 1) : null
           return { events, explanation: explainOrder(order, events, dueBefore, yield* DateTime.now) }
         }),
         watch,
-        list: repository.list,
-        deadLetters: repository.deadLetters,
+        list: reads.list,
+        deadLetters: store.list,
         deadLetter: Effect.fnUntraced(function* (id) {
-          const entry = yield* repository.deadLetter(id)
-          const events = yield* repository.timeline(id)
+          const entry = yield* store.find(id)
+          const events = yield* reads.timeline(id)
           return { ...entry, attempts: events.filter(endsAttempt) }
         }),
         reprocess: (id, options) => Effect.provideContext(reprocessOrder(id, options), context),
         discard: (id, { ifVersion, reason } = {}) =>
-          repository.discard(id, {
+          store.discard(id, {
             ...(ifVersion === undefined ? {} : { ifVersion }),
             ...(reason === undefined ? {} : { reason: cleanReason(reason) })
           }),
-        backlog: repository.backlog,
+        backlog: reads.backlog,
         stats,
-        ping: repository.ping
+        ping: reads.ping
       } satisfies OrderPlatform<P>
     })
   ).pipe(Layer.provide([Layer.fresh(SubmitOrder.layer), layerPooledRandom, Digest.layerWebCrypto]))
@@ -200,12 +203,10 @@ const layer = <P>(payload: OrderPayload<P>): Layer.Layer<OrderPlatform<P>, never
  * wants nothing but the orders themselves, listens to nobody and announces to nobody; workers elsewhere find what
  * it submits when they next look, within their poll interval. To have them told at once, use `layer` with a queue.
  */
-const layerClientOnly = <P>(
-  payload: OrderPayload<P>
-): Layer.Layer<OrderPlatform<P>, never, OrderRepository> =>
+const layerClientOnly = <P>(payload: OrderPayload<P>): Layer.Layer<OrderPlatform<P>, never, Stores> =>
   Layer.provide(
     layer(payload),
-    Layer.succeed(WakeUp, WakeUp.of({ announce: () => Effect.void, announced: Effect.never }))
+    Layer.succeed(WakeUp, WakeUp.of({ announce: () => Effect.void, awaitAnnouncement: Effect.never }))
   )
 
 export const OrderPlatform = { service, layer, layerClientOnly }

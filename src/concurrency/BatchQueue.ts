@@ -44,7 +44,12 @@ export const makeBatchQueue = <A extends Sized>(capacity: number, offerTimeout: 
       return Deferred.await(waiter.admitted).pipe(
         Effect.timeoutOption(offerTimeout),
         Effect.map(() => Deferred.isDoneUnsafe(waiter.admitted)),
-        Effect.ensuring(Effect.sync(() => stopWaiting(waiter)))
+        Effect.ensuring(
+          Effect.sync(() => {
+            stopWaiting(waiter)
+            admitWaiting()
+          })
+        )
       )
     })
 
@@ -78,6 +83,16 @@ export const makeBatchQueue = <A extends Sized>(capacity: number, offerTimeout: 
       return batch
     })
 
+  /** Removes a queued entry that was not taken yet, and so frees its capacity. */
+  const remove = (entry: A): void => {
+    const index = queued.indexOf(entry)
+    if (index < 0) return
+    queued.splice(index, 1)
+    sizeQueued -= entry.size
+    admitWaiting()
+    if (queued.length === 0) someQueued.closeUnsafe()
+  }
+
   /** Empties the queue and returns all entries, those that wait for capacity included. */
   const close = (): ReadonlyArray<A> => {
     const waiters = waiting.splice(0)
@@ -89,5 +104,5 @@ export const makeBatchQueue = <A extends Sized>(capacity: number, offerTimeout: 
     return left
   }
 
-  return { close, offer, offerUnsafe, take, size: () => sizeQueued + sizeWaiting }
+  return { close, offer, offerUnsafe, remove, take, size: () => sizeQueued + sizeWaiting }
 }

@@ -24,7 +24,7 @@ export const serve = process((settings) =>
     Layer.provide(worker(settings)),
     Layer.provide(OrderHttpServer.layerServing(OrderRoutes.layer(anyJsonObject))),
     Layer.provide(OrderPlatform.layer(anyJsonObject)),
-    Layer.provide([Postgres.layerRepository, queue(settings)])
+    Layer.provide([Postgres.layerStores, queue(settings)])
   )
 )
 
@@ -34,7 +34,7 @@ export const api = process(
     announceStart("API", "", settings).pipe(
       Layer.provide(OrderHttpServer.layerServing(OrderRoutes.layer(anyJsonObject))),
       Layer.provide(OrderPlatform.layer(anyJsonObject)),
-      Layer.provide([Postgres.layerRepository, queue(settings)])
+      Layer.provide([Postgres.layerStores, queue(settings)])
     ),
   sharesOrders
 )
@@ -45,7 +45,7 @@ export const workerAlone = process(
     announceStart("worker", workerOf(settings), settings).pipe(
       Layer.provide(worker(settings)),
       Layer.provide(OrderHttpServer.layerServing(HealthRoutes.layer)),
-      Layer.provide([Postgres.layerRepository, queue(settings)])
+      Layer.provide([Postgres.layerStores, queue(settings)])
     ),
   sharesOrders
 )

@@ -2,7 +2,7 @@ import { DateTime, Duration, Effect, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { OrderPlatform } from "../application/OrderPlatform.ts"
 import type { ListedOrder, Listing, Position } from "../domain/OrderQueries.ts"
-import { OrderRepository } from "../application/ports/OrderRepository.ts"
+import { OrderReads } from "../application/ports/OrderReads.ts"
 import type { Order } from "../domain/Order.ts"
 import type { OrderId } from "../domain/OrderId.ts"
 import type { OrderPayload } from "../domain/OrderPayload.ts"
@@ -70,8 +70,8 @@ export const awaitStatus = Effect.fnUntraced(function* <P>(
 })
 
 /** Lets virtual time pass until every order is PROCESSED or FAILED; jumps over the time in which nothing is due. */
-export const drain: Effect.Effect<void, NeverHappened, OrderRepository> = Effect.gen(function* () {
-  const repository = yield* OrderRepository
+export const drain: Effect.Effect<void, NeverHappened, OrderReads> = Effect.gen(function* () {
+  const reads = yield* OrderReads
   const started = yield* DateTime.now
   while (true) {
     yield* settled
@@ -81,7 +81,7 @@ export const drain: Effect.Effect<void, NeverHappened, OrderRepository> = Effect
       let after: Position | null = null
       do {
         const { entries, next }: Listing<ListedOrder> = yield* Effect.orDie(
-          repository.list({ limit: 200, after }, { status })
+          reads.list({ limit: 200, after }, { status })
         )
         open.push(...entries.map((order) => (order.status === "PENDING" ? untilDue(order.dueAt, now) : step)))
         after = next

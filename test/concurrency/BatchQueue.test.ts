@@ -70,6 +70,40 @@ describe("BatchQueue", () => {
       })
   )
 
+  it.effect("an entry that is removed frees its capacity for one that waits", () =>
+    Effect.gen(function* () {
+      const queue = queueOf(10)
+      const [first, second] = [
+        { name: "first", size: 4 },
+        { name: "second", size: 6 }
+      ]
+      assert.deepStrictEqual([queue.offerUnsafe(first), queue.offerUnsafe(second)], [true, true])
+      const waiting = yield* Effect.forkChild(queue.offer({ name: "waiting", size: 4 }), {
+        startImmediately: true
+      })
+      queue.remove(first)
+      assert.isTrue(yield* Fiber.join(waiting))
+      assert.deepStrictEqual(namesOf(yield* queue.take(10)), ["second", "waiting"])
+      queue.remove(second)
+      assert.strictEqual(queue.size(), 0, "what was taken cannot be removed")
+    })
+  )
+
+  it.effect("entries that wait behind one that gives up are queued as soon as they fit", () =>
+    Effect.gen(function* () {
+      const queue = queueOf(10)
+      queue.offerUnsafe({ name: "first", size: 8 })
+      const large = yield* Effect.forkChild(queue.offer({ name: "large", size: 5 }), {
+        startImmediately: true
+      })
+      const small = yield* Effect.forkChild(queue.offer({ name: "small", size: 1 }), {
+        startImmediately: true
+      })
+      yield* Fiber.interrupt(large)
+      assert.isTrue(yield* Fiber.join(small))
+    })
+  )
+
   it.effect("close returns what is queued and what waits, in order", () =>
     Effect.gen(function* () {
       const queue = queueOf(10)

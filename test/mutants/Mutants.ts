@@ -13,10 +13,10 @@ export interface Mutant {
 const submit = "src/application/intake/SubmitOrder.ts"
 const storeInBatches = "src/application/intake/InsertBatcher.ts"
 const postgres = "src/infrastructure/postgres"
-const memory = "src/infrastructure/memory/MemoryOrderRepository.ts"
+const memory = "src/infrastructure/memory/MemoryStores.ts"
 const migration = "migrations/0001_orders.ts"
-const repositoryOnMemory = "test/infrastructure/memory/MemoryOrderRepository.test.ts"
-const repositoryOnPostgres = "test/infrastructure/postgres/PostgresOrderRepository.test.ts"
+const repositoryOnMemory = "test/infrastructure/memory/MemoryStores.test.ts"
+const repositoryOnPostgres = "test/infrastructure/postgres/PostgresStores.test.ts"
 const oneTransaction = "test/infrastructure/postgres/OneTransaction.test.ts"
 
 /** Every mutant; the table in docs/mutants.md is made from this list. */
@@ -24,16 +24,16 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "announcement before the commit",
     file: storeInBatches,
-    find: "const exit = yield* Effect.exit(repository.submit(orders, keyed))",
+    find: "const exit = yield* Effect.exit(stores.intake.submit(orders, keyed))",
     replace:
-      "yield* announce(orders)\n      const exit = yield* Effect.exit(repository.submit(orders, keyed))",
+      "yield* announce(orders)\n      const exit = yield* Effect.exit(stores.intake.submit(orders, keyed))",
     tests: ["test/application/intake/SubmitOrder.test.ts"],
     simulation: true
   },
   {
     name: "announcement before the commit of the caller's transaction",
     file: submit,
-    find: "yield* repository.afterCommit(announce(orders))",
+    find: "yield* stores.intake.afterCommit(announce(orders))",
     replace: "yield* announce(orders)",
     tests: ["test/infrastructure/postgres/work/Writes.test.ts"],
     simulation: false
@@ -143,9 +143,9 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "idempotency key taken in another transaction than its order",
     file: `${postgres}/StoreOrdersOnce.ts`,
-    find: "const takers = new Set((yield* take(orders, asked, isInTransaction)).map(({ taker }) => taker))",
+    find: "const takers = new Set((yield* take(orders, asked, isInTransaction)).map(({ requestId }) => requestId))",
     replace:
-      "const takers = new Set((yield* take([], asked.map((each) => ({ ...each, orders: [] })), isInTransaction)).map(({ taker }) => taker))\n    yield* take([...orders, ...asked.filter(({ taker }) => takers.has(taker)).flatMap((each) => each.orders)], [], isInTransaction)",
+      "const takers = new Set((yield* take([], asked.map((each) => ({ ...each, orders: [] })), isInTransaction)).map(({ requestId }) => requestId))\n    yield* take([...orders, ...asked.filter(({ requestId }) => takers.has(requestId)).flatMap((each) => each.orders)], [], isInTransaction)",
     tests: [oneTransaction],
     simulation: false
   },

@@ -26,7 +26,7 @@ export type Fact =
   | { readonly fact: "reprocess answered"; readonly id: OrderId }
   /** Its submit ended with a defect. */
   | { readonly fact: "refused"; readonly id: OrderId }
-  | { readonly fact: "announced"; readonly id: OrderId; readonly isStored: boolean }
+  | { readonly fact: "announced"; readonly process: string; readonly isStored: boolean }
   | {
       readonly fact: "claimed"
       readonly at: number

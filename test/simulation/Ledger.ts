@@ -1,10 +1,6 @@
 import { Context, Effect } from "effect"
 import type { Writes } from "../../src/application/ports/OrderProcessor.ts"
-import type {
-  OrderRepository,
-  Settlement,
-  SettleResult
-} from "../../src/application/ports/OrderRepository.ts"
+import type { Settlement, SettleResult, WorkStore } from "../../src/application/ports/WorkStore.ts"
 import type { Line } from "./Facts.ts"
 import type { SimulatedWorld } from "./SimulatedWorld.ts"
 
@@ -13,16 +9,16 @@ export const Transaction = Context.Reference<Array<Line> | null>("test/simulatio
   defaultValue: () => null
 })
 
-/** Runs the store's `settleWith` with writes whose lines count only if it commits. */
+/** Runs the store's `settleWithWrites` with writes whose lines count only if it commits. */
 export const inTransaction = (
   world: SimulatedWorld,
-  settleWith: OrderRepository["Service"]["settleWith"],
+  settleWithWrites: WorkStore["Service"]["settleWithWrites"],
   settlement: Settlement,
   writes: Writes["writes"],
   settled: (settlement: Settlement, result: SettleResult) => void
 ) => {
   const lines: Array<Line> = []
-  return settleWith(settlement, Effect.provideService(writes, Transaction, lines)).pipe(
+  return settleWithWrites(settlement, Effect.provideService(writes, Transaction, lines)).pipe(
     Effect.tap((result) =>
       Effect.sync(() => {
         world.ledger.push(...lines)

@@ -43,7 +43,7 @@ export const judge = (history: History): Array<string> => {
     if (!history.stored.has(id)) wrong.push(`${id} was answered and is not stored`)
   for (const fact of history.facts) {
     if (fact.fact === "announced" && !fact.isStored)
-      wrong.push(`${fact.id} was announced before it was stored`)
+      wrong.push(`${fact.process} announced more orders than it had stored`)
     if (fact.fact === "refused") wrong.push(`${fact.id} was refused, and the store refuses only others`)
   }
   const reprocessed = by("reprocess answered")

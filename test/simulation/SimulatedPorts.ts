@@ -1,11 +1,14 @@
 import { DateTime, Effect, Exit } from "effect"
+import { DeadLetterStore } from "../../src/application/ports/DeadLetterStore.ts"
+import { IntakeStore } from "../../src/application/ports/IntakeStore.ts"
 import { WakeUp } from "../../src/application/ports/WakeUp.ts"
 import {
   type Claim,
-  OrderRepository,
   type Settlement,
-  type SettleResult
-} from "../../src/application/ports/OrderRepository.ts"
+  type SettleResult,
+  WorkStore
+} from "../../src/application/ports/WorkStore.ts"
+import type { AllStores } from "../../src/testing/AllStores.ts"
 import type { Order } from "../../src/domain/Order.ts"
 import { OrdersUnavailable } from "../../src/domain/OrderErrors.ts"
 import { figures } from "./Facts.ts"
@@ -59,12 +62,9 @@ const call = <A, E>(
     return yield* exit
   })
 
-/** The store as one process reaches it. */
-export const repositoryOf = (
-  world: SimulatedWorld,
-  process: SimulatedProcess
-): OrderRepository["Service"] => {
-  const { facts, seed, store, time } = world
+/** The stores as one process reaches them. */
+export const simulatedStores = (world: SimulatedWorld, process: SimulatedProcess): AllStores => {
+  const { facts, seed, stores, time } = world
   const statement = <A, E>(
     name: string,
     effect: Effect.Effect<A, E>,
@@ -88,15 +88,18 @@ export const repositoryOf = (
   const expired = (order: Order) =>
     void facts.push({ fact: "expired", at: time.now, id: order.id, version: order.version })
 
-  return OrderRepository.of({
-    ...store,
+  const intake = IntakeStore.of({
+    ...stores.intake,
     submit: (orders, keyed) =>
       statement(
         "submit",
         orders.some(({ id }) => world.poison.has(id))
           ? Effect.die("a row that the store refuses")
-          : store.submit(orders, keyed)
-      ),
+          : stores.intake.submit(orders, keyed),
+        () => void (process.stored += orders.length)
+      )
+  })
+  const work = WorkStore.of({
     claim: (request) =>
       Effect.suspend(() => {
         const reply = { delivered: Infinity }
@@ -105,7 +108,7 @@ export const repositoryOf = (
         let isCarriedOut = false
         const carryOut = Effect.suspend(() => {
           isCarriedOut = true
-          return store.claim(request)
+          return stores.work.claim(request)
         })
         const done = ({ orders }: Claim) => {
           for (const { dueAt, id, version, worker } of orders) {
@@ -131,17 +134,17 @@ export const repositoryOf = (
         }).pipe(Effect.onInterrupt(() => Effect.sync(arriveLate)))
       }),
     settle: (settlements) =>
-      statement("settle", store.settle(settlements), (results) =>
+      statement("settle", stores.work.settle(settlements), (results) =>
         results.forEach((result, n) => settled(settlements[n] as Settlement, result))
       ),
-    settleWith: (settlement, writes) =>
+    settleWithWrites: (settlement, writes) =>
       call(
         world,
         process,
-        "settleWith",
+        "settleWithWrites",
         Effect.callback((resume) => {
           // In a connection of the store, which outlives a crash of the worker just long enough to roll back.
-          const transaction = inTransaction(world, store.settleWith, settlement, writes, settled)
+          const transaction = inTransaction(world, stores.work.settleWithWrites, settlement, writes, settled)
           const fiber = Effect.runForkWith(process.connectionReferences)(
             Effect.andThen(Effect.yieldNow, transaction)
           )
@@ -156,28 +159,33 @@ export const repositoryOf = (
         })
       ),
     renew: (worker, lease) =>
-      statement("renew", store.renew(worker, lease), (leases) => {
+      statement("renew", stores.work.renew(worker, lease), (leases) => {
         for (const { id, version } of leases) facts.push({ fact: "renewed", at: time.now, id, version })
       }),
-    expire: (max) => statement("expire", store.expire(max), (orders) => orders.forEach(expired)),
-    reprocess: (id, options) => statement("reprocess", store.reprocess(id, options)),
-    discard: (id, options) => statement("discard", store.discard(id, options))
+    expire: (max) => statement("expire", stores.work.expire(max), (orders) => orders.forEach(expired))
   })
+  const deadLetters = DeadLetterStore.of({
+    ...stores.deadLetters,
+    reprocess: (id, options) =>
+      statement("reprocess", stores.deadLetters.reprocess(id, options), () => void process.stored++),
+    discard: (id, options) => statement("discard", stores.deadLetters.discard(id, options))
+  })
+  return { ...stores, intake, work, deadLetters }
 }
 
-/** The announcements as one process makes and hears them: some are lost, some are doubled, some reach everybody. */
-export const queueOf = (world: SimulatedWorld, process: SimulatedProcess): WakeUp["Service"] => {
-  const deliver = (batch: Parameters<WakeUp["Service"]["announce"]>[0]) => {
-    for (const { orderId: id } of batch)
-      world.facts.push({
-        fact: "announced",
-        id,
-        isStored: Exit.isSuccess(world.statementExit(world.store.find(id)))
-      })
+/** The announcements as one process makes and hears them: some are lost, some are doubled, some reach every worker. */
+export const wakeUpOf = (world: SimulatedWorld, process: SimulatedProcess): WakeUp["Service"] => {
+  const deliver = (count: number) => {
+    process.announced += count
+    world.facts.push({
+      fact: "announced",
+      process: process.name,
+      isStored: process.announced <= process.stored
+    })
     const workers = world.living("worker")
     const hear = (worker: SimulatedProcess) => {
       if (worker.ear === null) return
-      Effect.runForkWith(worker.references)(Effect.andThen(Effect.yieldNow, worker.ear.announce(batch)))
+      Effect.runForkWith(worker.references)(Effect.andThen(Effect.yieldNow, worker.ear.announce(count)))
     }
     if (world.strikes("announcement lost")) return world.struck("announcement lost", process.name)
     if (workers.length === 0) return
@@ -187,11 +195,11 @@ export const queueOf = (world: SimulatedWorld, process: SimulatedProcess): WakeU
     } else hear(world.seed.pick(workers))
   }
   return WakeUp.of({
-    announce: (batch) =>
+    announce: (count) =>
       pause(world, process, "before announce").pipe(
-        Effect.andThen(Effect.sync(() => deliver(batch))),
+        Effect.andThen(Effect.sync(() => deliver(count))),
         Effect.andThen(pause(world, process, "after announce"))
       ),
-    announced: Effect.suspend(() => process.ear?.announced ?? Effect.never)
+    awaitAnnouncement: Effect.suspend(() => process.ear?.awaitAnnouncement ?? Effect.never)
   })
 }

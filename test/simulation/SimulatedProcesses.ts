@@ -1,23 +1,34 @@
 import { Context, Duration, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { OrderWorker } from "../../src/application/work/OrderWorker.ts"
 import { OrderProcessor } from "../../src/application/ports/OrderProcessor.ts"
+import { DeadLetterStore } from "../../src/application/ports/DeadLetterStore.ts"
+import { IntakeStore } from "../../src/application/ports/IntakeStore.ts"
+import { OrderReads } from "../../src/application/ports/OrderReads.ts"
+import type { Stores } from "../../src/application/ports/Stores.ts"
+import { UpkeepStore } from "../../src/application/ports/UpkeepStore.ts"
 import { WakeUp } from "../../src/application/ports/WakeUp.ts"
-import { OrderRepository } from "../../src/application/ports/OrderRepository.ts"
+import { WorkStore } from "../../src/application/ports/WorkStore.ts"
 import { SubmitOrder } from "../../src/application/intake/SubmitOrder.ts"
 import { WorkerSettings } from "../../src/application/work/WorkerSettings.ts"
 import { RetryPolicy } from "../../src/domain/RetryPolicy.ts"
 import * as MemoryWakeUp from "../../src/infrastructure/memory/wake-ups/MemoryWakeUp.ts"
 import { figures } from "./Facts.ts"
 import { payload } from "./Plans.ts"
-import { queueOf, repositoryOf } from "./SimulatedPorts.ts"
+import { simulatedStores, wakeUpOf } from "./SimulatedPorts.ts"
 import { processOf } from "./SimulatedProcessor.ts"
 import type { SimulatedProcess, SimulatedWorld } from "./SimulatedWorld.ts"
 
-const portsOf = (world: SimulatedWorld, process: SimulatedProcess) =>
-  process.references.pipe(
-    Context.add(OrderRepository, repositoryOf(world, process)),
-    Context.add(WakeUp, queueOf(world, process))
+const portsOf = (world: SimulatedWorld, process: SimulatedProcess) => {
+  const { deadLetters, intake, reads, upkeep, work } = simulatedStores(world, process)
+  return process.references.pipe(
+    Context.add(IntakeStore, intake),
+    Context.add(WorkStore, work),
+    Context.add(DeadLetterStore, deadLetters),
+    Context.add(OrderReads, reads),
+    Context.add(UpkeepStore, upkeep),
+    Context.add(WakeUp, wakeUpOf(world, process))
   )
+}
 
 /** Starts a worker as a process of its own: the real OrderWorker, with a memory queue for an ear. */
 export const startWorker = (world: SimulatedWorld, name: string): SimulatedProcess => {
@@ -69,7 +80,7 @@ export const stopWorker = (world: SimulatedWorld, process: SimulatedProcess): vo
 /** What callers can ask of a running API process. */
 export interface SimulatedApi {
   readonly process: SimulatedProcess
-  readonly context: Context.Context<OrderRepository | WakeUp>
+  readonly context: Context.Context<Stores | WakeUp>
   submitOrder: SubmitOrder["Service"] | null
 }
 

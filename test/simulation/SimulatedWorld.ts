@@ -12,10 +12,10 @@ import {
   Scope
 } from "effect"
 import { staleSettles } from "../../src/application/OrderMetrics.ts"
-import { OrderRepository } from "../../src/application/ports/OrderRepository.ts"
+import { type AllStores, storesOf } from "../../src/testing/AllStores.ts"
 import type { WakeUp } from "../../src/application/ports/WakeUp.ts"
 import type { OrderId } from "../../src/domain/OrderId.ts"
-import * as MemoryOrderRepository from "../../src/infrastructure/memory/MemoryOrderRepository.ts"
+import * as MemoryStores from "../../src/infrastructure/memory/MemoryStores.ts"
 import type { Fact, Line, Plan } from "./Facts.ts"
 import { Seed, SeededScheduler } from "./SeededScheduler.ts"
 import { SimulatedTime } from "./SimulatedTime.ts"
@@ -60,6 +60,9 @@ export interface SimulatedProcess {
   building: Fiber.Fiber<void> | null
   inHand: Effect.Effect<number>
   freeHands: number
+  /** Orders that it has stored or reprocessed, and that it has announced. */
+  stored: number
+  announced: number
 }
 
 /** The world that processes live in: one seed, one clock, one store, and everything that happened. */
@@ -76,7 +79,7 @@ export class SimulatedWorld {
   readonly runs = new Map<OrderId, number>()
   readonly counts = new Map<string, number>()
   readonly rates: Readonly<Record<FaultKind, number>>
-  readonly store: OrderRepository["Service"]
+  readonly stores: AllStores
   readonly trace: Array<string> | null
   readonly maxQuantum: number
   readonly countedStaleBefore = countedStale()
@@ -94,9 +97,7 @@ export class SimulatedWorld {
     this.trace = traced ? [] : null
     const server = new SeededScheduler(this.seed, Infinity)
     this.serverReferences = Context.make(Clock.Clock, this.time.clockOf(server))
-    this.store = this.statement(
-      Effect.map(Effect.scoped(Layer.build(MemoryOrderRepository.layer)), Context.get(OrderRepository))
-    )
+    this.stores = this.statement(Effect.map(Effect.scoped(Layer.build(MemoryStores.layer)), storesOf))
   }
 
   /** Runs a statement of the store in one piece, as a database would: whoever asked for it cannot stop it half-way. */
@@ -142,7 +143,9 @@ export class SimulatedWorld {
       ear: null,
       building: null,
       inHand: Effect.succeed(0),
-      freeHands: 0
+      freeHands: 0,
+      stored: 0,
+      announced: 0
     }
     this.processes.push(process)
     this.note(`${name} starts`)

@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import { reprocessOrder } from "../../src/application/dead-letters/ReprocessOrder.ts"
-import { OrderRepository } from "../../src/application/ports/OrderRepository.ts"
+import { DeadLetterStore } from "../../src/application/ports/DeadLetterStore.ts"
 import type { OrderId } from "../../src/domain/OrderId.ts"
 import { figures } from "./Facts.ts"
 import { plan } from "./Plans.ts"
@@ -86,7 +86,7 @@ const run = (number: number, traced: boolean): Verdict => {
     const { context, process } = api
     const discarding = seed.chance(0.25)
     const asked = discarding
-      ? Effect.flatMap(OrderRepository, (repository) => repository.discard(id, { reason: "simulated" }))
+      ? Effect.flatMap(DeadLetterStore, (store) => store.discard(id, { reason: "simulated" }))
       : Effect.tap(reprocessOrder(id), () =>
           Effect.sync(() => void world.facts.push({ fact: "reprocess answered", id }))
         )
@@ -128,7 +128,7 @@ const run = (number: number, traced: boolean): Verdict => {
     if (ids.length > 0 && seed.chance(0.5)) {
       const id = seed.pick(ids)
       // Mostly of orders for which it may succeed, and sometimes of any, since that must not harm them either.
-      const found = world.statementExit(world.store.find(id))
+      const found = world.statementExit(world.stores.reads.find(id))
       const failed = found._tag === "Success" && found.value.status === "FAILED"
       if (failed || seed.chance(0.15)) operate(id)
     }
@@ -154,7 +154,9 @@ const run = (number: number, traced: boolean): Verdict => {
   submitAll()
 
   const isStored = () =>
-    Array.from(world.plans.keys()).every((id) => world.statementExit(world.store.find(id))._tag === "Success")
+    Array.from(world.plans.keys()).every(
+      (id) => world.statementExit(world.stores.reads.find(id))._tag === "Success"
+    )
 
   const isIdle = ({ freeHands, inHand }: SimulatedProcess) =>
     freeHands === figures.concurrency && world.statement(inHand) === 0
@@ -168,7 +170,7 @@ const run = (number: number, traced: boolean): Verdict => {
   while (time.now < giveUpAt && !isOver()) {
     if (runOne(world.schedulers, seed)) continue
     // Asked again until the end: a reprocess that was held up may still come.
-    const { pending, processing } = world.statement(Effect.orDie(world.store.backlog))
+    const { pending, processing } = world.statement(Effect.orDie(world.stores.reads.backlog))
     if (pending + processing > 0) idleUntil = null
     else if (idleUntil === null && isStored()) idleUntil = time.now + idleWithin
     if (idleUntil !== null && world.steps >= leastSteps && world.living("worker").every(isIdle)) break

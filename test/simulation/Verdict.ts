@@ -24,15 +24,17 @@ export interface Verdict {
 
 /** Reads the store once everything is over, and asks the oracle. */
 export const conclude = (world: SimulatedWorld, seed: number): Verdict => {
-  const { store } = world
+  const { stores } = world
   const stored = new Map<OrderId, Stored>()
   for (const id of world.plans.keys()) {
-    const found = world.statementExit(Effect.all({ order: store.find(id), events: store.timeline(id) }))
+    const found = world.statementExit(
+      Effect.all({ order: stores.reads.find(id), events: stores.reads.timeline(id) })
+    )
     if (found._tag === "Success") stored.set(id, found.value)
   }
   // One by one: an entry of an order that is not FAILED is found, too.
   const deadLetters = Array.from(world.plans.keys()).flatMap((id) => {
-    const entry = world.statementExit(store.deadLetter(id))
+    const entry = world.statementExit(stores.deadLetters.find(id))
     return entry._tag === "Success" ? [entry.value] : []
   })
   const history: History = {

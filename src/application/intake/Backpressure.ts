@@ -1,7 +1,7 @@
 import { Context, Effect } from "effect"
 import { Overloaded } from "../../domain/OrderErrors.ts"
 import { secondsToDrain } from "../../concurrency/Rate.ts"
-import { OrderRepository } from "../ports/OrderRepository.ts"
+import { IntakeStore } from "../ports/IntakeStore.ts"
 
 /** The most PENDING orders; beyond it no new ones are taken. A million by default. */
 export const MaxPending = Context.Reference<number>("order-platform/application/MaxPending", {
@@ -20,14 +20,14 @@ const shareToFree = 0.01
  * than the limit. Between two looks a little more than the limit may come in; where nothing is known it is not too many.
  */
 export const watchBacklog = Effect.gen(function* () {
-  const repository = yield* OrderRepository
+  const store = yield* IntakeStore
   const most = yield* MaxPending
   const scope = yield* Effect.scope
   let overloaded: Overloaded | null = null
   let cameIn = false
   let watching = false
 
-  const look = Effect.map(repository.pendingLoad(most), ({ drainPerSecond, pending }) => {
+  const look = Effect.map(store.countPending(most), ({ drainPerSecond, pending }) => {
     overloaded =
       pending <= most
         ? null

@@ -3,10 +3,9 @@ import type { NewOrder } from "../../domain/Order.ts"
 import { OrdersUnavailable, Overloaded } from "../../domain/OrderErrors.ts"
 import { makeRate, secondsToDrain } from "../../concurrency/Rate.ts"
 import { makeBatchQueue } from "../../concurrency/BatchQueue.ts"
-import { ordersCreated } from "../OrderMetrics.ts"
-import type { KeptAnswer, KeyedOrders } from "../ports/KeyedOrders.ts"
+import { ordersCreated } from "./IntakeMetrics.ts"
+import { IntakeStore, type KeyedOrders, type StoredAnswer } from "../ports/IntakeStore.ts"
 import { WakeUp } from "../ports/WakeUp.ts"
-import { OrderRepository } from "../ports/OrderRepository.ts"
 import { watchBacklog } from "./Backpressure.ts"
 
 /** As many orders are written by one statement, and the rest of the last group: what came together stays together. */
@@ -26,7 +25,7 @@ type Group =
 
 type Waiting = Group & {
   readonly size: number
-  readonly stored: Deferred.Deferred<KeptAnswer | null, OrdersUnavailable>
+  readonly stored: Deferred.Deferred<StoredAnswer | null, OrdersUnavailable>
   /** Nobody waits for it any more: its caller was told that it was not stored, or went away. */
   isGivenUp: boolean
 }
@@ -41,7 +40,8 @@ const end = (batch: ReadonlyArray<Waiting>, how: Effect.Effect<never, OrdersUnav
 }
 
 /** Whether it was this call that took the key. */
-export const isTakenBy = (keyed: KeyedOrders, kept: KeptAnswer | null): boolean => kept?.taker === keyed.taker
+export const isTakenBy = (keyed: KeyedOrders, kept: StoredAnswer | null): boolean =>
+  kept?.requestId === keyed.requestId
 
 /**
  * Stores new orders, and announces them after their commit. Concurrent calls coalesce: while one commit is in flight the
@@ -49,7 +49,7 @@ export const isTakenBy = (keyed: KeyedOrders, kept: KeptAnswer | null): boolean 
  * commit, and fails alone if the store refuses what it brought.
  */
 export const storeInBatches = Effect.gen(function* () {
-  const repository = yield* OrderRepository
+  const intakeStore = yield* IntakeStore
   const queue = yield* WakeUp
   const intake = makeBatchQueue<Waiting>(maxWaiting, patience)
   const rate = makeRate()
@@ -60,9 +60,8 @@ export const storeInBatches = Effect.gen(function* () {
       rate.record(orders.length, DateTime.toEpochMillis(now))
       return Effect.andThen(
         queue.announce(
-          orders
-            .filter(({ notBefore }) => notBefore === null || DateTime.isLessThanOrEqualTo(notBefore, now))
-            .map(({ id }) => ({ event: "OrderCreated", orderId: id }))
+          orders.filter(({ notBefore }) => notBefore === null || DateTime.isLessThanOrEqualTo(notBefore, now))
+            .length
         ),
         backlog.noteIntake
       )
@@ -78,7 +77,7 @@ export const storeInBatches = Effect.gen(function* () {
         else if (group.keyed !== null) keyed.push(group.keyed)
         else orders.push(...group.orders)
       }
-      const exit = yield* Effect.exit(repository.submit(orders, keyed))
+      const exit = yield* Effect.exit(intakeStore.submit(orders, keyed))
       // It may be stored, or not; its callers hear that nothing was promised.
       if (Exit.hasInterrupts(exit)) return end(batch, stopping)
       if (Exit.hasDies(exit) && batch.length > 1)
@@ -130,14 +129,14 @@ export const storeInBatches = Effect.gen(function* () {
   const store = (
     group: Group,
     size: number
-  ): Effect.Effect<KeptAnswer | null, OrdersUnavailable | Overloaded> => {
+  ): Effect.Effect<StoredAnswer | null, OrdersUnavailable | Overloaded> => {
     if (isClosed) return stopping
     const waiting: Waiting = { ...group, size, stored: Deferred.makeUnsafe(), isGivenUp: false }
     const stored = intake.offerUnsafe(waiting)
       ? Deferred.await(waiting.stored)
       : Effect.flatMap(
           intake.offer(waiting),
-          (isTaken): Effect.Effect<KeptAnswer | null, OrdersUnavailable | Overloaded> =>
+          (isTaken): Effect.Effect<StoredAnswer | null, OrdersUnavailable | Overloaded> =>
             isTaken ? Deferred.await(waiting.stored) : tooMany
         )
     return Effect.onInterrupt(stored, () =>

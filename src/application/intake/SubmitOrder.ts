@@ -2,9 +2,9 @@ import { Clock, Context, Effect, Layer } from "effect"
 import type { NewOrder } from "../../domain/Order.ts"
 import { IdempotencyMismatch, OrdersUnavailable, type Overloaded } from "../../domain/OrderErrors.ts"
 import { isSameRequest, type Replayable } from "./Idempotency.ts"
-import { createSeconds, timed } from "../OrderMetrics.ts"
-import type { KeptAnswer, KeyedOrders } from "../ports/KeyedOrders.ts"
-import { OrderRepository } from "../ports/OrderRepository.ts"
+import { timed } from "../../concurrency/Measure.ts"
+import { createSeconds } from "./IntakeMetrics.ts"
+import { IntakeStore, type KeyedOrders, type StoredAnswer } from "../ports/IntakeStore.ts"
 import { isTakenBy, storeInBatches } from "./InsertBatcher.ts"
 
 /** How long a submitter waits for another call with its key that has not ended, in milliseconds. */
@@ -35,19 +35,19 @@ export class SubmitOrder extends Context.Service<
   static readonly layer = Layer.effect(
     SubmitOrder,
     Effect.gen(function* () {
-      const repository = yield* OrderRepository
+      const store = yield* IntakeStore
       const { announce, overloaded, storeMany, storeOnce, storeOne } = yield* storeInBatches
 
       const inTheirs = Effect.fnUntraced(function* (orders: ReadonlyArray<NewOrder>) {
-        yield* repository.submit(orders)
-        yield* repository.afterCommit(announce(orders))
+        yield* store.submit(orders)
+        yield* store.afterCommit(announce(orders))
       })
 
       // No span of its own: where nothing exports, it would cost more than the rest of a submit.
       const submit = (order: NewOrder) =>
         timed(createSeconds)(
           Effect.flatMap(
-            repository.inTransaction,
+            store.inTransaction,
             (inTransaction): Effect.Effect<void, OrdersUnavailable | Overloaded> => {
               const refusal = overloaded()
               if (refusal !== null) return Effect.fail(refusal)
@@ -60,18 +60,18 @@ export class SubmitOrder extends Context.Service<
         const refusal = overloaded()
         if (refusal !== null) return yield* refusal
         if (orders.length === 0) return
-        if (yield* repository.inTransaction) return yield* inTheirs(orders)
+        if (yield* store.inTransaction) return yield* inTheirs(orders)
         yield* storeMany(orders)
       }, timed(createSeconds))
 
       const onceInTheirs = Effect.fnUntraced(function* (keyed: KeyedOrders) {
-        const [kept = null] = yield* repository.submit([], [keyed])
+        const [kept = null] = yield* store.submit([], [keyed])
         if (isTakenBy(keyed, kept) && keyed.orders.length > 0)
-          yield* repository.afterCommit(announce(keyed.orders))
+          yield* store.afterCommit(announce(keyed.orders))
         return kept
       })
 
-      const answerOf = (keyed: KeyedOrders, kept: KeptAnswer) =>
+      const answerOf = (keyed: KeyedOrders, kept: StoredAnswer) =>
         isSameRequest(kept.fingerprint, keyed.fingerprint)
           ? Effect.succeed({ answer: kept.answer, replayed: !isTakenBy(keyed, kept) })
           : Effect.fail(new IdempotencyMismatch())
@@ -82,10 +82,10 @@ export class SubmitOrder extends Context.Service<
         const refusal = overloaded()
         if (refusal !== null) {
           // Whoever repeats what was stored before brings nothing new: it gets its answer.
-          const kept = yield* repository.keptAnswer(keyed)
+          const kept = yield* store.findAnswer(keyed)
           return kept === null ? yield* refusal : yield* answerOf(keyed, kept)
         }
-        const inTransaction = yield* repository.inTransaction
+        const inTransaction = yield* store.inTransaction
         const start = yield* Clock.currentTimeMillis
         for (let pause = 5; ; pause = Math.min(200, pause * 2)) {
           const kept = yield* inTransaction ? onceInTheirs(keyed) : storeOnce(keyed)

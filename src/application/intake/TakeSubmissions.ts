@@ -93,7 +93,7 @@ export const takeSubmissions = Effect.fnUntraced(function* <P>(payload: OrderPay
       scope,
       key,
       fingerprint: yield* fingerprintOf(askedFor(order), [submission.maxRetries], [order.maxRetries]),
-      taker: order.id,
+      requestId: order.id,
       orders: [order],
       answer: order.id,
       keepFor
@@ -129,7 +129,7 @@ export const takeSubmissions = Effect.fnUntraced(function* <P>(payload: OrderPay
       scope,
       key,
       fingerprint: yield* fingerprintOf(request, sent, resolved),
-      taker: yield* random.uuidV7(),
+      requestId: yield* random.uuidV7(),
       orders,
       answer: yield* Effect.orDie(encodeAnswers(answer.map(Result.merge))),
       keepFor

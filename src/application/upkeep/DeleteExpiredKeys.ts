@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import { OrderRepository } from "../ports/OrderRepository.ts"
+import { UpkeepStore } from "../ports/UpkeepStore.ts"
 
 /** How often a process looks for answers that have expired, and how many it deletes at a time. */
 const first = "1 minute"
@@ -10,10 +10,10 @@ const batch = 1000
  * Deletes the answers that were kept for their time, in small batches, as long as the process runs. Nothing depends on
  * it but space: an answer that has expired is given to nobody.
  */
-export const forgetAnswers = Effect.gen(function* () {
-  const repository = yield* OrderRepository
-  const forgetAll = repository
-    .forgetAnswers(batch)
+export const deleteExpiredKeys = Effect.gen(function* () {
+  const store = yield* UpkeepStore
+  const forgetAll = store
+    .deleteExpiredKeys(batch)
     .pipe(Effect.repeat({ while: (forgotten) => forgotten === batch }), Effect.ignore)
   yield* Effect.sleep(first).pipe(
     Effect.andThen(Effect.forever(Effect.andThen(forgetAll, Effect.sleep(interval)))),

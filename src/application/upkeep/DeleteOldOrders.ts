@@ -1,5 +1,5 @@
 import { Clock, Context, type Duration, Effect, Layer, Random } from "effect"
-import { OrderRepository } from "../ports/OrderRepository.ts"
+import { UpkeepStore } from "../ports/UpkeepStore.ts"
 
 /** How long final orders are kept after their last transition; null keeps them for ever, which is the default. */
 export const Retention = Context.Reference<{
@@ -15,11 +15,11 @@ const leastPause = 50
 const interval = 60_000
 
 const deleteAll = Effect.fnUntraced(function* (status: "PROCESSED" | "FAILED", age: Duration.Duration) {
-  const repository = yield* OrderRepository
+  const store = yield* UpkeepStore
   let all = 0
   for (;;) {
     const start = yield* Clock.currentTimeMillis
-    const deleted = yield* repository.deleteOld(status, age, batch)
+    const deleted = yield* store.deleteOldOrders(status, age, batch)
     all += deleted
     if (deleted < batch) break
     yield* Effect.sleep(Math.max(leastPause, (yield* Clock.currentTimeMillis) - start))

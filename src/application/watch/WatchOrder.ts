@@ -3,7 +3,7 @@ import { type OrderNotFound, OrdersUnavailable, TooManyWatched } from "../../dom
 import type { OrderEvent } from "../../domain/OrderEvent.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
 import { isFinal } from "../../domain/OrderStatus.ts"
-import { OrderRepository } from "../ports/OrderRepository.ts"
+import { OrderReads } from "../ports/OrderReads.ts"
 import { pauseBeforeRetry } from "../../concurrency/Backoff.ts"
 
 // Longer than 150 lines because the watcher and those it reads for are understood together.
@@ -51,7 +51,7 @@ interface Watch {
  * because each look begins at the version that this reader had last.
  */
 export const watchOrders = Effect.gen(function* () {
-  const repository = yield* OrderRepository
+  const reads = yield* OrderReads
   const max = yield* MaxWatched
   const watched = new Set<Watch>()
   const wake = yield* Queue.sliding<void>(1)
@@ -83,7 +83,7 @@ export const watchOrders = Effect.gen(function* () {
     const places = Map.groupBy(waiting, ({ after, id }) => `${id} ${after}`)
     const groups = Array.from(places.values(), (group) => ({ group, place: group[0] as Watch }))
     const asksPresence = ++looks % presenceEvery === 0
-    const found = yield* repository.eventsAfter(
+    const found = yield* reads.eventsAfter(
       groups.map(({ place: { after, id, known } }) => ({ id, after: asksPresence ? known - 1 : after })),
       { maxEach, maxAll }
     )
@@ -151,7 +151,7 @@ export const watchOrders = Effect.gen(function* () {
     Scope.Scope
   > {
     const watch = yield* Effect.acquireRelease(enter(id, after, caller), leave)
-    const order = yield* repository.find(id)
+    const order = yield* reads.find(id)
     if (order.version <= watch.after && isFinal(order.status)) return Stream.empty
     watch.known = Math.max(1, Math.min(after, order.version))
     watch.open = true

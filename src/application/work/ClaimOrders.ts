@@ -4,7 +4,7 @@ import type { ProcessingOrder } from "../../domain/Order.ts"
 import type { Slots } from "../../concurrency/Slots.ts"
 import { noteStarted } from "../OrderMetrics.ts"
 import { WakeUp } from "../ports/WakeUp.ts"
-import { OrderRepository } from "../ports/OrderRepository.ts"
+import { WorkStore } from "../ports/WorkStore.ts"
 import { rescueOrders } from "./ExpireLeases.ts"
 import { pauseBeforeRetry } from "../../concurrency/Backoff.ts"
 import { claimTimeout, WorkerSettings } from "./WorkerSettings.ts"
@@ -23,8 +23,8 @@ export const claimOrders = Effect.fnUntraced(function* (
   handOver: (orders: ReadonlyArray<ProcessingOrder>) => void,
   releaseLeftOver: Effect.Effect<void, OrdersUnavailable>
 ) {
-  const repository = yield* OrderRepository
-  const queue = yield* WakeUp
+  const store = yield* WorkStore
+  const wakeUp = yield* WakeUp
   const settings = yield* WorkerSettings
 
   // At least a millisecond, so that a time that is all but there is not waited for in a busy loop.
@@ -33,13 +33,13 @@ export const claimOrders = Effect.fnUntraced(function* (
       const poll = Duration.times(settings.pollInterval, jitter)
       const millis = Duration.toMillis(until === null ? poll : Duration.min(poll, until))
       return Effect.timeoutOption(
-        Effect.raceFirst(queue.announced, Queue.take(rescheduled)),
+        Effect.raceFirst(wakeUp.awaitAnnouncement, Queue.take(rescheduled)),
         Math.max(1, Math.ceil(millis))
       )
     })
 
   const claim = (max: number) =>
-    repository.claim({ worker: settings.name, lease: settings.lease, max }).pipe(
+    store.claim({ worker: settings.name, lease: settings.lease, max }).pipe(
       Effect.timeoutOrElse({
         duration: claimTimeout(settings),
         orElse: () => Effect.fail(new OrdersUnavailable({ detail: "a claim took too long" }))

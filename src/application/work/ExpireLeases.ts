@@ -1,14 +1,14 @@
 import { Effect } from "effect"
 import { noteExpired } from "../OrderMetrics.ts"
-import { OrderRepository } from "../ports/OrderRepository.ts"
+import { WorkStore } from "../ports/WorkStore.ts"
 
 /** The most orders taken from lost workers by one statement. */
 const maxRescue = 256
 
 /** Takes orders whose lease ran out away from their lost workers; any worker does it for all. */
 export const rescueOrders = Effect.gen(function* () {
-  const repository = yield* OrderRepository
-  const orders = yield* repository.expire(maxRescue)
+  const store = yield* WorkStore
+  const orders = yield* store.expire(maxRescue)
   // Another worker has them: look again, but do not spin meanwhile.
   if (orders.length === 0) return yield* Effect.sleep("50 millis")
   for (const order of orders) {

@@ -6,7 +6,7 @@ import * as Metrics from "../OrderMetrics.ts"
 import { interrupt, makeOrdersInHand } from "./RunningAttempts.ts"
 import type { OrderProcessor } from "../ports/OrderProcessor.ts"
 import type { WakeUp } from "../ports/WakeUp.ts"
-import { OrderRepository } from "../ports/OrderRepository.ts"
+import { WorkStore } from "../ports/WorkStore.ts"
 import { releaseLeftOver, renewLeases } from "./RenewLeases.ts"
 import { runAttempts } from "./RunAttempt.ts"
 import { type Finished, settleAttempts } from "./SettleAttempts.ts"
@@ -36,7 +36,7 @@ export class OrderWorker extends Context.Service<
 >()("order-platform/application/OrderWorker") {
   static readonly layer = <P>(
     payload: OrderPayload<P>
-  ): Layer.Layer<OrderWorker, never, OrderProcessor<P> | OrderRepository | WakeUp> =>
+  ): Layer.Layer<OrderWorker, never, OrderProcessor<P> | WorkStore | WakeUp> =>
     Layer.effect(
       OrderWorker,
       Effect.gen(function* () {
@@ -51,8 +51,8 @@ export class OrderWorker extends Context.Service<
 
         const settling = yield* Effect.forkScoped(settleAttempts(finished, inHand, rescheduled))
         yield* Effect.forkScoped(renewLeases(inHand))
-        const repository = yield* OrderRepository
-        const releaseAll = Effect.provideService(releaseLeftOver(inHand), OrderRepository, repository)
+        const store = yield* WorkStore
+        const releaseAll = Effect.provideService(releaseLeftOver(inHand), WorkStore, store)
         const interruptAttempts = Effect.sync(() => {
           for (const attempt of inHand.all()) interrupt(attempt, "stopped")
         })

@@ -4,7 +4,7 @@ import { attemptOf, isLastAttempt, type Outcome, type ProcessingOrder } from "..
 import type { OrderPayload } from "../../domain/OrderPayload.ts"
 import { delayAfter, RetryPolicy } from "../../domain/RetryPolicy.ts"
 import type { AttemptError, OrderProcessor, Writes } from "../ports/OrderProcessor.ts"
-import type { WritesRefused } from "../ports/OrderRepository.ts"
+import type { WritesRefused } from "../ports/WorkStore.ts"
 
 /** What is stored cannot be read; no other attempt can. */
 export class Undecodable extends Data.TaggedError("Undecodable")<{ readonly reason: string }> {}

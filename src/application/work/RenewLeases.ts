@@ -1,14 +1,14 @@
 import { DateTime, Duration, Effect } from "effect"
 import type { Lease } from "../../domain/Order.ts"
 import { interrupt, type OrdersInHand } from "./RunningAttempts.ts"
-import { OrderRepository } from "../ports/OrderRepository.ts"
+import { WorkStore } from "../ports/WorkStore.ts"
 import { claimTimeout, WorkerSettings } from "./WorkerSettings.ts"
 
 const release = (orders: ReadonlyArray<Lease>) =>
-  Effect.flatMap(OrderRepository, (repository) =>
+  Effect.flatMap(WorkStore, (store) =>
     orders.length === 0
       ? Effect.void
-      : repository.settle(
+      : store.settle(
           orders.map((order) => ({
             order,
             outcome: { event: "released", detail: "the claim's answer was lost" }
@@ -21,9 +21,9 @@ const release = (orders: ReadonlyArray<Lease>) =>
  * answer got lost just before the worker was stopped. They are charged nothing either.
  */
 export const releaseLeftOver = Effect.fnUntraced(function* (inHand: OrdersInHand) {
-  const repository = yield* OrderRepository
+  const store = yield* WorkStore
   const { lease, name } = yield* WorkerSettings
-  const held = yield* repository.renew(name, lease)
+  const held = yield* store.renew(name, lease)
   yield* release(inHand.without(held))
 })
 
@@ -33,7 +33,7 @@ export const releaseLeftOver = Effect.fnUntraced(function* (inHand: OrdersInHand
  * A lease that no hand knows is of a claim whose answer got lost: its order is released and charged nothing.
  */
 export const renewLeases = Effect.fnUntraced(function* (inHand: OrdersInHand) {
-  const repository = yield* OrderRepository
+  const store = yield* WorkStore
   const settings = yield* WorkerSettings
 
   const isNoClaimUnderWay = (held: Lease) => {
@@ -43,7 +43,7 @@ export const renewLeases = Effect.fnUntraced(function* (inHand: OrdersInHand) {
 
   const beat = Effect.gen(function* () {
     const before = inHand.all()
-    const held = yield* repository.renew(settings.name, settings.lease)
+    const held = yield* store.renew(settings.name, settings.lease)
     const versions = new Map(held.map(({ id, version }) => [id, version]))
     for (const attempt of before) {
       const { fiber, finished, order } = attempt

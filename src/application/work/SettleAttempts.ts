@@ -1,8 +1,9 @@
 import { type Cause, Effect, Exit, Metric, Queue } from "effect"
 import type { Outcome, ProcessingOrder } from "../../domain/Order.ts"
+import { increment } from "../../concurrency/Measure.ts"
 import * as Metrics from "../OrderMetrics.ts"
 import type { InHand, OrdersInHand } from "./RunningAttempts.ts"
-import { OrderRepository, type SettleResult } from "../ports/OrderRepository.ts"
+import { WorkStore, type SettleResult } from "../ports/WorkStore.ts"
 import { pauseBeforeRetry } from "../../concurrency/Backoff.ts"
 
 /** The most outcomes written by one statement. */
@@ -24,10 +25,10 @@ export const settleAttempts = Effect.fnUntraced(function* (
   inHand: OrdersInHand,
   rescheduled: Queue.Enqueue<void>
 ) {
-  const repository = yield* OrderRepository
+  const store = yield* WorkStore
 
   const settle = (group: ReadonlyArray<Finished>) =>
-    repository.settle(group.map(({ attempt, outcome }) => ({ order: attempt.order, outcome }))).pipe(
+    store.settle(group.map(({ attempt, outcome }) => ({ order: attempt.order, outcome }))).pipe(
       Effect.tapError((error) =>
         Effect.andThen(Effect.logDebug(`The worker could not settle: ${error.message}`), pauseBeforeRetry)
       ),
@@ -90,7 +91,7 @@ export interface Settled {
 export const reportSettled = Effect.fnUntraced(function* (group: ReadonlyArray<Settled>) {
   const written = group.filter(({ result }) => result !== "stale")
   const byEvent = Map.groupBy(written, ({ outcome }) => outcome.event)
-  for (const [outcome, { length }] of byEvent) yield* Metrics.count(Metrics.attempts, { outcome }, length)
+  for (const [outcome, { length }] of byEvent) yield* increment(Metrics.attempts, { outcome }, length)
   const final = [...(byEvent.get("completed") ?? []), ...(byEvent.get("failed") ?? [])]
   yield* Metrics.noteFinal(final.map(({ order }) => order.createdAt))
   for (const one of group)
@@ -105,7 +106,7 @@ const reportTrouble = Effect.fnUntraced(function* ({ order, outcome, result }: S
   }
   switch (outcome.event) {
     case "failed":
-      yield* Metrics.count(Metrics.deadLetterEntries, { reason_code: outcome.failure.reasonCode })
+      yield* increment(Metrics.deadLetterEntries, { reason_code: outcome.failure.reasonCode })
       return yield* log(Effect.logWarning(`Order ${order.id} FAILED: ${outcome.failure.reason}`))
     case "retried":
       return yield* log(Effect.logDebug(`Order ${order.id} will be retried: ${outcome.failure.reason}`))

@@ -1,7 +1,7 @@
 import { Cause, type Duration, Effect, Exit, type Semaphore } from "effect"
 import type { Outcome, ProcessingOrder } from "../../domain/Order.ts"
 import type { Writes } from "../ports/OrderProcessor.ts"
-import { OrderRepository, OutcomeNotStorable, type SettleResult } from "../ports/OrderRepository.ts"
+import { WorkStore, OutcomeNotStorable, type SettleResult } from "../ports/WorkStore.ts"
 import { Late, outcomeOfFailure } from "./ProcessOrder.ts"
 import { pauseBeforeRetry } from "../../concurrency/Backoff.ts"
 
@@ -14,9 +14,9 @@ export const settleWithWrites = (permits: Semaphore.Semaphore, attemptTimeout: D
   Effect.fnUntraced(function* (
     order: ProcessingOrder,
     writes: Writes["writes"]
-  ): Effect.fn.Return<SettleResult | Outcome, never, OrderRepository> {
-    const repository = yield* OrderRepository
-    const exit = yield* repository.settleWith({ order, outcome: { event: "completed" } }, writes).pipe(
+  ): Effect.fn.Return<SettleResult | Outcome, never, WorkStore> {
+    const store = yield* WorkStore
+    const exit = yield* store.settleWithWrites({ order, outcome: { event: "completed" } }, writes).pipe(
       Effect.tapErrorTag("OrdersUnavailable", () => pauseBeforeRetry),
       Effect.retry({ while: (error) => error._tag === "OrdersUnavailable" }),
       permits.withPermit,

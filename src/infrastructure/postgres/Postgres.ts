@@ -2,20 +2,20 @@ import { Layer } from "effect"
 import { DatabaseSchema } from "./client/DatabaseSchema.ts"
 import * as Migrations from "./Migrations.ts"
 import * as PostgresWakeUp from "./wake-ups/PostgresWakeUp.ts"
-import * as PostgresOrderRepository from "./PostgresOrderRepository.ts"
+import * as PostgresStores from "./PostgresStores.ts"
 
 /** The repository alone, on the caller's own client; the tables are migrated when the layer is built. */
-export const layerRepository = PostgresOrderRepository.layer.pipe(Layer.provide(Migrations.layer))
+export const layerStores = PostgresStores.layer.pipe(Layer.provide(Migrations.layer))
 
 /**
  * Orders on the caller's own `PgClient`: repository and queue. The tables are migrated when the layer is built. The queue
  * holds one of the client's connections once a worker listens.
  */
-export const layer = Layer.mergeAll(layerRepository, PostgresWakeUp.layer)
+export const layer = Layer.mergeAll(layerStores, PostgresWakeUp.layer)
 
 /** The same on tables that somebody else migrated, by `migrate`: it needs no right to change them, and fails if they do not fit. */
 export const layerMigrated = Layer.mergeAll(
-  PostgresOrderRepository.layer.pipe(Layer.provide(Migrations.layerCheck)),
+  PostgresStores.layer.pipe(Layer.provide(Migrations.layerCheck)),
   PostgresWakeUp.layer
 )
 

@@ -1,13 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, DateTime, Deferred, Duration, Effect, Exit, Fiber, Layer, Scope } from "effect"
+import { DateTime, Deferred, Duration, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { WakeUp } from "../../../src/application/ports/WakeUp.ts"
-import { OrderRepository } from "../../../src/application/ports/OrderRepository.ts"
+import { IntakeStore } from "../../../src/application/ports/IntakeStore.ts"
+import { storesOf } from "../../../src/testing/AllStores.ts"
 import { maxWaiting } from "../../../src/application/intake/InsertBatcher.ts"
 import { SubmitOrder } from "../../../src/application/intake/SubmitOrder.ts"
 import { MaxPending } from "../../../src/application/intake/Backpressure.ts"
 import { OrdersUnavailable } from "../../../src/domain/OrderErrors.ts"
-import * as MemoryOrderRepository from "../../../src/infrastructure/memory/MemoryOrderRepository.ts"
+import * as MemoryStores from "../../../src/infrastructure/memory/MemoryStores.ts"
 import { newOrder } from "../../TestOrders.ts"
 import { pass, settled } from "../../VirtualTime.ts"
 
@@ -17,11 +18,11 @@ const worldOf = Effect.fnUntraced(function* (
 ) {
   const log: Array<string> = []
   const gate = yield* Deferred.make<void>()
-  const repository = Layer.effect(
-    OrderRepository,
-    Effect.map(OrderRepository, (repository) =>
-      OrderRepository.of({
-        ...repository,
+  const slowStores = Layer.effect(
+    IntakeStore,
+    Effect.map(IntakeStore, (intake) =>
+      IntakeStore.of({
+        ...intake,
         submit: (orders, keyed) =>
           Effect.gen(function* () {
             log.push(`write ${orders.length}`)
@@ -30,20 +31,20 @@ const worldOf = Effect.fnUntraced(function* (
               return yield* Effect.die("refused")
             if (orders.some(({ metadata }) => metadata["away"] !== undefined))
               return yield* new OrdersUnavailable()
-            const kept = yield* repository.submit(orders, keyed)
+            const kept = yield* intake.submit(orders, keyed)
             log.push(`commit ${orders.length}`)
             return kept
           })
       })
     )
-  ).pipe(Layer.provide(MemoryOrderRepository.layer))
+  ).pipe(Layer.provideMerge(MemoryStores.layer))
   const queue = Layer.succeed(WakeUp, {
-    announce: (batch) => announced(log, batch.length),
-    announced: Effect.never
+    announce: (count) => announced(log, count),
+    awaitAnnouncement: Effect.never
   })
   const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
   const context = yield* Layer.buildWithScope(
-    SubmitOrder.layer.pipe(Layer.provideMerge(Layer.mergeAll(repository, queue))),
+    SubmitOrder.layer.pipe(Layer.provideMerge(Layer.mergeAll(slowStores, queue))),
     scope
   )
   const submit = (parts: Parameters<typeof newOrder>[0] = {}) =>
@@ -55,7 +56,14 @@ const worldOf = Effect.fnUntraced(function* (
     )
   const submitOnce = (key: string, fingerprint: string) => {
     const order = newOrder()
-    const keyed = { scope: "caller", key, fingerprint, taker: order.id, orders: [order], answer: order.id }
+    const keyed = {
+      scope: "caller",
+      key,
+      fingerprint,
+      requestId: order.id,
+      orders: [order],
+      answer: order.id
+    }
     return Effect.flatMap(SubmitOrder, (submitOrder) =>
       submitOrder.submitOnce({ ...keyed, keepFor: Duration.days(1) })
     ).pipe(Effect.provideContext(context))
@@ -69,7 +77,7 @@ const worldOf = Effect.fnUntraced(function* (
     )
   return {
     log,
-    repository: Context.get(context, OrderRepository),
+    stores: storesOf(context),
     submit,
     submitMany,
     submitOnce,
@@ -157,7 +165,7 @@ describe("SubmitOrder", () => {
     "while more orders wait than are taken nobody is let in, and is told when there will be room",
     () =>
       Effect.gen(function* () {
-        const { commit, repository, submit } = yield* world
+        const { commit, stores, submit } = yield* world
         yield* commit
         const nothingRunsOut = Duration.hours(1)
         for (let n = 0; n < 5; n++) yield* Fiber.join(yield* submit())
@@ -167,8 +175,8 @@ describe("SubmitOrder", () => {
         assert(refused._tag === "Overloaded")
         assert.strictEqual(refused.retryAfterSeconds, 60, "nothing drains yet")
         const finish = Effect.fnUntraced(function* (max: number) {
-          const { orders } = yield* repository.claim({ worker: "w", lease: nothingRunsOut, max })
-          yield* repository.settle(orders.map((order) => ({ order, outcome: { event: "completed" } })))
+          const { orders } = yield* stores.work.claim({ worker: "w", lease: nothingRunsOut, max })
+          yield* stores.work.settle(orders.map((order) => ({ order, outcome: { event: "completed" } })))
         })
         yield* finish(1)
         yield* pass("1 second")
@@ -260,13 +268,13 @@ describe("SubmitOrder", () => {
 
   it.effect("an announcement that dies takes nothing back, and is not the end of submits", () =>
     Effect.gen(function* () {
-      const { commit, repository, submit } = yield* worldOf(() => Effect.die("a queue with a bug"))
+      const { commit, stores, submit } = yield* worldOf(() => Effect.die("a queue with a bug"))
       yield* commit
       const first = newOrder()
       yield* Fiber.join(yield* submit(first))
       yield* settled
       yield* Fiber.join(yield* submit())
-      assert.strictEqual((yield* repository.find(first.id)).status, "PENDING")
+      assert.strictEqual((yield* stores.reads.find(first.id)).status, "PENDING")
     })
   )
 

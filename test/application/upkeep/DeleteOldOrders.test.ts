@@ -2,9 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, Context, Duration, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { DeleteOldOrders, Retention } from "../../../src/application/upkeep/DeleteOldOrders.ts"
-import { OrderRepository } from "../../../src/application/ports/OrderRepository.ts"
 import { OrdersUnavailable } from "../../../src/domain/OrderErrors.ts"
-import * as MemoryOrderRepository from "../../../src/infrastructure/memory/MemoryOrderRepository.ts"
+import { UpkeepStore } from "../../../src/application/ports/UpkeepStore.ts"
+import * as MemoryStores from "../../../src/infrastructure/memory/MemoryStores.ts"
 
 interface Answer {
   readonly deleted: number
@@ -17,10 +17,10 @@ const asked = Effect.fnUntraced(function* (
   script: Array<Answer | "away"> = []
 ) {
   const asked: Array<readonly [at: number, status: string, days: number, max: number]> = []
-  const memory = yield* Layer.build(MemoryOrderRepository.layer)
-  const repository = OrderRepository.of({
-    ...Context.get(memory, OrderRepository),
-    deleteOld: Effect.fnUntraced(function* (status, age, max) {
+  const memory = yield* Layer.build(MemoryStores.layer)
+  const store = UpkeepStore.of({
+    ...Context.get(memory, UpkeepStore),
+    deleteOldOrders: Effect.fnUntraced(function* (status, age, max) {
       asked.push([yield* Clock.currentTimeMillis, status, Duration.toDays(age), max])
       const next = script.shift() ?? { deleted: 0 }
       if (next === "away") return yield* new OrdersUnavailable()
@@ -29,7 +29,7 @@ const asked = Effect.fnUntraced(function* (
     })
   })
   yield* Layer.build(DeleteOldOrders.layer).pipe(
-    Effect.provideService(OrderRepository, repository),
+    Effect.provideService(UpkeepStore, store),
     Effect.provideService(Retention, retention)
   )
   yield* TestClock.adjust(0)

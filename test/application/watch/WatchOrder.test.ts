@@ -1,12 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Duration, Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
-import { OrderRepository } from "../../../src/application/ports/OrderRepository.ts"
+import { Duration, Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
 import { MaxWatched, watchOrders } from "../../../src/application/watch/WatchOrder.ts"
 import type { Outcome, ProcessingOrder } from "../../../src/domain/Order.ts"
 import { OrdersUnavailable } from "../../../src/domain/OrderErrors.ts"
 import type { OrderEvent } from "../../../src/domain/OrderEvent.ts"
 import type { OrderId } from "../../../src/domain/OrderId.ts"
-import * as MemoryOrderRepository from "../../../src/infrastructure/memory/MemoryOrderRepository.ts"
+import { OrderReads } from "../../../src/application/ports/OrderReads.ts"
+import { storesOf } from "../../../src/testing/AllStores.ts"
+import * as MemoryStores from "../../../src/infrastructure/memory/MemoryStores.ts"
 import { newOrder } from "../../TestOrders.ts"
 import { pass } from "../../VirtualTime.ts"
 
@@ -15,33 +16,33 @@ const later: Outcome = { event: "snoozed", delay: Duration.zero, detail: null }
 
 /** A store in memory that counts how often it is asked what happened, for how many orders, and can be away. */
 const watching = Effect.gen(function* () {
-  const store = Context.get(yield* Layer.build(MemoryOrderRepository.layer), OrderRepository)
+  const stores = storesOf(yield* Layer.build(MemoryStores.layer))
   const asked: Array<number> = []
   let trouble: Effect.Effect<void, OrdersUnavailable> = Effect.void
-  const repository = OrderRepository.of({
-    ...store,
+  const reads = OrderReads.of({
+    ...stores.reads,
     eventsAfter: (places, limits) =>
       Effect.suspend(() => {
         asked.push(places.length)
-        return Effect.andThen(trouble, store.eventsAfter(places, limits))
+        return Effect.andThen(trouble, stores.reads.eventsAfter(places, limits))
       })
   })
-  const watch = yield* Effect.provideService(watchOrders, OrderRepository, repository)
+  const watch = yield* Effect.provideService(watchOrders, OrderReads, reads)
   const submit = Effect.fnUntraced(function* (count: number) {
     const orders = Array.from({ length: count }, () => newOrder())
-    yield* store.submit(orders)
+    yield* stores.intake.submit(orders)
     return orders.map(({ id }) => id)
   })
   const claim = Effect.map(
-    store.claim({ worker: "w", lease: Duration.hours(10), max: 1000 }),
+    stores.work.claim({ worker: "w", lease: Duration.hours(10), max: 1000 }),
     ({ orders }) => orders
   )
   const settle = (orders: ReadonlyArray<ProcessingOrder>, outcome: Outcome) =>
-    store.settle(orders.map((order) => ({ order, outcome })))
+    stores.work.settle(orders.map((order) => ({ order, outcome })))
   const read = (id: OrderId, after = 0) =>
     Effect.forkChild(Effect.scoped(Effect.flatMap(watch(id, { after }), Stream.runCollect)))
   const away = (how: typeof trouble) => Effect.sync(() => void (trouble = how))
-  return { store, asked, watch, submit, claim, settle, read, away }
+  return { stores, asked, watch, submit, claim, settle, read, away }
 })
 
 const versions = (events: ReadonlyArray<OrderEvent>) => events.map(({ version }) => version)
@@ -101,22 +102,22 @@ describe("Watching orders", () => {
     "a stream whose last read event is final goes on if there is more, and ends if there is not",
     () =>
       Effect.gen(function* () {
-        const { claim, read, settle, store, submit } = yield* watching
+        const { claim, read, settle, stores, submit } = yield* watching
         const [id] = yield* submit(1)
         assert(id !== undefined)
         // A read takes 100 events of an order: the last of them is that it failed.
         for (let n = 0; n < 50; n++) yield* settle(yield* claim, later)
-        yield* store.settle(
+        yield* stores.work.settle(
           (yield* claim).map((order) => ({
             order,
             outcome: { event: "failed", failure: { reason: "x", reasonCode: "PERMANENT" } }
           }))
         )
-        const failedAt = (yield* store.find(id)).version
+        const failedAt = (yield* stores.reads.find(id)).version
         const exact = yield* read(id, failedAt - 100)
         yield* pass("1 second")
         assert.strictEqual((yield* Fiber.join(exact)).length, 100)
-        yield* store.reprocess(id)
+        yield* stores.deadLetters.reprocess(id)
         const past = yield* read(id, failedAt - 100)
         yield* pass("1 second")
         yield* settle(yield* claim, completed)
@@ -160,7 +161,7 @@ describe("Watching orders", () => {
 
   it.effect("an order that was deleted before its reader had all of it ends the stream", () =>
     Effect.gen(function* () {
-      const { away, claim, read, settle, store, submit } = yield* watching
+      const { away, claim, read, settle, stores, submit } = yield* watching
       const [id] = yield* submit(1)
       assert(id !== undefined)
       const reader = yield* read(id)
@@ -171,7 +172,7 @@ describe("Watching orders", () => {
       yield* pass("1 second")
       yield* settle(yield* claim, completed)
       yield* pass("1 second")
-      assert.strictEqual(yield* store.deleteOld("PROCESSED", Duration.zero, 10), 1)
+      assert.strictEqual(yield* stores.upkeep.deleteOldOrders("PROCESSED", Duration.zero, 10), 1)
       yield* away(Effect.void)
       yield* pass("20 seconds")
       assert.deepStrictEqual(versions(yield* Fiber.join(reader)), [1])

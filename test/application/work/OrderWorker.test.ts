@@ -11,7 +11,8 @@ import {
   Snooze,
   Writes
 } from "../../../src/application/ports/OrderProcessor.ts"
-import { OrderRepository, OutcomeNotStorable } from "../../../src/application/ports/OrderRepository.ts"
+import { OutcomeNotStorable, WorkStore } from "../../../src/application/ports/WorkStore.ts"
+import { allStores } from "../../../src/testing/AllStores.ts"
 import { WorkerSettings } from "../../../src/application/work/WorkerSettings.ts"
 import { OrdersUnavailable } from "../../../src/domain/OrderErrors.ts"
 import type { OrderId } from "../../../src/domain/OrderId.ts"
@@ -69,15 +70,14 @@ describe("OrderWorker", () => {
       let refused = 0
       const gone = Effect.fail(new OrdersUnavailable({ detail: "the database went away" }))
       const troubled = Layer.effect(
-        OrderRepository,
-        Effect.map(OrderRepository, (repository) => ({
-          ...repository,
-          claim: (request: Parameters<typeof repository.claim>[0]) =>
-            Effect.flatMap(repository.claim(request), (claimed) =>
+        WorkStore,
+        Effect.map(WorkStore, (work) => ({
+          ...work,
+          claim: (request: Parameters<typeof work.claim>[0]) =>
+            Effect.flatMap(work.claim(request), (claimed) =>
               claimed.orders.length > 0 && ++lost === 1 ? gone : Effect.succeed(claimed)
             ),
-          renew: (...lease: Parameters<typeof repository.renew>) =>
-            ++refused <= 2 ? gone : repository.renew(...lease)
+          renew: (...lease: Parameters<typeof work.renew>) => (++refused <= 2 ? gone : work.renew(...lease))
         }))
       ).pipe(Layer.provideMerge(Memory.layer))
       const worker = OrderWorker.layer(coffee).pipe(
@@ -99,11 +99,11 @@ describe("OrderWorker", () => {
   it.effect("a claim that dies is no end: the worker says so, and looks again with all its hands", () => {
     let claims = 0
     const dyingOnce = Layer.effect(
-      OrderRepository,
-      Effect.map(OrderRepository, (repository) => ({
-        ...repository,
-        claim: (request: Parameters<typeof repository.claim>[0]) =>
-          ++claims === 1 ? Effect.die("a plan that no longer fits") : repository.claim(request)
+      WorkStore,
+      Effect.map(WorkStore, (work) => ({
+        ...work,
+        claim: (request: Parameters<typeof work.claim>[0]) =>
+          ++claims === 1 ? Effect.die("a plan that no longer fits") : work.claim(request)
       }))
     ).pipe(Layer.provideMerge(Memory.layer))
     const worker = OrderWorker.layer(coffee).pipe(
@@ -271,11 +271,11 @@ describe("OrderWorker", () => {
     () => {
       let ran = 0
       return Effect.gen(function* () {
-        const repository = yield* OrderRepository
+        const stores = yield* allStores
         const order = newOrder({ payload: { drnk: "typo" } })
-        yield* repository.submit([order])
+        yield* stores.intake.submit([order])
         yield* pass("2 seconds")
-        assert.strictEqual((yield* repository.deadLetter(order.id)).reasonCode, "UNDECODABLE")
+        assert.strictEqual((yield* stores.deadLetters.find(order.id)).reasonCode, "UNDECODABLE")
         assert.strictEqual(ran, 0)
       }).pipe(Effect.provide(app(() => Effect.sync(() => void ran++))))
     }
@@ -324,18 +324,19 @@ describe("OrderWorker", () => {
     Effect.gen(function* () {
       const interrupted = yield* Deferred.make<void>()
       yield* Effect.gen(function* () {
-        const repository = yield* OrderRepository
+        const stores = yield* allStores
         const id = yield* submit()
         yield* pass("1 second")
         // Another worker takes the order away, as it would after this one was frozen past its lease.
-        const [held] = yield* repository.renew("w1", Duration.zero)
+        const [held] = yield* stores.work.renew("w1", Duration.zero)
         assert.strictEqual(held?.id, id)
-        yield* repository.expire(1)
-        const [order] = (yield* repository.claim({ worker: "w2", lease: Duration.minutes(5), max: 1 })).orders
+        yield* stores.work.expire(1)
+        const [order] = (yield* stores.work.claim({ worker: "w2", lease: Duration.minutes(5), max: 1 }))
+          .orders
         assert.strictEqual(order?.id, id)
         yield* pass("10 seconds")
         yield* Deferred.await(interrupted)
-        assert.deepStrictEqual(yield* repository.find(id), order)
+        assert.deepStrictEqual(yield* stores.reads.find(id), order)
       }).pipe(
         Effect.provide(
           app(() => Effect.onInterrupt(Effect.never, () => Deferred.done(interrupted, Exit.void)))
@@ -347,12 +348,12 @@ describe("OrderWorker", () => {
   it.effect("an outcome that the store cannot write with the app's writes costs the order no attempt", () => {
     let broken = true
     const brokenOnce = Layer.effect(
-      OrderRepository,
-      Effect.map(OrderRepository, (repository) => ({
-        ...repository,
-        settleWith: (...args: Parameters<typeof repository.settleWith>) =>
+      WorkStore,
+      Effect.map(WorkStore, (work) => ({
+        ...work,
+        settleWithWrites: (...args: Parameters<typeof work.settleWithWrites>) =>
           Effect.suspend(() => {
-            if (!broken) return repository.settleWith(...args)
+            if (!broken) return work.settleWithWrites(...args)
             broken = false
             return Effect.die(new OutcomeNotStorable({ cause: "a table that lacks a column" }))
           })
@@ -378,12 +379,11 @@ describe("OrderWorker", () => {
     let isAway = false
     const gone = Effect.fail(new OrdersUnavailable({ detail: "the database went away" }))
     const troubled = Layer.effect(
-      OrderRepository,
-      Effect.map(OrderRepository, (repository) => ({
-        ...repository,
-        settle: (...them: Parameters<typeof repository.settle>) =>
-          isAway ? gone : repository.settle(...them),
-        renew: (...lease: Parameters<typeof repository.renew>) => (isAway ? gone : repository.renew(...lease))
+      WorkStore,
+      Effect.map(WorkStore, (work) => ({
+        ...work,
+        settle: (...them: Parameters<typeof work.settle>) => (isAway ? gone : work.settle(...them)),
+        renew: (...lease: Parameters<typeof work.renew>) => (isAway ? gone : work.renew(...lease))
       }))
     ).pipe(Layer.provideMerge(Memory.layer))
     const stopped = Effect.fnUntraced(function* (
@@ -419,11 +419,11 @@ describe("OrderWorker", () => {
   it.effect("the drain deadline counts from the stop, also while a claim is under way", () => {
     let slow = false
     const slowClaims = Layer.effect(
-      OrderRepository,
-      Effect.map(OrderRepository, (repository) => ({
-        ...repository,
-        claim: (request: Parameters<typeof repository.claim>[0]) =>
-          Effect.suspend(() => (slow ? Effect.never : repository.claim(request)))
+      WorkStore,
+      Effect.map(WorkStore, (work) => ({
+        ...work,
+        claim: (request: Parameters<typeof work.claim>[0]) =>
+          Effect.suspend(() => (slow ? Effect.never : work.claim(request)))
       }))
     ).pipe(Layer.provideMerge(Memory.layer))
     const worker = OrderWorker.layer(coffee).pipe(
@@ -459,7 +459,7 @@ describe("OrderWorker", () => {
       Effect.gen(function* () {
         const base = yield* Layer.build(OrderPlatform.layer(coffee).pipe(Layer.provideMerge(Memory.layer)))
         yield* Effect.gen(function* () {
-          const repository = yield* OrderRepository
+          const stores = yield* allStores
           const workerScope = yield* Scope.make()
           const worker = OrderWorker.layer(coffee).pipe(
             Layer.provide(
@@ -485,12 +485,12 @@ describe("OrderWorker", () => {
           const late = yield* submit("late")
           yield* pass("19 seconds")
           assert.isUndefined(stopping.pollUnsafe())
-          assert.strictEqual((yield* repository.find(quick)).status, "PROCESSED")
+          assert.strictEqual((yield* stores.reads.find(quick)).status, "PROCESSED")
           yield* pass("1 second")
           assert.isDefined(stopping.pollUnsafe())
           assert.deepStrictEqual(yield* events(long), ["created", "started", "released"])
           assert.deepStrictEqual(yield* events(late), ["created"])
-          const released = yield* repository.find(long)
+          const released = yield* stores.reads.find(long)
           assert.deepStrictEqual([released.status, released.retryCount], ["PENDING", 0])
         }).pipe(Effect.provideContext(base))
       })
@@ -498,11 +498,11 @@ describe("OrderWorker", () => {
 
   it.effect("what the last worker left is found in the table by the next one, announced or not", () =>
     Effect.gen(function* () {
-      const repository = yield* OrderRepository
+      const stores = yield* allStores
       const orders = Array.from({ length: 300 }, () => newOrder({ payload: { drink: "left over" } }))
-      yield* repository.submit(orders)
+      yield* stores.intake.submit(orders)
       yield* pass("2 seconds")
-      const after = yield* Effect.forEach(orders, ({ id }) => repository.find(id))
+      const after = yield* Effect.forEach(orders, ({ id }) => stores.reads.find(id))
       assert.deepStrictEqual(new Set(after.map(({ status }) => status)), new Set(["PROCESSED"]))
     }).pipe(Effect.provide(app(() => Effect.void)))
   )

@@ -1,6 +1,6 @@
 import { Cause, Context, Duration, Effect, Layer, Logger, References, type Schema } from "effect"
 import { OrderPlatform, type OrderPlatform as Platform } from "../../../src/application/OrderPlatform.ts"
-import { OrderRepository } from "../../../src/application/ports/OrderRepository.ts"
+import { storesOf } from "../../../src/testing/AllStores.ts"
 import { failure } from "../../../src/domain/Failure.ts"
 import type { NewOrder } from "../../../src/domain/Order.ts"
 import * as OrderPayload from "../../../src/domain/OrderPayload.ts"
@@ -90,17 +90,17 @@ export const serveMemoryWith = Effect.fnUntraced(function* (settings: Layer.Laye
   const services = yield* Layer.build(
     OrderPlatform.layer(payload).pipe(Layer.provideMerge(Memory.layer), Layer.provide(settings))
   )
-  const repository = Context.get(services, OrderRepository)
+  const stores = storesOf(services)
   const server = yield* serve(payload, Context.get(services, OrderPlatform.service(payload)), settings)
   /** Stores an order that failed for good in its only attempt. */
   const failOne = Effect.fnUntraced(function* (parts: Partial<NewOrder> = {}, reason = "card declined") {
-    yield* repository.submit([newOrder({ priority: 9, ...parts })])
-    const { orders } = yield* repository.claim({ worker: "w", lease: Duration.minutes(1), max: 1 })
+    yield* stores.intake.submit([newOrder({ priority: 9, ...parts })])
+    const { orders } = yield* stores.work.claim({ worker: "w", lease: Duration.minutes(1), max: 1 })
     const outcome = { event: "failed", failure: failure("PERMANENT", reason) } as const
-    yield* repository.settle(orders.map((order) => ({ order, outcome })))
+    yield* stores.work.settle(orders.map((order) => ({ order, outcome })))
     return orders[0]?.id ?? ""
   })
-  return { ...server, repository, failOne, failed: failOne() }
+  return { ...server, stores, failOne, failed: failOne() }
 })
 
 /** The same with the settings that hold without any. */

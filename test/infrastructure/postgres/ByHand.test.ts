@@ -2,7 +2,7 @@ import { assert, layer } from "@effect/vitest"
 import { DateTime, Duration, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
-import { OrderRepository } from "../../../src/application/ports/OrderRepository.ts"
+import { allStores } from "../../../src/testing/AllStores.ts"
 import { failure } from "../../../src/domain/Failure.ts"
 import { delayAfter } from "../../../src/domain/RetryPolicy.ts"
 import { DatabaseSchema } from "../../../src/infrastructure/postgres/client/DatabaseSchema.ts"
@@ -23,20 +23,20 @@ layer(TestPostgres.layer)("what no hand and no bug can write", (it) => {
     })
   })
   const failedOrder = Effect.gen(function* () {
-    const repository = yield* OrderRepository
+    const stores = yield* allStores
     const order = newOrder({ priority: 9 })
-    yield* repository.submit([order])
-    const { orders } = yield* repository.claim({ worker: "w", lease: Duration.seconds(30), max: 1000 })
+    yield* stores.intake.submit([order])
+    const { orders } = yield* stores.work.claim({ worker: "w", lease: Duration.seconds(30), max: 1000 })
     const started = orders.find(({ id }) => id === order.id)
     assert(started !== undefined)
-    yield* repository.settle([
+    yield* stores.work.settle([
       { order: started, outcome: { event: "failed", failure: failure("PERMANENT", "x") } }
     ])
     return order.id
   })
   const fresh = Effect.gen(function* () {
     const { id } = newOrder()
-    yield* (yield* OrderRepository).submit([newOrder({ id })])
+    yield* (yield* allStores).intake.submit([newOrder({ id })])
     return id
   })
 
@@ -126,12 +126,12 @@ layer(TestPostgres.layer)("what no hand and no bug can write", (it) => {
   )
   it.effect("the next lease end is told in whole milliseconds", () =>
     Effect.gen(function* () {
-      const repository = yield* OrderRepository
+      const stores = yield* allStores
       yield* TestClock.setTime(0)
       yield* TestPostgres.setDatabaseClock(yield* DateTime.now)
-      yield* repository.submit([newOrder({ priority: 9 })])
-      yield* repository.claim({ worker: "w", lease: Duration.millis(1001), max: 1 })
-      const { nextLeaseEndIn } = yield* repository.claim({
+      yield* stores.intake.submit([newOrder({ priority: 9 })])
+      yield* stores.work.claim({ worker: "w", lease: Duration.millis(1001), max: 1 })
+      const { nextLeaseEndIn } = yield* stores.work.claim({
         worker: "w",
         lease: Duration.millis(1001),
         max: 0

@@ -1,7 +1,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Data, Duration, Effect, Predicate } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import { OrderRepository } from "../../../src/application/ports/OrderRepository.ts"
+import { allStores } from "../../../src/testing/AllStores.ts"
 import { failure } from "../../../src/domain/Failure.ts"
 import type { Outcome } from "../../../src/domain/Order.ts"
 import type { OrderId } from "../../../src/domain/OrderId.ts"
@@ -77,22 +77,22 @@ layer(TestPostgres.layer)("The database's own guards", (it) => {
 
   /** An order in the given state, that came there by the repository. */
   const orderIn = Effect.fnUntraced(function* (status: OrderStatus) {
-    const repository = yield* OrderRepository
+    const stores = yield* allStores
     // Only what is PENDING by order of the test may be waiting: 9 is claimed first.
     const order = newOrder({ priority: status === "PENDING" ? 0 : 9 })
-    yield* repository.submit([order])
+    yield* stores.intake.submit([order])
     if (status === "PENDING") return order.id
-    const { orders } = yield* repository.claim({ worker: "w1", lease, max: 1 })
+    const { orders } = yield* stores.work.claim({ worker: "w1", lease, max: 1 })
     const [started] = orders
     assert(started?.id === order.id)
     const outcome = outcomes[status]
     if (outcome !== null)
-      assert.deepStrictEqual(yield* repository.settle([{ order: started, outcome }]), ["settled"])
+      assert.deepStrictEqual(yield* stores.work.settle([{ order: started, outcome }]), ["settled"])
     return order.id
   })
   const discarded = Effect.gen(function* () {
     const id = yield* orderIn("FAILED")
-    yield* (yield* OrderRepository).discard(id, { reason: "test" })
+    yield* (yield* allStores).deadLetters.discard(id, { reason: "test" })
     return id
   })
 

@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Latch, Layer, Logger, Queue, Redacted } from "effect"
 import { SqlClient } from "effect/sql"
-import { OrderRepository } from "../../../src/application/ports/OrderRepository.ts"
+import { allStores } from "../../../src/testing/AllStores.ts"
 import { DatabaseSchema } from "../../../src/infrastructure/postgres/client/DatabaseSchema.ts"
 import * as Migrations from "../../../src/infrastructure/postgres/Migrations.ts"
 import * as Postgres from "../../../src/infrastructure/postgres/Postgres.ts"
-import * as PostgresOrderRepository from "../../../src/infrastructure/postgres/PostgresOrderRepository.ts"
+import * as PostgresStores from "../../../src/infrastructure/postgres/PostgresStores.ts"
 import { newOrder } from "../../TestOrders.ts"
 import * as TestPostgres from "../../TestPostgres.ts"
 
@@ -57,12 +57,12 @@ const refusal = Effect.gen(function* () {
 })
 /** An order that was submitted to this schema is found in it. */
 const works = Effect.gen(function* () {
-  const repository = yield* OrderRepository
+  const stores = yield* allStores
   const order = newOrder()
-  yield* repository.submit([order])
-  assert.strictEqual((yield* repository.find(order.id)).id, order.id)
+  yield* stores.intake.submit([order])
+  assert.strictEqual((yield* stores.reads.find(order.id)).id, order.id)
   return order.id
-}).pipe(Effect.provide(Layer.fresh(PostgresOrderRepository.layer)))
+}).pipe(Effect.provide(Layer.fresh(PostgresStores.layer)))
 
 describe("Migrations", () => {
   it.effect("a schema that does not exist yet is made, with everything in it", () =>
@@ -108,8 +108,8 @@ describe("Migrations", () => {
         const before = [yield* contents, yield* applied]
         yield* migrate
         assert.deepStrictEqual([yield* contents, yield* applied], before)
-        const repository = yield* Effect.provide(OrderRepository, PostgresOrderRepository.layer)
-        assert.strictEqual((yield* repository.find(id)).version, 1)
+        const stores = yield* Effect.provide(allStores, PostgresStores.layer)
+        assert.strictEqual((yield* stores.reads.find(id)).version, 1)
       })
     )
   )
@@ -242,18 +242,15 @@ describe("Migrations", () => {
         const there = yield* Effect.provide(
           Effect.gen(function* () {
             yield* migrate
-            const repository = yield* Effect.provide(
-              OrderRepository,
-              Layer.fresh(PostgresOrderRepository.layer)
-            )
-            assert.strictEqual((yield* Effect.flip(repository.find(here)))._tag, "OrderNotFound")
+            const stores = yield* Effect.provide(allStores, Layer.fresh(PostgresStores.layer))
+            assert.strictEqual((yield* Effect.flip(stores.reads.find(here)))._tag, "OrderNotFound")
             return yield* works
           }),
           Layer.fresh(Layer.suspend(() => TestPostgres.schemaOfItsOwn()))
         )
-        const repository = yield* Effect.provide(OrderRepository, Layer.fresh(PostgresOrderRepository.layer))
-        assert.strictEqual((yield* Effect.flip(repository.find(there)))._tag, "OrderNotFound")
-        assert.strictEqual((yield* repository.find(here)).id, here)
+        const stores = yield* Effect.provide(allStores, Layer.fresh(PostgresStores.layer))
+        assert.strictEqual((yield* Effect.flip(stores.reads.find(there)))._tag, "OrderNotFound")
+        assert.strictEqual((yield* stores.reads.find(here)).id, here)
         assert.deepStrictEqual([yield* contents, yield* applied], before)
       })
     )

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Duration, Effect, Exit } from "effect"
 import { SqlClient } from "effect/sql"
-import { OrderRepository } from "../../../src/application/ports/OrderRepository.ts"
+import { allStores } from "../../../src/testing/AllStores.ts"
 import { failure } from "../../../src/domain/Failure.ts"
 import { DatabaseSchema } from "../../../src/infrastructure/postgres/client/DatabaseSchema.ts"
 import type { OrderId } from "../../../src/domain/OrderId.ts"
@@ -23,75 +23,75 @@ describe("one transaction on PostgreSQL", () => {
     "an order whose event cannot be written is not stored, started, settled, expired or reprocessed",
     () =>
       Effect.gen(function* () {
-        const repository = yield* OrderRepository
+        const stores = yield* allStores
         const dies = <A, E>(effect: Effect.Effect<A, E>) =>
           Effect.map(Effect.exit(effect), (exit) => assert.isTrue(Exit.hasDies(exit)))
-        const claim = repository.claim({ worker: "w", lease, max: 1 })
+        const claim = stores.work.claim({ worker: "w", lease, max: 1 })
 
         const unstored = newOrder()
         yield* blockHistory(unstored.id, 1)
-        yield* dies(repository.submit([unstored]))
-        assert.strictEqual((yield* Effect.flip(repository.find(unstored.id)))._tag, "OrderNotFound")
+        yield* dies(stores.intake.submit([unstored]))
+        assert.strictEqual((yield* Effect.flip(stores.reads.find(unstored.id)))._tag, "OrderNotFound")
 
         const unstarted = newOrder({ priority: 9 })
-        yield* repository.submit([unstarted])
+        yield* stores.intake.submit([unstarted])
         yield* blockHistory(unstarted.id, 2)
         yield* dies(claim)
-        assert.strictEqual((yield* repository.find(unstarted.id)).status, "PENDING")
+        assert.strictEqual((yield* stores.reads.find(unstarted.id)).status, "PENDING")
       }).pipe(Effect.provide(TestPostgres.layer))
   )
 
   it.live("a settle whose event cannot be written changes neither order nor dead letters", () =>
     Effect.gen(function* () {
-      const repository = yield* OrderRepository
-      yield* repository.submit([newOrder({ maxRetries: 1 })])
-      const [order] = (yield* repository.claim({ worker: "w", lease, max: 1 })).orders
+      const stores = yield* allStores
+      yield* stores.intake.submit([newOrder({ maxRetries: 1 })])
+      const [order] = (yield* stores.work.claim({ worker: "w", lease, max: 1 })).orders
       assert(order !== undefined)
       yield* blockHistory(order.id, 3)
       const outcome = { event: "failed", failure: failure("PERMANENT", "broken") } as const
-      assert.isTrue(Exit.hasDies(yield* Effect.exit(repository.settle([{ order, outcome }]))))
-      yield* repository.renew("w", Duration.zero)
-      assert.isTrue(Exit.hasDies(yield* Effect.exit(repository.expire(1))))
-      assert.strictEqual((yield* repository.find(order.id)).status, "PROCESSING")
-      assert.deepStrictEqual((yield* repository.deadLetters({ limit: 10, after: null })).entries, [])
+      assert.isTrue(Exit.hasDies(yield* Effect.exit(stores.work.settle([{ order, outcome }]))))
+      yield* stores.work.renew("w", Duration.zero)
+      assert.isTrue(Exit.hasDies(yield* Effect.exit(stores.work.expire(1))))
+      assert.strictEqual((yield* stores.reads.find(order.id)).status, "PROCESSING")
+      assert.deepStrictEqual((yield* stores.deadLetters.list({ limit: 10, after: null })).entries, [])
     }).pipe(Effect.provide(TestPostgres.layer))
   )
 
   it.live("a key whose order cannot be stored is still free: the repeated request stores its order", () =>
     Effect.gen(function* () {
-      const repository = yield* OrderRepository
+      const stores = yield* allStores
       const request = { scope: "client", key: "k", fingerprint: "f", answer: "a", keepFor: Duration.days(1) }
       const broken = newOrder()
       yield* blockHistory(broken.id, 1)
-      const first = { ...request, taker: newOrder().id, orders: [broken] }
-      assert.isTrue(Exit.hasDies(yield* Effect.exit(repository.submit([], [first]))))
-      const again = { ...request, taker: newOrder().id, orders: [newOrder()] }
-      const [kept] = yield* repository.submit([], [again])
-      assert.strictEqual(kept?.taker, again.taker)
-      for (const { id } of again.orders) assert.strictEqual((yield* repository.find(id)).status, "PENDING")
+      const first = { ...request, requestId: newOrder().id, orders: [broken] }
+      assert.isTrue(Exit.hasDies(yield* Effect.exit(stores.intake.submit([], [first]))))
+      const again = { ...request, requestId: newOrder().id, orders: [newOrder()] }
+      const [kept] = yield* stores.intake.submit([], [again])
+      assert.strictEqual(kept?.requestId, again.requestId)
+      for (const { id } of again.orders) assert.strictEqual((yield* stores.reads.find(id)).status, "PENDING")
     }).pipe(Effect.provide(TestPostgres.layer))
   )
 
   it.live("leases and due times are the database's, whatever the worker's clock says", () =>
     Effect.gen(function* () {
-      const repository = yield* OrderRepository
+      const stores = yield* allStores
       const future = DateTime.makeUnsafe("2040-01-01T00:00:00Z")
       yield* TestPostgres.setDatabaseClock(future)
-      yield* repository.submit([newOrder()])
-      const [order] = (yield* repository.claim({ worker: "w", lease, max: 1 })).orders
+      yield* stores.intake.submit([newOrder()])
+      const [order] = (yield* stores.work.claim({ worker: "w", lease, max: 1 })).orders
       assert(order !== undefined)
       assert.deepStrictEqual(order.dueAt, future)
       assert.deepStrictEqual(order.leaseUntil, DateTime.addDuration(future, lease))
-      assert.deepStrictEqual(yield* repository.expire(1), [])
-      const [held] = yield* repository.renew("w", Duration.seconds(40))
+      assert.deepStrictEqual(yield* stores.work.expire(1), [])
+      const [held] = yield* stores.work.renew("w", Duration.seconds(40))
       assert.deepStrictEqual(held?.leaseUntil, DateTime.add(future, { seconds: 40 }))
       const retried = {
         event: "retried",
         delay: Duration.seconds(5),
         failure: failure("TIMEOUT", "slow")
       } as const
-      yield* repository.settle([{ order, outcome: retried }])
-      const waiting = yield* repository.find(order.id)
+      yield* stores.work.settle([{ order, outcome: retried }])
+      const waiting = yield* stores.reads.find(order.id)
       assert.deepStrictEqual(
         waiting.status === "PENDING" && waiting.dueAt,
         DateTime.add(future, { seconds: 5 })

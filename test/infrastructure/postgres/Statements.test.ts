@@ -5,8 +5,8 @@ import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import * as Net from "node:net"
 import { OrderPlatform } from "../../../src/application/OrderPlatform.ts"
-import type { KeptAnswer, KeyedOrders } from "../../../src/application/ports/KeyedOrders.ts"
-import { OrderRepository } from "../../../src/application/ports/OrderRepository.ts"
+import type { StoredAnswer, KeyedOrders } from "../../../src/application/ports/IntakeStore.ts"
+import { allStores } from "../../../src/testing/AllStores.ts"
 import { failure } from "../../../src/domain/Failure.ts"
 import type { Outcome, ProcessingOrder } from "../../../src/domain/Order.ts"
 import { anyJsonObject } from "../../../src/domain/OrderPayload.ts"
@@ -48,7 +48,7 @@ const counting = Layer.suspend(() => {
   )
   // The schema is made, dropped and its name known by the plain client's layer.
   const schema = TestPostgres.schemaOfItsOwn()
-  return Postgres.layerRepository.pipe(
+  return Postgres.layerStores.pipe(
     Layer.provideMerge(client),
     Layer.provideMerge(Layer.effect(DatabaseSchema, DatabaseSchema).pipe(Layer.provide(schema)))
   )
@@ -78,24 +78,22 @@ layer(counting)("The statements of the hot path", (it) => {
     yield* TestPostgres.setDatabaseClock(yield* DateTime.now)
   })
   const claimed = Effect.fnUntraced(function* (worker: string, n: number) {
-    const repository = yield* OrderRepository
-    yield* repository.submit(many(n))
-    const { orders } = yield* repository.claim({ worker, lease, max: n })
+    const stores = yield* allStores
+    yield* stores.intake.submit(many(n))
+    const { orders } = yield* stores.work.claim({ worker, lease, max: n })
     assert.strictEqual(orders.length, n)
     return orders
   })
   const settleAll = Effect.fnUntraced(function* (orders: ReadonlyArray<ProcessingOrder>) {
-    yield* (yield* OrderRepository).settle(
-      orders.map((order) => ({ order, outcome: { event: "completed" } }))
-    )
+    yield* (yield* allStores).work.settle(orders.map((order) => ({ order, outcome: { event: "completed" } })))
   })
 
   // Every test starts at a time of its own, with nothing due and no lease held.
   const nothingDue = Effect.gen(function* () {
-    const repository = yield* OrderRepository
+    const stores = yield* allStores
     yield* advance(Duration.days(1))
-    yield* repository.expire(1000)
-    yield* settleAll((yield* repository.claim({ worker: "broom", lease, max: 1000 })).orders)
+    yield* stores.work.expire(1000)
+    yield* settleAll((yield* stores.work.claim({ worker: "broom", lease, max: 1000 })).orders)
   })
 
   it.effect("the count is of everything that is sent, the ends of transactions too", () =>
@@ -109,18 +107,18 @@ layer(counting)("The statements of the hot path", (it) => {
 
   it.effect("submit, claim and settle of 200 orders cost at most two statements each", () =>
     Effect.gen(function* () {
-      const repository = yield* OrderRepository
+      const stores = yield* allStores
       yield* nothingDue
       const given = many(200)
-      const submit = yield* cost(repository.submit(given))
+      const submit = yield* cost(stores.intake.submit(given))
       assert.include([1, 2], submit.statements)
 
-      const claim = yield* cost(repository.claim({ worker: "w1", lease, max: 200 }))
+      const claim = yield* cost(stores.work.claim({ worker: "w1", lease, max: 200 }))
       assert.strictEqual(claim.value.orders.length, 200)
       assert.include([1, 2], claim.statements)
 
       const settlements = claim.value.orders.map((order, n) => ({ order, outcome: outcomeNumber(n) }))
-      const settle = yield* cost(repository.settle(settlements))
+      const settle = yield* cost(stores.work.settle(settlements))
       assert.deepStrictEqual(
         settle.value,
         Array.from({ length: 200 }, () => "settled")
@@ -128,34 +126,34 @@ layer(counting)("The statements of the hot path", (it) => {
       assert.include([1, 2], settle.statements)
 
       // And they were stored, 40 of each outcome.
-      assert.strictEqual((yield* repository.deadLetters({ limit: 1000, after: null })).entries.length, 40)
-      const stored = yield* repository.find(given[0]?.id ?? newOrder().id)
+      assert.strictEqual((yield* stores.deadLetters.list({ limit: 1000, after: null })).entries.length, 40)
+      const stored = yield* stores.reads.find(given[0]?.id ?? newOrder().id)
       assert.strictEqual(stored.version, 3)
     })
   )
 
   it.effect("200 submits with keys cost at most two statements, repeated too, and a bulk of 1000 one", () =>
     Effect.gen(function* () {
-      const repository = yield* OrderRepository
+      const stores = yield* allStores
       const withKeys = (): ReadonlyArray<KeyedOrders> =>
         many(200).map((order, n) => ({
           scope: "POST /orders",
           key: `key ${n}`,
           fingerprint: "the same",
-          taker: globalThis.crypto.randomUUID(),
+          requestId: globalThis.crypto.randomUUID(),
           orders: [order],
           answer: order.id,
           keepFor: Duration.days(1)
         }))
       const asked = withKeys()
-      const first = yield* cost(repository.submit([], asked))
+      const first = yield* cost(stores.intake.submit([], asked))
       assert.include([1, 2], first.statements)
-      const answers = (of: ReadonlyArray<KeptAnswer | null>) => of.map((kept) => kept?.answer)
+      const answers = (of: ReadonlyArray<StoredAnswer | null>) => of.map((kept) => kept?.answer)
       assert.deepStrictEqual(
         answers(first.value),
         asked.map(({ answer }) => answer)
       )
-      const again = yield* cost(repository.submit([], withKeys()))
+      const again = yield* cost(stores.intake.submit([], withKeys()))
       assert.include([1, 2], again.statements)
       assert.deepStrictEqual(answers(again.value), answers(first.value))
 
@@ -176,19 +174,19 @@ layer(counting)("The statements of the hot path", (it) => {
 
   it.effect("a settle of 200 that was stored before, and one of 200 stale attempts, cost no more", () =>
     Effect.gen(function* () {
-      const repository = yield* OrderRepository
+      const stores = yield* allStores
       yield* nothingDue
       const orders = yield* claimed("w1", 200)
       const settlements = orders.map((order) => ({ order, outcome: outcomeNumber(2) }))
-      yield* repository.settle(settlements)
-      const again = yield* cost(repository.settle(settlements))
+      yield* stores.work.settle(settlements)
+      const again = yield* cost(stores.work.settle(settlements))
       assert.deepStrictEqual(
         again.value,
         Array.from({ length: 200 }, () => "repeated")
       )
       assert.include([1, 2], again.statements)
       const stale = yield* cost(
-        repository.settle(orders.map((order) => ({ order, outcome: outcomeNumber(0) })))
+        stores.work.settle(orders.map((order) => ({ order, outcome: outcomeNumber(0) })))
       )
       assert.deepStrictEqual(
         stale.value,
@@ -200,10 +198,10 @@ layer(counting)("The statements of the hot path", (it) => {
 
   it.effect("renewing 100 leases costs one statement", () =>
     Effect.gen(function* () {
-      const repository = yield* OrderRepository
+      const stores = yield* allStores
       yield* nothingDue
       const orders = yield* claimed("w-renew", 100)
-      const renew = yield* cost(repository.renew("w-renew", lease))
+      const renew = yield* cost(stores.work.renew("w-renew", lease))
       assert.strictEqual(renew.value.length, 100)
       assert.strictEqual(renew.statements, 1)
       yield* settleAll(orders)
@@ -212,15 +210,15 @@ layer(counting)("The statements of the hot path", (it) => {
 
   it.effect("expiring 100 orders costs one statement, whether they end PENDING or FAILED", () =>
     Effect.gen(function* () {
-      const repository = yield* OrderRepository
+      const stores = yield* allStores
       yield* nothingDue
-      yield* repository.submit([
+      yield* stores.intake.submit([
         ...Array.from({ length: 50 }, () => newOrder({ maxRetries: 1 })),
         ...Array.from({ length: 50 }, () => newOrder({ maxRetries: 3 }))
       ])
-      yield* repository.claim({ worker: "frozen", lease, max: 100 })
+      yield* stores.work.claim({ worker: "frozen", lease, max: 100 })
       yield* advance(lease)
-      const expire = yield* cost(repository.expire(100))
+      const expire = yield* cost(stores.work.expire(100))
       assert.strictEqual(expire.value.filter(({ status }) => status === "FAILED").length, 50)
       assert.strictEqual(expire.value.filter(({ status }) => status === "PENDING").length, 50)
       assert.strictEqual(expire.statements, 1)
@@ -229,14 +227,14 @@ layer(counting)("The statements of the hot path", (it) => {
 
   it.effect("a reprocess and a discard cost one statement each", () =>
     Effect.gen(function* () {
-      const repository = yield* OrderRepository
+      const stores = yield* allStores
       yield* nothingDue
       const orders = yield* claimed("w1", 2)
-      yield* repository.settle(orders.map((order) => ({ order, outcome: outcomeNumber(1) })))
+      yield* stores.work.settle(orders.map((order) => ({ order, outcome: outcomeNumber(1) })))
       const [one, two] = orders
       assert(one !== undefined && two !== undefined)
-      assert.strictEqual((yield* cost(repository.reprocess(one.id))).statements, 1)
-      assert.strictEqual((yield* cost(repository.discard(two.id))).statements, 1)
+      assert.strictEqual((yield* cost(stores.deadLetters.reprocess(one.id))).statements, 1)
+      assert.strictEqual((yield* cost(stores.deadLetters.discard(two.id))).statements, 1)
     })
   )
 })

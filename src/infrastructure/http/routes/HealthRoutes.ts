@@ -1,6 +1,6 @@
 import { Effect, Layer } from "effect"
 import { HttpApi, HttpApiBuilder } from "effect/http-api"
-import { type Backlog, OrderRepository } from "../../../application/ports/OrderRepository.ts"
+import { type Backlog, OrderReads } from "../../../application/ports/OrderReads.ts"
 import type { OrdersUnavailable } from "../../../domain/OrderErrors.ts"
 import { ContentNegotiation } from "../edge/ContentNegotiation.ts"
 import { Authorization } from "../edge/Authorization.ts"
@@ -27,7 +27,7 @@ export const HealthRoutes = {
   layer: Layer.mergeAll(HttpApiBuilder.layer(HealthOnlyApi), layerWrongMethods(HealthOnlyApi, [])).pipe(
     Layer.provide(
       HttpApiBuilder.group(HealthOnlyApi, "health", (handlers) =>
-        Effect.map(OrderRepository, (repository) => handlers.handleAll(healthHandlers(repository)))
+        Effect.map(OrderReads, (reads) => handlers.handleAll(healthHandlers(reads)))
       )
     ),
     Layer.provide([layerEveryRequest, ContentNegotiation.layer, Authorization.layer])

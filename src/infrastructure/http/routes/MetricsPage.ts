@@ -1,23 +1,18 @@
-import { Duration, Effect, Metric } from "effect"
+import { Effect } from "effect"
 import { PrometheusMetrics } from "effect/observability"
-import * as Metrics from "../../../application/OrderMetrics.ts"
-import type { Backlog } from "../../../application/ports/OrderRepository.ts"
+import { registerDeadLetterMetrics } from "../../../application/dead-letters/DeadLetterMetrics.ts"
+import { registerIntakeMetrics } from "../../../application/intake/IntakeMetrics.ts"
+import { registerWorkMetrics } from "../../../application/OrderMetrics.ts"
+import { recordBacklog } from "../../../application/watch/BacklogMetrics.ts"
+import type { Backlog } from "../../../application/ports/OrderReads.ts"
 
-/** The gauges of the whole table are looked up when somebody reads them, and keep their value while it is away. */
-const lookUp = (backlog: Effect.Effect<Backlog, unknown>) =>
-  backlog.pipe(
-    Effect.flatMap(
-      Effect.fnUntraced(function* ({ oldestDueAge, pending, processing }) {
-        yield* Metric.update(Metric.withAttributes(Metrics.backlog, { status: "PENDING" }), pending)
-        yield* Metric.update(Metric.withAttributes(Metrics.backlog, { status: "PROCESSING" }), processing)
-        const age = oldestDueAge === null ? 0 : Duration.toSeconds(oldestDueAge)
-        yield* Metric.update(Metrics.oldestDueAgeSeconds, age)
-      })
-    ),
-    Effect.timeout("2 seconds"),
-    Effect.ignore
-  )
-
-/** This process's metrics in Prometheus' text format 0.0.4. */
+/** This process's metrics in Prometheus' text format 0.0.4, with the backlog as it is now. */
 export const metricsPage = (backlog: Effect.Effect<Backlog, unknown>): Effect.Effect<string> =>
-  lookUp(backlog).pipe(Effect.andThen(Metrics.presentAll), Effect.andThen(PrometheusMetrics.format()))
+  Effect.flatMap(backlog, recordBacklog).pipe(
+    Effect.timeout("2 seconds"),
+    Effect.ignore,
+    Effect.andThen(registerIntakeMetrics),
+    Effect.andThen(registerWorkMetrics),
+    Effect.andThen(registerDeadLetterMetrics),
+    Effect.andThen(PrometheusMetrics.format())
+  )

@@ -1,24 +1,25 @@
 import { Effect, Layer, Metric, Queue } from "effect"
-import * as Metrics from "../../../application/OrderMetrics.ts"
-import { type Announcement, WakeUp } from "../../../application/ports/WakeUp.ts"
+import * as Metrics from "../../../application/ports/WakeUpMetrics.ts"
+import { increment } from "../../../concurrency/Measure.ts"
+import { WakeUp } from "../../../application/ports/WakeUp.ts"
 
-/** The most announcements waiting; more are dropped, since a worker that wakes up looks for everything anyway. */
-const capacity = 1024
-
-/** Announces within one process. Nothing of it survives the process; what is due is found in the table again. */
+/** Wakes workers of the same process. Announcements are lost with the process; the next one finds due orders in its store. */
 export const layer = Layer.effect(
   WakeUp,
   Effect.gen(function* () {
-    yield* Metrics.presentAnnouncements("memory")
+    yield* Metrics.registerAnnouncements("memory")
     yield* Effect.acquireRelease(Metric.update(Metrics.listenUp, 1), () => Metric.update(Metrics.listenUp, 0))
-    const announcements = yield* Queue.dropping<Announcement>(capacity)
+    // One pending announcement is enough: a worker that wakes up claims everything that is due.
+    const announced = yield* Queue.sliding<void>(1)
     return WakeUp.of({
-      announce: (batch) =>
-        Effect.andThen(
-          Queue.offerAll(announcements, batch),
-          Metrics.count(Metrics.announced, { queue: "memory" }, batch.length)
-        ),
-      announced: Effect.asVoid(Queue.takeAll(announcements))
+      announce: (count) =>
+        count === 0
+          ? Effect.void
+          : Effect.andThen(
+              Queue.offer(announced, undefined),
+              increment(Metrics.announced, { queue: "memory" }, count)
+            ),
+      awaitAnnouncement: Queue.take(announced)
     })
   })
 )

@@ -1,12 +1,12 @@
 import { Duration, Effect } from "effect"
 import type { SqlClient } from "effect/sql"
-import type { KeptAnswer, KeyedOrders } from "../../../application/ports/KeyedOrders.ts"
+import type { KeyedOrders, StoredAnswer } from "../../../application/ports/IntakeStore.ts"
 import type { NewOrder } from "../../../domain/Order.ts"
 import { milliseconds, texts, uuids } from "../client/Columns.ts"
 import { makeStoreOrders } from "./SubmitOrders.ts"
 import { tablesOf } from "../client/Tables.ts"
 
-interface KeptRow extends KeptAnswer {
+interface KeptRow extends StoredAnswer {
   readonly scope: string
   readonly key: string
 }
@@ -29,21 +29,21 @@ export const makeStoreOrdersOnce = (sql: SqlClient.SqlClient, schema: string) =>
     asked: ReadonlyArray<KeyedOrders>,
     isInTransaction: boolean
   ) => {
-    const keyed = asked.flatMap(({ orders, taker }) => orders.map(({ id }) => ({ id, taker })))
+    const keyed = asked.flatMap(({ orders, requestId }) => orders.map(({ id }) => ({ id, requestId })))
     const all = keyed.length === 0 ? orders : [...orders, ...asked.flatMap(({ orders }) => orders)]
     const number = sql`hashtextextended(${schema} || ' ' || scope || ' ' || key, 0)`
     // The lock of the caller's transaction answers nothing when it has it, which is not null all the same.
     const isFree = isInTransaction
       ? sql`pg_advisory_xact_lock(${number}) IS NOT NULL`
       : sql`pg_try_advisory_xact_lock(${number})`
-    return sql<{ readonly taker: string }>`
+    return sql<{ readonly requestId: string }>`
       WITH asked AS MATERIALIZED (
         SELECT * FROM unnest(
           ${texts(asked.map(({ scope }) => scope))}::text[],
           ${texts(asked.map(({ key }) => key))}::text[],
           ${texts(asked.map(({ fingerprint }) => fingerprint))}::text[],
           ${texts(asked.map(({ answer }) => answer))}::text[],
-          ${uuids(asked.map(({ taker }) => taker))}::uuid[],
+          ${uuids(asked.map(({ requestId }) => requestId))}::uuid[],
           ${milliseconds(asked.map(({ keepFor }) => Duration.toMillis(keepFor)))}::float8[]
         ) AS a (scope, key, fingerprint, answer, taker, keep_ms)
       ), free AS MATERIALIZED (
@@ -58,16 +58,16 @@ export const makeStoreOrdersOnce = (sql: SqlClient.SqlClient, schema: string) =>
       ), held AS (
         SELECT id FROM unnest(
           ${uuids(keyed.map(({ id }) => id))}::uuid[],
-          ${uuids(keyed.map(({ taker }) => taker))}::uuid[]
+          ${uuids(keyed.map(({ requestId }) => requestId))}::uuid[]
         ) AS h (id, taker)
         WHERE taker NOT IN (SELECT taken.taker FROM taken)
       ), ${storing(all, sql`WHERE id NOT IN (SELECT held.id FROM held)`)}, recorded AS (${recording})
-      SELECT taker FROM taken`
+      SELECT taker AS "requestId" FROM taken`
   }
 
   // An answer that has expired is none: its key is being taken by somebody else.
   const read = (keys: ReadonlyArray<Pick<KeyedOrders, "scope" | "key">>) => sql<KeptRow>`
-    SELECT scope, key, fingerprint, answer, taker FROM ${idempotencyKeys}
+    SELECT scope, key, fingerprint, answer, taker AS "requestId" FROM ${idempotencyKeys}
     WHERE (scope, key) IN (SELECT * FROM unnest(
       ${texts(keys.map(({ scope }) => scope))}::text[], ${texts(keys.map(({ key }) => key))}::text[]))
     AND expires_at > ${now}`
@@ -83,16 +83,16 @@ export const makeStoreOrdersOnce = (sql: SqlClient.SqlClient, schema: string) =>
     const asked = Array.from(first)
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([, each]) => each)
-    const takers = new Set((yield* take(orders, asked, isInTransaction)).map(({ taker }) => taker))
-    const kept = new Map<string, KeptAnswer>()
-    for (const [name, each] of first) if (takers.has(each.taker)) kept.set(name, each)
-    const others = asked.filter(({ taker }) => !takers.has(taker))
+    const takers = new Set((yield* take(orders, asked, isInTransaction)).map(({ requestId }) => requestId))
+    const kept = new Map<string, StoredAnswer>()
+    for (const [name, each] of first) if (takers.has(each.requestId)) kept.set(name, each)
+    const others = asked.filter(({ requestId }) => !takers.has(requestId))
     if (others.length > 0) for (const row of yield* read(others)) kept.set(nameOf(row), row)
-    return keyed.map((each): KeptAnswer | null => kept.get(nameOf(each)) ?? null)
+    return keyed.map((each): StoredAnswer | null => kept.get(nameOf(each)) ?? null)
   })
 
   const keptAnswer = (key: Pick<KeyedOrders, "scope" | "key">) =>
-    Effect.map(read([key]), ([row = null]): KeptAnswer | null => row)
+    Effect.map(read([key]), ([row = null]): StoredAnswer | null => row)
 
   // By their places: joined by its key, the planner prefers to read the whole table.
   const forgetAnswers = (max: number) => sql`

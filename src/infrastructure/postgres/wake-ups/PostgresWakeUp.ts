@@ -1,7 +1,8 @@
 import { PgClient } from "@effect/sql-pg"
 import { type Cause, Duration, Effect, Exit, Layer, Metric, Queue, Random, Scope } from "effect"
 import type { SqlError } from "effect/sql"
-import * as Metrics from "../../../application/OrderMetrics.ts"
+import * as Metrics from "../../../application/ports/WakeUpMetrics.ts"
+import { increment } from "../../../concurrency/Measure.ts"
 import { WakeUp } from "../../../application/ports/WakeUp.ts"
 import { DatabaseSchema } from "../client/DatabaseSchema.ts"
 
@@ -24,7 +25,7 @@ const signOfLife = "sign of life"
 const make = Effect.fnUntraced(function* (listener: PgClient.PgClient | null) {
   const pg = yield* PgClient.PgClient
   const channel = `${yield* DatabaseSchema}_order_platform`
-  yield* Metrics.presentAnnouncements("postgres")
+  yield* Metrics.registerAnnouncements("postgres")
   const toAnnounce = yield* Queue.sliding<number>(1)
   const wake = yield* Queue.sliding<void>(1)
   const startListening = yield* Queue.sliding<void>(1)
@@ -32,11 +33,11 @@ const make = Effect.fnUntraced(function* (listener: PgClient.PgClient | null) {
   const notify = (count: number) =>
     pg.notify(channel, "").pipe(
       Effect.timeout(patience),
-      Effect.andThen(Metrics.count(Metrics.announced, { queue: "postgres" }, count)),
+      Effect.andThen(increment(Metrics.announced, { queue: "postgres" }, count)),
       Effect.catch((error: SqlError.SqlError | Cause.TimeoutError) =>
         Effect.andThen(
           Effect.logDebug(`An announcement failed: ${error.message}`),
-          Metrics.count(Metrics.announceFailed, { queue: "postgres" }, count)
+          increment(Metrics.announceFailed, { queue: "postgres" }, count)
         )
       )
     )
@@ -90,9 +91,8 @@ const make = Effect.fnUntraced(function* (listener: PgClient.PgClient | null) {
     )
 
   return WakeUp.of({
-    announce: (batch) =>
-      batch.length === 0 ? Effect.void : Effect.asVoid(Queue.offer(toAnnounce, batch.length)),
-    announced: Effect.andThen(Queue.offer(startListening, undefined), Queue.take(wake))
+    announce: (count) => (count === 0 ? Effect.void : Effect.asVoid(Queue.offer(toAnnounce, count))),
+    awaitAnnouncement: Effect.andThen(Queue.offer(startListening, undefined), Queue.take(wake))
   })
 })
 

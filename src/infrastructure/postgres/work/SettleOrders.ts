@@ -1,6 +1,6 @@
 import { Duration } from "effect"
 import type { SqlClient } from "effect/sql"
-import type { Settlement, SettleResult } from "../../../application/ports/OrderRepository.ts"
+import type { Settlement, SettleResult } from "../../../application/ports/WorkStore.ts"
 import { attemptOf } from "../../../domain/Order.ts"
 import { integers, milliseconds, texts, uuids } from "../client/Columns.ts"
 import { tablesOf } from "../client/Tables.ts"

@@ -6,7 +6,7 @@ import {
   type Settlement,
   type SettleResult,
   WritesRefused
-} from "../../../application/ports/OrderRepository.ts"
+} from "../../../application/ports/WorkStore.ts"
 import { makeSettleOrders } from "./SettleOrders.ts"
 import {
   isTransient,

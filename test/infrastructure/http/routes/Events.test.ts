@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, Duration, Effect, Latch, Layer, Queue, Redacted, Scope, Exit, Stream, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { MaxWatched } from "../../../../src/application/watch/WatchOrder.ts"
-import type { OrderRepository } from "../../../../src/application/ports/OrderRepository.ts"
+import type { AllStores } from "../../../../src/testing/AllStores.ts"
 import type { Outcome } from "../../../../src/domain/Order.ts"
 import { failure } from "../../../../src/domain/Failure.ts"
 import { ApiKeys } from "../../../../src/infrastructure/http/edge/Caller.ts"
@@ -17,16 +17,16 @@ const completed: Outcome = { event: "completed" }
 const failed: Outcome = { event: "failed", failure: failure("PERMANENT", "card\ndeclined") }
 
 /** Starts the one due order and ends its attempt so. */
-const attempt = Effect.fnUntraced(function* (repository: OrderRepository["Service"], outcome: Outcome) {
-  const { orders } = yield* repository.claim({ worker: "w", lease: Duration.minutes(1), max: 1 })
-  yield* repository.settle(orders.map((order) => ({ order, outcome })))
+const attempt = Effect.fnUntraced(function* (stores: AllStores, outcome: Outcome) {
+  const { orders } = yield* stores.work.claim({ worker: "w", lease: Duration.minutes(1), max: 1 })
+  yield* stores.work.settle(orders.map((order) => ({ order, outcome })))
 })
 
 const served = (settings: Layer.Layer<never> = Layer.empty) =>
   Effect.gen(function* () {
     const server = yield* serveMemoryWith(settings)
     const order = newOrder()
-    yield* server.repository.submit([order])
+    yield* server.stores.intake.submit([order])
     const path = `/orders/${order.id}/events`
     return { ...server, id: order.id, path, url: `http://127.0.0.1:${server.port}${path}` }
   })
@@ -38,7 +38,7 @@ const pass = (seconds: number) =>
 describe("GET /orders/{id}/events", () => {
   it.live("has the timeline so far, then each event as it happens, and ends with the final state", () =>
     Effect.gen(function* () {
-      const { call, id, repository, url } = yield* served()
+      const { call, id, stores, url } = yield* served()
       const stream = yield* openStream(url)
       assert.strictEqual(stream.status, 200)
       assert.strictEqual(stream.headers["content-type"], "text/event-stream")
@@ -47,7 +47,7 @@ describe("GET /orders/{id}/events", () => {
       assert.isString(stream.headers["x-correlation-id"])
       const first = yield* Queue.take(stream.events)
       assert.deepStrictEqual([first.id, first.event], ["1", "created"])
-      yield* attempt(repository, failed)
+      yield* attempt(stores, failed)
       const rest = yield* restOf(stream)
       const { events } = (yield* call(`/orders/${id}/timeline`)).json as { events: ReadonlyArray<unknown> }
       assert.deepStrictEqual(
@@ -68,8 +68,8 @@ describe("GET /orders/{id}/events", () => {
 
   it.live("goes on after the event that Last-Event-ID names, and ends at once where there is no more", () =>
     Effect.gen(function* () {
-      const { repository, url } = yield* served()
-      yield* attempt(repository, completed)
+      const { stores, url } = yield* served()
+      yield* attempt(stores, completed)
       const ids = Effect.fnUntraced(function* (lastEventId: string) {
         const rest = yield* restOf(yield* openStream(url, { "last-event-id": lastEventId }))
         return rest.map(({ id }) => id)
@@ -84,13 +84,13 @@ describe("GET /orders/{id}/events", () => {
 
   it.live("goes past a failure that was reprocessed, as long as the order is not final", () =>
     Effect.gen(function* () {
-      const { id, repository, url } = yield* served()
-      yield* attempt(repository, failed)
-      yield* repository.reprocess(id)
+      const { id, stores, url } = yield* served()
+      yield* attempt(stores, failed)
+      yield* stores.deadLetters.reprocess(id)
       const stream = yield* openStream(url)
       for (const event of ["created", "started", "failed", "reprocessed"])
         assert.strictEqual((yield* Queue.take(stream.events)).event, event)
-      yield* attempt(repository, completed)
+      yield* attempt(stores, completed)
       assert.deepStrictEqual(
         (yield* restOf(stream)).map(({ event }) => event),
         ["started", "completed"]
@@ -177,11 +177,11 @@ describe("GET /orders/{id}/events", () => {
 
   it.live("the time limit of requests does not end a stream", () =>
     Effect.gen(function* () {
-      const { repository, url } = yield* served(Layer.succeed(RequestTimeout, Duration.millis(300)))
+      const { stores, url } = yield* served(Layer.succeed(RequestTimeout, Duration.millis(300)))
       const stream = yield* openStream(url)
       yield* Queue.take(stream.events)
       yield* Effect.sleep("600 millis")
-      yield* attempt(repository, completed)
+      yield* attempt(stores, completed)
       assert.strictEqual((yield* restOf(stream)).length, 2)
     })
   )

@@ -18,7 +18,7 @@ const post = (key: string | undefined, body?: string, headers: Record<string, st
 describe("Idempotency-Key", () => {
   it.live("the same request gets the first answer again, and says so", () =>
     Effect.gen(function* () {
-      const { call, repository } = yield* serveMemory
+      const { call, stores } = yield* serveMemory
       const first = yield* call("/orders", post("k", '{"payload":{"a":1,"b":[{"c":2,"d":3}]}}'))
       assert.strictEqual(first.status, 202, first.text)
       assert.isNull(first.headers.get("idempotency-replayed"))
@@ -35,13 +35,13 @@ describe("Idempotency-Key", () => {
         assert.strictEqual(again.headers.get("location"), first.headers.get("location"))
         assert.strictEqual(again.headers.get("idempotency-replayed"), "true")
       }
-      assert.strictEqual((yield* repository.list({ limit: 10, after: null })).entries.length, 1)
+      assert.strictEqual((yield* stores.reads.list({ limit: 10, after: null })).entries.length, 1)
     })
   )
 
   it.live("another request with its key is a 422", () =>
     Effect.gen(function* () {
-      const { call, repository } = yield* serveMemory
+      const { call, stores } = yield* serveMemory
       assert.strictEqual((yield* call("/orders", post("k", '{"payload":{"a":[1,2]}}'))).status, 202)
       const others = [
         undefined,
@@ -59,7 +59,7 @@ describe("Idempotency-Key", () => {
         assert.strictEqual(answer.headers.get("content-type"), "application/problem+json")
         assert.include(answer.text, "urn:order-platform:idempotency-mismatch")
       }
-      assert.strictEqual((yield* repository.list({ limit: 10, after: null })).entries.length, 1)
+      assert.strictEqual((yield* stores.reads.list({ limit: 10, after: null })).entries.length, 1)
     })
   )
 
@@ -75,7 +75,7 @@ describe("Idempotency-Key", () => {
     "while too many orders wait, repetitions get the first answer, and the rest a 503 with Retry-After",
     () =>
       Effect.gen(function* () {
-        const { call, repository } = yield* serveMemoryWith(Layer.succeed(MaxPending, 1))
+        const { call, stores } = yield* serveMemoryWith(Layer.succeed(MaxPending, 1))
         const first = yield* call("/orders", post("k", '{"priority":1}'))
         const bulk = yield* call("/orders/bulk", post("k", '{"orders":[{},{}]}'))
         assert.deepStrictEqual([first.status, bulk.status], [202, 202])
@@ -86,7 +86,7 @@ describe("Idempotency-Key", () => {
             answer.status === 202 ? undefined : answer
           )
         )
-        const before = (yield* repository.pendingLoad(1000)).pending
+        const before = (yield* stores.intake.countPending(1000)).pending
         for (const answer of [
           refused,
           yield* call("/orders", post("new", "{}")),
@@ -109,7 +109,7 @@ describe("Idempotency-Key", () => {
           assert.strictEqual(again.headers.get("idempotency-replayed"), "true")
         }
         assert.strictEqual((yield* call("/orders", post("k", '{"priority":2}'))).status, 422)
-        assert.strictEqual((yield* repository.pendingLoad(1000)).pending, before, "nothing was stored")
+        assert.strictEqual((yield* stores.intake.countPending(1000)).pending, before, "nothing was stored")
       })
   )
 
@@ -156,7 +156,7 @@ describe("Idempotency-Key", () => {
 
   it.live("of a bulk it is for the whole call, whose problems are replayed too", () =>
     Effect.gen(function* () {
-      const { call, repository } = yield* serveMemory
+      const { call, stores } = yield* serveMemory
       const body = '{"orders":[{"payload":{"a":1}},{"priority":11,"x":"\\u0000"},{}]}'
       const first = yield* call("/orders/bulk", post("k", body))
       assert.strictEqual(first.status, 202, first.text)
@@ -173,13 +173,13 @@ describe("Idempotency-Key", () => {
         assert.strictEqual((yield* call("/orders/bulk", post("k", other))).status, 422, other)
       }
       assert.strictEqual((yield* call("/orders", post("k"))).status, 202)
-      assert.strictEqual((yield* repository.list({ limit: 10, after: null })).entries.length, 3)
+      assert.strictEqual((yield* stores.reads.list({ limit: 10, after: null })).entries.length, 3)
     })
   )
 
   it.live("500 requests at once with one key get one order and equal answers", () =>
     Effect.gen(function* () {
-      const { call, repository } = yield* serveMemory
+      const { call, stores } = yield* serveMemory
       const answers = yield* Effect.forEach(
         Array.from({ length: 500 }),
         () => call("/orders", post("one", '{"payload":{"a":1}}')),
@@ -191,7 +191,7 @@ describe("Idempotency-Key", () => {
         answers.filter(({ headers }) => headers.get("idempotency-replayed") === null).length,
         1
       )
-      assert.strictEqual((yield* repository.list({ limit: 10, after: null })).entries.length, 1)
+      assert.strictEqual((yield* stores.reads.list({ limit: 10, after: null })).entries.length, 1)
     })
   )
 })

@@ -29,7 +29,7 @@ const shops = Effect.gen(function* () {
   const server = yield* serveMemory
   for (let n = 0; n < 8; n++) {
     const order = newOrder({ payload: { n }, metadata: { shop: String(n % 2), "a.b c&": "x=1 %" } })
-    yield* server.repository.submit([order])
+    yield* server.stores.intake.submit([order])
   }
   yield* server.failOne({ metadata: { shop: "0" } }, "card declined: 05 & more")
   yield* server.failOne({ metadata: { shop: "1" } }, "out of stock")
@@ -39,8 +39,8 @@ const shops = Effect.gen(function* () {
 describe("GET /orders", () => {
   it.live("has orders newest first without their payloads, fifty unless it is told otherwise", () =>
     Effect.gen(function* () {
-      const { call, failed, repository } = yield* serveMemory
-      yield* repository.submit(Array.from({ length: 60 }, (_, n) => newOrder({ payload: { n } })))
+      const { call, failed, stores } = yield* serveMemory
+      yield* stores.intake.submit(Array.from({ length: 60 }, (_, n) => newOrder({ payload: { n } })))
       const id = yield* failed
       const { nextCursor, orders } = listed(yield* call("/orders"))
       assert.strictEqual(orders.length, 50)

@@ -1,7 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { Context, Effect, Fiber, Layer } from "effect"
 import { OrderPlatform } from "../../../../src/application/OrderPlatform.ts"
-import { OrderRepository } from "../../../../src/application/ports/OrderRepository.ts"
+import { storesOf } from "../../../../src/testing/AllStores.ts"
 import * as OrderPayload from "../../../../src/domain/OrderPayload.ts"
 import * as MemoryWakeUp from "../../../../src/infrastructure/memory/wake-ups/MemoryWakeUp.ts"
 import { newOrder } from "../../../TestOrders.ts"
@@ -18,18 +18,18 @@ const served = Effect.gen(function* () {
     )
   )
   const server = yield* serve(payload, Context.get(services, OrderPlatform.service(payload)))
-  return { ...server, repository: Context.get(services, OrderRepository) }
+  return { ...server, stores: storesOf(services) }
 })
 
 it.live(
   "paging over 10,000 orders while others are created misses none, repeats none, and its cursors fit no other query",
   () =>
     Effect.gen(function* () {
-      const { call, repository } = yield* served
+      const { call, stores } = yield* served
       const there: Array<string> = []
       for (let n = 0; n < 20; n++) {
         const orders = Array.from({ length: 500 }, (_, k) => newOrder({ metadata: { half: String(k % 2) } }))
-        yield* repository.submit(orders)
+        yield* stores.intake.submit(orders)
         there.push(...orders.map(({ id }) => id))
       }
       let created = 0

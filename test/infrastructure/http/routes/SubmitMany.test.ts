@@ -29,7 +29,7 @@ const pathsOf = ({ problem }: Result) => problem?.errors.map(({ path }) => path.
 describe("POST /orders/bulk", () => {
   it.live("answers each order in its place: an id, or its problem with every issue", () =>
     Effect.gen(function* () {
-      const { call, repository } = yield* serveMemory
+      const { call, stores } = yield* serveMemory
       const nest = `${"[".repeat(30_000)}${"]".repeat(30_000)}`
       const orders = [
         '{"payload":{"n":0},"priority":3,"metadata":{"k":"v"}}',
@@ -57,7 +57,7 @@ describe("POST /orders/bulk", () => {
         assert.deepStrictEqual([problem?.status, problem?.type], [400, "urn:order-platform:invalid-request"])
         assert.isAbove(problem?.errors.length ?? 0, 0)
       }
-      const { entries } = yield* repository.list({ limit: 10, after: null })
+      const { entries } = yield* stores.reads.list({ limit: 10, after: null })
       assert.deepStrictEqual(
         entries.map(({ id }) => id as string).sort(),
         answered.flatMap(({ orderId = [] }) => orderId).sort()
@@ -68,11 +68,11 @@ describe("POST /orders/bulk", () => {
 
   it.live("is 202 even if every order is wrong, or there is none", () =>
     Effect.gen(function* () {
-      const { call, repository } = yield* serveMemory
+      const { call, stores } = yield* serveMemory
       const wrong = results(yield* call("/orders/bulk", post({ orders: [1, { priority: "high" }] })))
       assert.deepStrictEqual(wrong.map(pathsOf), [["orders.0"], ["orders.1.priority"]])
       assert.deepStrictEqual(results(yield* call("/orders/bulk", post({ orders: [] }))), [])
-      assert.deepStrictEqual((yield* repository.list({ limit: 10, after: null })).entries, [])
+      assert.deepStrictEqual((yield* stores.reads.list({ limit: 10, after: null })).entries, [])
     })
   )
 

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Context, Duration, Effect, Layer, Logger, Option } from "effect"
-import { OrderRepository } from "../../../../src/application/ports/OrderRepository.ts"
+import { Clock, Duration, Effect, Layer, Logger, Option } from "effect"
+import { storesOf } from "../../../../src/testing/AllStores.ts"
 import { checkReady } from "../../../../src/infrastructure/http/routes/Readiness.ts"
 import * as Postgres from "../../../../src/infrastructure/postgres/Postgres.ts"
 import { postgresProxy } from "../../../PostgresProxy.ts"
@@ -11,16 +11,16 @@ import { schemaOfItsOwn } from "../../../TestPostgres.ts"
 const behindProxy = Effect.gen(function* () {
   const proxy = yield* postgresProxy
   const context = yield* Layer.build(
-    Layer.fresh(Postgres.layerRepository).pipe(Layer.provideMerge(schemaOfItsOwn({ url: proxy.url })))
+    Layer.fresh(Postgres.layerStores).pipe(Layer.provideMerge(schemaOfItsOwn({ url: proxy.url })))
   )
-  const repository = Context.get(context, OrderRepository)
-  yield* repository.ping
+  const stores = storesOf(context)
+  yield* stores.reads.ping
   /** The one connection never hears of anybody again; new ones are made as ever. */
   const fallSilent = Effect.sync(() => {
     proxy.discard()
     proxy.heal()
   })
-  return { fallSilent, repository, silence: Effect.sync(proxy.discard) }
+  return { fallSilent, stores, silence: Effect.sync(proxy.discard) }
 })
 
 const timed = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E, R>) {
@@ -32,11 +32,11 @@ const timed = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E, 
 describe("a connection that fell silent", { concurrent: true, timeout: 25_000 }, () => {
   it.live("costs a read the two seconds after which it is given up, and nothing after that", () =>
     Effect.gen(function* () {
-      const { fallSilent, repository } = yield* behindProxy
+      const { fallSilent, stores } = yield* behindProxy
       const order = newOrder()
-      yield* repository.submit([order])
+      yield* stores.intake.submit([order])
       yield* fallSilent
-      const { millis, result } = yield* timed(repository.find(order.id))
+      const { millis, result } = yield* timed(stores.reads.find(order.id))
       assert.strictEqual(result.id, order.id)
       assert.isAtLeast(millis, 1900)
       assert.isAtMost(millis, 3500)
@@ -47,9 +47,9 @@ describe("a connection that fell silent", { concurrent: true, timeout: 25_000 },
     const said: Array<string> = []
     const logger = Logger.make(({ message }) => void said.push(String(message)))
     return Effect.gen(function* () {
-      const { repository, silence } = yield* behindProxy
+      const { stores, silence } = yield* behindProxy
       yield* silence
-      const notReady = yield* Effect.flip(checkReady(repository.ping))
+      const notReady = yield* Effect.flip(checkReady(stores.reads.ping))
       assert.strictEqual(notReady.status, 503)
       assert.strictEqual(
         said.filter((line) => line.startsWith("The database does not answer: nothing came within")).length,
@@ -60,9 +60,9 @@ describe("a connection that fell silent", { concurrent: true, timeout: 25_000 },
 
   it.live("does not hold up a caller that waits no longer", () =>
     Effect.gen(function* () {
-      const { fallSilent, repository } = yield* behindProxy
+      const { fallSilent, stores } = yield* behindProxy
       yield* fallSilent
-      const claim = repository.claim({ worker: "w", max: 1, lease: Duration.seconds(30) })
+      const claim = stores.work.claim({ worker: "w", max: 1, lease: Duration.seconds(30) })
       const { millis, result } = yield* timed(Effect.timeoutOption(claim, "500 millis"))
       assert.isTrue(Option.isNone(result))
       assert.isAtMost(millis, 1500)

@@ -1,18 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Deferred, Duration, Effect, Exit, Fiber } from "effect"
 import { SqlClient } from "effect/sql"
-import { OrderRepository } from "../../../../src/application/ports/OrderRepository.ts"
+import { allStores } from "../../../../src/testing/AllStores.ts"
 import { DatabaseSchema } from "../../../../src/infrastructure/postgres/client/DatabaseSchema.ts"
 import { newOrder } from "../../../TestOrders.ts"
 import * as TestPostgres from "../../../TestPostgres.ts"
 
 /** So many PROCESSED orders, long ago. */
 const oldOrders = Effect.fnUntraced(function* (count: number) {
-  const repository = yield* OrderRepository
+  const stores = yield* allStores
   const given = Array.from({ length: count }, () => newOrder())
-  yield* repository.submit(given)
-  const { orders } = yield* repository.claim({ worker: "w", lease: Duration.seconds(30), max: count })
-  yield* repository.settle(orders.map((order) => ({ order, outcome: { event: "completed" } })))
+  yield* stores.intake.submit(given)
+  const { orders } = yield* stores.work.claim({ worker: "w", lease: Duration.seconds(30), max: count })
+  yield* stores.work.settle(orders.map((order) => ({ order, outcome: { event: "completed" } })))
   yield* TestPostgres.setDatabaseClock(DateTime.makeUnsafe("2040-01-01T00:00:00Z"))
   return given.map(({ id }) => id)
 })
@@ -21,9 +21,9 @@ describe("retention on PostgreSQL", () => {
   it.live("while one process deletes another deletes nothing and does not wait; then it has its turn", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
-      const repository = yield* OrderRepository
+      const stores = yield* allStores
       yield* oldOrders(10)
-      const deleteSome = (max: number) => repository.deleteOld("PROCESSED", Duration.days(1), max)
+      const deleteSome = (max: number) => stores.upkeep.deleteOldOrders("PROCESSED", Duration.days(1), max)
       const deleted = yield* Deferred.make<number>()
       const mayCommit = yield* Deferred.make<void>()
       const first = yield* Effect.forkChild(
@@ -47,7 +47,7 @@ describe("retention on PostgreSQL", () => {
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const schema = yield* DatabaseSchema
-      const repository = yield* OrderRepository
+      const stores = yield* allStores
       const [held] = yield* oldOrders(5)
       assert(held !== undefined)
       const locked = yield* Deferred.make<void>()
@@ -62,11 +62,11 @@ describe("retention on PostgreSQL", () => {
         )
       )
       yield* Deferred.await(locked)
-      assert.strictEqual(yield* repository.deleteOld("PROCESSED", Duration.days(1), 100), 4)
+      assert.strictEqual(yield* stores.upkeep.deleteOldOrders("PROCESSED", Duration.days(1), 100), 4)
       yield* Deferred.succeed(mayCommit, undefined)
       yield* Fiber.join(somebody)
-      assert.isTrue(Exit.isSuccess(yield* Effect.exit(repository.find(held))))
-      assert.strictEqual(yield* repository.deleteOld("PROCESSED", Duration.days(1), 100), 1)
+      assert.isTrue(Exit.isSuccess(yield* Effect.exit(stores.reads.find(held))))
+      assert.strictEqual(yield* stores.upkeep.deleteOldOrders("PROCESSED", Duration.days(1), 100), 1)
     }).pipe(Effect.provide(TestPostgres.layer))
   )
 })

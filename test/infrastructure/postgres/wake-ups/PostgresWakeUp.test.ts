@@ -2,7 +2,7 @@ import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Duration, Effect, Layer, Metric, Option, Queue } from "effect"
 import { SqlClient } from "effect/sql"
-import { announced } from "../../../../src/application/OrderMetrics.ts"
+import { announced } from "../../../../src/application/ports/WakeUpMetrics.ts"
 import { OrderPlatform } from "../../../../src/application/OrderPlatform.ts"
 import { OrderWorker } from "../../../../src/application/work/OrderWorker.ts"
 import { OrderProcessor } from "../../../../src/application/ports/OrderProcessor.ts"
@@ -14,7 +14,6 @@ import * as Postgres from "../../../../src/infrastructure/postgres/Postgres.ts"
 import * as PostgresWakeUp from "../../../../src/infrastructure/postgres/wake-ups/PostgresWakeUp.ts"
 import { wakeUpContract } from "../../../../src/testing/WakeUpContract.ts"
 import { eventually, ordersAre } from "../../../processes/OrderPlatformProcess.ts"
-import { newOrder } from "../../../TestOrders.ts"
 import { schemaOfItsOwn } from "../../../TestPostgres.ts"
 
 const queues = Layer.suspend(() => PostgresWakeUp.layer.pipe(Layer.provideMerge(schemaOfItsOwn())))
@@ -22,11 +21,9 @@ const queues = Layer.suspend(() => PostgresWakeUp.layer.pipe(Layer.provideMerge(
 wakeUpContract("PostgreSQL", queues)
 
 describe("PostgresWakeUp", () => {
-  const announce = Effect.flatMap(WakeUp, (queue) =>
-    queue.announce([{ event: "OrderCreated", orderId: newOrder().id }])
-  )
-  const woken = Effect.flatMap(WakeUp, (queue) => Effect.timeout(queue.announced, "5 seconds"))
-  const quiet = Effect.flatMap(WakeUp, (queue) => Effect.timeoutOption(queue.announced, "200 millis"))
+  const announce = Effect.flatMap(WakeUp, (queue) => queue.announce(1))
+  const woken = Effect.flatMap(WakeUp, (queue) => Effect.timeout(queue.awaitAnnouncement, "5 seconds"))
+  const quiet = Effect.flatMap(WakeUp, (queue) => Effect.timeoutOption(queue.awaitAnnouncement, "200 millis"))
 
   it.live("wakes workers of other processes, but not those of another schema", () =>
     Effect.gen(function* () {
@@ -129,7 +126,7 @@ describe("PostgresWakeUp", () => {
       Effect.scoped,
       Effect.provide(
         Layer.suspend(() =>
-          Postgres.layerRepository.pipe(Layer.provideMerge(schemaOfItsOwn({ maxConnections: 8 })))
+          Postgres.layerStores.pipe(Layer.provideMerge(schemaOfItsOwn({ maxConnections: 8 })))
         )
       ),
       Effect.provideService(Metric.MetricRegistry, new Map())

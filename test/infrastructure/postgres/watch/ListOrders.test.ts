@@ -2,7 +2,7 @@ import { assert, layer } from "@effect/vitest"
 import { DateTime, Effect } from "effect"
 import { SqlClient, type Statement } from "effect/sql"
 import type { DeadLetterFilter, OrderFilter, Page, Position } from "../../../../src/domain/OrderQueries.ts"
-import { OrderRepository } from "../../../../src/application/ports/OrderRepository.ts"
+import { allStores } from "../../../../src/testing/AllStores.ts"
 import { OrderId } from "../../../../src/domain/OrderId.ts"
 import { DatabaseSchema } from "../../../../src/infrastructure/postgres/client/DatabaseSchema.ts"
 import { makeListings, maxExamined } from "../../../../src/infrastructure/postgres/watch/ListOrders.ts"
@@ -131,7 +131,7 @@ layer(TestPostgres.layer, { excludeTestServices: true })("Lists of fifty thousan
     "look at so many entries a page and no more where what is asked for is rare among what is frequent",
     () =>
       Effect.gen(function* () {
-        const repository = yield* OrderRepository
+        const stores = yield* allStores
         const { deadLettersOf, ordersOf } = yield* listings
         const searches: ReadonlyArray<OrderFilter> = [
           { metadata: { shop: "1" }, status: "PROCESSING" },
@@ -155,7 +155,7 @@ layer(TestPostgres.layer, { excludeTestServices: true })("Lists of fifty thousan
           let pages = 0
           let after: Position | null = null
           do {
-            const page = (yield* repository.list({ limit: 2, after }, filter)) as {
+            const page = (yield* stores.reads.list({ limit: 2, after }, filter)) as {
               readonly entries: ReadonlyArray<{ readonly id: OrderId }>
               readonly next: Position | null
             }
@@ -178,8 +178,8 @@ layer(TestPostgres.layer, { excludeTestServices: true })("Lists of fifty thousan
     "are not counted for the figures where they are final and many: those are marked as estimates",
     () =>
       Effect.gen(function* () {
-        const repository = yield* OrderRepository
-        const { byStatus, deadLetters, estimated, retrying, truncated } = yield* repository.stats
+        const stores = yield* allStores
+        const { byStatus, deadLetters, estimated, retrying, truncated } = yield* stores.reads.stats
         assert.deepStrictEqual(
           [byStatus.PENDING, byStatus.PROCESSING, retrying, deadLetters, truncated],
           [19_998, 2, 5, 20_000, false]
@@ -194,7 +194,7 @@ layer(TestPostgres.layer, { excludeTestServices: true })("Lists of fifty thousan
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const schema = yield* DatabaseSchema
-      const repository = yield* OrderRepository
+      const stores = yield* allStores
       const count = Effect.map(
         sql<{ count: number }>`SELECT count(*)::int AS count FROM ${sql(`${schema}.order_metadata`)}`,
         ([row]) => row?.count ?? 0
@@ -204,7 +204,7 @@ layer(TestPostgres.layer, { excludeTestServices: true })("Lists of fifty thousan
       // Order 3 and 4 FAILED, 1 and 2 PENDING.
       yield* sql`DELETE FROM ${sql(`${schema}.orders`)} WHERE id = ${idOf(3)}::uuid`
       assert.strictEqual(yield* count, before - 2)
-      const { entries } = yield* repository.list(first, rare)
+      const { entries } = yield* stores.reads.list(first, rare)
       assert.deepStrictEqual(
         entries.map(({ id }) => id),
         [4, 2, 1].map(idOf)

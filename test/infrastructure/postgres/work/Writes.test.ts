@@ -3,7 +3,8 @@ import { PgClient } from "@effect/sql-pg"
 import { Cause, DateTime, Deferred, Duration, Effect, Exit, Fiber, Layer, Option, Queue } from "effect"
 import { SqlClient } from "effect/sql"
 import { OrderPlatform } from "../../../../src/application/OrderPlatform.ts"
-import { OrderRepository, OutcomeNotStorable } from "../../../../src/application/ports/OrderRepository.ts"
+import { OutcomeNotStorable } from "../../../../src/application/ports/WorkStore.ts"
+import { allStores } from "../../../../src/testing/AllStores.ts"
 import type { Outcome } from "../../../../src/domain/Order.ts"
 import { anyJsonObject } from "../../../../src/domain/OrderPayload.ts"
 import { DatabaseSchema } from "../../../../src/infrastructure/postgres/client/DatabaseSchema.ts"
@@ -14,9 +15,9 @@ import * as TestPostgres from "../../../TestPostgres.ts"
 
 const completed: Outcome = { event: "completed" }
 const claim = Effect.gen(function* () {
-  const repository = yield* OrderRepository
-  yield* repository.submit([newOrder()])
-  const [order] = (yield* repository.claim({ worker: "w", lease: Duration.seconds(30), max: 1 })).orders
+  const stores = yield* allStores
+  yield* stores.intake.submit([newOrder()])
+  const [order] = (yield* stores.work.claim({ worker: "w", lease: Duration.seconds(30), max: 1 })).orders
   assert(order !== undefined)
   return order
 })
@@ -34,39 +35,39 @@ const invoices = Effect.gen(function* () {
 describe("the app's own writes on PostgreSQL", () => {
   it.live("commit with the outcome", () =>
     Effect.gen(function* () {
-      const repository = yield* OrderRepository
+      const stores = yield* allStores
       const { add, count } = yield* invoices
       const order = yield* claim
       assert.strictEqual(
-        yield* repository.settleWith({ order, outcome: completed }, add(order.id)),
+        yield* stores.work.settleWithWrites({ order, outcome: completed }, add(order.id)),
         "settled"
       )
       assert.strictEqual(yield* count, 1)
-      assert.strictEqual((yield* repository.find(order.id)).status, "PROCESSED")
+      assert.strictEqual((yield* stores.reads.find(order.id)).status, "PROCESSED")
     }).pipe(Effect.provide(TestPostgres.layer))
   )
 
   it.live("are rolled back with the outcome when one of them is refused", () =>
     Effect.gen(function* () {
-      const repository = yield* OrderRepository
+      const stores = yield* allStores
       const { add, count } = yield* invoices
       const order = yield* claim
       const twice = Effect.andThen(add(order.id), add(order.id))
-      const refused = yield* Effect.flip(repository.settleWith({ order, outcome: completed }, twice))
+      const refused = yield* Effect.flip(stores.work.settleWithWrites({ order, outcome: completed }, twice))
       assert.strictEqual(refused._tag, "WritesRefused")
       assert.include(refused._tag === "WritesRefused" ? refused.reason : "", "duplicate key")
       assert.strictEqual(yield* count, 0)
-      assert.strictEqual((yield* repository.find(order.id)).status, "PROCESSING")
+      assert.strictEqual((yield* stores.reads.find(order.id)).status, "PROCESSING")
     }).pipe(Effect.provide(TestPostgres.layer))
   )
 
   it.live("are refused, too, where they keep to themselves what the database refused them", () =>
     Effect.gen(function* () {
-      const repository = yield* OrderRepository
+      const stores = yield* allStores
       const { add, count } = yield* invoices
       const order = yield* claim
       const twice = Effect.andThen(add(order.id), Effect.exit(add(order.id)))
-      const refused = yield* Effect.flip(repository.settleWith({ order, outcome: completed }, twice))
+      const refused = yield* Effect.flip(stores.work.settleWithWrites({ order, outcome: completed }, twice))
       assert.strictEqual(refused._tag, "WritesRefused")
       assert.strictEqual(yield* count, 0)
     }).pipe(Effect.provide(TestPostgres.layer))
@@ -75,17 +76,19 @@ describe("the app's own writes on PostgreSQL", () => {
   it.live("are not blamed for what our own statements are refused for", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
-      const repository = yield* OrderRepository
+      const stores = yield* allStores
       const { add, count } = yield* invoices
       const order = yield* claim
       const events = sql(`${yield* DatabaseSchema}.order_events`)
       yield* sql`ALTER TABLE ${events} ADD CONSTRAINT broken CHECK (event <> 'completed')`
-      const exit = yield* Effect.exit(repository.settleWith({ order, outcome: completed }, add(order.id)))
+      const exit = yield* Effect.exit(
+        stores.work.settleWithWrites({ order, outcome: completed }, add(order.id))
+      )
       assert.instanceOf(Exit.isFailure(exit) ? Cause.squash(exit.cause) : exit.value, OutcomeNotStorable)
       assert.strictEqual(yield* count, 0)
       yield* sql`ALTER TABLE ${events} DROP CONSTRAINT broken`
       assert.strictEqual(
-        yield* repository.settleWith({ order, outcome: completed }, add(order.id)),
+        yield* stores.work.settleWithWrites({ order, outcome: completed }, add(order.id)),
         "settled"
       )
     }).pipe(Effect.provide(TestPostgres.layer))
@@ -94,7 +97,7 @@ describe("the app's own writes on PostgreSQL", () => {
   it.live("are made again, and charge nothing, when their connection broke in the middle", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
-      const repository = yield* OrderRepository
+      const stores = yield* allStores
       const { add, count } = yield* invoices
       const order = yield* claim
       let attempts = 0
@@ -103,10 +106,13 @@ describe("the app's own writes on PostgreSQL", () => {
           ? Effect.andThen(add(order.id), sql`SELECT pg_terminate_backend(pg_backend_pid())`)
           : add(order.id)
       )
-      assert.strictEqual(yield* repository.settleWith({ order, outcome: completed }, writes), "settled")
+      assert.strictEqual(
+        yield* stores.work.settleWithWrites({ order, outcome: completed }, writes),
+        "settled"
+      )
       assert.strictEqual(attempts, 2)
       assert.strictEqual(yield* count, 1)
-      assert.strictEqual((yield* repository.find(order.id)).retryCount, 0)
+      assert.strictEqual((yield* stores.reads.find(order.id)).retryCount, 0)
     }).pipe(Effect.provide(TestPostgres.layer))
   )
 
@@ -114,7 +120,7 @@ describe("the app's own writes on PostgreSQL", () => {
     "keep no lease from being renewed while they run, and are rolled back if it was lost meanwhile",
     () =>
       Effect.gen(function* () {
-        const repository = yield* OrderRepository
+        const stores = yield* allStores
         const { add, count } = yield* invoices
         const order = yield* claim
         const running = yield* Deferred.make<void>()
@@ -123,15 +129,17 @@ describe("the app's own writes on PostgreSQL", () => {
           Effect.andThen(Deferred.succeed(running, undefined)),
           Effect.andThen(Deferred.await(lost))
         )
-        const settling = yield* Effect.forkChild(repository.settleWith({ order, outcome: completed }, writes))
+        const settling = yield* Effect.forkChild(
+          stores.work.settleWithWrites({ order, outcome: completed }, writes)
+        )
         yield* Deferred.await(running)
-        const [renewed] = yield* repository.renew("w", Duration.minutes(5))
+        const [renewed] = yield* stores.work.renew("w", Duration.minutes(5))
         assert(renewed !== undefined)
         assert.isTrue(
           DateTime.isGreaterThan(renewed.leaseUntil, DateTime.addDuration(order.leaseUntil, "1 minute"))
         )
-        yield* repository.renew("w", Duration.zero)
-        assert.strictEqual((yield* repository.expire(1)).length, 1)
+        yield* stores.work.renew("w", Duration.zero)
+        assert.strictEqual((yield* stores.work.expire(1)).length, 1)
         yield* Deferred.succeed(lost, undefined)
         assert.strictEqual(yield* Fiber.join(settling), "stale")
         assert.strictEqual(yield* count, 0)
@@ -140,12 +148,15 @@ describe("the app's own writes on PostgreSQL", () => {
 
   it.live("are not made by a worker that lost its lease", () =>
     Effect.gen(function* () {
-      const repository = yield* OrderRepository
+      const stores = yield* allStores
       const { add, count } = yield* invoices
       const order = yield* claim
-      yield* repository.renew("w", Duration.zero)
-      yield* repository.expire(1)
-      assert.strictEqual(yield* repository.settleWith({ order, outcome: completed }, add(order.id)), "stale")
+      yield* stores.work.renew("w", Duration.zero)
+      yield* stores.work.expire(1)
+      assert.strictEqual(
+        yield* stores.work.settleWithWrites({ order, outcome: completed }, add(order.id)),
+        "stale"
+      )
       assert.strictEqual(yield* count, 0)
     }).pipe(Effect.provide(TestPostgres.layer))
   )

@@ -1,6 +1,6 @@
-import { Clock, DateTime, Duration, Effect, Layer } from "effect"
+import { Clock, Context, DateTime, Duration, Effect, Layer } from "effect"
 import { SqlError } from "effect/sql"
-import type { KeptAnswer, KeyedOrders } from "../../application/ports/KeyedOrders.ts"
+import { IntakeStore, type KeyedOrders, type StoredAnswer } from "../../application/ports/IntakeStore.ts"
 import type { Writes } from "../../application/ports/OrderProcessor.ts"
 import type {
   DeadLetterFilter,
@@ -10,12 +10,15 @@ import type {
   Page,
   Position
 } from "../../domain/OrderQueries.ts"
+import { DeadLetterStore } from "../../application/ports/DeadLetterStore.ts"
+import { OrderReads } from "../../application/ports/OrderReads.ts"
+import { UpkeepStore } from "../../application/ports/UpkeepStore.ts"
 import {
-  OrderRepository,
   type Settlement,
   type SettleResult,
+  WorkStore,
   WritesRefused
-} from "../../application/ports/OrderRepository.ts"
+} from "../../application/ports/WorkStore.ts"
 import type { DeadLetter } from "../../domain/DeadLetter.ts"
 import {
   deadLetterOf,
@@ -55,7 +58,7 @@ const make = Effect.sync(() => {
   }
   const deadLetters = new Map<OrderId, DeadLetter>()
   const locked = new Set<OrderId>()
-  const answers = new Map<string, KeptAnswer & { readonly expiresAt: DateTime.Utc }>()
+  const answers = new Map<string, StoredAnswer & { readonly expiresAt: DateTime.Utc }>()
 
   // Whole milliseconds, as in PostgreSQL.
   const now = <A>(f: (at: DateTime.Utc) => A): Effect.Effect<A> =>
@@ -86,21 +89,26 @@ const make = Effect.sync(() => {
   }
 
   const nameOf = ({ key, scope }: Pick<KeyedOrders, "scope" | "key">) => JSON.stringify([scope, key])
-  const keptAnswer = (key: Pick<KeyedOrders, "scope" | "key">, at: DateTime.Utc): KeptAnswer | null => {
+  const findAnswer = (key: Pick<KeyedOrders, "scope" | "key">, at: DateTime.Utc): StoredAnswer | null => {
     const kept = answers.get(nameOf(key))
     return kept !== undefined && DateTime.isGreaterThan(kept.expiresAt, at) ? kept : null
   }
 
-  const submitOnce = (keyed: KeyedOrders, at: DateTime.Utc): KeptAnswer => {
-    const kept = keptAnswer(keyed, at)
+  const submitOnce = (keyed: KeyedOrders, at: DateTime.Utc): StoredAnswer => {
+    const kept = findAnswer(keyed, at)
     if (kept !== null) return kept
-    const { answer, fingerprint, keepFor, taker } = keyed
-    answers.set(nameOf(keyed), { answer, fingerprint, taker, expiresAt: DateTime.addDuration(at, keepFor) })
+    const { answer, fingerprint, keepFor, requestId } = keyed
+    answers.set(nameOf(keyed), {
+      answer,
+      fingerprint,
+      requestId,
+      expiresAt: DateTime.addDuration(at, keepFor)
+    })
     submitAll(keyed.orders, at)
     return keyed
   }
 
-  const forgetAnswers = (max: number, at: DateTime.Utc) => {
+  const deleteExpiredKeys = (max: number, at: DateTime.Utc) => {
     const expired = Array.from(answers).filter(([, { expiresAt }]) =>
       DateTime.isLessThanOrEqualTo(expiresAt, at)
     )
@@ -139,7 +147,7 @@ const make = Effect.sync(() => {
 
   // There is no transaction to roll writes back, so the order is locked while they run, as its row would be, and the
   // outcome is kept only once they have succeeded.
-  const settleWith = (settlement: Settlement, writes: Writes["writes"]) =>
+  const settleWithWrites = (settlement: Settlement, writes: Writes["writes"]) =>
     Effect.uninterruptibleMask(
       Effect.fnUntraced(function* (restore) {
         const { id, version } = settlement.order
@@ -173,7 +181,7 @@ const make = Effect.sync(() => {
       .slice(0, max)
       .map((order) => keep(expire(order, at)))
 
-  const deleteOld = (
+  const deleteOldOrders = (
     status: "PROCESSED" | "FAILED",
     age: Duration.Duration,
     max: number,
@@ -252,7 +260,7 @@ const make = Effect.sync(() => {
     return keep(to(order, at))
   })
 
-  const dueBefore = (id: OrderId, limit: number) =>
+  const countDueBefore = (id: OrderId, limit: number) =>
     Effect.flatMap(find(id), ({ order }) =>
       now((at) => {
         if (order.status !== "PENDING" || !isDue(order, at)) return null
@@ -263,19 +271,79 @@ const make = Effect.sync(() => {
       })
     )
 
-  return OrderRepository.of({
+  const stats = (at: DateTime.Utc) => {
+    const all = Array.from(orders.values(), ({ order }) => order)
+    const pending = withStatus("PENDING")
+    const processed = withStatus("PROCESSED")
+    const perSecond = (times: ReadonlyArray<DateTime.Utc>) =>
+      times.filter((time) => DateTime.isGreaterThan(time, DateTime.subtract(at, { seconds: 10 }))).length / 10
+    return {
+      byStatus: {
+        PENDING: pending.length,
+        PROCESSING: byStatus.PROCESSING.size,
+        PROCESSED: processed.length,
+        FAILED: byStatus.FAILED.size
+      },
+      estimated: [],
+      retrying: pending.filter(({ retryCount }) => retryCount > 0).length,
+      deadLetters: deadLetters.size,
+      oldestDueAge: oldestDueAge(pending, at),
+      createdPerSecond: perSecond(all.map(({ createdAt }) => createdAt)),
+      completedPerSecond: perSecond(processed.map(({ updatedAt }) => updatedAt)),
+      asOf: at,
+      truncated: false
+    }
+  }
+
+  const afterCommit = (effect: Effect.Effect<void>) => effect
+
+  const intake = IntakeStore.of({
     submit: (batch, keyed = []) =>
       now((at) => {
         submitAll(batch, at)
         return keyed.map((each) => submitOnce(each, at))
       }),
-    keptAnswer: (key) => now((at) => keptAnswer(key, at)),
-    forgetAnswers: (max) => now((at) => forgetAnswers(max, at)),
+    findAnswer: (key) => now((at) => findAnswer(key, at)),
+    countPending: (max) =>
+      now((at) => {
+        const final = [...withStatus("PROCESSED"), ...withStatus("FAILED")]
+        const since = DateTime.subtract(at, { seconds: 10 })
+        const lately = final.filter(({ updatedAt }) => DateTime.isGreaterThan(updatedAt, since)).length
+        return { pending: Math.min(max + 1, byStatus.PENDING.size), drainPerSecond: lately / 10 }
+      }),
     inTransaction: Effect.succeed(false),
-    afterCommit: (effect) => effect,
+    afterCommit
+  })
+  const work = WorkStore.of({
     claim: ({ lease, max, worker }) => now((at) => claim(worker, lease, max, at)),
     settle: (settlements) => now((at) => settlements.map((settlement) => settleOne(settlement, at))),
-    settleWith,
+    settleWithWrites,
+    renew: (worker, lease) => now((at) => renew(worker, lease, at)),
+    expire: (max) => now((at) => expireAll(max, at))
+  })
+  const deadLetterStore = DeadLetterStore.of({
+    list: (page, filter) => Effect.sync(() => listDeadLetters(page, filter)),
+    find: findDeadLetter,
+    reprocess: (id, options) => take(id, options?.ifVersion, reprocess),
+    discard: (id, options) =>
+      take(id, options?.ifVersion, (order, at) => discard(order, options?.reason ?? null, at)),
+    afterCommit
+  })
+  const reads = OrderReads.of({
+    find: (id) => Effect.map(find(id), ({ order }) => order),
+    timeline: (id) => Effect.map(find(id), ({ events }) => events),
+    eventsAfter: (positions, { maxAll, maxEach }) =>
+      Effect.sync(() => {
+        let left = maxAll
+        return positions.map(({ after, id }) => {
+          const later = (orders.get(id)?.events ?? []).filter(({ version }) => version > after)
+          const events = later.slice(0, Math.min(maxEach, left))
+          left -= events.length
+          return events
+        })
+      }),
+    countDueBefore,
+    list: (page, filter) => Effect.sync(() => list(page, filter)),
     backlog: now((at) => {
       const pending = withStatus("PENDING")
       return {
@@ -284,64 +352,19 @@ const make = Effect.sync(() => {
         oldestDueAge: oldestDueAge(pending, at)
       }
     }),
-    pendingLoad: (max) =>
-      now((at) => {
-        const final = [...withStatus("PROCESSED"), ...withStatus("FAILED")]
-        const since = DateTime.subtract(at, { seconds: 10 })
-        const lately = final.filter(({ updatedAt }) => DateTime.isGreaterThan(updatedAt, since)).length
-        return {
-          pending: Math.min(max + 1, byStatus.PENDING.size),
-          drainPerSecond: lately / 10
-        }
-      }),
-    stats: now((at) => {
-      const all = Array.from(orders.values(), ({ order }) => order)
-      const pending = withStatus("PENDING")
-      const processed = withStatus("PROCESSED")
-      const perSecond = (times: ReadonlyArray<DateTime.Utc>) =>
-        times.filter((time) => DateTime.isGreaterThan(time, DateTime.subtract(at, { seconds: 10 }))).length /
-        10
-      return {
-        byStatus: {
-          PENDING: pending.length,
-          PROCESSING: byStatus.PROCESSING.size,
-          PROCESSED: processed.length,
-          FAILED: byStatus.FAILED.size
-        },
-        estimated: [],
-        retrying: pending.filter(({ retryCount }) => retryCount > 0).length,
-        deadLetters: deadLetters.size,
-        oldestDueAge: oldestDueAge(pending, at),
-        createdPerSecond: perSecond(all.map(({ createdAt }) => createdAt)),
-        completedPerSecond: perSecond(processed.map(({ updatedAt }) => updatedAt)),
-        asOf: at,
-        truncated: false
-      }
-    }),
-    renew: (worker, lease) => now((at) => renew(worker, lease, at)),
-    expire: (max) => now((at) => expireAll(max, at)),
-    find: (id) => Effect.map(find(id), ({ order }) => order),
-    timeline: (id) => Effect.map(find(id), ({ events }) => events),
-    eventsAfter: (places, { maxAll, maxEach }) =>
-      Effect.sync(() => {
-        let left = maxAll
-        return places.map(({ after, id }) => {
-          const later = (orders.get(id)?.events ?? []).filter(({ version }) => version > after)
-          const events = later.slice(0, Math.min(maxEach, left))
-          left -= events.length
-          return events
-        })
-      }),
-    dueBefore,
-    list: (page, filter) => Effect.sync(() => list(page, filter)),
-    deadLetters: (page, filter) => Effect.sync(() => listDeadLetters(page, filter)),
-    deadLetter: findDeadLetter,
-    reprocess: (id, options) => take(id, options?.ifVersion, reprocess),
-    discard: (id, options) =>
-      take(id, options?.ifVersion, (order, at) => discard(order, options?.reason ?? null, at)),
-    deleteOld: (status, age, max) => now((at) => deleteOld(status, age, max, at)),
+    stats: now(stats),
     ping: Effect.void
   })
+  const upkeep = UpkeepStore.of({
+    deleteOldOrders: (status, age, max) => now((at) => deleteOldOrders(status, age, max, at)),
+    deleteExpiredKeys: (max) => now((at) => deleteExpiredKeys(max, at))
+  })
+  return Context.make(IntakeStore, intake).pipe(
+    Context.add(WorkStore, work),
+    Context.add(DeadLetterStore, deadLetterStore),
+    Context.add(OrderReads, reads),
+    Context.add(UpkeepStore, upkeep)
+  )
 })
 
 const untilFirst = (times: ReadonlyArray<DateTime.Utc>, at: DateTime.Utc): Duration.Duration | null =>
@@ -397,4 +420,4 @@ const pageOf = <A>(
 }
 
 /** Orders in the memory of this process, by the pure transitions and Effect's Clock: for tests and for trying out. */
-export const layer = Layer.effect(OrderRepository, make)
+export const layer = Layer.effectContext(make)

@@ -1,16 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Metric } from "effect"
-import { PrometheusMetrics } from "effect/observability"
-import * as Metrics from "../../src/application/OrderMetrics.ts"
-import * as MemoryWakeUp from "../../src/infrastructure/memory/wake-ups/MemoryWakeUp.ts"
+import { metricsPage } from "../../../../src/infrastructure/http/routes/MetricsPage.ts"
+import * as MemoryWakeUp from "../../../../src/infrastructure/memory/wake-ups/MemoryWakeUp.ts"
 
-describe("OrderMetrics", () => {
+describe("The metrics page", () => {
   it.effect(
     "before anything has happened every counter is 0 and every histogram empty, and none is absent",
     () =>
       Effect.gen(function* () {
-        yield* Metrics.presentAll
-        const page = yield* PrometheusMetrics.format()
+        const page = yield* metricsPage(Effect.fail("the store does not answer"))
         for (const series of [
           "order_api_orders_created_total 0",
           'order_worker_attempts_total{outcome="completed"} 0',

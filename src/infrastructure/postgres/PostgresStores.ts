@@ -1,7 +1,10 @@
-import { DateTime, Duration, Effect, Layer, Option } from "effect"
+import { Context, DateTime, Duration, Effect, Layer, Option } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import type { KeptAnswer, KeyedOrders } from "../../application/ports/KeyedOrders.ts"
-import { OrderRepository } from "../../application/ports/OrderRepository.ts"
+import { IntakeStore, type KeyedOrders, type StoredAnswer } from "../../application/ports/IntakeStore.ts"
+import { DeadLetterStore } from "../../application/ports/DeadLetterStore.ts"
+import { OrderReads } from "../../application/ports/OrderReads.ts"
+import { UpkeepStore } from "../../application/ports/UpkeepStore.ts"
+import { WorkStore } from "../../application/ports/WorkStore.ts"
 import { OrderNotInDeadLetterQueue, OrderVersionMismatch } from "../../domain/OrderErrors.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
 import { makeCommitWrites } from "./work/SettleWithWrites.ts"
@@ -65,20 +68,23 @@ const make = Effect.gen(function* () {
   const guarded = catchSqlTrouble(yield* CallTimeLimit)
   const guardedTransaction = catchSqlTrouble(Duration.infinity)
 
-  return OrderRepository.of({
+  const intake = IntakeStore.of({
     submit: (orders, keyed = []) =>
       guarded(
         Effect.flatMap(inTransaction, (inside) => {
-          const store: Effect.Effect<ReadonlyArray<KeptAnswer | null>, SqlError.SqlError> = keyed.length === 0
+          const store: Effect.Effect<ReadonlyArray<StoredAnswer | null>, SqlError.SqlError> = keyed.length ===
+          0
             ? Effect.as(submit(orders), noneKept)
             : submitOnce(orders, keyed, inside)
           return inside ? store : repeatIdempotent(store, howMany(orders, keyed))
         })
       ),
-    keptAnswer: (key) => guarded(repeatAfterTrouble(keptAnswer(key))),
-    forgetAnswers: (max) => guarded(Effect.map(forgetAnswers(max), (rows) => rows.length)),
+    findAnswer: (key) => guarded(repeatAfterTrouble(keptAnswer(key))),
+    countPending: (max) => guarded(countPending(max)),
     inTransaction,
-    afterCommit: sql.afterCommit,
+    afterCommit: sql.afterCommit
+  })
+  const work = WorkStore.of({
     claim: ({ lease, max, worker }) =>
       guarded(
         Effect.map(claim(worker, lease, max), (rows) => ({
@@ -97,16 +103,7 @@ const make = Effect.gen(function* () {
           settlements.length
         )
       ),
-    settleWith: (settlement, writes) => guardedTransaction(commitWrites(settlement, writes)),
-    backlog: guarded(
-      Effect.map(read.backlog, ([row]) => ({
-        pending: row?.pending ?? 0,
-        processing: row?.processing ?? 0,
-        oldestDueAge: untilMillis(row?.oldest_due_age_ms)
-      }))
-    ),
-    pendingLoad: (max) => guarded(countPending(max)),
-    stats: guarded(repeatAfterTrouble(makeStoreStats(sql, schema, now, read.oldestDueAge))),
+    settleWithWrites: (settlement, writes) => guardedTransaction(commitWrites(settlement, writes)),
     renew: (worker, lease) =>
       guarded(
         repeatIdempotent(
@@ -124,25 +121,47 @@ const make = Effect.gen(function* () {
           fullBatch
         )
       ),
-    expire: (max) => guarded(Effect.map(expire(max), (rows) => rows.map(toOrder))),
-    find: (id) => guarded(repeatIdempotent(read.find(id))),
-    timeline: (id) => guarded(repeatIdempotent(read.timeline(id))),
-    eventsAfter: (places, limits) => guarded(repeatIdempotent(read.happened(places, limits))),
-    dueBefore: (id, limit) => guarded(repeatIdempotent(read.placeInLine(id, limit))),
-    list: (page, filter) => guarded(repeatAfterTrouble(read.list(page, filter))),
-    deadLetters: (page, filter) => guarded(repeatAfterTrouble(read.deadLetters(page, filter))),
-    deadLetter: (id) => guarded(repeatIdempotent(read.deadLetter(id))),
+    expire: (max) => guarded(Effect.map(expire(max), (rows) => rows.map(toOrder)))
+  })
+  const deadLetters = DeadLetterStore.of({
+    list: (page, filter) => guarded(repeatAfterTrouble(read.deadLetters(page, filter))),
+    find: (id) => guarded(repeatIdempotent(read.deadLetter(id))),
     reprocess: (id, { ifVersion = null } = {}) =>
       guarded(Effect.flatMap(reprocess(id, ifVersion), (rows) => takenOr(rows, id, ifVersion))),
     discard: (id, { ifVersion = null, reason = null } = {}) =>
       guarded(Effect.flatMap(discard(id, reason, ifVersion), (rows) => takenOr(rows, id, ifVersion))),
-    deleteOld: (status, age, max) =>
-      guarded(repeatAfterTrouble(Effect.map(deleteOld(status, age, max), ([row]) => row?.deleted ?? 0))),
+    afterCommit: sql.afterCommit
+  })
+  const reads = OrderReads.of({
+    find: (id) => guarded(repeatIdempotent(read.find(id))),
+    timeline: (id) => guarded(repeatIdempotent(read.timeline(id))),
+    eventsAfter: (places, limits) => guarded(repeatIdempotent(read.happened(places, limits))),
+    countDueBefore: (id, limit) => guarded(repeatIdempotent(read.placeInLine(id, limit))),
+    list: (page, filter) => guarded(repeatAfterTrouble(read.list(page, filter))),
+    backlog: guarded(
+      Effect.map(read.backlog, ([row]) => ({
+        pending: row?.pending ?? 0,
+        processing: row?.processing ?? 0,
+        oldestDueAge: untilMillis(row?.oldest_due_age_ms)
+      }))
+    ),
+    stats: guarded(repeatAfterTrouble(makeStoreStats(sql, schema, now, read.oldestDueAge))),
     ping: catchSqlTrouble(pingLimit)(Effect.asVoid(sql`SELECT 1`))
   })
+  const upkeep = UpkeepStore.of({
+    deleteOldOrders: (status, age, max) =>
+      guarded(repeatAfterTrouble(Effect.map(deleteOld(status, age, max), ([row]) => row?.deleted ?? 0))),
+    deleteExpiredKeys: (max) => guarded(Effect.map(forgetAnswers(max), (rows) => rows.length))
+  })
+  return Context.make(IntakeStore, intake).pipe(
+    Context.add(WorkStore, work),
+    Context.add(DeadLetterStore, deadLetters),
+    Context.add(OrderReads, reads),
+    Context.add(UpkeepStore, upkeep)
+  )
 })
 
-const noneKept: ReadonlyArray<KeptAnswer> = []
+const noneKept: ReadonlyArray<StoredAnswer> = []
 
 const howMany = (orders: ReadonlyArray<unknown>, keyed: ReadonlyArray<KeyedOrders>): number =>
   keyed.reduce((sum, { orders }) => sum + orders.length, orders.length)
@@ -157,4 +176,4 @@ const bestFirst = (
 ): number => b.priority - a.priority || DateTime.Order(a.dueAt, b.dueAt) || (a.id < b.id ? -1 : 1)
 
 /** Orders in PostgreSQL, on the caller's client; the tables must have been migrated. */
-export const layer = Layer.effect(OrderRepository, make)
+export const layer = Layer.effectContext(make)

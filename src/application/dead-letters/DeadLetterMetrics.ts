@@ -1,0 +1,9 @@
+import { counter, register } from "../../concurrency/Measure.ts"
+
+/** Orders reprocessed by this process. */
+export const deadLettersReprocessed = counter(
+  "order_dlq_reprocessed_total",
+  "Orders taken out of the DLQ to run again"
+)
+
+export const registerDeadLetterMetrics = register(deadLettersReprocessed)

@@ -1,0 +1,52 @@
+import { Context, type Effect } from "effect"
+import type { DeadLetter } from "../../domain/DeadLetter.ts"
+import type { Order } from "../../domain/Order.ts"
+import type {
+  OrderNotFound,
+  OrderNotInDeadLetterQueue,
+  OrdersUnavailable,
+  OrderVersionMismatch
+} from "../../domain/OrderErrors.ts"
+import type { OrderId } from "../../domain/OrderId.ts"
+import type { DeadLetterFilter, Listing, Page } from "../../domain/OrderQueries.ts"
+
+/**
+ * The dead letter queue: an entry exists exactly while its order is FAILED and not discarded. A transition is stored
+ * with its event and the deletion of the entry in one transaction, or not at all. After `OrdersUnavailable` the result of
+ * reprocess and discard is unknown; repeated, they fail with `OrderNotInDeadLetterQueue` if the first call succeeded.
+ */
+export class DeadLetterStore extends Context.Service<
+  DeadLetterStore,
+  {
+    /** A page of dead letters, newest first: by time of failure, then order id. */
+    readonly list: (
+      page: Page,
+      filter?: DeadLetterFilter
+    ) => Effect.Effect<Listing<DeadLetter>, OrdersUnavailable>
+
+    readonly find: (
+      id: OrderId
+    ) => Effect.Effect<DeadLetter, OrderNotFound | OrderNotInDeadLetterQueue | OrdersUnavailable>
+
+    /** FAILED → PENDING; deletes the entry. Of two concurrent calls one succeeds. */
+    readonly reprocess: (
+      id: OrderId,
+      options?: { readonly ifVersion?: number }
+    ) => Effect.Effect<
+      Order,
+      OrderNotFound | OrderNotInDeadLetterQueue | OrderVersionMismatch | OrdersUnavailable
+    >
+
+    /** Deletes the entry for good; the order stays FAILED. */
+    readonly discard: (
+      id: OrderId,
+      options?: { readonly reason?: string; readonly ifVersion?: number }
+    ) => Effect.Effect<
+      Order,
+      OrderNotFound | OrderNotInDeadLetterQueue | OrderVersionMismatch | OrdersUnavailable
+    >
+
+    /** Runs the effect after the caller's transaction has committed (never if it rolls back), or now if there is none. */
+    readonly afterCommit: (effect: Effect.Effect<void>) => Effect.Effect<void>
+  }
+>()("order-platform/application/ports/DeadLetterStore") {}

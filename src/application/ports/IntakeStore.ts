@@ -1,0 +1,61 @@
+import { Context, type Duration, type Effect } from "effect"
+import type { NewOrder } from "../../domain/Order.ts"
+import type { OrdersUnavailable } from "../../domain/OrderErrors.ts"
+
+/** The orders of a request that carries an idempotency key, and the answer for its repetitions. */
+export interface KeyedOrders {
+  /** The caller and the call: a key is unique within its scope. */
+  readonly scope: string
+  readonly key: string
+  /** Two requests with the same fingerprint are the same request. Opaque to the store. */
+  readonly fingerprint: string
+  /** A UUID of this call. By it a call recognises its own key when the store's first reply was lost. */
+  readonly requestId: string
+  /** Stored only if this call takes the key. */
+  readonly orders: ReadonlyArray<NewOrder>
+  /** Stored with the key for `keepFor`, even if the orders are deleted before. Opaque to the store. */
+  readonly answer: string
+  readonly keepFor: Duration.Duration
+}
+
+/** What is stored under a key, by the call that took it. */
+export type StoredAnswer = Pick<KeyedOrders, "answer" | "fingerprint" | "requestId">
+
+/**
+ * Takes new orders. Each is stored with its first event in one transaction, or not at all. Time is the store's own clock.
+ * After `OrdersUnavailable` the result is unknown; every call may be repeated unchanged.
+ */
+export class IntakeStore extends Context.Service<
+  IntakeStore,
+  {
+    /**
+     * Stores new orders, all or none, in the caller's transaction if there is one. An id that is already stored is
+     * skipped. The orders of a key are stored if the key is free (never used, or expired), and take it; of two
+     * concurrent calls with one key, one takes it. Returns what is stored under each key now, in the order given; null
+     * where another call is taking it at this moment: ask again. Inside the caller's transaction that call is waited for.
+     */
+    readonly submit: (
+      orders: ReadonlyArray<NewOrder>,
+      keyed?: ReadonlyArray<KeyedOrders>
+    ) => Effect.Effect<ReadonlyArray<StoredAnswer | null>, OrdersUnavailable>
+
+    /** The answer stored under this key; null if there is none or it has expired. Changes nothing. */
+    readonly findAnswer: (
+      key: Pick<KeyedOrders, "scope" | "key">
+    ) => Effect.Effect<StoredAnswer | null, OrdersUnavailable>
+
+    /**
+     * The number of PENDING orders, counted up to `max + 1`; beyond `max` also how many orders per second became final
+     * lately.
+     */
+    readonly countPending: (
+      max: number
+    ) => Effect.Effect<{ readonly pending: number; readonly drainPerSecond: number }, OrdersUnavailable>
+
+    /** Whether the calling fiber is in a transaction on the same store. */
+    readonly inTransaction: Effect.Effect<boolean>
+
+    /** Runs the effect after the caller's transaction has committed (never if it rolls back), or now if there is none. */
+    readonly afterCommit: (effect: Effect.Effect<void>) => Effect.Effect<void>
+  }
+>()("order-platform/application/ports/IntakeStore") {}

@@ -1,0 +1,59 @@
+import { Context, type Duration, type Effect } from "effect"
+import type { Order } from "../../domain/Order.ts"
+import type { OrderNotFound, OrdersUnavailable } from "../../domain/OrderErrors.ts"
+import type { OrderEvent } from "../../domain/OrderEvent.ts"
+import type { OrderId } from "../../domain/OrderId.ts"
+import type { ListedOrder, Listing, OrderFilter, Page, Stats } from "../../domain/OrderQueries.ts"
+
+/** The orders that are not final. `oldestDueAge` is how long the longest-due order has waited; null if none is due. */
+export interface Backlog {
+  readonly pending: number
+  readonly processing: number
+  readonly oldestDueAge: Duration.Duration | null
+}
+
+/**
+ * Reads orders, their history and figures about them. Each read sees every transition committed before it began, and never
+ * half of one. It changes nothing and may be repeated.
+ */
+export class OrderReads extends Context.Service<
+  OrderReads,
+  {
+    readonly find: (id: OrderId) => Effect.Effect<Order, OrderNotFound | OrdersUnavailable>
+
+    /** The history, oldest first. */
+    readonly timeline: (
+      id: OrderId
+    ) => Effect.Effect<ReadonlyArray<OrderEvent>, OrderNotFound | OrdersUnavailable>
+
+    /**
+     * The events of each of these orders after the given version, oldest first, in the order of the positions: at most
+     * `maxEach` events per order and `maxAll` together. An unknown order has no events.
+     */
+    readonly eventsAfter: (
+      positions: ReadonlyArray<{ readonly id: OrderId; readonly after: number }>,
+      limits: { readonly maxEach: number; readonly maxAll: number }
+    ) => Effect.Effect<ReadonlyArray<ReadonlyArray<OrderEvent>>, OrdersUnavailable>
+
+    /** How many due orders a claim takes before this one, counted up to `limit`; null if the order is not PENDING and due. */
+    readonly countDueBefore: (
+      id: OrderId,
+      limit: number
+    ) => Effect.Effect<number | null, OrderNotFound | OrdersUnavailable>
+
+    /** A page of orders, newest first: by time of creation, then id. */
+    readonly list: (
+      page: Page,
+      filter?: OrderFilter
+    ) => Effect.Effect<Listing<ListedOrder>, OrdersUnavailable>
+
+    /** Waiting and running orders, counted exactly up to 100,000 of each. */
+    readonly backlog: Effect.Effect<Backlog, OrdersUnavailable>
+
+    /** Figures of all orders. Orders that are not final and dead letters are counted exactly up to 100,000 of each. */
+    readonly stats: Effect.Effect<Stats, OrdersUnavailable>
+
+    /** Succeeds if the store answers. */
+    readonly ping: Effect.Effect<void, OrdersUnavailable>
+  }
+>()("order-platform/application/ports/OrderReads") {}

@@ -1,0 +1,21 @@
+import { Context, type Duration, type Effect } from "effect"
+import type { OrdersUnavailable } from "../../domain/OrderErrors.ts"
+
+/** Deletes what is no longer needed, in small batches. Every call may be repeated; several processes may call at once. */
+export class UpkeepStore extends Context.Service<
+  UpkeepStore,
+  {
+    /**
+     * Deletes up to `max` orders in this final state whose last transition is older than `age`, oldest first, each
+     * with its history and its dead letter. Deletes none while another process runs the same call. Returns the number.
+     */
+    readonly deleteOldOrders: (
+      status: "PROCESSED" | "FAILED",
+      age: Duration.Duration,
+      max: number
+    ) => Effect.Effect<number, OrdersUnavailable>
+
+    /** Deletes up to `max` idempotency keys that have expired, and returns the number. */
+    readonly deleteExpiredKeys: (max: number) => Effect.Effect<number, OrdersUnavailable>
+  }
+>()("order-platform/application/ports/UpkeepStore") {}

@@ -1,0 +1,79 @@
+import { Context, Data, type Duration, type Effect } from "effect"
+import type { Lease, Order, Outcome, ProcessingOrder } from "../../domain/Order.ts"
+import type { OrdersUnavailable } from "../../domain/OrderErrors.ts"
+import type { AttemptError, Writes } from "./OrderProcessor.ts"
+
+/** The outcome of an attempt, and the order as it was started: its version is the fencing token of the settle. */
+export interface Settlement {
+  readonly order: Lease
+  readonly outcome: Outcome
+}
+
+/** The result of a claim: the started orders, and when the next claim can find more. */
+export interface Claim {
+  readonly orders: ReadonlyArray<ProcessingOrder>
+  /** Time until the next scheduled order becomes due; null if there is none. */
+  readonly nextDueIn: Duration.Duration | null
+  /** Time until the next lease of any worker ends; zero if one has ended, null if none is held. */
+  readonly nextLeaseEndIn: Duration.Duration | null
+}
+
+/**
+ * The result of a settlement. `settled`: stored now. `repeated`: already stored before, by the same worker for the same
+ * attempt, whose reply was lost. `stale`: the order was taken from this worker meanwhile; nothing was changed.
+ */
+export type SettleResult = "settled" | "repeated" | "stale"
+
+/** The database refused the app's own writes permanently; neither they nor the outcome were stored. */
+export class WritesRefused extends Data.TaggedError("WritesRefused")<{ readonly reason: string }> {}
+
+/**
+ * The defect a store dies with when it cannot write an outcome and the app's writes are not the cause. It is a bug of the
+ * store, so it must not cost the order an attempt.
+ */
+export class OutcomeNotStorable extends Data.TaggedError("OutcomeNotStorable")<{ readonly cause: unknown }> {}
+
+/**
+ * Moves orders through their attempts. Each transition is stored with its event, and its dead letter if there is one, in
+ * one transaction, or not at all. Time is the store's own clock. After `OrdersUnavailable` the result is unknown;
+ * settle, settleWithWrites, renew and expire may be repeated unchanged. A claim whose reply was lost holds its orders until
+ * they are released or their leases end.
+ */
+export class WorkStore extends Context.Service<
+  WorkStore,
+  {
+    /** Starts up to `max` of the best due orders: by priority descending, then due time, then id. No order goes to two claims. */
+    readonly claim: (request: {
+      readonly worker: string
+      readonly lease: Duration.Duration
+      readonly max: number
+    }) => Effect.Effect<Claim, OrdersUnavailable>
+
+    /**
+     * Writes the outcomes of attempts, each fenced by the version the attempt started with. Results come in the order of
+     * the settlements; at most one settlement per order.
+     */
+    readonly settle: (
+      settlements: ReadonlyArray<Settlement>
+    ) => Effect.Effect<ReadonlyArray<SettleResult>, OrdersUnavailable>
+
+    /**
+     * Runs the app's own writes and stores one outcome, in one transaction: both or neither. The writes run only while
+     * the attempt holds the order, and are stored only if the result is `settled`. The lease can be renewed while they
+     * run. Dies with `OutcomeNotStorable` where the outcome itself cannot be stored.
+     */
+    readonly settleWithWrites: (
+      settlement: Settlement,
+      writes: Writes["writes"]
+    ) => Effect.Effect<SettleResult, OrdersUnavailable | AttemptError | WritesRefused>
+
+    /** Extends every lease of this worker, and returns the orders it holds. */
+    readonly renew: (
+      worker: string,
+      lease: Duration.Duration
+    ) => Effect.Effect<ReadonlyArray<Lease>, OrdersUnavailable>
+
+    /** Takes up to `max` orders from workers whose lease has ended, as a failed attempt `WORKER_LOST`. */
+    readonly expire: (max: number) => Effect.Effect<ReadonlyArray<Order>, OrdersUnavailable>
+  }
+>()("order-platform/application/ports/WorkStore") {}

@@ -1,0 +1,17 @@
+import { Duration, Effect, Metric } from "effect"
+import type { Backlog } from "../ports/OrderReads.ts"
+
+/** Orders that are not final, by status. */
+const backlogOrders = Metric.gauge("order_backlog", { description: "Orders that are not final, by status" })
+
+/** How long the order that has been due longest has waited. */
+const oldestDueAgeSeconds = Metric.gauge("order_oldest_due_age_seconds", {
+  description: "Seconds that the order due longest has waited"
+})
+
+/** Sets the gauges of the backlog; they keep their value while it cannot be read. */
+export const recordBacklog = Effect.fnUntraced(function* ({ oldestDueAge, pending, processing }: Backlog) {
+  yield* Metric.update(Metric.withAttributes(backlogOrders, { status: "PENDING" }), pending)
+  yield* Metric.update(Metric.withAttributes(backlogOrders, { status: "PROCESSING" }), processing)
+  yield* Metric.update(oldestDueAgeSeconds, oldestDueAge === null ? 0 : Duration.toSeconds(oldestDueAge))
+})

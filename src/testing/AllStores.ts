@@ -1,0 +1,24 @@
+import { Context, Effect } from "effect"
+import { DeadLetterStore } from "../application/ports/DeadLetterStore.ts"
+import { IntakeStore } from "../application/ports/IntakeStore.ts"
+import { OrderReads } from "../application/ports/OrderReads.ts"
+import type { Stores } from "../application/ports/Stores.ts"
+import { UpkeepStore } from "../application/ports/UpkeepStore.ts"
+import { WorkStore } from "../application/ports/WorkStore.ts"
+
+/** The stores of one set of orders in one record, by room. */
+export const storesOf = (context: Context.Context<Stores>) => ({
+  intake: Context.get(context, IntakeStore),
+  work: Context.get(context, WorkStore),
+  deadLetters: Context.get(context, DeadLetterStore),
+  reads: Context.get(context, OrderReads),
+  upkeep: Context.get(context, UpkeepStore)
+})
+
+export type AllStores = ReturnType<typeof storesOf>
+
+/** The stores of the surrounding layer, for tests that follow an order through several rooms. */
+export const allStores: Effect.Effect<AllStores, never, Stores> = Effect.map(
+  Effect.context<Stores>(),
+  storesOf
+)
