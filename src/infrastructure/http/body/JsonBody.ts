@@ -10,6 +10,7 @@ import {
   UnsupportedMediaType
 } from "../../../contract/Problems.ts"
 import { invalidRequest, requestIssues } from "./RequestIssues.ts"
+import { parseJson } from "./ParseJson.ts"
 import { strictJson } from "./StrictJson.ts"
 
 const isJson = (contentType: string) =>
@@ -53,22 +54,6 @@ const readBytes = (
   return Effect.mapError(bodyBytes(request, maxBytes, place), (error) => readFailure(error, maxBytes))
 }
 
-const utf8 = new TextDecoder("utf-8", { fatal: true })
-
-const parse = (bytes: Uint8Array): Result.Result<unknown, string> => {
-  let text: string
-  try {
-    text = utf8.decode(bytes)
-  } catch {
-    return Result.fail("The body is not UTF-8")
-  }
-  try {
-    return Result.succeed(text === "" ? {} : JSON.parse(text))
-  } catch {
-    return Result.fail("The body is not JSON")
-  }
-}
-
 /** The body as JSON, and how long it is. No body is `{}`; of duplicate keys the last one counts. */
 export const readJson = (
   request: HttpServerRequest.HttpServerRequest,
@@ -76,7 +61,7 @@ export const readJson = (
   place: BodyPlace
 ): Effect.Effect<{ readonly bytes: number; readonly json: unknown }, BodyProblem> =>
   Effect.flatMap(readBytes(request, maxBytes, place), (bytes) => {
-    const parsed = parse(bytes)
+    const parsed = parseJson(bytes)
     return Result.isFailure(parsed)
       ? malformed(parsed.failure)
       : Effect.succeed({ bytes: bytes.byteLength, json: parsed.success })

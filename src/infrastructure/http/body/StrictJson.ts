@@ -1,4 +1,5 @@
 import type { RequestIssue } from "../../../contract/Problems.ts"
+import { inexactNumber } from "./ParseJson.ts"
 
 /** The deepest nesting of arrays and objects taken. */
 export const maxNesting = 64
@@ -15,12 +16,15 @@ const complaint = (value: unknown): string | null => {
     : null
 }
 
-const textComplaint = (text: string): string | null =>
-  text.includes("\u0000")
-    ? "U+0000 cannot be stored"
-    : text.isWellFormed()
-      ? null
-      : "A lone surrogate is not Unicode text and cannot be stored"
+const textComplaint = (text: string): string | null => {
+  if (text.includes("\u0000")) {
+    const number = inexactNumber(text)
+    return number === undefined
+      ? "U+0000 cannot be stored"
+      : `This number would be stored as ${Number(number)}; send it as a string to keep every digit`
+  }
+  return text.isWellFormed() ? null : "A lone surrogate is not Unicode text and cannot be stored"
+}
 
 /** What is wrong with a JSON value beyond its schema. */
 export interface StrictJsonFindings {
@@ -30,8 +34,8 @@ export interface StrictJsonFindings {
 }
 
 /**
- * What JSON allows but cannot be kept as it is: PostgreSQL's jsonb has no U+0000 and no lone surrogates,
- * JavaScript no integers beyond 2^53, and without a limit nesting is a way to exhaust the stack.
+ * What JSON allows but cannot be stored as it is: PostgreSQL's jsonb has no U+0000 and no lone surrogates, JavaScript
+ * only the numbers of a double and no safe integers beyond 2^53 - 1, and unlimited nesting could exhaust the stack.
  */
 export const strictJson = (json: unknown): StrictJsonFindings => {
   const issues: Array<RequestIssue> = []

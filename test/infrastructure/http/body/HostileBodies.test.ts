@@ -107,6 +107,41 @@ describe("the answer to a hostile order", () => {
   )
 })
 
+describe("a number that would come back as another", () => {
+  const message = "This number would be stored as 90071992547409.94; send it as a string to keep every digit"
+
+  it.live.each([
+    [`{"payload":{"lines":[{"price":90071992547409.93}]}}`, ["payload", "lines", 0, "price"]],
+    [`{"payload":{"price":90071992547409.93},"priority":1}`, ["payload", "price"]],
+    [`{"payload":90071992547409.93}`, ["payload"]],
+    [`{"priority":90071992547409.93}`, ["priority"]],
+    [`{"metadata":{"a":90071992547409.93}}`, ["metadata", "a"]],
+    [`90071992547409.93 `, []]
+  ] as const)("is 400 with its path: %s", ([body, path]) =>
+    Effect.gen(function* () {
+      const { call, submitted } = yield* serveFake()
+      const answer = yield* call("/orders", post(body))
+      assert.strictEqual(answer.status, 400)
+      assert.deepStrictEqual((answer.json as Problem).errors, [{ in: "body", path, message }] as never)
+      assert.deepStrictEqual(submitted, [])
+    })
+  )
+
+  it.live("is the problem of its item alone among many", () =>
+    Effect.gen(function* () {
+      const { call } = yield* serveMemory
+      const body = `{"orders":[{"payload":{"price":0.10}},{"payload":{"price":90071992547409.93}},{}]}`
+      const answer = yield* call("/orders/bulk", post(body))
+      assert.strictEqual(answer.status, 202)
+      const { results } = answer.json as { readonly results: ReadonlyArray<{ readonly problem?: Problem }> }
+      assert.deepStrictEqual(
+        results.map(({ problem }) => problem?.errors),
+        [undefined, [{ in: "body", path: ["orders", 1, "payload", "price"], message }], undefined] as never
+      )
+    })
+  )
+})
+
 describe("the answer to many hostile orders", () => {
   const bulk = (n: number, order: (n: number) => string) => `{"orders":[${list(n, order)}]}`
   const bodies = {
