@@ -10,7 +10,8 @@ import {
   Snooze,
   Writes
 } from "../src/application/ports/OrderProcessor.ts"
-import { client, queue, references } from "../src/processes/Composition.ts"
+import { client, queue } from "../src/processes/Composition.ts"
+import { references } from "../src/processes/References.ts"
 import { anyJsonObject } from "../src/domain/OrderPayload.ts"
 import { Environment } from "../src/Environment.ts"
 import { Readiness } from "../src/infrastructure/http/routes/Readiness.ts"

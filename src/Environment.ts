@@ -49,6 +49,11 @@ export const settings = {
     host: setting(host, "127.0.0.1", "address to listen on"),
     port: setting(wholeNumber(0, 65_535), 8080, "port to listen on; 0 takes a free one and prints it"),
     requestTimeoutMs: setting(wholeNumber(1, DAY_MS), 15_000, "a request that takes longer is answered 503"),
+    drainDelayMs: optional(
+      wholeNumber(0, DAY_MS),
+      "how long the listener stays at shutdown, while `/health/ready` is 503",
+      "0 on a loopback host, else 5000"
+    ),
     corsOrigins: optional(
       origins,
       "pages of these origins may call the server from a browser: a list, or with commas between",

@@ -4,7 +4,10 @@ import { Cause, Console, Effect, Exit, Layer, Logger, Option, Predicate, Referen
 import { Command, Flag } from "effect/cli"
 import { Environment } from "./Environment.ts"
 import { apiVersion } from "./contract/OrderApi.ts"
-import { api, migrate, serve, workerAlone } from "./processes/Processes.ts"
+import { api } from "./processes/api.ts"
+import { migrate } from "./processes/migrate.ts"
+import { serve } from "./processes/serve.ts"
+import { worker } from "./processes/worker.ts"
 
 const config = Flag.String("config").pipe(
   Flag.withDescription(
@@ -57,7 +60,7 @@ const subcommands = [
   subcommand("api", Layer.launch(api), "Take orders; worker processes process them"),
   subcommand(
     "worker",
-    Layer.launch(workerAlone),
+    Layer.launch(worker),
     "Process orders; any number of these beside any number of api"
   ),
   subcommand("migrate", migrate, "Bring the database to this version and end")

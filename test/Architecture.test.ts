@@ -13,8 +13,11 @@ type Sources = Readonly<Record<string, string>>
 /** Where Node itself is the subject, and why; everywhere else Effect stands between us and the platform. */
 const nodeItself: Readonly<Record<string, string>> = {
   "src/infrastructure/http/server/HttpServer.ts": "the server that listens is Node's",
-  "src/infrastructure/http/server/BrokenRequests.ts": "answers on Node's socket what never became a request",
-  "src/infrastructure/http/server/EarlyRequests.ts": "keeps what Node hands over before anybody takes it",
+  "src/infrastructure/http/server/NodeAnswers.ts": "answers on Node's socket what never became a request",
+  "src/infrastructure/http/server/NodeServer.ts": "makes the server of Node",
+  "src/infrastructure/http/server/OpenConnections.ts": "knows the connections of the server of Node",
+  "src/infrastructure/http/server/EarlyRequests.ts":
+    "keeps requests that Node has before the routes are served",
   "src/infrastructure/http/body/BodyBytes.ts": "takes what Node's parser hands over",
   "src/infrastructure/http/edge/MethodNotAllowed.ts": "Node knows which methods it lets in",
   "src/infrastructure/http/edge/Caller.ts": "hashes and compares in constant time",
@@ -174,7 +177,7 @@ const byPattern =
 
 const names: Rule = (file) => [
   ...(byPattern.test(file) ? [`${file} is named by a pattern and not by what it does`] : []),
-  ...(/^src\/.*\/[^A-Z/][^/]*\.ts$/.test(file)
+  ...(/^src\/(?!processes\/).*\/[^A-Z/][^/]*\.ts$/.test(file)
     ? [`${file} is not named in PascalCase by what it exports`]
     : [])
 ]

@@ -35,7 +35,13 @@ describe("Environment", () => {
   it.effect("has the documented default for every setting when nothing is given", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* start(), {
-        server: { host: "127.0.0.1", port: 8080, requestTimeoutMs: 15_000, corsOrigins: Option.none() },
+        server: {
+          host: "127.0.0.1",
+          port: 8080,
+          requestTimeoutMs: 15_000,
+          drainDelayMs: Option.none(),
+          corsOrigins: Option.none()
+        },
         database: {
           url: Option.none(),
           listenUrl: Option.none(),

@@ -125,7 +125,8 @@ describe("a process that is told to stop", { concurrent: true }, () => {
       const settings = {
         ORDER_WORKER_CONCURRENCY: 20,
         ORDER_WORKER_PROCESSING_DELAY_MS: 500,
-        ORDER_WORKER_DRAIN_TIMEOUT_MS: drainTimeoutMs
+        ORDER_WORKER_DRAIN_TIMEOUT_MS: drainTimeoutMs,
+        SERVER_DRAIN_DELAY_MS: 1000
       }
       const server = yield* start(settings)
       // Twenty-five rounds of its hands, so that there is more to do however late the signal comes.

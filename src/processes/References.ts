@@ -1,0 +1,86 @@
+import { Duration, Layer, Option, Redacted } from "effect"
+import { hostname } from "node:os"
+import { MaxPending } from "../application/intake/Backpressure.ts"
+import { IdempotencyTtl } from "../application/intake/Idempotency.ts"
+import { DefaultMaxRetries } from "../application/intake/Submission.ts"
+import { Retention } from "../application/upkeep/DeleteOldOrders.ts"
+import { WorkerSettings } from "../application/work/WorkerSettings.ts"
+import { RetryPolicy } from "../domain/RetryPolicy.ts"
+import type { Environment } from "../Environment.ts"
+import { type ApiKey, ApiKeys } from "../infrastructure/http/edge/Caller.ts"
+import { MaxBodyBytes, MaxBulkBodyBytes, RequestTimeout } from "../infrastructure/http/edge/RequestLimits.ts"
+import { CorsOrigins } from "../infrastructure/http/edge/ResponseHeaders.ts"
+import * as Postgres from "../infrastructure/postgres/Postgres.ts"
+
+/** The settings of a process. */
+export type Settings = Environment["Service"]
+
+/** Connections of the pool that writes of processors never take: for claims, settles, the heartbeat and requests. */
+const reservedConnections = 4
+
+/** The settings in the form in which the layers below take them. */
+export const references = (settings: Settings) =>
+  Layer.mergeAll(
+    databaseReferences(settings),
+    intakeReferences(settings),
+    httpReferences(settings),
+    workReferences(settings),
+    Layer.succeed(Retention, {
+      processed: daysOf(settings.retention.processedDays),
+      failed: daysOf(settings.retention.failedDays)
+    })
+  )
+
+const databaseReferences = ({ database }: Settings) =>
+  Layer.mergeAll(
+    Layer.succeed(Postgres.DatabaseSchema, database.schema),
+    Layer.succeed(
+      Postgres.CallTimeLimit,
+      Duration.millis(database.acquireTimeoutMs + database.statementTimeoutMs)
+    )
+  )
+
+const intakeReferences = ({ intake, order: { worker } }: Settings) =>
+  Layer.mergeAll(
+    Layer.succeed(DefaultMaxRetries, worker.maxRetries),
+    Layer.succeed(MaxPending, intake.maxPending),
+    Layer.succeed(IdempotencyTtl, Duration.millis(intake.idempotencyTtlMs))
+  )
+
+const httpReferences = ({ auth, intake, server }: Settings) =>
+  Layer.mergeAll(
+    Layer.succeed(MaxBodyBytes, intake.maxBodyBytes),
+    Layer.succeed(MaxBulkBodyBytes, intake.maxBulkBodyBytes),
+    Layer.succeed(RequestTimeout, Duration.millis(server.requestTimeoutMs)),
+    Layer.succeed(
+      CorsOrigins,
+      Option.getOrElse(server.corsOrigins, () => [])
+    ),
+    Layer.succeed(ApiKeys, { clients: keysOf(auth.clientKeys), operators: keysOf(auth.operatorKeys) })
+  )
+
+const workReferences = ({ database, order: { worker } }: Settings) =>
+  Layer.mergeAll(
+    Layer.succeed(RetryPolicy, {
+      backoff: worker.retryBackoff,
+      delay: Duration.millis(worker.retryDelayMs),
+      maxDelay: Duration.millis(worker.retryMaxDelayMs),
+      jitter: worker.retryJitter
+    }),
+    Layer.succeed(WorkerSettings, {
+      name: `${hostname()}:${process.pid}:${globalThis.crypto.randomUUID().slice(0, 8)}`,
+      concurrency: worker.concurrency,
+      writeConcurrency: Math.max(1, database.maxConnections - reservedConnections),
+      lease: Duration.millis(worker.leaseMs),
+      attemptTimeout: Duration.millis(worker.attemptTimeoutMs),
+      pollInterval: Duration.millis(worker.pollIntervalMs),
+      drainTimeout: Duration.millis(worker.drainTimeoutMs)
+    })
+  )
+
+const daysOf = (days: Option.Option<number>) => Option.getOrNull(Option.map(days, Duration.days))
+
+function keysOf(setting: Settings["auth"]["clientKeys"]): ReadonlyArray<ApiKey> {
+  const keys = Option.isSome(setting) ? Redacted.value(setting.value) : []
+  return keys.map(({ name, secret }) => ({ name, secret: Redacted.make(secret) }))
+}

@@ -1,0 +1,94 @@
+import { Console, Duration, Effect, Layer, Option, References } from "effect"
+import { HttpServer } from "effect/http"
+import { Environment } from "../Environment.ts"
+import { InvalidSettings } from "../infrastructure/config/InvalidSettings.ts"
+import { isLoopback } from "../infrastructure/config/Loopback.ts"
+import { Readiness } from "../infrastructure/http/routes/Readiness.ts"
+import { BoundAddress, OrderHttpServer } from "../infrastructure/http/server/HttpServer.ts"
+import * as Postgres from "../infrastructure/postgres/Postgres.ts"
+import { client, databaseOf, queueOf } from "./Composition.ts"
+import { references, type Settings } from "./References.ts"
+
+// How a process stops: it is not ready any more; at the same time HTTP drains (DrainServer) and the worker stops claiming
+// and drains; then intake and wake-ups close, then the pool. Whatever has not stopped `lastResort` after the drain
+// deadline is ended by exit: all that was acknowledged is stored.
+
+/** What running requests get beyond the drain deadline of attempts, so that both fit into the 5 s after it. */
+const requestMargin = Duration.seconds(2)
+const lastResort = Duration.seconds(4)
+
+/** Longer than an event loop under load takes to read what has arrived, and short for whoever waits for the stop. */
+const idleGrace = Duration.millis(500)
+
+/**
+ * A process that serves HTTP. The server listens before there is a database, for as long as that takes, so that
+ * `/health/ready` can say what the process waits for.
+ */
+export const servingProcess = <A, E, R>(
+  layers: (settings: Settings) => Layer.Layer<A, E, R>,
+  check: (settings: Settings) => Effect.Effect<void, InvalidSettings> = () => Effect.void
+) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const settings = yield* Environment
+      yield* check(settings)
+      const { host, port } = settings.server
+      return layers(settings).pipe(
+        Layer.provide(client(settings)),
+        Layer.provide(
+          OrderHttpServer.layerListening({
+            host,
+            port,
+            drainDelay: drainDelayOf(settings),
+            idleGrace,
+            gracefulShutdownTimeout: Duration.sum(drainTimeoutOf(settings), requestMargin)
+          })
+        ),
+        Layer.provide([references(settings), Layer.succeed(Postgres.StartingPatience, Duration.infinity)])
+      )
+    })
+  )
+
+/** Refuses settings with which separate processes could not share orders. */
+export const sharesOrders = ({ database, order }: Settings) => {
+  const problem =
+    order.queue === "memory"
+      ? "order.queue (ORDER_QUEUE) is memory, which reaches no other process: separate API and worker processes need postgres."
+      : "database.url (DATABASE_URL) is not set, and the embedded database belongs to one process: separate API and worker processes need one."
+  const shared = order.queue !== "memory" && Option.isSome(database.url)
+  return shared ? Effect.void : Effect.fail(new InvalidSettings({ problems: [problem] }))
+}
+
+/**
+ * Logs the line that says what runs where, at every log level. Built last, and so closed first: its end is the first step
+ * of a stop.
+ */
+export const announceStart = (what: string, settings: Settings) =>
+  Layer.effectDiscard(
+    Effect.gen(function* () {
+      const address = HttpServer.formatAddress(yield* BoundAddress)
+      yield* Effect.logInfo(
+        `order-platform serves on ${address}; runs: ${what}; database: ${databaseOf(settings)}; queue: ${queueOf(settings)}${workerOf(what, settings)}`
+      ).pipe(Effect.provideService(References.MinimumLogLevel, "Info"))
+      yield* Effect.addFinalizer(() =>
+        Effect.andThen(Readiness.drain, Effect.forkDetach(Effect.delay(end, limitOf(settings))))
+      )
+    })
+  )
+
+const workerOf = (what: string, { order: { worker } }: Settings): string =>
+  what.includes("worker")
+    ? `; worker concurrency: ${worker.concurrency}; simulated failures: ${worker.failureProbability}`
+    : ""
+
+const end = Console.error("order-platform did not stop in time and is ended.").pipe(
+  Effect.andThen(Effect.sync(() => globalThis.process.exit(0)))
+)
+
+const drainTimeoutOf = ({ order }: Settings) => Duration.millis(order.worker.drainTimeoutMs)
+
+const drainDelayOf = ({ server }: Settings) =>
+  Duration.millis(Option.getOrElse(server.drainDelayMs, () => (isLoopback(server.host) ? 0 : 5000)))
+
+const limitOf = (settings: Settings) =>
+  drainDelayOf(settings).pipe(Duration.sum(drainTimeoutOf(settings)), Duration.sum(lastResort))
