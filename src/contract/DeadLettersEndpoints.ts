@@ -2,12 +2,6 @@ import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { DeadLetter } from "../domain/DeadLetter.ts"
 import { maxReasonLength, ReasonCode } from "../domain/Failure.ts"
-import {
-  OrderNotFound,
-  OrderNotInDeadLetterQueue,
-  OrdersUnavailable,
-  OrderVersionMismatch
-} from "../domain/OrderErrors.ts"
 import { OrderEvent } from "../domain/OrderEvent.ts"
 import { IfMatch } from "./IfMatch.ts"
 import { IsoTime } from "./IsoTime.ts"
@@ -16,7 +10,7 @@ import { describeParameters, limitDescription } from "./openapi/QueryParameters.
 import { OrderIdFromPath } from "./OrderIdFromPath.ts"
 import { AcceptableAnswers, OperatorsOnly, RequestDecoding } from "./Middleware.ts"
 import { AcceptedOrder } from "./OrdersEndpoints.ts"
-import { InvalidRequest } from "./Problems.ts"
+import { Problems, temporary } from "./Problems.ts"
 
 /** An entry with the events that ended its attempts. */
 export const DeadLetterWithAttempts = Schema.Struct({
@@ -57,7 +51,7 @@ export const DeadLettersApi = HttpApiGroup.make("deadLetters")
       success: HttpApiSchema.WithHeaders(Schema.Array(DeadLetter), {
         link: Schema.optionalKey(Schema.String)
       }),
-      error: [InvalidRequest, OrdersUnavailable]
+      error: [Problems.InvalidRequest, temporary(Problems.OrdersUnavailable)]
     })
       .annotate(HttpApi.QueryParseOptions, { errors: "all", onExcessProperty: "error" })
       .annotateMerge(
@@ -71,13 +65,22 @@ export const DeadLettersApi = HttpApiGroup.make("deadLetters")
     HttpApiEndpoint.get("get", "/dlq/:orderId", {
       params: { orderId: OrderIdFromPath },
       success: DeadLetterWithAttempts,
-      error: [OrderNotFound, OrderNotInDeadLetterQueue, OrdersUnavailable]
+      error: [
+        Problems.OrderNotFound,
+        Problems.OrderNotInDeadLetterQueue,
+        temporary(Problems.OrdersUnavailable)
+      ]
     }).annotateMerge(OpenApi.annotations({ summary: "Read an entry and its attempts" })),
     HttpApiEndpoint.post("reprocess", "/dlq/:orderId/reprocess", {
       params: { orderId: OrderIdFromPath },
       headers: { "if-match": IfMatch },
       success: AcceptedOrder.pipe(HttpApiSchema.status(202)),
-      error: [OrderNotFound, OrderNotInDeadLetterQueue, OrderVersionMismatch, OrdersUnavailable]
+      error: [
+        Problems.OrderNotFound,
+        Problems.OrderNotInDeadLetterQueue,
+        Problems.OrderVersionMismatch,
+        temporary(Problems.OrdersUnavailable)
+      ]
     })
       .annotate(HttpApi.HeadersParseOptions, { errors: "all" })
       .annotateMerge(
@@ -92,7 +95,12 @@ export const DeadLettersApi = HttpApiGroup.make("deadLetters")
       query: { reason: DiscardReason },
       headers: { "if-match": IfMatch },
       success: HttpApiSchema.NoContent,
-      error: [OrderNotFound, OrderNotInDeadLetterQueue, OrderVersionMismatch, OrdersUnavailable]
+      error: [
+        Problems.OrderNotFound,
+        Problems.OrderNotInDeadLetterQueue,
+        Problems.OrderVersionMismatch,
+        temporary(Problems.OrdersUnavailable)
+      ]
     })
       .annotate(HttpApi.HeadersParseOptions, { errors: "all" })
       .annotate(HttpApi.QueryParseOptions, { errors: "all", onExcessProperty: "error" })

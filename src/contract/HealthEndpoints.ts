@@ -1,7 +1,7 @@
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { AcceptableAnswers, OperatorsOnly } from "./Middleware.ts"
-import { Unavailable } from "./Problems.ts"
+import { Problems, temporary } from "./Problems.ts"
 
 /** Whether the process serves, whether it should get requests, and its figures. */
 export const HealthApi = HttpApiGroup.make("health")
@@ -11,7 +11,7 @@ export const HealthApi = HttpApiGroup.make("health")
     }).annotateMerge(OpenApi.annotations({ summary: "Is the process alive" })),
     HttpApiEndpoint.get("ready", "/health/ready", {
       success: Schema.Struct({ status: Schema.Literal("ready") }),
-      error: Unavailable
+      error: temporary(Problems.Unavailable)
     }).annotateMerge(
       OpenApi.annotations({
         summary: "Should the process get requests",

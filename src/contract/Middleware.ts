@@ -1,12 +1,12 @@
 import { HttpApiMiddleware, HttpApiSecurity, OpenApi } from "effect/http-api"
-import { Forbidden, InvalidRequest, NotAcceptable, Unauthorized } from "./Problems.ts"
+import { Problems } from "./Problems.ts"
 
 // The keys only: what each of them does is in the server's `edge` folder.
 
 const bearer = (description: string) =>
   HttpApiSecurity.bearer.pipe(HttpApiSecurity.annotateMerge(OpenApi.annotations({ description })))
 
-const refusals = [Unauthorized, Forbidden] as const
+const refusals = [Problems.Unauthorized, Problems.Forbidden] as const
 
 /** Requires the role client, which an operator has too: 401 without a known key. Checked before the body is read. */
 export class ClientsOnly extends HttpApiMiddleware.Service<ClientsOnly>()(
@@ -28,11 +28,11 @@ export class OperatorsOnly extends HttpApiMiddleware.Service<OperatorsOnly>()(
 /** Answers 406 when the request's `Accept` excludes every media type of the endpoint, before anything is done. */
 export class AcceptableAnswers extends HttpApiMiddleware.Service<AcceptableAnswers>()(
   "order-platform/contract/AcceptableAnswers",
-  { error: NotAcceptable }
+  { error: Problems.NotAcceptable }
 ) {}
 
 /** Answers 400 with every issue when the path, query or headers break the contract. */
 export class RequestDecoding extends HttpApiMiddleware.Service<RequestDecoding>()(
   "order-platform/contract/RequestDecoding",
-  { error: InvalidRequest }
+  { error: Problems.InvalidRequest }
 ) {}

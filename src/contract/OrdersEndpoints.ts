@@ -1,12 +1,5 @@
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
-import {
-  IdempotencyMismatch,
-  OrderNotFound,
-  OrdersUnavailable,
-  Overloaded,
-  TooManyWatched
-} from "../domain/OrderErrors.ts"
 import { OrderEvent } from "../domain/OrderEvent.ts"
 import { OrderId } from "../domain/OrderId.ts"
 import type { OrderPayload } from "../domain/OrderPayload.ts"
@@ -16,7 +9,7 @@ import { IdempotencyKey, replayedHeader } from "./IdempotencyKey.ts"
 import { OrderIdFromPath } from "./OrderIdFromPath.ts"
 import { describeOrderListing, OrderListing, OrderListingQuery } from "./OrderListing.ts"
 import { OrderView } from "./OrderView.ts"
-import { BodyTooLarge, InvalidRequest, UnsupportedMediaType } from "./Problems.ts"
+import { Problems, temporary } from "./Problems.ts"
 import { submitOrderBody } from "./SubmitOrderBody.ts"
 import { SubmittedOrders, submitOrdersBody } from "./SubmitOrdersBody.ts"
 
@@ -35,12 +28,11 @@ export const Timeline = Schema.Struct({
 const submitting = {
   headers: { "idempotency-key": IdempotencyKey },
   error: [
-    InvalidRequest,
-    BodyTooLarge,
-    UnsupportedMediaType,
-    IdempotencyMismatch,
-    Overloaded,
-    OrdersUnavailable
+    Problems.InvalidRequest,
+    Problems.BodyTooLarge,
+    Problems.UnsupportedMediaType,
+    Problems.IdempotencyMismatch,
+    temporary(Problems.BodyBudgetExhausted, Problems.Overloaded, Problems.OrdersUnavailable)
   ]
 } as const
 
@@ -88,7 +80,7 @@ export const makeOrdersApi = <P>(payload: OrderPayload<P>) => {
     HttpApiEndpoint.get("list", "/orders", {
       query: OrderListingQuery,
       success: OrderListing,
-      error: [InvalidRequest, OrdersUnavailable]
+      error: [Problems.InvalidRequest, temporary(Problems.OrdersUnavailable)]
     })
       .annotate(HttpApi.QueryParseOptions, { errors: "all", onExcessProperty: "error" })
       .annotateMerge(
@@ -102,12 +94,12 @@ export const makeOrdersApi = <P>(payload: OrderPayload<P>) => {
     HttpApiEndpoint.get("get", "/orders/:id", {
       params: { id: OrderIdFromPath },
       success: HttpApiSchema.WithHeaders(OrderView, { etag: Schema.String }),
-      error: [OrderNotFound, OrdersUnavailable]
+      error: [Problems.OrderNotFound, temporary(Problems.OrdersUnavailable)]
     }).annotateMerge(OpenApi.annotations({ summary: "Read an order" })),
     HttpApiEndpoint.get("timeline", "/orders/:id/timeline", {
       params: { id: OrderIdFromPath },
       success: Timeline,
-      error: [OrderNotFound, OrdersUnavailable]
+      error: [Problems.OrderNotFound, temporary(Problems.OrdersUnavailable)]
     }).annotateMerge(
       OpenApi.annotations({ summary: "Read the history of an order, and why it stands where it does" })
     ),
@@ -115,7 +107,7 @@ export const makeOrdersApi = <P>(payload: OrderPayload<P>) => {
       params: { id: OrderIdFromPath },
       headers: { "last-event-id": LastEventId },
       success: HttpApiSchema.StreamSse({ data: OrderEvent }),
-      error: [OrderNotFound, OrdersUnavailable, TooManyWatched]
+      error: [Problems.OrderNotFound, temporary(Problems.OrdersUnavailable, Problems.TooManyWatched)]
     })
       .annotate(HttpApi.HeadersParseOptions, { errors: "all" })
       .annotateMerge(

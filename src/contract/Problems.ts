@@ -1,92 +1,158 @@
-import { Effect, Schema } from "effect"
-import { HttpApiError } from "effect/http-api"
+import { Schema, SchemaTransformation } from "effect"
+import { ProblemDetails } from "effect/http"
+import { HttpApiSchema } from "effect/http-api"
+import * as Orders from "../domain/OrderErrors.ts"
+import * as Requests from "./RequestErrors.ts"
 
-const detail = (text: string) => Schema.String.pipe(Schema.withConstructorDefault(Effect.succeed(text)))
+/** The media type of every error. */
+export const problemMediaType = ProblemDetails.contentType
 
-/** One thing wrong with a request: `path` is where, as the client wrote it, inside the part `in`. */
-export const RequestIssue = Schema.Struct({
-  in: Schema.Literals(["body", "query", "path", "header"]),
-  path: Schema.Array(Schema.Union([Schema.String, Schema.Int])),
-  message: Schema.String
-}).annotate({ identifier: "RequestIssue" })
-export type RequestIssue = typeof RequestIssue.Type
+/** What every error is as JSON (RFC 9457); an error may have further members, such as `orderId`. */
+export interface Problem {
+  readonly type: `urn:order-platform:${string}`
+  readonly title: string
+  readonly status: number
+  readonly detail: string
+}
 
-/** 400: the request breaks the contract; `errors` has every issue that there is room for, not the first only. */
-export class InvalidRequest extends HttpApiError.Problem<InvalidRequest>()(
-  "InvalidRequest",
-  { type: "urn:order-platform:invalid-request", status: 400, title: "The request is not valid" },
-  { detail: detail("See errors."), errors: Schema.Array(RequestIssue) }
-) {}
+/** A class of errors whose `message` is a sentence for people. */
+interface ErrorClass<E, I> extends Schema.Codec<E, I> {
+  readonly fields: Readonly<Record<string, Schema.Codec<unknown, unknown>>>
+  readonly identifier: string
+}
 
-/** 401: the request carries no key that is known here; the same words whether there was none or a wrong one. */
-export class Unauthorized extends HttpApiError.Problem<Unauthorized>()(
-  "Unauthorized",
-  { type: "urn:order-platform:unauthorized", status: 401, title: "A key is needed" },
-  { detail: detail("Send the secret of a key that this server knows, as Authorization: Bearer <secret>.") }
-) {}
+/**
+ * An error as its problem: the schema's decoded side is the error itself, so handlers fail with it, and clients get it
+ * back. The `detail` is the error's message, unless HTTP has better words for it.
+ */
+const problem = <E, I extends { readonly message: string }>(
+  error: ErrorClass<E, I>,
+  status: number,
+  type: string,
+  title: string,
+  words?: string
+) => {
+  const urn = `urn:order-platform:${type}` as const
+  const { _tag: _, message: __, ...members } = error.fields
+  return Schema.Struct({
+    type: Schema.tag(urn),
+    title: Schema.String,
+    status: Schema.Literal(status),
+    detail: Schema.String,
+    ...members
+  })
+    .annotate({ identifier: error.identifier, description: title })
+    .pipe(
+      Schema.decodeTo(
+        error,
+        SchemaTransformation.transform({
+          decode: ({ detail, status: _status, title: _title, type: _type, ...members }) =>
+            // The compiler does not know which members a class has beside these.
+            ({ ...members, _tag: error.identifier, message: detail }) as unknown as I,
+          encode: ({ message, ...members }) => ({
+            ...members,
+            type: urn,
+            title,
+            status,
+            detail: words ?? message
+          })
+        })
+      ),
+      HttpApiSchema.status(status),
+      HttpApiSchema.asJson({ contentType: problemMediaType })
+    )
+}
 
-/** 403: the key is known, and its role is not the one needed. */
-export class Forbidden extends HttpApiError.Problem<Forbidden>()(
-  "Forbidden",
-  { type: "urn:order-platform:forbidden", status: 403, title: "The key does not have the role needed" },
-  { detail: Schema.String }
-) {}
+/** The one table of errors: the HTTP status of each, its problem type and title, and the words of HTTP where it has its own. */
+export const Problems = {
+  InvalidRequest: problem(Requests.InvalidRequest, 400, "invalid-request", "The request is not valid"),
+  Unauthorized: problem(Requests.Unauthorized, 401, "unauthorized", "A key is needed"),
+  Forbidden: problem(Requests.Forbidden, 403, "forbidden", "The request is not allowed"),
+  OrderNotFound: problem(Orders.OrderNotFound, 404, "not-found", "There is no such order"),
+  NoSuchPath: problem(Requests.NoSuchPath, 404, "not-found", "There is nothing here"),
+  MethodNotAllowed: problem(
+    Requests.MethodNotAllowed,
+    405,
+    "method-not-allowed",
+    "The method is not allowed here"
+  ),
+  NotAcceptable: problem(
+    Requests.NotAcceptable,
+    406,
+    "not-acceptable",
+    "The response has no media type that is accepted"
+  ),
+  OrderNotInDeadLetterQueue: problem(
+    Orders.OrderNotInDeadLetterQueue,
+    409,
+    "not-in-dlq",
+    "The order is not in the dead letter queue"
+  ),
+  OrderStateConflict: problem(
+    Orders.OrderStateConflict,
+    409,
+    "conflict",
+    "The state of the order does not allow this"
+  ),
+  OrderVersionMismatch: problem(
+    Orders.OrderVersionMismatch,
+    412,
+    "version-mismatch",
+    "The order has another version",
+    "The order has changed since the version that If-Match names."
+  ),
+  BodyTooLarge: problem(Requests.BodyTooLarge, 413, "too-large", "The body is too large"),
+  UnsupportedMediaType: problem(
+    Requests.UnsupportedMediaType,
+    415,
+    "unsupported-media-type",
+    "The media type is not supported"
+  ),
+  IdempotencyMismatch: problem(
+    Orders.IdempotencyMismatch,
+    422,
+    "idempotency-mismatch",
+    "The idempotency key belongs to another request",
+    "This Idempotency-Key was sent before with another body. Repeat that request as it was, or take a new key."
+  ),
+  InternalFault: problem(Requests.InternalFault, 500, "internal", "Something went wrong on our side"),
+  BodyBudgetExhausted: problem(
+    Requests.BodyBudgetExhausted,
+    503,
+    "overloaded",
+    "Too many request bodies are in memory"
+  ),
+  Overloaded: problem(Orders.Overloaded, 503, "overloaded", "Too many orders are waiting"),
+  TooManyWatched: problem(Orders.TooManyWatched, 503, "overloaded", "Too many streams are open"),
+  OrdersUnavailable: problem(
+    Orders.OrdersUnavailable,
+    503,
+    "unavailable",
+    "Orders cannot be stored or read at the moment"
+  ),
+  Unavailable: problem(Requests.Unavailable, 503, "unavailable", "The service is unavailable at the moment")
+}
 
-/** 404: nothing is served at this path. */
-export class NoSuchPath extends HttpApiError.Problem<NoSuchPath>()(
-  "NoSuchPath",
-  { type: "urn:order-platform:not-found", status: 404, title: "There is nothing here" },
-  { detail: detail("Nothing is served at this path; see /openapi.json.") }
-) {}
+/** Every error that a response can be. */
+export type ProblemError = (typeof Problems)[keyof typeof Problems]["Type"]
 
-/** 405: the path exists, the method does not; `Allow` names those that do. */
-export class MethodNotAllowed extends HttpApiError.Problem<MethodNotAllowed>()(
-  "MethodNotAllowed",
-  { type: "urn:order-platform:method-not-allowed", status: 405, title: "The method is not allowed here" },
-  { detail: Schema.String }
-) {}
+/** The header `Retry-After` of the errors that know after how many seconds a new attempt is worthwhile. */
+export const retryAfterOf = (error: ProblemError): { readonly "retry-after"?: number } =>
+  "retryAfterSeconds" in error ? { "retry-after": error.retryAfterSeconds } : {}
 
-/** 413: the body is larger than the server takes. */
-export class BodyTooLarge extends HttpApiError.Problem<BodyTooLarge>()(
-  "BodyTooLarge",
-  { type: "urn:order-platform:too-large", status: 413, title: "The body is too large" },
-  { detail: Schema.String, maxBytes: Schema.Int }
-) {}
-
-/** 415: the body is not JSON in UTF-8. */
-export class UnsupportedMediaType extends HttpApiError.Problem<UnsupportedMediaType>()(
-  "UnsupportedMediaType",
-  {
-    type: "urn:order-platform:unsupported-media-type",
-    status: 415,
-    title: "The media type is not supported"
-  },
-  { detail: Schema.String }
-) {}
-
-/** 406: the client's `Accept` excludes what the answer would be. */
-// It shares 415's type, and only its status tells them apart: the contract's list of types is closed and has none for it,
-// every type in it is ours, so `about:blank` is not either, and a 406 is asked for. Of those there are this says most.
-export class NotAcceptable extends HttpApiError.Problem<NotAcceptable>()(
-  "NotAcceptable",
-  {
-    type: "urn:order-platform:unsupported-media-type",
-    status: 406,
-    title: "The answer has no media type that is accepted"
-  },
-  { detail: Schema.String }
-) {}
-
-/** 503: the process is not ready for requests, or ran out of time for this one. */
-export class Unavailable extends HttpApiError.Problem<Unavailable>()(
-  "Unavailable",
-  { type: "urn:order-platform:unavailable", status: 503, title: "The service is unavailable at the moment" },
-  { detail: Schema.String }
-) {}
-
-/** 500: a fault of ours. It tells nothing of its cause; the log does, under the same correlation id. */
-export class InternalFault extends HttpApiError.Problem<InternalFault>()(
-  "InternalFault",
-  { type: "urn:order-platform:internal", status: 500, title: "Something went wrong on our side" },
-  { detail: detail("The cause is in our log, under the correlation id of this answer.") }
-) {}
+/** What an endpoint may answer with status 503: one of these errors, with `Retry-After`. */
+export const temporary = <const E extends ReadonlyArray<ProblemError>>(
+  ...problems: { readonly [K in keyof E]: Schema.Codec<E[K], Problem> }
+) => {
+  const body: Schema.Codec<E[number], Problem> = Schema.Union(problems).pipe(
+    HttpApiSchema.status(503),
+    HttpApiSchema.asJson({ contentType: problemMediaType })
+  )
+  const headers = { "retry-after": Schema.optionalKey(Schema.Int) }
+  return Schema.toType(body).pipe(
+    HttpApiSchema.encodeToWithHeaders<Schema.toType<typeof body>, typeof body, typeof headers>(
+      { body, headers },
+      { decode: ({ body }) => body, encode: (error) => ({ body: error, headers: retryAfterOf(error) }) }
+    )
+  )
+}

@@ -1,8 +1,8 @@
 import { Duration, Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import type { Stats } from "../domain/OrderQueries.ts"
-import { OrdersUnavailable } from "../domain/OrderErrors.ts"
 import { OrderStatus } from "../domain/OrderStatus.ts"
+import { Problems, temporary } from "./Problems.ts"
 import { AcceptableAnswers, OperatorsOnly, RequestDecoding } from "./Middleware.ts"
 
 /** The figures as callers see them. */
@@ -32,7 +32,10 @@ export const StatsView = Schema.Struct({
 /** Figures of all orders, whichever process took or processed them. */
 export const StatsApi = HttpApiGroup.make("stats")
   .add(
-    HttpApiEndpoint.get("get", "/stats", { success: StatsView, error: OrdersUnavailable }).annotateMerge(
+    HttpApiEndpoint.get("get", "/stats", {
+      success: StatsView,
+      error: temporary(Problems.OrdersUnavailable)
+    }).annotateMerge(
       OpenApi.annotations({
         summary: "Figures of all orders",
         description:

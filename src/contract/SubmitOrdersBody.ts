@@ -1,7 +1,7 @@
 import { Schema } from "effect"
 import { maxSubmissions } from "../domain/Order.ts"
 import { OrderId } from "../domain/OrderId.ts"
-import { InvalidRequest } from "./Problems.ts"
+import { Problems } from "./Problems.ts"
 
 /** The body of `POST /orders/bulk`, made of bodies of `POST /orders`. */
 export const submitOrdersBody = <Order extends Schema.Constraint>(order: Order) =>
@@ -12,6 +12,6 @@ export const submitOrdersBody = <Order extends Schema.Constraint>(order: Order) 
 /** What became of each order, in the order of the request. */
 export const SubmittedOrders = Schema.Struct({
   results: Schema.Array(
-    Schema.Union([Schema.Struct({ orderId: OrderId }), Schema.Struct({ problem: InvalidRequest })])
+    Schema.Union([Schema.Struct({ orderId: OrderId }), Schema.Struct({ problem: Problems.InvalidRequest })])
   )
 }).annotate({ identifier: "SubmittedOrders" })

@@ -48,7 +48,7 @@ const { operations, schemas, text } = documentOf(OrderPayload.anyJsonObject)
 const operation = (id: string) => operations.find((it) => it.operationId === id) ?? assert.fail(id)
 
 const types =
-  "not-found invalid-request idempotency-mismatch not-in-dlq version-mismatch unauthorized forbidden overloaded unavailable method-not-allowed too-large unsupported-media-type internal"
+  "not-found invalid-request idempotency-mismatch not-in-dlq version-mismatch unauthorized forbidden overloaded unavailable method-not-allowed not-acceptable too-large unsupported-media-type internal"
 
 describe("the OpenAPI document", () => {
   it("describes every type of problem, with an example, in the answers with its status", () => {

@@ -31,7 +31,7 @@ export const pause = (world: SimulatedWorld, process: SimulatedProcess, where: s
   })
 
 // One for all: what went wrong is in the trace, and the caller cannot know it.
-const refused = new OrdersUnavailable({ detail: "simulated" })
+const refused = new OrdersUnavailable({ message: "simulated" })
 
 /** A port call: it yields before and after its effect, and at both points the seed may let it go wrong. */
 const call = <A, E>(

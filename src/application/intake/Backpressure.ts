@@ -32,7 +32,7 @@ export const watchBacklog = Effect.gen(function* () {
       pending <= most
         ? null
         : new Overloaded({
-            detail: `More than ${most} orders are waiting; nothing of this call was stored.`,
+            message: `More than ${most} orders are waiting; nothing of this call was stored.`,
             retryAfterSeconds: secondsToDrain(pending - most + Math.ceil(most * shareToFree), drainPerSecond)
           })
   }).pipe(Effect.ignoreCause)

@@ -31,7 +31,7 @@ type Waiting = Group & {
 }
 
 const stopping = Effect.fail(
-  new OrdersUnavailable({ detail: "The process is stopping; repeat the call at another one." })
+  new OrdersUnavailable({ message: "The process is stopping; repeat the call at another one." })
 )
 
 /** Tells everybody of a batch who has not heard yet. */
@@ -120,7 +120,7 @@ export const storeInBatches = Effect.gen(function* () {
   const tooMany = Effect.flatMap(Clock.currentTimeMillis, (now) =>
     Effect.fail(
       new Overloaded({
-        detail: "More orders come in than can be stored at the moment; nothing of this call was stored.",
+        message: "More orders come in than can be stored at the moment; nothing of this call was stored.",
         retryAfterSeconds: secondsToDrain(intake.size(), rate.perSecond(now))
       })
     )

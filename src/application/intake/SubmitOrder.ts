@@ -11,7 +11,7 @@ import { isTakenBy, storeInBatches } from "./InsertBatcher.ts"
 const longestElsewhere = 10_000
 
 const elsewhere = new OrdersUnavailable({
-  detail: "Another call with the same Idempotency-Key has not ended yet; repeat this one later."
+  message: "Another call with the same idempotency key is still in progress; repeat this one later."
 })
 
 /**

@@ -127,9 +127,9 @@ export const watchOrders = Effect.gen(function* () {
     Effect.gen(function* () {
       if (watched.size >= max) return yield* new TooManyWatched({ max })
       if (isGreedy(caller)) {
-        const detail =
+        const message =
           "You have as many streams of events open as one caller may, half of all. End one first."
-        return yield* new TooManyWatched({ max: maxOfOne, detail })
+        return yield* new TooManyWatched({ max: maxOfOne, message })
       }
       const events = yield* Queue.bounded<OrderEvent, Cause.Done>(maxEach)
       const watch: Watch = { id, caller, events, open: false, after, known: 1, final: false, more: false }

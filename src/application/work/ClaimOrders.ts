@@ -42,7 +42,7 @@ export const claimOrders = Effect.fnUntraced(function* (
     store.claim({ worker: settings.name, lease: settings.lease, max }).pipe(
       Effect.timeoutOrElse({
         duration: claimTimeout(settings),
-        orElse: () => Effect.fail(new OrdersUnavailable({ detail: "a claim took too long" }))
+        orElse: () => Effect.fail(new OrdersUnavailable({ message: "a claim took too long" }))
       })
     )
 
@@ -75,7 +75,7 @@ export const claimOrders = Effect.fnUntraced(function* (
       ? releaseLeftOver.pipe(
           Effect.timeoutOrElse({
             duration: claimTimeout(settings),
-            orElse: () => Effect.fail(new OrdersUnavailable({ detail: "a release took too long" }))
+            orElse: () => Effect.fail(new OrdersUnavailable({ message: "a release took too long" }))
           }),
           // A release that is refused must not keep the worker from claiming; its lease will run out.
           Effect.catchDefect((defect) => Effect.logError("The worker could not release orders", defect)),

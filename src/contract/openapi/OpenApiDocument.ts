@@ -8,11 +8,11 @@ import {
   type OpenApiParts,
   type Operation
 } from "./OpenApiParts.ts"
+import { problemMediaType } from "../Problems.ts"
 import {
   commonProblems,
   describeSchema,
   problemSchema,
-  problemType,
   withCommonProblems,
   withProblemExamples
 } from "./OpenApiProblems.ts"
@@ -37,7 +37,9 @@ const requestHeader = {
 const withExamples = (content: Content, operationId: string): Content =>
   mapValues(content, (media, type) => {
     if (type === streamType) return exampleStream
-    return type === problemType ? withProblemExamples(media) : { ...media, ...examplesOfAnswers[operationId] }
+    return type === problemMediaType
+      ? withProblemExamples(media)
+      : { ...media, ...examplesOfAnswers[operationId] }
   })
 
 const describeOperation = (operation: Operation, payloadExample: unknown) => ({

@@ -1,10 +1,7 @@
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { type Content, type Json, namesIn, type Operation, reference, type Response } from "./OpenApiParts.ts"
 import { problemExamples } from "./ProblemExamples.ts"
-import { InternalFault, InvalidRequest, MethodNotAllowed, NoSuchPath, Unavailable } from "../Problems.ts"
-
-/** The media type of every error. */
-export const problemType = "application/problem+json"
+import { problemMediaType, Problems } from "../Problems.ts"
 
 /** What every error is, whatever else its type adds. */
 export const problemSchema = {
@@ -28,7 +25,13 @@ export const commonProblems: Readonly<Record<string, Json>> = OpenApi.fromApi(
   HttpApi.make("any").add(
     HttpApiGroup.make("any").add(
       HttpApiEndpoint.get("any", "/", {
-        error: [InvalidRequest, NoSuchPath, MethodNotAllowed, InternalFault, Unavailable]
+        error: [
+          Problems.InvalidRequest,
+          Problems.NoSuchPath,
+          Problems.MethodNotAllowed,
+          Problems.InternalFault,
+          Problems.Unavailable
+        ]
       })
     )
   )
@@ -37,7 +40,7 @@ export const commonProblems: Readonly<Record<string, Json>> = OpenApi.fromApi(
 const problems = (description: string, ...names: ReadonlyArray<string>): Response => ({
   description,
   content: {
-    [problemType]: {
+    [problemMediaType]: {
       schema: names.length === 1 ? reference(names[0] ?? "") : { anyOf: names.map(reference) }
     }
   }
@@ -46,7 +49,8 @@ const problems = (description: string, ...names: ReadonlyArray<string>): Respons
 /** The answers of an operation, and those that everything may get. */
 export const withCommonProblems = (responses: Operation["responses"]): Operation["responses"] => {
   const { 503: declared, ...others } = responses
-  const unavailable = declared === undefined ? [] : namesIn(declared.content?.[problemType]?.schema ?? {})
+  const unavailable =
+    declared === undefined ? [] : namesIn(declared.content?.[problemMediaType]?.schema ?? {})
   return {
     "400": problems("The request is not valid", "InvalidRequest"),
     ...others,

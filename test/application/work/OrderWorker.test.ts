@@ -68,7 +68,7 @@ describe("OrderWorker", () => {
     () => {
       let lost = 0
       let refused = 0
-      const gone = Effect.fail(new OrdersUnavailable({ detail: "the database went away" }))
+      const gone = Effect.fail(new OrdersUnavailable({ message: "the database went away" }))
       const troubled = Layer.effect(
         WorkStore,
         Effect.map(WorkStore, (work) => ({
@@ -377,7 +377,7 @@ describe("OrderWorker", () => {
     const said: Array<string> = []
     const logger = Logger.make(({ logLevel, message }) => void said.push(`${logLevel}: ${String(message)}`))
     let isAway = false
-    const gone = Effect.fail(new OrdersUnavailable({ detail: "the database went away" }))
+    const gone = Effect.fail(new OrdersUnavailable({ message: "the database went away" }))
     const troubled = Layer.effect(
       WorkStore,
       Effect.map(WorkStore, (work) => ({

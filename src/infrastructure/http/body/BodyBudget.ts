@@ -1,12 +1,14 @@
 import { Effect } from "effect"
-import { Overloaded } from "../../../domain/OrderErrors.ts"
+import { BodyBudgetExhausted } from "../../../contract/RequestErrors.ts"
 
 /** The most bytes of bodies that an endpoint has at once; four of the largest fit always. */
 const mostBytes = 33_554_432
 
-/** There is no room for more of a body. */
-export const noRoom = new Overloaded({
-  detail: "More comes in than there is room for; nothing of this call was stored.",
+/** Why a body is refused when the budget is used up. */
+export const noRoom = new BodyBudgetExhausted({
+  message:
+    "The bodies of the requests in progress fill the memory reserved for them; nothing of this call was stored.",
+  maxBytes: mostBytes,
   retryAfterSeconds: 1
 })
 

@@ -1,7 +1,7 @@
 import { ByteSize, Effect, Fiber, Schema } from "effect"
 import { HttpIncomingMessage, type HttpServerError, type HttpServerRequest } from "effect/http"
 import { IncomingMessage } from "node:http"
-import type { Overloaded } from "../../../domain/OrderErrors.ts"
+import type { BodyBudgetExhausted } from "../../../contract/RequestErrors.ts"
 import { type BodyPlace, noRoom } from "./BodyBudget.ts"
 
 /** The body did not arrive as it was announced. */
@@ -11,7 +11,7 @@ export class BodyBroken extends Schema.TaggedError<BodyBroken>()("BodyBroken", {
 // listener for each way in which it can end: what Effect does for any stream costs more than the whole rest of a
 // small request. An interruption leaves the connection alone: the answer that it was for goes over it.
 const fromNode = (message: IncomingMessage, place: BodyPlace) =>
-  Effect.callback<Uint8Array, BodyBroken | Overloaded>((resume) => {
+  Effect.callback<Uint8Array, BodyBroken | BodyBudgetExhausted>((resume) => {
     let chunks: Array<Uint8Array> = []
     let isFull = false
     // The listeners stay: what comes after the first of these is heard by nobody, and the message is not used again.
@@ -38,7 +38,7 @@ const fromNode = (message: IncomingMessage, place: BodyPlace) =>
 /** Fails when there is no room for what comes; of another platform than Node nobody knows. */
 const fullFrom = (source: object, place: BodyPlace) =>
   source instanceof IncomingMessage
-    ? Effect.callback<never, Overloaded>((resume) => {
+    ? Effect.callback<never, BodyBudgetExhausted>((resume) => {
         const count = (chunk: Uint8Array) => {
           if (!place.take(chunk.length)) resume(Effect.fail(noRoom))
         }
@@ -55,7 +55,7 @@ export const bodyBytes = (
   request: HttpServerRequest.HttpServerRequest,
   maxBytes: number,
   place: BodyPlace
-): Effect.Effect<Uint8Array, BodyBroken | Overloaded | HttpServerError.HttpServerError> => {
+): Effect.Effect<Uint8Array, BodyBroken | BodyBudgetExhausted | HttpServerError.HttpServerError> => {
   const { "content-length": length, expect, "transfer-encoding": coding } = request.headers
   const { source } = request
   if (

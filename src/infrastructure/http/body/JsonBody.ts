@@ -1,14 +1,14 @@
 import { Effect, Result, Schema } from "effect"
 import type { HttpServerError, HttpServerRequest } from "effect/http"
-import type { Overloaded } from "../../../domain/OrderErrors.ts"
 import { type BodyBroken, bodyBytes } from "./BodyBytes.ts"
 import type { BodyPlace } from "./BodyBudget.ts"
 import {
+  type BodyBudgetExhausted,
   BodyTooLarge,
   type InvalidRequest,
   type RequestIssue,
   UnsupportedMediaType
-} from "../../../contract/Problems.ts"
+} from "../../../contract/RequestErrors.ts"
 import { invalidRequest, requestIssues } from "./RequestIssues.ts"
 import { parseJson } from "./ParseJson.ts"
 import { strictJson } from "./StrictJson.ts"
@@ -21,12 +21,15 @@ const isJson = (contentType: string) =>
   )
 
 const tooLarge = (maxBytes: number) =>
-  new BodyTooLarge({ detail: `The body is larger than the ${maxBytes} bytes taken.`, maxBytes })
+  new BodyTooLarge({ message: `The body is larger than the ${maxBytes} bytes taken.`, maxBytes })
 
 const malformed = (message: string) => invalidRequest([{ in: "body", path: [], message }])
 
-const readFailure = (error: BodyBroken | Overloaded | HttpServerError.HttpServerError, maxBytes: number) => {
-  if (error._tag === "Overloaded") return error
+const readFailure = (
+  error: BodyBroken | BodyBudgetExhausted | HttpServerError.HttpServerError,
+  maxBytes: number
+) => {
+  if (error._tag === "BodyBudgetExhausted") return error
   return error._tag !== "BodyBroken" &&
     error.reason._tag === "RequestParseError" &&
     error.reason.reason === "BodyTooLarge"
@@ -35,7 +38,7 @@ const readFailure = (error: BodyBroken | Overloaded | HttpServerError.HttpServer
 }
 
 /** Why a body is not taken. */
-export type BodyProblem = BodyTooLarge | UnsupportedMediaType | InvalidRequest | Overloaded
+export type BodyProblem = BodyTooLarge | UnsupportedMediaType | InvalidRequest | BodyBudgetExhausted
 
 /** The bytes of the body: none if there is no body, refused before they are read if declared too large. */
 const readBytes = (
@@ -48,9 +51,9 @@ const readBytes = (
   if (!chunked && (length === undefined || Number(length) === 0)) return Effect.succeed(new Uint8Array(0))
   if (Number(length) > maxBytes) return tooLarge(maxBytes)
   if (type !== undefined && !isJson(type))
-    return new UnsupportedMediaType({ detail: "Send application/json in UTF-8, or no body." })
+    return new UnsupportedMediaType({ message: "Send application/json in UTF-8, or no body." })
   if (encoding !== undefined && encoding.toLowerCase() !== "identity")
-    return new UnsupportedMediaType({ detail: "Send the body without a Content-Encoding." })
+    return new UnsupportedMediaType({ message: "Send the body without a Content-Encoding." })
   return Effect.mapError(bodyBytes(request, maxBytes, place), (error) => readFailure(error, maxBytes))
 }
 

@@ -1,4 +1,4 @@
-import type { RequestIssue } from "../../../contract/Problems.ts"
+import type { RequestIssue } from "../../../contract/RequestErrors.ts"
 
 /** The most bytes of JSON that the issues of one problem take. */
 export const roomForIssues = 64 * 1024

@@ -1,6 +1,6 @@
 import { type Schema, SchemaIssue } from "effect"
 import { listedIssues, roomForIssues } from "./ListedIssues.ts"
-import { InvalidRequest, type RequestIssue } from "../../../contract/Problems.ts"
+import { InvalidRequest, type RequestIssue } from "../../../contract/RequestErrors.ts"
 
 const format = SchemaIssue.makeFormatterStandardSchemaV1({
   leafHook: (issue) => {
@@ -39,10 +39,10 @@ export const invalidRequest = (issues: ReadonlyArray<RequestIssue>, unlisted = 0
   const [first] = errors
   if (count === 1 && first !== undefined) {
     const where = first.path.length === 0 ? first.in : `${first.path.join(".")} (${first.in})`
-    return new InvalidRequest({ detail: `${where}: ${first.message}.`, errors })
+    return new InvalidRequest({ message: `${where}: ${first.message}.`, errors })
   }
   return new InvalidRequest({
-    detail:
+    message:
       errors.length === count
         ? `${count} things are wrong with the request, see errors.`
         : `At least ${count} things are wrong with the request; errors has the first ${errors.length}.`,

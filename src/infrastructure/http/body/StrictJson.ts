@@ -1,4 +1,4 @@
-import type { RequestIssue } from "../../../contract/Problems.ts"
+import type { RequestIssue } from "../../../contract/RequestErrors.ts"
 import { inexactNumber } from "./ParseJson.ts"
 
 /** The deepest nesting of arrays and objects taken. */

@@ -5,7 +5,7 @@ import {
   SubmissionRefused,
   type WrongSubmission
 } from "../../../application/intake/Submission.ts"
-import type { RequestIssue } from "../../../contract/Problems.ts"
+import type { RequestIssue } from "../../../contract/RequestErrors.ts"
 import { submitOrderBody } from "../../../contract/SubmitOrderBody.ts"
 import { maxSubmissions } from "../../../domain/Order.ts"
 import type { OrderPayload } from "../../../domain/OrderPayload.ts"

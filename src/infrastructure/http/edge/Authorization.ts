@@ -2,7 +2,7 @@ import { Effect, Layer, Option, type Types } from "effect"
 import type { HttpServerResponse } from "effect/http"
 import { ApiKeys, type Caller, CurrentCaller, isOpen, type Role } from "./Caller.ts"
 import { ClientsOnly, OperatorsOnly } from "../../../contract/Middleware.ts"
-import { Forbidden, Unauthorized } from "../../../contract/Problems.ts"
+import { Forbidden, Unauthorized } from "../../../contract/RequestErrors.ts"
 
 /** Why this caller is refused what needs a role; null where it is not. */
 export const refusalFor = (needed: Role, open: boolean, caller: Option.Option<Caller>) => {
@@ -10,7 +10,7 @@ export const refusalFor = (needed: Role, open: boolean, caller: Option.Option<Ca
   if (Option.isNone(caller)) return new Unauthorized()
   const { role } = caller.value
   if (role === needed || role === "operator") return null
-  return new Forbidden({ detail: `This needs the role ${needed}; the key has the role ${role}.` })
+  return new Forbidden({ message: `This needs the role ${needed}; the key has the role ${role}.` })
 }
 
 const only = Effect.fnUntraced(function* (needed: Role) {

@@ -2,7 +2,7 @@ import { Effect, Layer } from "effect"
 import { HttpServerRequest } from "effect/http"
 import { HttpApi, type HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { AcceptableAnswers } from "../../../contract/Middleware.ts"
-import { NotAcceptable } from "../../../contract/Problems.ts"
+import { NotAcceptable } from "../../../contract/RequestErrors.ts"
 
 /** The media types of an endpoint's answer when all goes well, as its document says; none where there is no body. */
 const mediaTypesOf = (endpoint: HttpApiEndpoint.Top): ReadonlyArray<string> => {
@@ -35,7 +35,7 @@ export const accepts = (accept: string, type: string): boolean => {
 
 /** What a client is told that takes none of these media types. */
 export const notAcceptable = (types: ReadonlyArray<string>) =>
-  new NotAcceptable({ detail: `The answer is ${types.join(" or ")}.` })
+  new NotAcceptable({ message: `The answer is ${types.join(" or ")}.` })
 
 /** Answers 406 where the client accepts none of the media types of the endpoint. */
 export const ContentNegotiation = {

@@ -1,8 +1,9 @@
-import { Effect, type Layer } from "effect"
-import { type HttpMethod, HttpRouter, HttpServerRespondable, HttpServerResponse } from "effect/http"
+import type { Layer } from "effect"
+import { type HttpMethod, HttpRouter, HttpServerResponse } from "effect/http"
 import { HttpApi, type HttpApiGroup } from "effect/http-api"
 import { METHODS } from "node:http"
-import { MethodNotAllowed } from "../../../contract/Problems.ts"
+import { MethodNotAllowed } from "../../../contract/RequestErrors.ts"
+import { problemResponse } from "./ProblemResponse.ts"
 
 /** A path as routers write it, and the methods that are served there. */
 export interface ServedPath {
@@ -29,16 +30,14 @@ const methodsByPath = <Id extends string, Groups extends HttpApiGroup.Constraint
 }
 
 const notAllowed = (path: HttpRouter.PathInput, allow: string) => {
-  const answer = Effect.suspend(() =>
-    HttpServerRespondable.toResponse(new MethodNotAllowed({ detail: `Allowed here: ${allow}.` }))
+  const response = HttpServerResponse.setHeader(
+    problemResponse(new MethodNotAllowed({ message: `Allowed here: ${allow}.` })),
+    "allow",
+    allow
   )
   return (method: string) =>
     // Routers take any method; their types know the usual ones.
-    HttpRouter.route(
-      method as HttpMethod.HttpMethod,
-      path,
-      Effect.map(answer, HttpServerResponse.setHeader("allow", allow))
-    )
+    HttpRouter.route(method as HttpMethod.HttpMethod, path, response)
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { HttpServerRequest } from "effect/http"
 import { correlationIdHeader, isCorrelationId } from "../../../contract/CorrelationId.ts"
-import type { RequestIssue } from "../../../contract/Problems.ts"
+import type { RequestIssue } from "../../../contract/RequestErrors.ts"
 
 const isPercentEncoded = (text: string) => {
   try {

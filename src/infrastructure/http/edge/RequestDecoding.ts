@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import { HttpApiMiddleware } from "effect/http-api"
 import { RequestDecoding } from "../../../contract/Middleware.ts"
-import type { RequestIssue } from "../../../contract/Problems.ts"
+import type { RequestIssue } from "../../../contract/RequestErrors.ts"
 import { invalidRequest, requestIssues } from "../body/RequestIssues.ts"
 
 const parts = {

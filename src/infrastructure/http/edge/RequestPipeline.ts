@@ -1,17 +1,12 @@
 import { Cause, Context, Effect, Option, type Types } from "effect"
-import {
-  HttpRouter,
-  HttpServerError,
-  HttpServerRequest,
-  HttpServerRespondable,
-  HttpServerResponse
-} from "effect/http"
+import { HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { makeTimeLimit } from "../../../concurrency/TimeLimit.ts"
 import { corsHeaders, CorsOrigins, protectiveHeaders } from "./ResponseHeaders.ts"
 import { ApiKeys, callerBy, type Caller, CurrentCaller } from "./Caller.ts"
 import { correlationIdHeader } from "../../../contract/CorrelationId.ts"
 import { CurrentCorrelationId } from "./CurrentCorrelationId.ts"
-import { InternalFault, NoSuchPath, type RequestIssue, Unavailable } from "../../../contract/Problems.ts"
+import { InternalFault, NoSuchPath, type RequestIssue, Unavailable } from "../../../contract/RequestErrors.ts"
+import { problemResponse } from "./ProblemResponse.ts"
 import { invalidRequest } from "../body/RequestIssues.ts"
 import { headIssues, loggedPath } from "./RequestChecks.ts"
 import { RequestTimeout } from "./RequestLimits.ts"
@@ -24,10 +19,10 @@ type Answer = Effect.Effect<Response, Types.unhandled>
 
 // Its body may still be on the way, and nobody reads on: the connection is of no more use.
 const outOfTime = Effect.logWarning("A request ran out of time").pipe(
-  Effect.andThen(
-    HttpServerRespondable.toResponse(
+  Effect.as(
+    problemResponse(
       new Unavailable({
-        detail:
+        message:
           "The request took longer than the server allows. Whether it had an effect is not known; see what it was about before repeating it."
       })
     )
@@ -44,9 +39,7 @@ const isUnread = ({ headers, source }: HttpServerRequest.HttpServerRequest) =>
 const fault = <E>(cause: Cause.Cause<E>) =>
   Cause.hasInterruptsOnly(cause)
     ? Effect.failCause(cause)
-    : Effect.logError("A request failed", cause).pipe(
-        Effect.andThen(HttpServerRespondable.toResponse(new InternalFault()))
-      )
+    : Effect.logError("A request failed", cause).pipe(Effect.as(problemResponse(new InternalFault())))
 
 /** Who asks, and what ties everything about the request together. */
 export interface Asked {
@@ -106,7 +99,7 @@ export const makeEveryRequest = Effect.gen(function* () {
     }
 
   const refusalOr = (asked: ReturnType<typeof look>, handler: Answer): Answer =>
-    asked.issues.length === 0 ? handler : HttpServerRespondable.toResponse(invalidRequest(asked.issues))
+    asked.issues.length === 0 ? handler : Effect.sync(() => problemResponse(invalidRequest(asked.issues)))
 
   return {
     /** An answer with all of it; the handler finds who asks in its context. */
@@ -159,7 +152,7 @@ const isRouteNotFound = (error: unknown): boolean =>
 /** Answers whatever no route takes with a 404 problem: for a router that is all ours, not for someone else's. */
 export const layerNoSuchPath = HttpRouter.middleware(
   Effect.map(makeEveryRequest, ({ answer }) => {
-    const noSuchPath = answer(Effect.suspend(() => HttpServerRespondable.toResponse(new NoSuchPath())))
+    const noSuchPath = answer(Effect.sync(() => problemResponse(new NoSuchPath())))
     return (routes: Answer) =>
       Effect.catch(routes, (error) => (isRouteNotFound(error) ? noSuchPath : Effect.fail(error)))
   }),

@@ -19,7 +19,6 @@ import { type HandledApi, makeHandledApi, makeOrderApi } from "../../../contract
 import { viewListedOrder, viewOrder } from "../../../contract/OrderView.ts"
 import { layerRequestDecoding } from "../edge/RequestDecoding.ts"
 import { MaxBulkBodyBytes } from "../edge/RequestLimits.ts"
-import { answerOverloaded } from "../edge/RetryAfter.ts"
 import { viewStats } from "../../../contract/StatsEndpoints.ts"
 import { layerSubmitOrder } from "./SubmitOrderRoute.ts"
 import { decodeOrdersBody } from "../body/SubmitOrdersDecoding.ts"
@@ -60,7 +59,7 @@ const orders = <P>(api: HandledApi<P>, payload: OrderPayload<P>) =>
                 headers: replayedHeaderOf(replayed)
               })
             })
-          ).pipe(Effect.catchTags({ Overloaded: answerOverloaded, SchemaError: Effect.die }))
+          ).pipe(Effect.catchTag("SchemaError", Effect.die))
         )
         .handle(
           "list",

@@ -1,5 +1,5 @@
 import { Context, Effect, Layer, Ref } from "effect"
-import { Unavailable } from "../../../contract/Problems.ts"
+import { Unavailable } from "../../../contract/RequestErrors.ts"
 
 const make = (notReady: Ref.Ref<ReadonlyArray<string>>) => ({
   /** Why the process should get no more requests; empty while it may. */
@@ -27,13 +27,13 @@ const pingLimit = "2 seconds"
 export const checkReady = Effect.fnUntraced(function* <E>(ping: Effect.Effect<void, E>) {
   const { reasons } = yield* Readiness
   const [reason] = yield* reasons
-  if (reason !== undefined) return yield* new Unavailable({ detail: reason })
+  if (reason !== undefined) return yield* new Unavailable({ message: reason })
   yield* ping.pipe(
-    Effect.mapError(() => new Unavailable({ detail: "The database is away." })),
+    Effect.mapError(() => new Unavailable({ message: "The database is away." })),
     Effect.timeoutOrElse({
       duration: pingLimit,
       orElse: () =>
-        Effect.fail(new Unavailable({ detail: `The database did not answer within ${pingLimit}.` }))
+        Effect.fail(new Unavailable({ message: `The database did not answer within ${pingLimit}.` }))
     })
   )
 })

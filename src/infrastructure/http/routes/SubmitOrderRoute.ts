@@ -1,10 +1,5 @@
 import { Effect, Result, Schema } from "effect"
-import {
-  HttpRouter,
-  HttpServerRespondable,
-  type HttpServerRequest,
-  type HttpServerResponse
-} from "effect/http"
+import { HttpRouter, type HttpServerRequest, type HttpServerResponse } from "effect/http"
 import { OrderPlatform, type SubmitError } from "../../../application/OrderPlatform.ts"
 import type { IdempotencyMismatch } from "../../../domain/OrderErrors.ts"
 import type { OrderPayload } from "../../../domain/OrderPayload.ts"
@@ -17,10 +12,10 @@ import { type Asked, makeEveryRequest } from "../edge/RequestPipeline.ts"
 import { IdempotencyKey } from "../../../contract/IdempotencyKey.ts"
 import { idempotencyOf } from "./Idempotency.ts"
 import { type BodyProblem, decodeJsonBody } from "../body/JsonBody.ts"
-import type { Forbidden, NotAcceptable, Unauthorized } from "../../../contract/Problems.ts"
+import type { Forbidden, NotAcceptable, Unauthorized } from "../../../contract/RequestErrors.ts"
 import { invalidRequest, requestIssues } from "../body/RequestIssues.ts"
 import { MaxBodyBytes } from "../edge/RequestLimits.ts"
-import { answerOverloaded } from "../edge/RetryAfter.ts"
+import { problemResponse } from "../edge/ProblemResponse.ts"
 import { decodeSubmitOrder } from "../body/SubmitOrderDecoding.ts"
 
 type Refusal = Unauthorized | Forbidden | NotAcceptable | BodyProblem | SubmitError | IdempotencyMismatch
@@ -72,13 +67,10 @@ export const layerSubmitOrder = <P>(payload: OrderPayload<P>) =>
       }
 
       const handler = answerAlone((request, asked) =>
-        Effect.catch(submit(request, asked), (error) => {
+        Effect.catch(submit(request, asked), (error) =>
           // The payload was decoded by its own schema, so to encode it again cannot fail.
-          if (error._tag === "SchemaError") return Effect.die(error)
-          return error._tag === "Overloaded"
-            ? answerOverloaded(error)
-            : HttpServerRespondable.toResponse(error)
-        })
+          error._tag === "SchemaError" ? Effect.die(error) : Effect.succeed(problemResponse(error))
+        )
       )
       yield* router.add("POST", "/orders", handler, { uninterruptible: true })
     })

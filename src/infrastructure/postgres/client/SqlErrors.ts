@@ -107,7 +107,7 @@ export const CallTimeLimit = Context.Reference<Duration.Duration>(
   }
 )
 
-const unavailable = new OrdersUnavailable({ detail: "The database does not answer at the moment." })
+const unavailable = new OrdersUnavailable({ message: "The database does not answer at the moment." })
 
 /**
  * Gives a call up after the limit, or when its caller is interrupted, and waits for nothing then. A pool has no time limit

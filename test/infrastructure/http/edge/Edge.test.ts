@@ -185,7 +185,7 @@ describe("what a client accepts", () => {
         const refuses = types.length > 0 && !path.startsWith("/health/")
         for (const accept of ["image/png", "*/*;q=0", "application/xml, image/*"]) {
           const answer = yield* call(path, { method, headers: { accept } })
-          if (refuses) problem(answer, 406, "unsupported-media-type")
+          if (refuses) problem(answer, 406, "not-acceptable")
           else assert.isBelow(answer.status, 300, `${method} ${path}`)
         }
         const [type = "text/plain"] = types

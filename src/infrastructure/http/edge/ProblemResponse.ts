@@ -1,0 +1,16 @@
+import { Schema } from "effect"
+import { HttpServerResponse } from "effect/http"
+import { problemMediaType, type ProblemError, Problems, retryAfterOf } from "../../../contract/Problems.ts"
+
+const encode = Schema.encodeSync(Schema.Union(Object.values(Problems)))
+
+/** The response for an error outside of HttpApi's handlers, which encode their errors by the same table. */
+export const problemResponse = (error: ProblemError): HttpServerResponse.HttpServerResponse => {
+  const body = encode(error)
+  const { "retry-after": seconds } = retryAfterOf(error)
+  return HttpServerResponse.jsonUnsafe(body, {
+    status: body.status,
+    contentType: problemMediaType,
+    ...(seconds !== undefined && { headers: { "retry-after": String(seconds) } })
+  })
+}
