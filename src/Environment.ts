@@ -117,7 +117,12 @@ export const settings = {
     maxPending: setting(
       wholeNumber(1, 100_000_000),
       1_000_000,
-      "most PENDING orders; beyond it new ones are answered 503 with Retry-After"
+      "most PENDING orders that are due; beyond it new ones are answered 503 with Retry-After"
+    ),
+    maxScheduled: setting(
+      wholeNumber(1, 1_000_000_000),
+      10_000_000,
+      "most PENDING orders that wait for their time; beyond it new ones with notBefore are answered 503"
     ),
     idempotencyTtlMs: setting(
       wholeNumber(DAY_MS, 365 * DAY_MS),

@@ -46,9 +46,11 @@ const unstableInside: Readonly<Record<string, { readonly module: string; readonl
     module: "effect/crypto",
     why: "makes the random bytes of the ids"
   },
-  "src/application/intake/TakeSubmissions.ts": {
+  "src/application/intake/Submission.ts": { module: "effect/crypto", why: "ids are UUIDv7" },
+  "src/application/intake/SubmitOrder.ts": { module: "effect/crypto", why: "ids are UUIDv7" },
+  "src/application/intake/Idempotency.ts": {
     module: "effect/crypto",
-    why: "ids are UUIDv7 of our own, and a request with a key is known again by its digest"
+    why: "requests are compared by their digests"
   },
   "src/application/ports/OrderProcessor.ts": {
     module: "effect/sql",
@@ -105,7 +107,7 @@ const allowed = (layer: string): ReadonlyArray<string> => {
     case "contract":
       return ["domain", "contract"]
     case "application/ports":
-      return ["domain", "application/ports"]
+      return ["domain", "concurrency", "application/ports"]
     case "application":
       return ["domain", "concurrency", "application"]
     case "migrations":

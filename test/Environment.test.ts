@@ -75,6 +75,7 @@ describe("Environment", () => {
           maxBodyBytes: 65_536,
           maxBulkBodyBytes: 8_388_608,
           maxPending: 1_000_000,
+          maxScheduled: 10_000_000,
           idempotencyTtlMs: 86_400_000
         },
         retention: { processedDays: Option.none(), failedDays: Option.none() },

@@ -1,7 +1,6 @@
-import { Context, DateTime, Effect, Layer, type Result, type Schema, type Scope, type Stream } from "effect"
+import { Context, Effect, Layer, type Result, type Scope, type Stream } from "effect"
 import { Digest } from "effect/crypto"
 import type { DeadLetter } from "../domain/DeadLetter.ts"
-import { cleanReason } from "../domain/Failure.ts"
 import type { Order } from "../domain/Order.ts"
 import type {
   IdempotencyMismatch,
@@ -9,16 +8,11 @@ import type {
   OrderNotInDeadLetterQueue,
   OrdersUnavailable,
   OrderVersionMismatch,
-  Overloaded,
   TooManyWatched
 } from "../domain/OrderErrors.ts"
-import { endsAttempt, type OrderEvent } from "../domain/OrderEvent.ts"
+import type { OrderEvent } from "../domain/OrderEvent.ts"
 import type { OrderId } from "../domain/OrderId.ts"
 import type { OrderPayload } from "../domain/OrderPayload.ts"
-import { explainOrder, maxDueBefore } from "./watch/ExplainOrder.ts"
-import { deleteExpiredKeys } from "./upkeep/DeleteExpiredKeys.ts"
-import type { Idempotency, Replayable } from "./intake/Idempotency.ts"
-import { WakeUp } from "./ports/WakeUp.ts"
 import type {
   DeadLetterFilter,
   ListedOrder,
@@ -27,30 +21,34 @@ import type {
   Page,
   Stats
 } from "../domain/OrderQueries.ts"
+import { discardOrder } from "./dead-letters/DiscardOrder.ts"
+import { findDeadLetter } from "./dead-letters/FindDeadLetter.ts"
+import { reprocessOrder } from "./dead-letters/ReprocessOrder.ts"
+import type { Idempotency, Replayable } from "./intake/Idempotency.ts"
+import { layerPooledRandom } from "./intake/PooledRandom.ts"
+import type { Submission, SubmissionRefused, WrongSubmission } from "./intake/Submission.ts"
+import { makeSubmitOrder, type SubmitError } from "./intake/SubmitOrder.ts"
 import { DeadLetterStore } from "./ports/DeadLetterStore.ts"
 import { type Backlog, OrderReads } from "./ports/OrderReads.ts"
 import type { Stores } from "./ports/Stores.ts"
-import { layerPooledRandom } from "./intake/PooledRandom.ts"
-import { refreshStats } from "./watch/Stats.ts"
-import { reprocessOrder } from "./dead-letters/ReprocessOrder.ts"
-import type { Submission, SubmissionRefused, WrongSubmission } from "./intake/Submission.ts"
-import { SubmitOrder } from "./intake/SubmitOrder.ts"
-import { takeSubmissions } from "./intake/TakeSubmissions.ts"
-import { watchOrders } from "./watch/WatchOrder.ts"
+import { WakeUp } from "./ports/WakeUp.ts"
+import { deleteExpiredKeys } from "./upkeep/DeleteExpiredKeys.ts"
+import { explainOrder } from "./watch/ExplainOrder.ts"
+import { makeWatchOrder } from "./watch/WatchOrder.ts"
 
-// Longer than 150 lines because all that a caller can ask is read in one place.
+export type { SubmitError } from "./intake/SubmitOrder.ts"
 
-/** Why a submit may fail. A payload that its own schema does not encode, or a key that is none, is a `SchemaError`. */
-export type SubmitError = OrdersUnavailable | Overloaded | Schema.SchemaError
+type ReadError = OrderNotFound | OrdersUnavailable
+type DeadLetterError = ReadError | OrderNotInDeadLetterQueue
 
 /**
- * All a caller can ask. HTTP routes, command line and embedding apps call this and nothing else. `P` is the
- * payload's type, decoded.
+ * Everything a caller can do with orders. HTTP routes, command line and embedding apps call this and nothing else. `P` is
+ * the type of the decoded payload.
  */
 export interface OrderPlatform<in out P> {
   /**
-   * Stores the order and returns its id after the commit: from then on it is never lost. With a key it is safe to
-   * repeat: the same submission gets the first one's id again, another one `IdempotencyMismatch`.
+   * Stores the order and returns its id after the commit: from then on it is never lost. With an idempotency key it is safe
+   * to repeat: the same submission returns the first id again, another one fails with `IdempotencyMismatch`.
    */
   readonly submit: {
     (submission: Submission<P>): Effect.Effect<OrderId, SubmitError>
@@ -60,8 +58,8 @@ export interface OrderPlatform<in out P> {
     ): Effect.Effect<Replayable<OrderId>, SubmitError | IdempotencyMismatch>
   }
   /**
-   * Stores up to 1000 orders together and says what became of each, in their order: those whose payload cannot be
-   * encoded, or that the caller found wrong already, are refused and hold back no other. A key is for the whole call.
+   * Stores up to 1000 orders in one commit and returns a result for each, in their order. A submission that is refused does
+   * not affect the others. An idempotency key is for the whole call.
    */
   readonly submitMany: (
     submissions: ReadonlyArray<Submission<P> | WrongSubmission>,
@@ -70,138 +68,86 @@ export interface OrderPlatform<in out P> {
     Replayable<ReadonlyArray<Result.Result<OrderId, SubmissionRefused>>>,
     SubmitError | IdempotencyMismatch
   >
-  readonly find: (id: OrderId) => Effect.Effect<Order, OrderNotFound | OrdersUnavailable>
+  readonly find: (id: OrderId) => Effect.Effect<Order, ReadError>
   /** Every transition of the order, oldest first. */
-  readonly timeline: (
-    id: OrderId
-  ) => Effect.Effect<ReadonlyArray<OrderEvent>, OrderNotFound | OrdersUnavailable>
+  readonly timeline: (id: OrderId) => Effect.Effect<ReadonlyArray<OrderEvent>, ReadError>
   /** The timeline, and one sentence on why the order is not running or done right now. */
   readonly explain: (
     id: OrderId
-  ) => Effect.Effect<
-    { readonly events: ReadonlyArray<OrderEvent>; readonly explanation: string },
-    OrderNotFound | OrdersUnavailable
-  >
+  ) => Effect.Effect<{ readonly events: ReadonlyArray<OrderEvent>; readonly explanation: string }, ReadError>
   /**
-   * Every transition of the order after the version `after` (0 by default), oldest first, then each as it happens,
-   * whichever process it happens in; ends once the order is PROCESSED or FAILED and all of it was given. It outlives
-   * trouble with the store. Open until its scope closes; `Stream.unwrap` makes one stream of it. Of `MaxWatched` that
-   * are open at the same time one `caller`, if it is named, may have half.
+   * Every transition of the order after the version `after` (0 by default), oldest first, then each new one, whichever
+   * process makes it. Ends after the event that made the order PROCESSED or FAILED; errors of the store only delay it. Open
+   * until its scope closes; `Stream.unwrap` makes one stream of it. A named `caller` may have half of `MaxWatched`.
    */
   readonly watch: (
     id: OrderId,
     options?: { readonly after?: number; readonly caller?: string }
-  ) => Effect.Effect<
-    Stream.Stream<OrderEvent>,
-    OrderNotFound | OrdersUnavailable | TooManyWatched,
-    Scope.Scope
-  >
-  /** A page of the orders that the filter lets through, newest first. */
+  ) => Effect.Effect<Stream.Stream<OrderEvent>, ReadError | TooManyWatched, Scope.Scope>
+  /** A page of the orders that match the filter, newest first. */
   readonly list: (page: Page, filter?: OrderFilter) => Effect.Effect<Listing<ListedOrder>, OrdersUnavailable>
-  /** A page of the dead letters that the filter lets through, newest first. */
+  /** A page of the dead letters that match the filter, newest first. */
   readonly deadLetters: (
     page: Page,
     filter?: DeadLetterFilter
   ) => Effect.Effect<Listing<DeadLetter>, OrdersUnavailable>
-  /** One entry, with the events that ended its attempts. */
+  /** One dead letter, with the events that ended its attempts. */
   readonly deadLetter: (
     id: OrderId
-  ) => Effect.Effect<
-    DeadLetter & { readonly attempts: ReadonlyArray<OrderEvent> },
-    OrderNotFound | OrderNotInDeadLetterQueue | OrdersUnavailable
-  >
+  ) => Effect.Effect<DeadLetter & { readonly attempts: ReadonlyArray<OrderEvent> }, DeadLetterError>
   /** Takes the order out of the dead letter queue and makes it due again with all its attempts. */
   readonly reprocess: (
     id: OrderId,
     options?: { readonly ifVersion?: number }
-  ) => Effect.Effect<
-    Order,
-    OrderNotFound | OrderNotInDeadLetterQueue | OrderVersionMismatch | OrdersUnavailable
-  >
-  /**
-   * Takes the order out of the dead letter queue for good; it stays FAILED. The reason is cleaned and cut as those of
-   * failures are, and kept in its history.
-   */
+  ) => Effect.Effect<Order, DeadLetterError | OrderVersionMismatch>
+  /** Takes the order out of the dead letter queue for good; it stays FAILED. The reason is cleaned and kept in its history. */
   readonly discard: (
     id: OrderId,
     options?: { readonly reason?: string; readonly ifVersion?: number }
-  ) => Effect.Effect<
-    Order,
-    OrderNotFound | OrderNotInDeadLetterQueue | OrderVersionMismatch | OrdersUnavailable
-  >
-  /** What waits and what runs. */
+  ) => Effect.Effect<Order, DeadLetterError | OrderVersionMismatch>
+  /** The orders that wait and that run. */
   readonly backlog: Effect.Effect<Backlog, OrdersUnavailable>
   /** Figures of all orders, at most a second old. */
   readonly stats: Effect.Effect<Stats, OrdersUnavailable>
-  /** Succeeds if the store of orders answers. */
+  /** Succeeds if the store answers. */
   readonly ping: Effect.Effect<void, OrdersUnavailable>
 }
 
-/** The service key of the platform of these orders. */
+/** The service key of the platform for this payload. */
 const service = <P>(payload: OrderPayload<P>): Context.Service<OrderPlatform<P>, OrderPlatform<P>> =>
   Context.Service<OrderPlatform<P>>(`order-platform/application/OrderPlatform/${payload.key}`)
 
-/** The platform of these orders on a repository, and a queue that tells workers, here or elsewhere. */
+/** The platform for this payload, on stores and a wake-up that announces new orders to workers, here or elsewhere. */
 const layer = <P>(payload: OrderPayload<P>): Layer.Layer<OrderPlatform<P>, never, Stores | WakeUp> =>
   Layer.effect(
     service(payload),
     Effect.gen(function* () {
       const reads = yield* OrderReads
-      const store = yield* DeadLetterStore
-      const context = yield* Effect.context<DeadLetterStore | WakeUp>()
-      const take = yield* takeSubmissions(payload)
+      const context = yield* Effect.context<DeadLetterStore | OrderReads | WakeUp>()
       yield* deleteExpiredKeys
-      const watch = yield* watchOrders
-      const stats = yield* refreshStats(reads.stats)
-
-      function submit(submission: Submission<P>): Effect.Effect<OrderId, SubmitError>
-      function submit(
-        submission: Submission<P>,
-        options: { readonly idempotency: Idempotency }
-      ): Effect.Effect<Replayable<OrderId>, SubmitError | IdempotencyMismatch>
-      function submit(submission: Submission<P>, options?: { readonly idempotency: Idempotency }) {
-        return options === undefined
-          ? take.submit(submission)
-          : take.submitOnce(submission, options.idempotency)
-      }
-
       return {
-        submit,
-        submitMany: (submissions, options) => take.submitMany(submissions, options?.idempotency),
+        ...(yield* makeSubmitOrder(payload)),
         find: reads.find,
         timeline: reads.timeline,
-        explain: Effect.fnUntraced(function* (id) {
-          const order = yield* reads.find(id)
-          const events = yield* reads.timeline(id)
-          const dueBefore =
-            order.status === "PENDING" ? yield* reads.countDueBefore(id, maxDueBefore + 1) : null
-          return { events, explanation: explainOrder(order, events, dueBefore, yield* DateTime.now) }
-        }),
-        watch,
+        explain: (id) => Effect.provideContext(explainOrder(id), context),
+        watch: yield* makeWatchOrder,
         list: reads.list,
-        deadLetters: store.list,
-        deadLetter: Effect.fnUntraced(function* (id) {
-          const entry = yield* store.find(id)
-          const events = yield* reads.timeline(id)
-          return { ...entry, attempts: events.filter(endsAttempt) }
-        }),
+        deadLetters: Context.get(context, DeadLetterStore).list,
+        deadLetter: (id) => Effect.provideContext(findDeadLetter(id), context),
         reprocess: (id, options) => Effect.provideContext(reprocessOrder(id, options), context),
-        discard: (id, { ifVersion, reason } = {}) =>
-          store.discard(id, {
-            ...(ifVersion === undefined ? {} : { ifVersion }),
-            ...(reason === undefined ? {} : { reason: cleanReason(reason) })
-          }),
+        discard: (id, options) => Effect.provideContext(discardOrder(id, options), context),
         backlog: reads.backlog,
-        stats,
+        // However many callers ask, the store is asked once a second; a failure is kept as long, to spare a store in trouble.
+        stats: yield* Effect.cachedWithTTL(reads.stats, "1 second"),
         ping: reads.ping
       } satisfies OrderPlatform<P>
     })
-  ).pipe(Layer.provide([Layer.fresh(SubmitOrder.layer), layerPooledRandom, Digest.layerWebCrypto]))
+  ).pipe(Layer.provide([layerPooledRandom, Digest.layerWebCrypto]))
 
 /**
- * The platform for an app that has no worker and needs none to be told: a script, a scheduled job, an operator's tool. It
- * wants nothing but the orders themselves, listens to nobody and announces to nobody; workers elsewhere find what
- * it submits when they next look, within their poll interval. To have them told at once, use `layer` with a queue.
+ * The platform for an app without a worker that need not wake any: a script, a scheduled job, an operator's tool. It needs
+ * nothing but the stores and neither announces nor listens: workers elsewhere find its orders by their poll. To wake them
+ * at once, use `layer` with a `WakeUp`.
  */
 const layerClientOnly = <P>(payload: OrderPayload<P>): Layer.Layer<OrderPlatform<P>, never, Stores> =>
   Layer.provide(

@@ -1,8 +1,8 @@
 import { Duration, Layer, Option, Redacted } from "effect"
 import { hostname } from "node:os"
-import { MaxPending } from "../application/intake/Backpressure.ts"
+import { MaxPending, MaxScheduled } from "../application/intake/Backpressure.ts"
 import { IdempotencyTtl } from "../application/intake/Idempotency.ts"
-import { DefaultMaxRetries } from "../application/intake/Submission.ts"
+import { DefaultMaxRetries, MaxPayloadBytes } from "../application/intake/Submission.ts"
 import { Retention } from "../application/upkeep/DeleteOldOrders.ts"
 import { WorkerSettings } from "../application/work/WorkerSettings.ts"
 import { RetryPolicy } from "../domain/RetryPolicy.ts"
@@ -44,6 +44,9 @@ const intakeReferences = ({ intake, order: { worker } }: Settings) =>
   Layer.mergeAll(
     Layer.succeed(DefaultMaxRetries, worker.maxRetries),
     Layer.succeed(MaxPending, intake.maxPending),
+    Layer.succeed(MaxScheduled, intake.maxScheduled),
+    // Every payload comes from a request body, which is limited already.
+    Layer.succeed(MaxPayloadBytes, Infinity),
     Layer.succeed(IdempotencyTtl, Duration.millis(intake.idempotencyTtlMs))
   )
 

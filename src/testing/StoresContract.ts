@@ -284,21 +284,57 @@ export const storesContract = <R>(
         })
     )
 
-    it.effect("waiting orders are counted no further than asked, and beyond that with the rate they go", () =>
-      Effect.gen(function* () {
-        const stores = yield* fresh
-        yield* advance("1 minute")
-        const { pending } = yield* stores.intake.countPending(100_000)
-        yield* stores.intake.submit(Array.from({ length: 8 }, () => newOrder({ priority: 9 })))
-        const { orders } = yield* stores.work.claim({ worker: "w", lease, max: 5 })
-        yield* stores.work.settle(orders.map((order) => ({ order, outcome: completed })))
-        const enough = yield* stores.intake.countPending(pending + 3)
-        assert.strictEqual(enough.pending, pending + 3)
-        assert.deepStrictEqual(yield* stores.intake.countPending(pending + 1), {
-          pending: pending + 2,
-          drainPerSecond: 0.5
+    it.effect(
+      "due orders are counted up to a limit, and beyond it with the rate at which orders become final",
+      () =>
+        Effect.gen(function* () {
+          const stores = yield* fresh
+          yield* advance("1 minute")
+          const notBefore = DateTime.add(yield* DateTime.now, { minutes: 5 })
+          const { due } = yield* stores.intake.countDue(100_000)
+          yield* stores.intake.submit(Array.from({ length: 8 }, () => newOrder({ priority: 9 })))
+          yield* stores.intake.submit(Array.from({ length: 4 }, () => newOrder({ priority: 9, notBefore })))
+          const { orders } = yield* stores.work.claim({ worker: "w", lease, max: 5 })
+          yield* stores.work.settle(orders.map((order) => ({ order, outcome: completed })))
+          const enough = yield* stores.intake.countDue(due + 3)
+          assert.strictEqual(enough.due, due + 3)
+          assert.deepStrictEqual(yield* stores.intake.countDue(due + 1), {
+            due: due + 2,
+            drainPerSecond: 0.5
+          })
         })
-      })
+    )
+
+    it.effect(
+      "scheduled orders are counted up to a limit, and beyond it with the time until some of them are due",
+      () =>
+        Effect.gen(function* () {
+          const stores = yield* fresh
+          const now = yield* DateTime.now
+          const { scheduled } = yield* stores.intake.countScheduled(100_000, 1)
+          assert.strictEqual(scheduled, 0)
+          const inMinutes = (minutes: number, priority: number) =>
+            newOrder({ priority, notBefore: DateTime.add(now, { minutes }) })
+          yield* stores.intake.submit([
+            inMinutes(10, 0),
+            inMinutes(20, 9),
+            inMinutes(30, 5),
+            inMinutes(90, 9),
+            newOrder()
+          ])
+          const count = Effect.fnUntraced(function* (max: number, room: number) {
+            const { roomIn, scheduled } = yield* stores.intake.countScheduled(max, room)
+            return [scheduled, Duration.toMinutes(roomIn)]
+          })
+          assert.deepStrictEqual(yield* count(4, 1), [4, Infinity], "the limit is not exceeded")
+          assert.deepStrictEqual(yield* count(3, 1), [4, 10])
+          assert.deepStrictEqual(yield* count(2, 2), [3, 20], "whatever their priorities")
+          assert.deepStrictEqual(yield* count(2, 4), [3, Infinity], "in more than an hour")
+          yield* advance("15 minutes")
+          assert.deepStrictEqual(yield* count(2, 1), [3, 5])
+          yield* advance("1 day")
+          assert.deepStrictEqual(yield* count(0, 1), [0, Infinity])
+        })
     )
 
     it.effect("a claim takes the best due orders: priority first, then due time, then id", () =>

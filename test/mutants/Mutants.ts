@@ -10,8 +10,7 @@ export interface Mutant {
   readonly simulation: boolean
 }
 
-const submit = "src/application/intake/SubmitOrder.ts"
-const storeInBatches = "src/application/intake/InsertBatcher.ts"
+const insertBatcher = "src/application/intake/InsertBatcher.ts"
 const postgres = "src/infrastructure/postgres"
 const memory = "src/infrastructure/memory/MemoryStores.ts"
 const migration = "migrations/0001_orders.ts"
@@ -23,18 +22,18 @@ const oneTransaction = "test/infrastructure/postgres/OneTransaction.test.ts"
 export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "announcement before the commit",
-    file: storeInBatches,
-    find: "const exit = yield* Effect.exit(stores.intake.submit(orders, keyed))",
+    file: insertBatcher,
+    find: "const keyed = batch.flatMap((call) => call.keyed ?? [])",
     replace:
-      "yield* announce(orders)\n      const exit = yield* Effect.exit(stores.intake.submit(orders, keyed))",
-    tests: ["test/application/intake/SubmitOrder.test.ts"],
+      "yield* announce(batch.flatMap(({ orders }) => orders))\n      const keyed = batch.flatMap((call) => call.keyed ?? [])",
+    tests: ["test/application/intake/InsertBatcher.test.ts"],
     simulation: true
   },
   {
     name: "announcement before the commit of the caller's transaction",
-    file: submit,
-    find: "yield* stores.intake.afterCommit(announce(orders))",
-    replace: "yield* announce(orders)",
+    file: insertBatcher,
+    find: "yield* store.afterCommit(announce(",
+    replace: "yield* Effect.andThen(Effect.void, announce(",
     tests: ["test/infrastructure/postgres/work/Writes.test.ts"],
     simulation: false
   },
@@ -167,10 +166,10 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a poison row that fails its batch mates",
-    file: storeInBatches,
+    file: insertBatcher,
     find: "if (Exit.hasDies(exit) && batch.length > 1)",
     replace: "if (Exit.hasDies(exit) && batch.length > 1_000_000)",
-    tests: ["test/application/intake/SubmitOrder.test.ts"],
+    tests: ["test/application/intake/InsertBatcher.test.ts"],
     simulation: true
   },
   {

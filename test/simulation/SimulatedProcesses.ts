@@ -8,7 +8,8 @@ import type { Stores } from "../../src/application/ports/Stores.ts"
 import { UpkeepStore } from "../../src/application/ports/UpkeepStore.ts"
 import { WakeUp } from "../../src/application/ports/WakeUp.ts"
 import { WorkStore } from "../../src/application/ports/WorkStore.ts"
-import { SubmitOrder } from "../../src/application/intake/SubmitOrder.ts"
+import { makeBackpressure } from "../../src/application/intake/Backpressure.ts"
+import { makeInsertBatcher } from "../../src/application/intake/InsertBatcher.ts"
 import { WorkerSettings } from "../../src/application/work/WorkerSettings.ts"
 import { RetryPolicy } from "../../src/domain/RetryPolicy.ts"
 import * as MemoryWakeUp from "../../src/infrastructure/memory/wake-ups/MemoryWakeUp.ts"
@@ -81,19 +82,19 @@ export const stopWorker = (world: SimulatedWorld, process: SimulatedProcess): vo
 export interface SimulatedApi {
   readonly process: SimulatedProcess
   readonly context: Context.Context<Stores | WakeUp>
-  submitOrder: SubmitOrder["Service"] | null
+  batcher: Effect.Success<ReturnType<typeof makeInsertBatcher>> | null
 }
 
-/** Starts a process that takes orders: the real SubmitOrder. */
+/** Starts a process that takes orders: the real InsertBatcher. */
 export const startApi = (world: SimulatedWorld, name: string): SimulatedApi => {
   const process = world.start("api", name)
   const context = portsOf(world, process)
-  const api: SimulatedApi = { process, context, submitOrder: null }
+  const api: SimulatedApi = { process, context, batcher: null }
   Effect.runForkWith(context)(
     Effect.gen(function* () {
       yield* Effect.yieldNow
-      const built = yield* Layer.buildWithScope(SubmitOrder.layer, process.scope)
-      api.submitOrder = Context.get(built, SubmitOrder)
+      const building = Effect.flatMap(makeBackpressure, makeInsertBatcher)
+      api.batcher = yield* Scope.provide(building, process.scope)
     })
   )
   return api

@@ -57,12 +57,10 @@ const run = (number: number, traced: boolean): Verdict => {
     })
 
   const submit = (id: OrderId) => {
-    const { order } = world.plans.get(id) as {
-      order: Parameters<NonNullable<SimulatedApi["submitOrder"]>["submit"]>[0]
-    }
-    const { process, submitOrder } = api
-    if (submitOrder === null || process.scheduler.dead) return
-    const asked = submitOrder.submit(order)
+    const planned = world.plans.get(id)
+    const { batcher, process } = api
+    if (planned === undefined || batcher === null || process.scheduler.dead) return
+    const asked = batcher.insert([planned.order])
     Effect.runForkWith(process.references)(
       Effect.yieldNow.pipe(
         Effect.andThen(Effect.firstSuccessOf([asked, asked, asked])),
@@ -75,11 +73,11 @@ const run = (number: number, traced: boolean): Verdict => {
   // An order that no store takes, in the midst of others.
   const submitPoison = () => {
     const { order } = plan(seed, world.poison.size + 100, time.now)
-    const { process, submitOrder } = api
-    if (submitOrder === null || process.scheduler.dead) return
+    const { batcher, process } = api
+    if (batcher === null || process.scheduler.dead) return
     world.poison.add(order.id)
     world.struck("poison row", order.id)
-    const asked = Effect.andThen(Effect.yieldNow, Effect.ignore(submitOrder.submit(order)))
+    const asked = Effect.andThen(Effect.yieldNow, Effect.ignore(batcher.insert([order])))
     Effect.runForkWith(process.references)(Effect.catchDefect(asked, () => Effect.void))
   }
   const operate = (id: OrderId) => {
@@ -117,7 +115,7 @@ const run = (number: number, traced: boolean): Verdict => {
       for (const worker of world.living("worker")) world.disturb(worker, millis)
       time.advanceTo(time.now + millis)
     }
-    if (ids.length < orders && api.submitOrder !== null) {
+    if (ids.length < orders && api.batcher !== null) {
       for (let n = seed.between(1, 4); n > 0 && world.plans.size < orders; n--) {
         const planned = plan(seed, world.plans.size, time.now)
         world.plans.set(planned.order.id, planned)
@@ -147,7 +145,7 @@ const run = (number: number, traced: boolean): Verdict => {
   for (const process of world.processes) world.thaw(process)
   // Callers ask again until they have their answer.
   const submitAll = () => {
-    if (api.submitOrder === null || api.process.scheduler.dead) return time.at(time.now + 100, submitAll)
+    if (api.batcher === null || api.process.scheduler.dead) return time.at(time.now + 100, submitAll)
     const answered = new Set(world.facts.map((fact) => (fact.fact === "answered" ? fact.id : null)))
     for (const id of world.plans.keys()) if (!answered.has(id)) submit(id)
   }

@@ -1,60 +1,121 @@
-import { Context, Effect } from "effect"
-import { Overloaded } from "../../domain/OrderErrors.ts"
-import { secondsToDrain } from "../../concurrency/Rate.ts"
+import { Clock, Context, DateTime, Duration, Effect, Latch } from "effect"
+import type { NewOrder } from "../../domain/Order.ts"
+import { type OrdersUnavailable, Overloaded } from "../../domain/OrderErrors.ts"
+import { makeRate, secondsToDrain } from "../../concurrency/Rate.ts"
 import { IntakeStore } from "../ports/IntakeStore.ts"
 
-/** The most PENDING orders; beyond it no new ones are taken. A million by default. */
-export const MaxPending = Context.Reference<number>("order-platform/application/MaxPending", {
+/** The limit of due PENDING orders; beyond it no orders are accepted. A million by default. */
+export const MaxPending = Context.Reference<number>("order-platform/application/intake/MaxPending", {
   defaultValue: () => 1_000_000
 })
 
-/** Between two looks, in milliseconds. */
-const interval = 1000
+/**
+ * The limit of PENDING orders that wait for their time; beyond it no further orders with a `notBefore` in the future are
+ * accepted. Ten million by default.
+ */
+export const MaxScheduled = Context.Reference<number>("order-platform/application/intake/MaxScheduled", {
+  defaultValue: () => 10_000_000
+})
 
-/** Whoever is turned away comes back when this share of the limit is free again, so that not all come to a single place. */
+/** Refused callers come back when this share of the limit is free, so that they do not all return for one place. */
 const shareToFree = 0.01
+const roomFor = (limit: number) => Math.ceil(limit * shareToFree)
+
+/** The pause between two samples. */
+const interval = Duration.seconds(1)
+
+/** Counting ten million orders takes a second or more: the pause is 20 times as long as the count took, up to this. */
+const longestInterval = Duration.minutes(1)
+const pauseAfterCounting = (took: Duration.Duration) =>
+  Duration.clamp(Duration.times(took, 20), { minimum: interval, maximum: longestInterval })
+
+/** Whether these orders wait for their time. */
+const isScheduled = ({ notBefore }: NewOrder, now: DateTime.Utc) =>
+  notBefore !== null && DateTime.isGreaterThan(notBefore, now)
 
 /**
- * Looks how many orders wait, once a second while orders come in and once after that, and says whether that is too many.
- * While it is, it goes on looking, since nothing comes in that could be a reason to. A look counts no further
- * than the limit. Between two looks a little more than the limit may come in; where nothing is known it is not too many.
+ * A limit that is checked by sampling: at intervals while orders come in, once after that, and as long as it is exceeded.
+ * A sample that fails changes nothing. Until the first sample the limit counts as not exceeded.
  */
-export const watchBacklog = Effect.gen(function* () {
-  const store = yield* IntakeStore
-  const most = yield* MaxPending
-  const scope = yield* Effect.scope
+const sampledLimit = Effect.fnUntraced(function* (
+  sample: Effect.Effect<Overloaded | null, OrdersUnavailable>,
+  pauseAfter: (took: Duration.Duration) => Duration.Duration
+) {
   let overloaded: Overloaded | null = null
-  let cameIn = false
-  let watching = false
+  const due = Latch.makeUnsafe(false)
+  const update = Effect.map(sample, (result) => {
+    overloaded = result
+  })
+  yield* due.await.pipe(
+    Effect.andThen(due.close),
+    Effect.andThen(Effect.timed(Effect.ignoreCause(update))),
+    Effect.tap(([took]) => Effect.sleep(pauseAfter(took))),
+    Effect.tap(() => (overloaded === null ? Effect.void : due.open)),
+    Effect.forever,
+    Effect.forkScoped
+  )
+  return { overloaded: () => overloaded, sampleSoon: () => due.openUnsafe() }
+})
 
-  const look = Effect.map(store.countPending(most), ({ drainPerSecond, pending }) => {
-    overloaded =
-      pending <= most
+/** Decides when new orders are refused with `Overloaded`, and after how long a caller should try again. */
+export const makeBackpressure = Effect.gen(function* () {
+  const store = yield* IntakeStore
+  const maxPending = yield* MaxPending
+  const maxScheduled = yield* MaxScheduled
+  const stored = makeRate()
+
+  const pending = yield* sampledLimit(
+    Effect.map(store.countDue(maxPending), ({ due, drainPerSecond }) =>
+      due <= maxPending
         ? null
         : new Overloaded({
-            message: `More than ${most} orders are waiting; nothing of this call was stored.`,
-            retryAfterSeconds: secondsToDrain(pending - most + Math.ceil(most * shareToFree), drainPerSecond)
+            message: `More than ${maxPending} orders are due and waiting; nothing of this call was stored.`,
+            retryAfterSeconds: secondsToDrain(due - maxPending + roomFor(maxPending), drainPerSecond)
           })
-  }).pipe(Effect.ignoreCause)
-
-  const watch = Effect.whileLoop({
-    while: () => cameIn || overloaded !== null,
-    body: () => {
-      cameIn = false
-      return Effect.andThen(look, Effect.sleep(interval))
-    },
-    step: () => {}
-  }).pipe(Effect.ensuring(Effect.sync(() => void (watching = false))))
+    ),
+    () => interval
+  )
+  const scheduled = yield* sampledLimit(
+    Effect.map(store.countScheduled(maxScheduled, roomFor(maxScheduled)), ({ roomIn, scheduled }) =>
+      scheduled <= maxScheduled
+        ? null
+        : new Overloaded({
+            message: `More than ${maxScheduled} orders wait for their time; nothing of this call was stored.`,
+            retryAfterSeconds: secondsToDrain(Duration.toSeconds(roomIn), 1)
+          })
+    ),
+    pauseAfterCounting
+  )
 
   return {
-    /** Why nothing is taken at the moment; null if something is. */
-    overloaded: () => overloaded,
-    /** Something came in: it is time to look again. Nobody waits for that. */
-    noteIntake: Effect.suspend((): Effect.Effect<unknown> => {
-      cameIn = true
-      if (watching) return Effect.void
-      watching = true
-      return Effect.forkIn(watch, scope)
-    })
+    /** Why these orders are refused at the moment; null if they are accepted. */
+    refusal: (orders: ReadonlyArray<NewOrder>) =>
+      Effect.map(
+        DateTime.now,
+        (now) =>
+          pending.overloaded() ??
+          (scheduled.overloaded() !== null && orders.some((order) => isScheduled(order, now))
+            ? scheduled.overloaded()
+            : null)
+      ),
+    /** These orders were stored: both limits are sampled again soon. Returns how many of the orders are due. */
+    recordStored: (orders: ReadonlyArray<NewOrder>) =>
+      Effect.map(DateTime.now, (now) => {
+        stored.record(orders.length, DateTime.toEpochMillis(now))
+        const later = orders.filter((order) => isScheduled(order, now)).length
+        if (later > 0) scheduled.sampleSoon()
+        if (later < orders.length) pending.sampleSoon()
+        return orders.length - later
+      }),
+    /** The refusal of an order for which the insert queue, with so many orders in it, had no room. */
+    queueFull: (queued: number) =>
+      Effect.map(
+        Clock.currentTimeMillis,
+        (now) =>
+          new Overloaded({
+            message: "More orders come in than can be stored at the moment; nothing of this call was stored.",
+            retryAfterSeconds: secondsToDrain(queued, stored.perSecond(now))
+          })
+      )
   }
 })

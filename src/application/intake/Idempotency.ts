@@ -1,35 +1,119 @@
-import { Context, Duration } from "effect"
+import { Context, DateTime, Duration, Effect, Result, Schedule, Schema } from "effect"
+import { Digest } from "effect/crypto"
+import type { NewOrder } from "../../domain/Order.ts"
+import { IdempotencyMismatch, OrdersUnavailable } from "../../domain/OrderErrors.ts"
+import type { KeyedOrders, StoredAnswer } from "../ports/IntakeStore.ts"
+import { canonicalJson } from "./CanonicalJson.ts"
+import type { Submission, SubmissionRefused, WrongSubmission } from "./Submission.ts"
 
-/** How a submitter makes a call safe to repeat: whoever repeats it with the same key gets the first answer again. */
+/** Makes a call safe to repeat: a repetition with the same key gets the answer of the first call. */
 export interface Idempotency {
-  /** 1 to 255 printable ASCII characters, made up by the submitter, one for each thing it wants to happen once. */
+  /** 1 to 255 printable ASCII characters, chosen by the caller: a new key for each thing that should happen once. */
   readonly key: string
-  /** Where the key is unique, such as the caller and the call; at most 255 characters. Keys of an embedding app have one of their own. */
+  /** The scope in which the key is unique, such as the caller and the call; 1 to 255 printable ASCII characters. */
   readonly scope?: string
 }
 
-/** The answer to a call with a key, and whether it is that of an earlier call. */
+/** The answer to a call with a key, and whether it is the answer of an earlier call. */
 export interface Replayable<A> {
   readonly answer: A
   readonly replayed: boolean
 }
 
-/** How long an answer is kept for whoever repeats its call; then its key is free again. A day by default. */
+/** How long the answer to a call with a key is kept for its repetitions; then the key is free again. One day by default. */
 export const IdempotencyTtl = Context.Reference<Duration.Duration>(
-  "order-platform/application/IdempotencyTtl",
-  {
-    defaultValue: () => Duration.days(1)
+  "order-platform/application/intake/IdempotencyTtl",
+  { defaultValue: () => Duration.days(1) }
+)
+
+const printable = Schema.String.check(Schema.isPattern(/^[\x20-\x7E]{1,255}$/))
+
+/** The key and its scope, checked. */
+export const decodeKey = Schema.decodeUnknownEffect(Schema.Struct({ key: printable, scope: printable }))
+
+// What makes two requests for this order the same: everything that was requested except the correlation id, without values
+// that equal the default. `maxRetries`, whose default is a setting, is compared separately.
+const requested = (order: NewOrder) => ({
+  payload: order.payload,
+  priority: order.priority === 0 ? undefined : order.priority,
+  notBefore: order.notBefore === null ? undefined : DateTime.formatIso(order.notBefore),
+  metadata: Object.keys(order.metadata).length === 0 ? undefined : order.metadata
+})
+
+/**
+ * The fingerprint of a request: two digests, one with `maxRetries` as sent and one with `maxRetries` as resolved at that
+ * time, because the default may change while an answer is kept.
+ */
+export const makeFingerprint = Effect.map(Digest.Digest, (digest) => {
+  const digestOf = (value: unknown) =>
+    digest.digestHex(Digest.sha256, new TextEncoder().encode(canonicalJson(value)))
+  const fingerprintOf = Effect.fnUntraced(function* (
+    request: unknown,
+    sent: ReadonlyArray<number | undefined>,
+    resolved: ReadonlyArray<number | undefined>
+  ) {
+    // A request may be large, so it is read once.
+    const rest = yield* digestOf(request)
+    return `${yield* digestOf([rest, sent])} ${yield* digestOf([rest, resolved])}`
+  })
+  return {
+    ofOne: <P>(submission: Submission<P>, order: NewOrder) =>
+      fingerprintOf(requested(order), [submission.maxRetries], [order.maxRetries]),
+    ofMany: <P>(
+      submissions: ReadonlyArray<Submission<P> | WrongSubmission>,
+      resolved: ReadonlyArray<Result.Result<NewOrder, SubmissionRefused>>
+    ) =>
+      fingerprintOf(
+        resolved.map((result, index) => {
+          if (Result.isSuccess(result)) return requested(result.success)
+          const submission = submissions[index]
+          return { refused: submission !== undefined && "given" in submission ? submission.given : null }
+        }),
+        submissions.map((each) => ("refused" in each ? undefined : each.maxRetries)),
+        resolved.map((each) => (Result.isSuccess(each) ? each.success.maxRetries : undefined))
+      )
   }
+})
+
+// Both said the same, or what they said resolved to the same.
+const isSameRequest = (a: string, b: string): boolean => {
+  const digests = b.split(" ")
+  return a.split(" ").some((digest, index) => digest === digests[index])
+}
+
+/** Whether it was this call that took the key. */
+export const hasTakenKey = (keyed: KeyedOrders, stored: StoredAnswer | null): boolean =>
+  stored?.requestId === keyed.requestId
+
+/** The answer to a call whose key has this answer: the same for the same request, else `IdempotencyMismatch`. */
+export const replay = (
+  keyed: KeyedOrders,
+  stored: StoredAnswer
+): Effect.Effect<Replayable<string>, IdempotencyMismatch> =>
+  isSameRequest(stored.fingerprint, keyed.fingerprint)
+    ? Effect.succeed({ answer: stored.answer, replayed: !hasTakenKey(keyed, stored) })
+    : Effect.fail(new IdempotencyMismatch())
+
+const keyInUse = new OrdersUnavailable({
+  message: "Another call with the same idempotency key is still in progress; repeat this one later."
+})
+
+// From 5 to 200 ms between two tries, for ten seconds.
+const retryUntilFree = Schedule.min([Schedule.exponential("5 millis"), Schedule.spaced("200 millis")]).pipe(
+  Schedule.upTo({ duration: "10 seconds" })
 )
 
 /**
- * The fingerprint of a request: of what was asked for as it was sent, and of the same with the defaults of then written
- * out. Defaults are settings and may change while an answer is kept.
+ * The stored answer of a key that another call may be taking at this moment, in a transaction or in another process: then
+ * `submit` is repeated with pauses, so that no connection is held while waiting.
  */
-export const fingerprint = (sent: string, resolved: string): string => `${sent} ${resolved}`
-
-/** Whether two requests are the same: they said the same, or what they said comes to the same. */
-export const isSameRequest = (a: string, b: string): boolean => {
-  const others = b.split(" ")
-  return a.split(" ").some((part, place) => part === others[place])
-}
+export const awaitAnswer = <E>(
+  submit: Effect.Effect<StoredAnswer | null, E>
+): Effect.Effect<StoredAnswer, E | OrdersUnavailable> =>
+  submit.pipe(
+    Effect.repeat({ while: (stored) => stored === null, schedule: retryUntilFree }),
+    Effect.filterOrFail(
+      (stored) => stored !== null,
+      () => keyInUse
+    )
+  )

@@ -1,26 +1,43 @@
-import { Context, DateTime, Schema } from "effect"
+import { Context, type DateTime, Effect, Schema, SchemaIssue } from "effect"
+import { SecureRandom } from "effect/crypto"
 import type { NewOrder } from "../../domain/Order.ts"
+import { OrderId } from "../../domain/OrderId.ts"
+import type { OrderPayload } from "../../domain/OrderPayload.ts"
 
-/** How many attempts an order gets when its submitter does not say: failed attempts until FAILED. */
-export const DefaultMaxRetries = Context.Reference<number>("order-platform/application/DefaultMaxRetries", {
-  defaultValue: () => 3
-})
+/** The `maxRetries` of an order whose submission does not give it. */
+export const DefaultMaxRetries = Context.Reference<number>(
+  "order-platform/application/intake/DefaultMaxRetries",
+  {
+    defaultValue: () => 3
+  }
+)
 
-/** What a submitter may say about an order. */
+/**
+ * The largest payload of one order, in bytes of JSON; 1 MiB by default. `Infinity` checks nothing: for an app in which
+ * something else limits payloads, as the shipped server limits request bodies.
+ */
+export const MaxPayloadBytes = Context.Reference<number>(
+  "order-platform/application/intake/MaxPayloadBytes",
+  {
+    defaultValue: () => 1_048_576
+  }
+)
+
+/** What a caller may say about an order. */
 export interface Submission<P> {
   readonly payload: P
   /** 0 to 9, higher first; 0 by default. */
   readonly priority?: number
-  /** Not due before this time; past means now. */
+  /** Not due before this time; a time in the past means now. */
   readonly notBefore?: DateTime.Utc
-  /** 0 to 100; `DefaultMaxRetries` by default, resolved now and stored with the order. */
+  /** 0 to 100; `DefaultMaxRetries` by default, resolved at submit and stored with the order. */
   readonly maxRetries?: number
   readonly metadata?: Readonly<Record<string, string>>
-  /** Stored with the order and in every log line about it; made up if absent. */
+  /** Stored with the order and in every log line about it; generated if absent. */
   readonly correlationId?: string
 }
 
-/** Why one of many submissions was not taken: its issues, with their paths inside that submission. */
+/** Why one submission of several was refused: its issues, with paths relative to that submission. */
 export class SubmissionRefused extends Schema.TaggedError<SubmissionRefused>()("SubmissionRefused", {
   issues: Schema.Array(
     Schema.Struct({
@@ -28,7 +45,7 @@ export class SubmissionRefused extends Schema.TaggedError<SubmissionRefused>()("
       message: Schema.String
     })
   ),
-  /** How many more there are. */
+  /** The number of further issues. */
   unlisted: Schema.optionalKey(Schema.Int)
 }) {
   override get message() {
@@ -37,21 +54,73 @@ export class SubmissionRefused extends Schema.TaggedError<SubmissionRefused>()("
 }
 
 /**
- * One of many that its caller has found wrong already: it keeps its place among the answers. `given` is what makes two
- * of these the same request.
+ * One submission of several that the caller has already found invalid; its result keeps its position. Two of these are the
+ * same request if `given` is equal.
  */
 export interface WrongSubmission {
   readonly refused: SubmissionRefused
   readonly given: unknown
 }
 
-/**
- * What makes two requests for this order the same: everything that was asked for but the correlation id, and nothing
- * that says no more than the default. Except `maxRetries`, whose default is a setting.
- */
-export const askedFor = (order: NewOrder) => ({
-  payload: order.payload,
-  priority: order.priority === 0 ? undefined : order.priority,
-  notBefore: order.notBefore === null ? undefined : DateTime.formatIso(order.notBefore),
-  metadata: Object.keys(order.metadata).length === 0 ? undefined : order.metadata
+/** Turns submissions into new orders: an id, the defaults resolved, the payload encoded and its size checked. */
+export const makeNewOrder = Effect.fnUntraced(function* <P>(payload: OrderPayload<P>) {
+  const random = yield* SecureRandom.SecureRandom
+  const defaultMaxRetries = yield* DefaultMaxRetries
+  const encode = Schema.encodeEffect(payload.schema)
+  const checkSize = makeCheckSize(yield* MaxPayloadBytes)
+
+  return (submission: Submission<P>): Effect.Effect<NewOrder, Schema.SchemaError> =>
+    Effect.flatMap(Effect.flatMap(encode(submission.payload), checkSize), (encoded) => {
+      const { correlationId, maxRetries, metadata, notBefore, priority } = submission
+      const withIds = (id: string, correlationId: string): NewOrder => ({
+        id: OrderId.make(id),
+        payload: encoded,
+        payloadVersion: payload.version,
+        priority: priority ?? 0,
+        maxRetries: maxRetries ?? defaultMaxRetries,
+        metadata: metadata ?? {},
+        correlationId,
+        notBefore: notBefore ?? null
+      })
+      return correlationId === undefined
+        ? Effect.zipWith(random.uuidV7(), random.uuidV4(), withIds)
+        : Effect.map(random.uuidV7(), (id) => withIds(id, correlationId))
+    })
 })
+
+/** The payload, if it can be written as JSON of at most so many bytes. */
+const makeCheckSize = (maxBytes: number) => {
+  if (maxBytes === Infinity) return <A>(payload: A): Effect.Effect<A> => Effect.succeed(payload)
+  return <A>(payload: A): Effect.Effect<A, Schema.SchemaError> => {
+    const message = sizeIssue(payload, maxBytes)
+    return message === null
+      ? Effect.succeed(payload)
+      : Effect.fail(new Schema.SchemaError(new SchemaIssue.InvalidValue({ message })))
+  }
+}
+
+const sizeIssue = (payload: unknown, maxBytes: number): string | null => {
+  try {
+    const json = JSON.stringify(payload) ?? ""
+    // A UTF-16 code unit takes at most three bytes in UTF-8, so most payloads need not be encoded to know that they fit.
+    if (json.length * 3 <= maxBytes || new TextEncoder().encode(json).length <= maxBytes) return null
+    return `Expected a payload of at most ${maxBytes} bytes as JSON`
+  } catch (error) {
+    return `Expected a payload that can be written as JSON: ${String(error)}`
+  }
+}
+
+const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
+const segmentOf = (key: PropertyKey | { readonly key: PropertyKey }): string | number => {
+  const plain = typeof key === "object" ? key.key : key
+  return typeof plain === "number" ? plain : String(plain)
+}
+
+/** The refusal of a submission whose payload could not be encoded. */
+export const refusedFor = ({ issue }: Schema.SchemaError): SubmissionRefused =>
+  new SubmissionRefused({
+    issues: issuesOf(issue).issues.map(({ message, path = [] }) => ({
+      path: ["payload", ...path.map(segmentOf)],
+      message
+    }))
+  })

@@ -1,101 +1,140 @@
-import { Clock, Context, Effect, Layer } from "effect"
-import type { NewOrder } from "../../domain/Order.ts"
-import { IdempotencyMismatch, OrdersUnavailable, type Overloaded } from "../../domain/OrderErrors.ts"
-import { isSameRequest, type Replayable } from "./Idempotency.ts"
+import { Effect, Result, Schema } from "effect"
+import { SecureRandom } from "effect/crypto"
+import { maxSubmissions, type NewOrder } from "../../domain/Order.ts"
+import type { IdempotencyMismatch, OrdersUnavailable, Overloaded } from "../../domain/OrderErrors.ts"
+import { OrderId } from "../../domain/OrderId.ts"
+import type { OrderPayload } from "../../domain/OrderPayload.ts"
 import { timed } from "../../concurrency/Measure.ts"
+import { IntakeStore, type KeyedOrders } from "../ports/IntakeStore.ts"
+import { makeBackpressure } from "./Backpressure.ts"
+import {
+  awaitAnswer,
+  decodeKey,
+  type Idempotency,
+  IdempotencyTtl,
+  makeFingerprint,
+  replay,
+  type Replayable
+} from "./Idempotency.ts"
+import { makeInsertBatcher } from "./InsertBatcher.ts"
 import { createSeconds } from "./IntakeMetrics.ts"
-import { IntakeStore, type KeyedOrders, type StoredAnswer } from "../ports/IntakeStore.ts"
-import { isTakenBy, storeInBatches } from "./InsertBatcher.ts"
+import {
+  makeNewOrder,
+  refusedFor,
+  type Submission,
+  SubmissionRefused,
+  type WrongSubmission
+} from "./Submission.ts"
 
-/** How long a submitter waits for another call with its key that has not ended, in milliseconds. */
-const longestElsewhere = 10_000
+/** Why a submit fails. A payload that its schema cannot encode or that is too large, and an invalid key, are a `SchemaError`. */
+export type SubmitError = OrdersUnavailable | Overloaded | Schema.SchemaError
 
-const elsewhere = new OrdersUnavailable({
-  message: "Another call with the same idempotency key is still in progress; repeat this one later."
+const checkCount = Schema.decodeUnknownEffect(
+  Schema.Array(Schema.Unknown).check(Schema.isMaxLength(maxSubmissions))
+)
+
+// The store keeps an answer as text.
+const Answers = Schema.fromJsonString(Schema.Array(Schema.Union([OrderId, SubmissionRefused])))
+const encodeAnswers = Schema.encodeEffect(Answers)
+const decodeAnswers = Schema.decodeEffect(Answers)
+
+/** Checks for backpressure, then stores new orders; what is stored is committed when the effect succeeds. */
+const makeStoreOrders = Effect.gen(function* () {
+  const store = yield* IntakeStore
+  const backpressure = yield* makeBackpressure
+  const { insert, insertOnce } = yield* makeInsertBatcher(backpressure)
+
+  const storeOrders = Effect.fnUntraced(function* (orders: ReadonlyArray<NewOrder>) {
+    const refusal = yield* backpressure.refusal(orders)
+    if (refusal !== null) return yield* refusal
+    if (orders.length > 0) yield* insert(orders)
+  }, timed(createSeconds))
+
+  const storeOrdersOnce = Effect.fnUntraced(function* (keyed: KeyedOrders) {
+    const refusal = yield* backpressure.refusal(keyed.orders)
+    if (refusal === null) return yield* replay(keyed, yield* awaitAnswer(insertOnce(keyed)))
+    // A repetition brings no new orders, so it gets its answer all the same.
+    const answer = yield* store.findAnswer(keyed)
+    return answer === null ? yield* refusal : yield* replay(keyed, answer)
+  }, timed(createSeconds))
+
+  return { storeOrders, storeOrdersOnce }
 })
 
-/**
- * Stores new orders and announces them. Each submit returns only after its own commit, which it shares with others that
- * came meanwhile. Inside the caller's own transaction it writes there, and announces after that commit.
- */
-export class SubmitOrder extends Context.Service<
-  SubmitOrder,
-  {
-    readonly submit: (order: NewOrder) => Effect.Effect<void, OrdersUnavailable | Overloaded>
-    /** Stores many orders together, or none of them. */
-    readonly submitMany: (
-      orders: ReadonlyArray<NewOrder>
-    ) => Effect.Effect<void, OrdersUnavailable | Overloaded>
-    /** Stores orders once for their key: whoever repeats the request gets the answer that was kept. */
-    readonly submitOnce: (
-      keyed: KeyedOrders
-    ) => Effect.Effect<Replayable<string>, OrdersUnavailable | Overloaded | IdempotencyMismatch>
-  }
->()("order-platform/application/SubmitOrder") {
-  static readonly layer = Layer.effect(
-    SubmitOrder,
-    Effect.gen(function* () {
-      const store = yield* IntakeStore
-      const { announce, overloaded, storeMany, storeOnce, storeOne } = yield* storeInBatches
+/** `submit` and `submitMany` of the platform for this payload. */
+export const makeSubmitOrder = Effect.fnUntraced(function* <P>(payload: OrderPayload<P>) {
+  const { storeOrders, storeOrdersOnce } = yield* makeStoreOrders
+  const newOrder = yield* makeNewOrder(payload)
+  const fingerprint = yield* makeFingerprint
+  const random = yield* SecureRandom.SecureRandom
+  const keepFor = yield* IdempotencyTtl
 
-      const inTheirs = Effect.fnUntraced(function* (orders: ReadonlyArray<NewOrder>) {
-        yield* store.submit(orders)
-        yield* store.afterCommit(announce(orders))
-      })
+  // Without a span: if nothing exports it, the span would cost more than the rest of a submit.
+  const submitWithoutKey = (submission: Submission<P>) =>
+    Effect.flatMap(newOrder(submission), (order) => Effect.as(storeOrders([order]), order.id))
 
-      // No span of its own: where nothing exports, it would cost more than the rest of a submit.
-      const submit = (order: NewOrder) =>
-        timed(createSeconds)(
-          Effect.flatMap(
-            store.inTransaction,
-            (inTransaction): Effect.Effect<void, OrdersUnavailable | Overloaded> => {
-              const refusal = overloaded()
-              if (refusal !== null) return Effect.fail(refusal)
-              return inTransaction ? inTheirs([order]) : Effect.asVoid(storeOne(order))
-            }
-          )
-        )
-
-      const submitMany = Effect.fnUntraced(function* (orders: ReadonlyArray<NewOrder>) {
-        const refusal = overloaded()
-        if (refusal !== null) return yield* refusal
-        if (orders.length === 0) return
-        if (yield* store.inTransaction) return yield* inTheirs(orders)
-        yield* storeMany(orders)
-      }, timed(createSeconds))
-
-      const onceInTheirs = Effect.fnUntraced(function* (keyed: KeyedOrders) {
-        const [kept = null] = yield* store.submit([], [keyed])
-        if (isTakenBy(keyed, kept) && keyed.orders.length > 0)
-          yield* store.afterCommit(announce(keyed.orders))
-        return kept
-      })
-
-      const answerOf = (keyed: KeyedOrders, kept: StoredAnswer) =>
-        isSameRequest(kept.fingerprint, keyed.fingerprint)
-          ? Effect.succeed({ answer: kept.answer, replayed: !isTakenBy(keyed, kept) })
-          : Effect.fail(new IdempotencyMismatch())
-
-      // Whoever waits for another call with its key, in a transaction or in another process, asks again now and then in
-      // the batches of everybody: it holds no connection meanwhile, and nobody else waits with it.
-      const submitOnce = Effect.fnUntraced(function* (keyed: KeyedOrders) {
-        const refusal = overloaded()
-        if (refusal !== null) {
-          // Whoever repeats what was stored before brings nothing new: it gets its answer.
-          const kept = yield* store.findAnswer(keyed)
-          return kept === null ? yield* refusal : yield* answerOf(keyed, kept)
-        }
-        const inTransaction = yield* store.inTransaction
-        const start = yield* Clock.currentTimeMillis
-        for (let pause = 5; ; pause = Math.min(200, pause * 2)) {
-          const kept = yield* inTransaction ? onceInTheirs(keyed) : storeOnce(keyed)
-          if (kept !== null) return yield* answerOf(keyed, kept)
-          if ((yield* Clock.currentTimeMillis) - start > longestElsewhere) return yield* elsewhere
-          yield* Effect.sleep(pause)
-        }
-      }, timed(createSeconds))
-
-      return SubmitOrder.of({ submit, submitMany, submitOnce })
+  const submitWithKey = Effect.fnUntraced(function* (submission: Submission<P>, idempotency: Idempotency) {
+    const { key, scope } = yield* decodeKey({ scope: "submit", ...idempotency })
+    const order = yield* newOrder(submission)
+    const { answer, replayed } = yield* storeOrdersOnce({
+      scope,
+      key,
+      fingerprint: yield* fingerprint.ofOne(submission, order),
+      requestId: order.id,
+      orders: [order],
+      answer: order.id,
+      keepFor
     })
-  )
-}
+    return { answer: OrderId.make(answer), replayed }
+  })
+
+  function submit(submission: Submission<P>): Effect.Effect<OrderId, SubmitError>
+  function submit(
+    submission: Submission<P>,
+    options: { readonly idempotency: Idempotency }
+  ): Effect.Effect<Replayable<OrderId>, SubmitError | IdempotencyMismatch>
+  function submit(submission: Submission<P>, options?: { readonly idempotency: Idempotency }) {
+    return options === undefined
+      ? submitWithoutKey(submission)
+      : submitWithKey(submission, options.idempotency)
+  }
+
+  const resolveAll = (submissions: ReadonlyArray<Submission<P> | WrongSubmission>) =>
+    Effect.forEach(submissions, (submission) =>
+      "refused" in submission
+        ? Effect.succeed(Result.fail(submission.refused))
+        : Effect.result(Effect.mapError(newOrder(submission), refusedFor))
+    )
+
+  const submitMany = Effect.fnUntraced(function* (
+    submissions: ReadonlyArray<Submission<P> | WrongSubmission>,
+    { idempotency }: { readonly idempotency?: Idempotency } = {}
+  ) {
+    yield* checkCount(submissions)
+    const resolved = yield* resolveAll(submissions)
+    const orders = resolved.filter(Result.isSuccess).map(({ success }) => success)
+    const answer = resolved.map(Result.map(({ id }) => id))
+    if (idempotency === undefined) {
+      yield* storeOrders(orders)
+      return { answer, replayed: false }
+    }
+    const { key, scope } = yield* decodeKey({ scope: "submitMany", ...idempotency })
+    const stored = yield* storeOrdersOnce({
+      scope,
+      key,
+      fingerprint: yield* fingerprint.ofMany(submissions, resolved),
+      requestId: yield* random.uuidV7(),
+      orders,
+      answer: yield* Effect.orDie(encodeAnswers(answer.map(Result.merge))),
+      keepFor
+    })
+    if (!stored.replayed) return { answer, replayed: false }
+    const first = yield* Effect.orDie(decodeAnswers(stored.answer))
+    return {
+      answer: first.map((each) => (typeof each === "string" ? Result.succeed(each) : Result.fail(each))),
+      replayed: true
+    }
+  })
+
+  return { submit, submitMany }
+})

@@ -45,12 +45,21 @@ export class IntakeStore extends Context.Service<
     ) => Effect.Effect<StoredAnswer | null, OrdersUnavailable>
 
     /**
-     * The number of PENDING orders, counted up to `max + 1`; beyond `max` also how many orders per second became final
-     * lately.
+     * The number of PENDING orders that are due, counted up to `max + 1`; beyond `max` also how many orders per second
+     * became final lately.
      */
-    readonly countPending: (
+    readonly countDue: (
       max: number
-    ) => Effect.Effect<{ readonly pending: number; readonly drainPerSecond: number }, OrdersUnavailable>
+    ) => Effect.Effect<{ readonly due: number; readonly drainPerSecond: number }, OrdersUnavailable>
+
+    /**
+     * The number of PENDING orders that wait for their time, counted up to `max + 1`; beyond `max` also how long it takes
+     * until the next `room` of them are due: infinity if that is more than an hour away.
+     */
+    readonly countScheduled: (
+      max: number,
+      room: number
+    ) => Effect.Effect<{ readonly scheduled: number; readonly roomIn: Duration.Duration }, OrdersUnavailable>
 
     /** Whether the calling fiber is in a transaction on the same store. */
     readonly inTransaction: Effect.Effect<boolean>

@@ -1,15 +1,26 @@
-import { DateTime } from "effect"
+import { DateTime, Effect } from "effect"
 import { attemptOf, isDue, type Order, type PendingOrder } from "../../domain/Order.ts"
 import { endsAttempt, type OrderEvent } from "../../domain/OrderEvent.ts"
+import type { OrderId } from "../../domain/OrderId.ts"
+import { OrderReads } from "../ports/OrderReads.ts"
 
-/** Orders that are due before one are counted up to here; that there are more is said of any larger number. */
-export const maxDueBefore = 10_000
+/** Orders that are due before this one are counted up to here; beyond it the sentence says "more than". */
+const maxDueBefore = 10_000
+
+/** The timeline of an order, and one sentence on why it is not running or done right now. */
+export const explainOrder = Effect.fn("ExplainOrder")(function* (id: OrderId) {
+  const reads = yield* OrderReads
+  const order = yield* reads.find(id)
+  const events = yield* reads.timeline(id)
+  const dueBefore = order.status === "PENDING" ? yield* reads.countDueBefore(id, maxDueBefore + 1) : null
+  return { events, explanation: explain(order, events, dueBefore, yield* DateTime.now) }
+})
 
 /**
- * One sentence on why the order is not running or done right now (or that it is). `events` is its history, oldest
- * first; `dueBefore` says how many due orders are started before it, null where it is not due.
+ * One sentence on why the order is not running or done right now, or that it is. `events` is its history, oldest first;
+ * `dueBefore` is how many due orders are claimed before it, null if it is not due.
  */
-export const explainOrder = (
+export const explain = (
   order: Order,
   events: ReadonlyArray<OrderEvent>,
   dueBefore: number | null,
@@ -27,14 +38,14 @@ export const explainOrder = (
           : `it was discarded at ${DateTime.formatIso(order.discardedAt)}`
       }`
     case "PENDING":
-      // A store whose clock is behind ours does not count an order as due yet.
+      // The clock of the store may be behind ours.
       return dueBefore !== null || isDue(order, now)
-        ? waitingInLine(order, dueBefore ?? 0)
+        ? waitingForWorker(order, dueBefore ?? 0)
         : `waiting until ${DateTime.formatIso(order.dueAt)}${waitingFor(order, events)}`
   }
 }
 
-const waitingInLine = (order: PendingOrder, before: number) => {
+const waitingForWorker = (order: PendingOrder, before: number) => {
   const since = `due since ${DateTime.formatIso(order.dueAt)}`
   if (before === 0) return `${since}: waiting for a free worker`
   const count = before > maxDueBefore ? `more than ${grouped(maxDueBefore)}` : grouped(before)
@@ -48,7 +59,7 @@ const grouped = (count: number) => String(count).replace(/\B(?=(?:\d{3})+$)/g, "
 const ofAttempts = (count: number, order: Order) => `${count} of ${Math.max(1, order.maxRetries)}`
 
 const failed = (order: Order) => {
-  // What fails before its attempts are used up failed for good: the processor said that no retry will help.
+  // An order that fails before its attempts are used up failed permanently.
   const how =
     order.retryCount < Math.max(1, order.maxRetries)
       ? `permanently in attempt ${ofAttempts(order.retryCount, order)}`

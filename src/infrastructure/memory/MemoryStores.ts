@@ -304,12 +304,26 @@ const make = Effect.sync(() => {
         return keyed.map((each) => submitOnce(each, at))
       }),
     findAnswer: (key) => now((at) => findAnswer(key, at)),
-    countPending: (max) =>
+    countDue: (max) =>
       now((at) => {
         const final = [...withStatus("PROCESSED"), ...withStatus("FAILED")]
         const since = DateTime.subtract(at, { seconds: 10 })
         const lately = final.filter(({ updatedAt }) => DateTime.isGreaterThan(updatedAt, since)).length
-        return { pending: Math.min(max + 1, byStatus.PENDING.size), drainPerSecond: lately / 10 }
+        const due = withStatus("PENDING").filter((order) => isDue(order, at)).length
+        return { due: Math.min(max + 1, due), drainPerSecond: due > max ? lately / 10 : 0 }
+      }),
+    countScheduled: (max, room) =>
+      now((at) => {
+        const later = withStatus("PENDING")
+          .filter((order) => !isDue(order, at))
+          .map(({ dueAt }) => dueAt)
+          .sort(DateTime.Order)
+        const next = later.length > max ? later[room - 1] : undefined
+        const roomIn = next === undefined ? Duration.infinity : DateTime.distance(at, next)
+        return {
+          scheduled: Math.min(max + 1, later.length),
+          roomIn: Duration.isGreaterThan(roomIn, Duration.hours(1)) ? Duration.infinity : roomIn
+        }
       }),
     inTransaction: Effect.succeed(false),
     afterCommit

@@ -8,7 +8,7 @@ import { WorkStore } from "../../application/ports/WorkStore.ts"
 import { OrderNotInDeadLetterQueue, OrderVersionMismatch } from "../../domain/OrderErrors.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
 import { makeCommitWrites } from "./work/SettleWithWrites.ts"
-import { makeCountPending } from "./intake/CountPending.ts"
+import { dueOf, makeCountPending, scheduledOf } from "./intake/CountPending.ts"
 import { DatabaseSchema } from "./client/DatabaseSchema.ts"
 import { makeDeleteOrders } from "./upkeep/DeleteOldOrders.ts"
 import { makeKeepLeases } from "./work/RenewLeases.ts"
@@ -40,7 +40,7 @@ const make = Effect.gen(function* () {
   const { now } = tablesOf(sql, schema)
   const { submit } = makeStoreOrders(sql, schema)
   const { forgetAnswers, keptAnswer, submitOnce } = makeStoreOrdersOnce(sql, schema)
-  const countPending = makeCountPending(sql, schema)
+  const { countDue, countScheduled } = makeCountPending(sql, schema)
   const { claim } = makeStartOrders(sql, schema)
   const { settle } = makeSettleOrders(sql, schema)
   const commitWrites = makeCommitWrites(sql, schema)
@@ -80,7 +80,8 @@ const make = Effect.gen(function* () {
         })
       ),
     findAnswer: (key) => guarded(repeatAfterTrouble(keptAnswer(key))),
-    countPending: (max) => guarded(countPending(max)),
+    countDue: (max) => guarded(Effect.map(countDue(max), dueOf)),
+    countScheduled: (max, room) => guarded(Effect.map(countScheduled(max, room), scheduledOf)),
     inTransaction,
     afterCommit: sql.afterCommit
   })

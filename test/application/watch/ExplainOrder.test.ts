@@ -1,6 +1,6 @@
 import { assert, it } from "@effect/vitest"
 import { DateTime, Duration } from "effect"
-import { explainOrder } from "../../../src/application/watch/ExplainOrder.ts"
+import { explain } from "../../../src/application/watch/ExplainOrder.ts"
 import { failure } from "../../../src/domain/Failure.ts"
 import * as Order from "../../../src/domain/Order.ts"
 import { OrderId } from "../../../src/domain/OrderId.ts"
@@ -27,7 +27,7 @@ it("one sentence says where an order stands in each state", () => {
   const created = submit(null)
   events.push(created.event)
   assert.strictEqual(
-    explainOrder(created.order, events, 0, at(1)),
+    explain(created.order, events, 0, at(1)),
     "due since 2026-11-22T12:00:00.000Z: waiting for a free worker"
   )
   for (const [before, words] of [
@@ -38,25 +38,25 @@ it("one sentence says where an order stands in each state", () => {
     [10_001, "more than 10,000 orders are"]
   ] as const) {
     assert.strictEqual(
-      explainOrder(created.order, events, before, at(1)),
+      explain(created.order, events, before, at(1)),
       `waiting: ${words} due before it; due since 2026-11-22T12:00:00.000Z`
     )
   }
   const later = submit(at(30))
   assert.strictEqual(
-    explainOrder(later.order, [later.event], null, at(1)),
+    explain(later.order, [later.event], null, at(1)),
     "waiting until 2026-11-22T12:00:30.000Z, the time it was submitted for"
   )
   const started = Order.start(created.order, "w", Duration.seconds(30), at(1))
   events.push(started.event)
-  assert.strictEqual(explainOrder(started.order, events, null, at(1)), "running: attempt 1 of 2 in worker w")
+  assert.strictEqual(explain(started.order, events, null, at(1)), "running: attempt 1 of 2 in worker w")
   const retried = Order.settle(
     started.order,
     { event: "retried", failure: declined, delay: Duration.seconds(3) },
     at(2)
   )
   assert.strictEqual(
-    explainOrder(retried.order, [...events, retried.event], null, at(2)),
+    explain(retried.order, [...events, retried.event], null, at(2)),
     "waiting until 2026-11-22T12:00:05.000Z after attempt 1 of 2 failed: card declined"
   )
   const snoozed = Order.settle(
@@ -65,7 +65,7 @@ it("one sentence says where an order stands in each state", () => {
     at(2)
   )
   assert.strictEqual(
-    explainOrder(snoozed.order, [...events, snoozed.event], null, at(2)),
+    explain(snoozed.order, [...events, snoozed.event], null, at(2)),
     "waiting until 2026-11-22T12:00:05.000Z: attempt 1 of 2 asked for later: bank closed"
   )
   const failed = Order.settle(
@@ -75,17 +75,17 @@ it("one sentence says where an order stands in each state", () => {
   )
   const failedEvents = [...events, failed.event]
   assert.strictEqual(
-    explainOrder(failed.order, failedEvents, null, at(2)),
+    explain(failed.order, failedEvents, null, at(2)),
     "failed after 2 of 2 attempts: card declined; it is in the dead letter queue"
   )
   assert.strictEqual(failed.order.status, "FAILED")
   if (failed.order.status === "FAILED") {
     const discarded = Order.discard(failed.order, null, at(3))
     assert.strictEqual(
-      explainOrder(discarded.order, [...failedEvents, discarded.event], null, at(4)),
+      explain(discarded.order, [...failedEvents, discarded.event], null, at(4)),
       "failed after 2 of 2 attempts: card declined; it was discarded at 2026-11-22T12:00:03.000Z"
     )
   }
   const done = Order.settle(started.order, { event: "completed" }, at(2))
-  assert.strictEqual(explainOrder(done.order, [...events, done.event], null, at(2)), "processed")
+  assert.strictEqual(explain(done.order, [...events, done.event], null, at(2)), "processed")
 })

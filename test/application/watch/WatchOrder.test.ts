@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
-import { MaxWatched, watchOrders } from "../../../src/application/watch/WatchOrder.ts"
+import { MaxWatched, makeWatchOrder } from "../../../src/application/watch/WatchOrder.ts"
 import type { Outcome, ProcessingOrder } from "../../../src/domain/Order.ts"
 import { OrdersUnavailable } from "../../../src/domain/OrderErrors.ts"
 import type { OrderEvent } from "../../../src/domain/OrderEvent.ts"
@@ -27,7 +27,7 @@ const watching = Effect.gen(function* () {
         return Effect.andThen(trouble, stores.reads.eventsAfter(places, limits))
       })
   })
-  const watch = yield* Effect.provideService(watchOrders, OrderReads, reads)
+  const watch = yield* Effect.provideService(makeWatchOrder, OrderReads, reads)
   const submit = Effect.fnUntraced(function* (count: number) {
     const orders = Array.from({ length: count }, () => newOrder())
     yield* stores.intake.submit(orders)

@@ -5,6 +5,7 @@ import type { Outcome, ProcessingOrder } from "../../../src/domain/Order.ts"
 import { failure } from "../../../src/domain/Failure.ts"
 import { OrderId } from "../../../src/domain/OrderId.ts"
 import { DatabaseSchema } from "../../../src/infrastructure/postgres/client/DatabaseSchema.ts"
+import { makeCountPending } from "../../../src/infrastructure/postgres/intake/CountPending.ts"
 import { makeDeleteOrders } from "../../../src/infrastructure/postgres/upkeep/DeleteOldOrders.ts"
 import { makeKeepLeases } from "../../../src/infrastructure/postgres/work/RenewLeases.ts"
 import { makeListings } from "../../../src/infrastructure/postgres/watch/ListOrders.ts"
@@ -108,6 +109,7 @@ export const plansContract = (scheduled: number, final: number) => {
         const { claim } = makeStartOrders(sql, schema)
         const { deleteOld } = makeDeleteOrders(sql, schema)
         const { forgetAnswers } = makeStoreOrdersOnce(sql, schema)
+        const { countDue, countScheduled } = makeCountPending(sql, schema)
         const read = makeReadOrders(sql, schema)
         const { deadLettersOf, ordersOf } = makeListings(sql, schema)
         const page = { limit: 50, after: null }
@@ -124,6 +126,9 @@ export const plansContract = (scheduled: number, final: number) => {
           ["renew of 200", renew("w", lease), 12_000, []],
           ["expire of 100", expire(100), 8000, []],
           ["place in line of the last one", read.dueBefore(idOf(held - 1), 10_001), 3000, ["orders_due"]],
+          ["due orders, up to 1000", countDue(1000), 250, ["orders_due", "orders_final"]],
+          ["due orders, all", countDue(100_000), 250, ["orders_due"]],
+          ["scheduled orders, up to 1000", countScheduled(1000, 100), 250, ["orders_due"]],
           [
             "events of 500 orders",
             read.eventsAfter(places, { maxEach: 100, maxAll: 2000 }),

@@ -86,7 +86,7 @@ describe("Idempotency-Key", () => {
             answer.status === 202 ? undefined : answer
           )
         )
-        const before = (yield* stores.intake.countPending(1000)).pending
+        const before = (yield* stores.intake.countDue(1000)).due
         for (const answer of [
           refused,
           yield* call("/orders", post("new", "{}")),
@@ -109,7 +109,7 @@ describe("Idempotency-Key", () => {
           assert.strictEqual(again.headers.get("idempotency-replayed"), "true")
         }
         assert.strictEqual((yield* call("/orders", post("k", '{"priority":2}'))).status, 422)
-        assert.strictEqual((yield* stores.intake.countPending(1000)).pending, before, "nothing was stored")
+        assert.strictEqual((yield* stores.intake.countDue(1000)).due, before, "nothing was stored")
       })
   )
 
