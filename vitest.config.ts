@@ -8,6 +8,7 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^order-platform$/, replacement: source("index.ts") },
+      { find: /^order-platform\/contract$/, replacement: source("contract.ts") },
       { find: /^order-platform\/testing$/, replacement: source("testing.ts") },
       { find: /^order-platform\/testing\/conformance$/, replacement: source("conformance.ts") }
     ]

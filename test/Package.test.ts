@@ -45,7 +45,7 @@ describe("The package", () => {
     const targets = Object.values(packageJson.exports).flatMap((target) =>
       typeof target === "string" ? [] : [target.types, target.default]
     )
-    assert.strictEqual(targets.length, 8)
+    assert.strictEqual(targets.length, 10)
     for (const target of targets) {
       const source = target.replace(/^\.\/dist\//, "").replace(/(\.d\.ts|\.js)$/, ".ts")
       assert.isTrue(fs.existsSync(path.join(root, source)), source)

@@ -3,6 +3,7 @@ import { registerHooks } from "node:module"
 
 const sources = {
   "order-platform": "index.ts",
+  "order-platform/contract": "contract.ts",
   "order-platform/testing": "testing.ts",
   "order-platform/testing/conformance": "conformance.ts"
 }

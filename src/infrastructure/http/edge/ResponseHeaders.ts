@@ -20,7 +20,8 @@ export const protectiveHeaders = {
 }
 
 const readable = "ETag, Idempotency-Replayed, Link, Location, Retry-After, X-Correlation-Id"
-const sendable = "Authorization, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, X-Correlation-Id"
+const sendable =
+  "Authorization, B3, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, Traceparent, X-Correlation-Id"
 const preflightSeconds = "600"
 
 /**

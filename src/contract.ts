@@ -1,0 +1,22 @@
+// order-platform/contract: what may be asked over HTTP, for servers, clients and browsers. It imports nothing of Node.
+
+export * as OrderPayload from "./domain/OrderPayload.ts"
+export { OrderId } from "./domain/OrderId.ts"
+export { OrderStatus } from "./domain/OrderStatus.ts"
+export { OrderEvent } from "./domain/OrderEvent.ts"
+export { DeadLetter } from "./domain/DeadLetter.ts"
+export { ReasonCode } from "./domain/Failure.ts"
+
+export { apiVersion, makeOrderApi } from "./contract/OrderApi.ts"
+export { OrderClient, type OrderClientOptions } from "./contract/OrderClient.ts"
+
+export * from "./domain/OrderErrors.ts"
+export * from "./contract/RequestErrors.ts"
+export { type Problem, type ProblemError, Problems } from "./contract/Problems.ts"
+
+export { AcceptedOrder, Timeline } from "./contract/OrdersEndpoints.ts"
+export { ListedOrderView, OrderView } from "./contract/OrderView.ts"
+export { OrderListing } from "./contract/OrderListing.ts"
+export { SubmittedOrders } from "./contract/SubmitOrdersBody.ts"
+export { DeadLetterWithAttempts } from "./contract/DeadLettersEndpoints.ts"
+export { StatsView } from "./contract/StatsEndpoints.ts"

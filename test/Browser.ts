@@ -1,0 +1,47 @@
+import { Effect } from "effect"
+import * as fs from "node:fs"
+import { chromium } from "playwright-core"
+
+const candidates = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]
+
+const executablePath = [process.env["CHROMIUM_PATH"] ?? "", ...candidates].find((path) => fs.existsSync(path))
+
+/** Why tests that need a browser are skipped on this machine; null where it has one. */
+export const noBrowser: string | null =
+  executablePath === undefined
+    ? `No Chromium on this machine: set CHROMIUM_PATH, or install it as ${candidates[0]}.`
+    : null
+
+// As root Chromium needs --no-sandbox; the rest keeps it from calling anyone but the test's own servers.
+const args = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync"
+]
+
+/** A headless Chromium until the scope ends. Check `noBrowser` first. */
+export const launchBrowser = Effect.acquireRelease(
+  Effect.promise(() =>
+    chromium.launch({ args, headless: true, timeout: 30_000, ...(executablePath && { executablePath }) })
+  ),
+  (browser) =>
+    Effect.ignore(
+      Effect.timeout(
+        Effect.promise(() => browser.close()),
+        "10 seconds"
+      )
+    )
+)
+
+/** An empty page of such a browser, whose calls end after 30 seconds. */
+export const openPage = Effect.flatMap(launchBrowser, (browser) =>
+  Effect.promise(async () => {
+    const page = await browser.newPage()
+    page.setDefaultTimeout(30_000)
+    return page
+  })
+)
