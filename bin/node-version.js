@@ -1,8 +1,8 @@
-// Plain JavaScript that any Node can read: it has to say its sentence on the very versions that are too old for the rest.
+// Plain JavaScript for any version of Node: it reports the versions that are too old for the rest.
 import { existsSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
-// Type stripping by default and Effect 4 both need it; 23.x was never supported by Effect's platform package.
+// Needed for type stripping without a flag, and by Effect 4; Effect's platform package never supported 23.x.
 const [major, minor] = process.versions.node.split(".").map(Number)
 
 export const isNodeNewEnough = major >= 24 || (major === 22 && minor >= 19)

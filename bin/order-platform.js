@@ -6,14 +6,17 @@ import { fileURLToPath } from "node:url"
 import { setFlagsFromString } from "node:v8"
 import { cloneNode, isNodeNewEnough, sentence } from "./node-version.js"
 
+// What cannot be said must not end the process.
+process.stderr.on("error", () => {})
+
 const built = new URL("../dist/src/main.js", import.meta.url)
 const source = new URL("../src/main.ts", import.meta.url)
 
-// Says to the process at the other end of the channel that it is ours.
+// Tells the child process that it was started by this launcher.
 const launched = "ORDER_PLATFORM_LAUNCHED"
 
-// A young generation of 3 times 16 MiB, where Node would take more: under load a process takes some 200 MB instead of 300.
-// Node takes this only as an option; where the operator sets it, on the command line or in NODE_OPTIONS, it is left as it is.
+// A young generation of 3 times 16 MiB instead of Node's default: under load a process takes some 200 MB instead of 300.
+// Node takes this only as an option at start; a value that the operator sets, on the command line or in NODE_OPTIONS, stays.
 const young = "--max-semi-space-size=16"
 const options = [...process.execArgv, process.env.NODE_OPTIONS ?? ""].join(" ").replaceAll("_", "-")
 const execArgv = options.includes("-semi-space-size") ? process.execArgv : [...process.execArgv, young]
@@ -38,14 +41,14 @@ const runWith = (node) => {
   })
 }
 
-// Whoever kills the process that was started means the one that works; without this it would live on, leases and all.
+// When the launcher is killed, this process ends, too: otherwise it would keep running, with its leases.
 const endWithLauncher = () => {
   delete process.env[launched]
   process.on("disconnect", () => process.kill(process.pid, "SIGKILL"))
   process.channel?.unref()
 }
 
-// A failed exec is the end of the process, so only where it is plain what is executed.
+// A failed exec ends the process, so it is done only where the executable is certainly Node.
 const isPlainNode = () => {
   try {
     accessSync(process.execPath, constants.X_OK)
@@ -55,26 +58,29 @@ const isPlainNode = () => {
   }
 }
 
-// In the place of this process, with the same id. Not under a debugger, nor with modules that were loaded before and would
-// be once more, nor where it has a channel to its parent, which would be lost.
+// Replaces this process by Node with the option above, under the same process id. Not under a debugger, not with preloaded
+// modules, which would load twice, and not where there is an IPC channel to the parent, which would be lost.
 const restartWithOptions = () => {
-  const hasCompany = /--inspect|--import|--require|(?:^|\s)-r\s|--loader|--experimental-loader/.test(options)
-  if (execArgv === process.execArgv || hasCompany || process.platform === "win32" || process.channel) return
+  const isInstrumented = /--inspect|--import|--require|(?:^|\s)-r\s|--loader|--experimental-loader/.test(
+    options
+  )
+  if (execArgv === process.execArgv || isInstrumented || process.platform === "win32" || process.channel)
+    return
   if (!isPlainNode()) return
   try {
     process.execve?.(process.execPath, [process.execPath, ...command], process.env)
   } catch {
-    // Not allowed to: it goes on with what Node gives it.
+    // Not permitted: continue with the defaults of Node.
   }
 }
 
 if (isNodeNewEnough) {
   restartWithOptions()
-  // The old generation grows by at most 60 % between two collections, and not to several times what lives. This can be set
-  // while Node runs.
+  // The old generation grows by at most 60 % between two collections, not to several times the live heap. This can be set
+  // at run time.
   if (!options.includes("-heap-growing-percent")) setFlagsFromString("--heap-growing-percent=60")
   if (process.env[launched] !== undefined) endWithLauncher()
-  // A clone runs its sources, also where it was built once; a package has only what was built.
+  // A clone runs its sources even if it was built; a package has only the build.
   await import(existsSync(source) ? source.href : built.href)
 } else {
   const node = cloneNode()

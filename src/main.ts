@@ -1,9 +1,11 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Cause, Console, Effect, Exit, Layer, Logger, Option, Predicate, References } from "effect"
+import { Cause, Console, Effect, Exit, Layer, Option, Predicate } from "effect"
 import { Command, Flag } from "effect/cli"
 import { Environment } from "./Environment.ts"
 import { apiVersion } from "./contract/OrderApi.ts"
+import { layerLogging } from "./infrastructure/telemetry/Logging.ts"
+import { ignoreOutputErrors } from "./infrastructure/telemetry/StandardOutput.ts"
 import { api } from "./processes/api.ts"
 import { migrate } from "./processes/migrate.ts"
 import { serve } from "./processes/serve.ts"
@@ -18,11 +20,8 @@ const config = Flag.String("config").pipe(
 
 const logging = Layer.unwrap(
   Effect.map(Environment, ({ log }) => {
-    const pretty = log.format === "pretty" || (log.format === "auto" && process.stdout.isTTY === true)
-    return Layer.mergeAll(
-      Logger.layer([pretty ? Logger.consolePretty() : Logger.consoleJson]),
-      Layer.succeed(References.MinimumLogLevel, log.level)
-    )
+    const isPretty = log.format === "pretty" || (log.format === "auto" && process.stdout.isTTY === true)
+    return layerLogging({ format: isPretty ? "pretty" : "json", level: log.level })
   })
 )
 
@@ -58,23 +57,23 @@ const subcommands = [
     "Take and process orders in one process; what order-platform does by itself"
   ),
   subcommand("api", Layer.launch(api), "Take orders; worker processes process them"),
-  subcommand(
-    "worker",
-    Layer.launch(worker),
-    "Process orders; any number of these beside any number of api"
-  ),
+  subcommand("worker", Layer.launch(worker), "Process orders; any number of these beside any number of api"),
   subcommand("migrate", migrate, "Bring the database to this version and end")
 ] as const
+
+ignoreOutputErrors()
+// A terminal that is closed stops the process as SIGTERM does.
+process.on("SIGHUP", () => process.emit("SIGTERM", "SIGTERM"))
 
 orderPlatform.pipe(
   Command.withSubcommands(subcommands),
   Command.run({ version: apiVersion }),
   Effect.provide(NodeServices.layer),
-  // Nothing here exports spans. Without this each request and each statement would make some all the same.
+  // No spans are exported; without this each request and each statement would create some.
   Effect.withTracerEnabled(false),
   NodeRuntime.runMain({
     disableErrorReporting: true,
-    // A process that was told to stop, and did, has succeeded.
+    // A process that stopped on a signal has succeeded.
     teardown: (exit, done) => done(Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause) ? 0 : 1)
   })
 )

@@ -18,6 +18,8 @@ const nodeItself: Readonly<Record<string, string>> = {
   "src/infrastructure/http/server/OpenConnections.ts": "knows the connections of the server of Node",
   "src/infrastructure/http/server/EarlyRequests.ts":
     "keeps requests that Node has before the routes are served",
+  "src/infrastructure/telemetry/Logging.ts": "the console and streams of Node",
+  "src/infrastructure/telemetry/StandardOutput.ts": "writes to the descriptor of standard output",
   "src/infrastructure/http/body/BodyBytes.ts": "takes what Node's parser hands over",
   "src/infrastructure/http/edge/MethodNotAllowed.ts": "Node knows which methods it lets in",
   "src/infrastructure/http/edge/Caller.ts": "hashes and compares in constant time",

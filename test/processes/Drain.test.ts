@@ -1,12 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
 import { SqlClient } from "effect/sql"
-import { once } from "node:events"
 import * as net from "node:net"
 import { DatabaseSchema } from "../../src/infrastructure/postgres/client/DatabaseSchema.ts"
 import { open, readToEnd } from "../RawHttp.ts"
 import { keepAliveClient, type Seen } from "./KeepAliveClient.ts"
-import { eventually, onSchemaOfItsOwn, ordersByStatus, start } from "./OrderPlatformProcess.ts"
+import { eventually, freePort, onSchemaOfItsOwn, ordersByStatus, start } from "./OrderPlatformProcess.ts"
 
 const post = `POST /orders HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}`
 
@@ -51,14 +50,6 @@ const isRefused = (port: number) =>
     })
     socket.on("error", () => resume(Effect.succeed(true)))
   })
-
-const freePort = Effect.promise(async () => {
-  const server = net.createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const { port } = server.address() as net.AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-})
 
 const partsOf = (answer: string) => {
   const [head = "", body = ""] = answer.split("\r\n\r\n")

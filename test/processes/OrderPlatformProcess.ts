@@ -1,7 +1,9 @@
 import { Deferred, type Duration, Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import { spawn } from "node:child_process"
+import { once } from "node:events"
 import * as fs from "node:fs/promises"
+import * as net from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
@@ -226,3 +228,12 @@ export const ordersAre = (expected: Readonly<Record<string, number>>) =>
     `the orders are ${JSON.stringify(expected)}`,
     Effect.map(ordersByStatus, (counts) => (isDeepStrictEqual(counts, expected) ? counts : undefined))
   )
+
+/** A port that was free a moment ago. */
+export const freePort = Effect.promise(async () => {
+  const server = net.createServer().listen(0, "127.0.0.1")
+  await once(server, "listening")
+  const { port } = server.address() as net.AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+})

@@ -1,0 +1,89 @@
+import { assert, describe, it } from "@effect/vitest"
+import { vi } from "vitest"
+import { LogSink } from "../../../src/infrastructure/telemetry/LogSink.ts"
+
+const errorOf = (code: string) => Object.assign(new Error(code), { code })
+
+/** An output that takes what the test allows, and the sink that writes to it. */
+const makeOutput = () => {
+  const output = { text: "", room: Number.POSITIVE_INFINITY, full: "EAGAIN" }
+  const sink = new LogSink(
+    (bytes) => {
+      if (output.room === 0) throw errorOf(output.full)
+      const taken = Math.min(bytes.length, output.room)
+      output.room -= taken
+      output.text += bytes.subarray(0, taken).toString()
+      return taken
+    },
+    (lost) => `lost ${lost}`
+  )
+  return { output, sink }
+}
+
+const withTimers = (test: () => void) => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
+  try {
+    test()
+  } finally {
+    vi.useRealTimers()
+  }
+}
+
+describe("the log sink", () => {
+  it("writes lines at once", () => {
+    const { output, sink } = makeOutput()
+    sink.log("a")
+    sink.log("b")
+    assert.strictEqual(output.text, "a\nb\n")
+    assert.isTrue(sink.isEmpty)
+  })
+
+  it("keeps lines while a pipe is full, from the byte where it stopped, and in order", () =>
+    withTimers(() => {
+      const { output, sink } = makeOutput()
+      output.room = 3
+      sink.log("abcdef")
+      sink.log("g")
+      assert.strictEqual(output.text, "abc")
+      assert.isFalse(sink.isEmpty)
+      output.room = Number.POSITIVE_INFINITY
+      vi.advanceTimersByTime(20)
+      assert.strictEqual(output.text, "abcdef\ng\n")
+      assert.isTrue(sink.isEmpty)
+    }))
+
+  it("keeps no more than its bound, counts what is lost, and says so once the pipe takes lines again", () =>
+    withTimers(() => {
+      const { output, sink } = makeOutput()
+      const line = "x".repeat(1023)
+      output.room = 0
+      for (let n = 0; n < 1024 + 7; n++) sink.log(line)
+      output.room = Number.POSITIVE_INFINITY
+      vi.advanceTimersByTime(20)
+      const lines = output.text.split("\n")
+      assert.lengthOf(
+        lines.filter((each) => each === line),
+        1024
+      )
+      assert.strictEqual(lines.at(-2), "lost 7")
+    }))
+
+  for (const code of ["EPIPE", "ENOSPC", "EIO"]) {
+    it(`goes on after ${code}, counts what is lost, and says so once the log can be written again`, () =>
+      withTimers(() => {
+        const { output, sink } = makeOutput()
+        output.full = code
+        output.room = 2
+        sink.log("cut off")
+        sink.log("lost")
+        vi.advanceTimersByTime(5000)
+        sink.log("lost, too")
+        assert.strictEqual(output.text, "cu")
+        output.room = Number.POSITIVE_INFINITY
+        vi.advanceTimersByTime(1000)
+        sink.log("again")
+        // The line that was cut ends before the next begins.
+        assert.strictEqual(output.text, "cu\nlost 3\nagain\n")
+      }))
+  }
+})

@@ -1,0 +1,157 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { SqlClient } from "effect/sql"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import { DatabaseSchema } from "../../src/infrastructure/postgres/client/DatabaseSchema.ts"
+import { compileCache, databaseUrl } from "../TestPostgres.ts"
+import { call, eventually, freePort, onSchemaOfItsOwn, ordersAre } from "./OrderPlatformProcess.ts"
+
+const program = fileURLToPath(new URL("../../bin/order-platform.js", import.meta.url))
+
+/** Runs a command of bash in which `$RUN` starts the program, and waits until that serves. */
+const serveByBash = Effect.fnUntraced(function* (
+  command: string,
+  environment: Readonly<Record<string, string>>
+) {
+  const schema = yield* DatabaseSchema
+  const port = yield* freePort
+  const child = yield* Effect.acquireRelease(
+    Effect.sync(() =>
+      spawn("bash", ["-c", command], {
+        // A process group of its own, which ends with the test.
+        detached: true,
+        stdio: "ignore",
+        env: {
+          PATH: process.env["PATH"],
+          ...compileCache,
+          RUN: `${process.execPath} ${program}`,
+          SERVER_PORT: String(port),
+          DATABASE_URL: databaseUrl(),
+          DATABASE_SCHEMA: schema,
+          ...environment
+        }
+      })
+    ),
+    ({ pid }) =>
+      Effect.sync(() => {
+        try {
+          if (pid !== undefined) process.kill(-pid, "SIGKILL")
+        } catch {
+          // The group is empty.
+        }
+      })
+  )
+  const url = `http://127.0.0.1:${port}`
+  const ready = call(`${url}/health/ready`).pipe(
+    Effect.map(({ status }) => (status === 200 ? true : undefined)),
+    Effect.catchCause(() => Effect.succeed(undefined))
+  )
+  yield* eventually("it is ready", ready)
+  return { child, url }
+})
+
+/** Submits many orders at once. */
+const submitMany = (url: string, count: number) =>
+  Effect.map(
+    call(`${url}/orders/bulk`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ orders: Array.from({ length: count }, () => ({})) })
+    }),
+    ({ status }) => assert.strictEqual(status, 202)
+  )
+
+/** How many events of this name there are. */
+const eventCount = Effect.fnUntraced(function* (event: string) {
+  const sql = yield* SqlClient.SqlClient
+  const schema = yield* DatabaseSchema
+  const rows = yield* sql`SELECT 1 FROM ${sql(`${schema}.order_events`)} WHERE event = ${event}`
+  return rows.length
+})
+
+/** Every attempt fails and logs a line: 4,000 lines, far more than a pipe takes. */
+const manyLines = {
+  LOG_FORMAT: "json",
+  LOG_LEVEL: "debug",
+  ORDER_WORKER_FAILURE_PROBABILITY: "1",
+  ORDER_WORKER_MAX_RETRIES: "4",
+  ORDER_WORKER_RETRY_DELAY_MS: "0",
+  ORDER_WORKER_DRAIN_TIMEOUT_MS: "1000"
+}
+const orders = 1000
+
+const outputs = [
+  ["is closed by its reader", "exec $RUN serve > >(head -n 1) 2> >(exit 0)"],
+  ["is a full disk", "exec $RUN serve > /dev/full 2> /dev/full"],
+  ["is a pipe that is not read", "exec $RUN serve > >(sleep 1000) 2> >(sleep 1000)"],
+  ["is closed", "exec $RUN serve >&- 2>&-"]
+] as const
+
+describe("a process whose log", { concurrent: true }, () => {
+  for (const [what, command] of outputs) {
+    it.live(`${what} processes its orders under a load of lines, and stops in order`, () =>
+      Effect.gen(function* () {
+        const { child, url } = yield* serveByBash(command, manyLines)
+        yield* submitMany(url, orders)
+        yield* ordersAre({ FAILED: orders })
+        assert.strictEqual(yield* eventCount("started"), orders * 4)
+        assert.strictEqual(yield* eventCount("expired"), 0)
+        const ended = once(child, "exit")
+        child.kill("SIGTERM")
+        assert.deepStrictEqual(yield* Effect.promise(() => ended), [0, null])
+      }).pipe(onSchemaOfItsOwn)
+    )
+  }
+
+  it.live("has a reader again says how many lines were lost", () =>
+    Effect.gen(function* () {
+      const directory = yield* Effect.acquireRelease(
+        Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "order-platform-log-"))),
+        (created) => Effect.sync(() => fs.rmSync(created, { recursive: true }))
+      )
+      const log = path.join(directory, "log")
+      const { url } = yield* serveByBash(
+        `mkfifo ${directory}/pipe; head -n 1 ${directory}/pipe > ${log} & exec $RUN serve > ${directory}/pipe`,
+        manyLines
+      )
+      yield* submitMany(url, 10)
+      yield* ordersAre({ FAILED: 10 })
+      const reader = yield* Effect.acquireRelease(
+        Effect.sync(() => spawn("cat", [`${directory}/pipe`], { stdio: ["ignore", "pipe", "ignore"] })),
+        (cat) => Effect.sync(() => cat.kill())
+      )
+      let text = ""
+      reader.stdout.on("data", (chunk) => void (text += String(chunk)))
+      const line = yield* eventually(
+        "the loss is said",
+        Effect.sync(() => /^.*lostLines.*$/m.exec(text)?.[0])
+      )
+      const said = JSON.parse(line) as Readonly<Record<string, unknown>>
+      // Each of the 10 orders logs three retries and its end; there may be more lines.
+      const { lostLines, message } = said
+      assert.isAtLeast(Number(lostLines), 40)
+      assert.strictEqual(message, `${lostLines} log lines were lost: the log could not be written.`)
+    }).pipe(onSchemaOfItsOwn)
+  )
+
+  it.live("is on a terminal that is closed stops as on SIGTERM and charges no order", () =>
+    Effect.gen(function* () {
+      // `script` gives the program a terminal; when it is killed, the terminal is gone.
+      const { child, url } = yield* serveByBash(`exec script -qfc "exec $RUN serve" /dev/null`, {
+        ORDER_WORKER_DRAIN_TIMEOUT_MS: "300",
+        ORDER_WORKER_PROCESSING_DELAY_MS: "600000"
+      })
+      yield* submitMany(url, 10)
+      yield* ordersAre({ PROCESSING: 10 })
+      child.kill("SIGKILL")
+      yield* ordersAre({ PENDING: 10 })
+      assert.strictEqual(yield* eventCount("released"), 10)
+      assert.strictEqual(yield* eventCount("expired"), 0)
+    }).pipe(onSchemaOfItsOwn)
+  )
+})
