@@ -11,7 +11,7 @@ import {
   Scheduler,
   Scope
 } from "effect"
-import { staleSettles } from "../../src/application/OrderMetrics.ts"
+import { staleSettles } from "../../src/application/work/WorkMetrics.ts"
 import { type AllStores, storesOf } from "../../src/testing/AllStores.ts"
 import type { WakeUp } from "../../src/application/ports/WakeUp.ts"
 import type { OrderId } from "../../src/domain/OrderId.ts"

@@ -1,121 +1,138 @@
-import { Cause, Clock, Effect, Exit, Queue, Semaphore } from "effect"
+import { Cause, Effect, Exit, Queue } from "effect"
+import { timed } from "../../concurrency/Measure.ts"
 import type { Outcome, ProcessingOrder } from "../../domain/Order.ts"
 import type { OrderPayload } from "../../domain/OrderPayload.ts"
-import { makeDeadlines } from "../../concurrency/Deadlines.ts"
-import type { Slots } from "../../concurrency/Slots.ts"
-import * as Metrics from "../OrderMetrics.ts"
-import { type InHand, interrupt, type OrdersInHand } from "./RunningAttempts.ts"
 import { OrderProcessor, type Writes } from "../ports/OrderProcessor.ts"
-import { type AttemptFailure, Late, outcomeOfFailure, processOrder } from "./ProcessOrder.ts"
-import { type Finished, reportSettled } from "./SettleAttempts.ts"
+import type { WorkStore } from "../ports/WorkStore.ts"
+import { type AttemptFailure, AttemptTimeout, outcomeOfFailure } from "./AttemptOutcome.ts"
+import { type Process, processOrder } from "./ProcessOrder.ts"
 import { settleWithWrites } from "./SettleWithWrites.ts"
-import { WorkerSettings } from "./WorkerSettings.ts"
+import { type Attempt, interruptAttempt, recordInFlight, type WorkerState } from "./WorkerState.ts"
+import { processingSeconds } from "./WorkMetrics.ts"
 
-type AttemptExit = Exit.Exit<void | Writes, AttemptFailure>
+/** What follows for an attempt once its processor has ended. */
+export type NextStep =
+  /** The settling loop stores the outcome. */
+  | { readonly step: "settle"; readonly outcome: Outcome }
+  /** The app's writes and the outcome are stored in one transaction. */
+  | { readonly step: "commit"; readonly writes: Writes["writes"] }
+  /** Nothing: the outcome is stored already, or the order belongs to another worker. */
+  | { readonly step: "drop" }
 
 /**
- * Runs attempts, each in one fiber, and says what came of them. An attempt ends by itself, with an outcome unless its
- * writes carried that along; or it is interrupted: because it takes too long, which is an outcome too; because the worker
- * stops, and then its order is released; or because its lease is lost, and then it is none of our business any more.
- * Success without writes takes no other effect than the processor's own.
+ * Answers the effect that starts attempts at orders, each in a fiber of its own. There is a slot for each order, and the
+ * attempt releases it.
  */
-export const runAttempts = Effect.fnUntraced(function* <P>(
+export const makeStartAttempts = Effect.fnUntraced(function* <P>(
   payload: OrderPayload<P>,
-  inHand: OrdersInHand,
-  slots: Slots,
-  finished: Queue.Enqueue<Finished, Cause.Done>
+  state: WorkerState
 ) {
-  const settings = yield* WorkerSettings
-  const clock = yield* Clock.Clock
-  const deadlines = yield* makeDeadlines(settings.attemptTimeout)
   const process = processOrder(payload, yield* OrderProcessor.service(payload))
-  const commitWrites = settleWithWrites(
-    yield* Semaphore.make(settings.writeConcurrency),
-    settings.attemptTimeout
-  )
-  const context = yield* Effect.context<Effect.Services<ReturnType<typeof commitWrites>>>()
-  const run = Effect.runForkWith(context)
+  const fork = Effect.runForkWith(yield* Effect.context<WorkStore>())
 
-  const noteInFlight = () => Metrics.inFlight.updateUnsafe(inHand.size(), context)
-
-  const letGo = (attempt: InHand) => {
-    inHand.drop(attempt)
-    noteInFlight()
-    slots.release(1)
-  }
-
-  const finish = (attempt: InHand, outcome: Outcome) => {
-    attempt.finished = true
-    attempt.fiber = null
-    if (Queue.offerUnsafe(finished, { attempt, outcome })) return slots.release(1)
-    // The settling loop is far behind; the hand waits for it, and so takes no new order.
-    run(Queue.offer(finished, { attempt, outcome })).addObserver(() => slots.release(1))
-  }
-
-  /** Runs the rest of an attempt that needs more than its processor; nothing comes out where it settled all itself. */
-  const goOn = (attempt: InHand, rest: ReturnType<typeof commitAndReport>) => {
-    const fiber = run(rest)
+  const start = (attempt: Attempt) => {
+    const fiber = fork(runAttempt(attempt, process, state))
+    // An attempt that waited for nothing has ended by now, and needs neither an interruption nor a timer.
+    if (attempt.phase === "ended") return
     attempt.fiber = fiber
-    fiber.addObserver((exit) => {
-      if (Exit.isSuccess(exit)) return exit.value === null ? letGo(attempt) : finish(attempt, exit.value)
-      if (attempt.interrupted === "stopped") return release(attempt)
-      letGo(attempt)
-      // A defect here is a bug of ours; nobody else would ever hear of it. The heartbeat releases the order.
-      if (Exit.hasDies(exit)) run(Effect.logError(`Order ${attempt.order.id} was dropped`, exit))
+    if (attempt.phase === "processing")
+      attempt.deadline = state.deadlines.set(() => interruptAttempt(attempt, "timeout"))
+  }
+
+  return (orders: ReadonlyArray<ProcessingOrder>): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const attempts = orders.map(state.attempts.add)
+      return Effect.andThen(
+        recordInFlight(state),
+        Effect.sync(() => attempts.forEach(start))
+      )
     })
-  }
-
-  const release = (attempt: InHand) =>
-    finish(attempt, { event: "released", detail: `worker ${settings.name} was stopped` })
-
-  const commitAndReport = Effect.fnUntraced(function* (attempt: InHand, writes: Writes["writes"]) {
-    const written = yield* commitWrites(attempt.order, writes)
-    if (typeof written !== "string") return written
-    yield* reportSettled([{ order: attempt.order, outcome: completed, result: written }])
-    return null
-  })
-
-  const ended = (attempt: InHand, exit: AttemptExit) => {
-    if (attempt.interrupted === "late") return goOn(attempt, outcomeOfFailure(attempt.order, late))
-    if (Exit.isSuccess(exit)) {
-      if (exit.value === undefined) return finish(attempt, completed)
-      // From now on its order may leave our leases at any moment because it is settled, and not because it is lost.
-      attempt.finished = true
-      return goOn(attempt, commitAndReport(attempt, exit.value.writes))
-    }
-    if (attempt.interrupted === "lost") return letGo(attempt)
-    if (attempt.interrupted === "stopped") return release(attempt)
-    return goOn(attempt, outcomeOfFailure(attempt.order, exit.cause))
-  }
-
-  const late = Cause.fail(new Late({ limit: settings.attemptTimeout }))
-
-  const start = (attempt: InHand) => {
-    const began = clock.monotonicTimeNanosUnsafe()
-    const end = (exit: AttemptExit) => {
-      const seconds = Number(clock.monotonicTimeNanosUnsafe() - began) / 1e9
-      Metrics.processingSeconds.updateUnsafe(seconds, context)
-      ended(attempt, exit)
-    }
-    const fiber = run(process(attempt.order))
-    const exit = fiber.pollUnsafe()
-    if (exit !== undefined) return end(exit)
-    attempt.fiber = fiber
-    const deadline = deadlines.set(() => interrupt(attempt, "late"))
-    fiber.addObserver((exit) => {
-      deadlines.cancel(deadline)
-      end(exit)
-    })
-  }
-
-  return {
-    /** Takes started orders in hand and begins to process them; each has a hand that was taken for it. */
-    start: (orders: ReadonlyArray<ProcessingOrder>): void => {
-      const attempts = orders.map(inHand.take)
-      noteInFlight()
-      for (const attempt of attempts) start(attempt)
-    }
-  }
 })
 
-const completed: Outcome = { event: "completed" }
+/**
+ * One attempt, step by step. Only the processor and the commit of its writes can be interrupted. A timeout interrupts this
+ * fiber too, instead of one that is made for the processor (docs/adr/0007).
+ */
+const runAttempt = (
+  attempt: Attempt,
+  process: Process,
+  state: WorkerState
+): Effect.Effect<void, never, WorkStore> =>
+  process(attempt.order).pipe(
+    Effect.interruptible,
+    timed(processingSeconds),
+    Effect.exit,
+    Effect.flatMap((exit) => decideNextStep(attempt, exit, state)),
+    Effect.flatMap((next) =>
+      next.step === "commit" ? commit(attempt, next.writes, state) : Effect.succeed(next)
+    ),
+    Effect.flatMap((next) =>
+      next.step === "settle" ? handToSettle(attempt, next.outcome, state) : drop(attempt, state)
+    ),
+    Effect.catchCause((cause) => dropUnstorable(attempt, cause, state)),
+    Effect.uninterruptible
+  )
+
+/** The reason of an interruption counts before what the processor made of it. */
+const decideNextStep = (
+  attempt: Attempt,
+  exit: Exit.Exit<void | Writes, AttemptFailure>,
+  state: WorkerState
+): Effect.Effect<NextStep> => {
+  if (attempt.deadline !== null) state.deadlines.cancel(attempt.deadline)
+  attempt.deadline = null
+  switch (attempt.interruption) {
+    case "timeout":
+      return settleFailure(attempt, Cause.fail(new AttemptTimeout({ limit: state.settings.attemptTimeout })))
+    case "lease lost":
+      return Effect.succeed({ step: "drop" })
+    case "worker stopped":
+      return Effect.succeed(released(state))
+    case null:
+      if (Exit.isFailure(exit)) return settleFailure(attempt, exit.cause)
+      return Effect.succeed(
+        exit.value === undefined ? completed : { step: "commit", writes: exit.value.writes }
+      )
+  }
+}
+
+const completed: NextStep = { step: "settle", outcome: { event: "completed" } }
+
+const released = ({ settings }: WorkerState): NextStep => ({
+  step: "settle",
+  outcome: { event: "released", detail: `worker ${settings.name} was stopped` }
+})
+
+const settleFailure = ({ order }: Attempt, cause: Cause.Cause<AttemptFailure>): Effect.Effect<NextStep> =>
+  Effect.map(outcomeOfFailure(order, cause), (outcome) => ({ step: "settle", outcome }))
+
+/** Stores the writes and the outcome together. If the worker stops meanwhile, neither is stored. */
+const commit = (attempt: Attempt, writes: Writes["writes"], state: WorkerState) => {
+  attempt.phase = "committing"
+  return settleWithWrites(attempt.order, writes, state).pipe(
+    Effect.map((outcome): NextStep => (outcome === null ? { step: "drop" } : { step: "settle", outcome })),
+    Effect.interruptible,
+    Effect.catchCause((cause) =>
+      attempt.interruption === "worker stopped" ? Effect.succeed(released(state)) : Effect.failCause(cause)
+    )
+  )
+}
+
+/** Waits while the queue of the settling loop is full, so that this worker claims no more than it can settle. */
+const handToSettle = (attempt: Attempt, outcome: Outcome, { finished, slots }: WorkerState) => {
+  attempt.phase = "ended"
+  attempt.fiber = null
+  return Effect.map(Queue.offer(finished, { attempt, outcome }), () => slots.release(1))
+}
+
+const drop = (attempt: Attempt, state: WorkerState): Effect.Effect<void> => {
+  attempt.phase = "ended"
+  attempt.fiber = null
+  state.attempts.remove(attempt)
+  state.slots.release(1)
+  return recordInFlight(state)
+}
+
+/** The store could not write the outcome, which is a bug. The heartbeat releases the order. */
+const dropUnstorable = (attempt: Attempt, cause: Cause.Cause<never>, state: WorkerState) =>
+  Effect.andThen(drop(attempt, state), Effect.logError(`Order ${attempt.order.id} was dropped`, cause))

@@ -1,31 +1,41 @@
-import { Cause, type Duration, Effect, Exit, type Semaphore } from "effect"
+import { Cause, Effect, Exit } from "effect"
+import { pauseBeforeRetry } from "../../concurrency/Backoff.ts"
 import type { Outcome, ProcessingOrder } from "../../domain/Order.ts"
 import type { Writes } from "../ports/OrderProcessor.ts"
-import { WorkStore, OutcomeNotStorable, type SettleResult } from "../ports/WorkStore.ts"
-import { Late, outcomeOfFailure } from "./ProcessOrder.ts"
-import { pauseBeforeRetry } from "../../concurrency/Backoff.ts"
+import { OutcomeNotStorable, WorkStore } from "../ports/WorkStore.ts"
+import { AttemptTimeout, outcomeOfFailure } from "./AttemptOutcome.ts"
+import { reportSettled } from "./ReportSettled.ts"
+import type { WorkerState } from "./WorkerState.ts"
+
+const completed: Outcome = { event: "completed" }
 
 /**
- * Commits the writes of a successful attempt together with its outcome. At most as many at the same time as there
- * are permits, so that they leave connections for claims and heartbeats. Answers the result of the settle, or the
- * outcome that the attempt has instead because its writes failed: nothing of them is stored then.
+ * Commits the writes of a successful attempt in one transaction with its outcome. Answers null once both are stored, or the
+ * outcome of the attempt where its writes failed and nothing was stored. Retries while the store is unavailable, within the
+ * time limit of an attempt.
  */
-export const settleWithWrites = (permits: Semaphore.Semaphore, attemptTimeout: Duration.Duration) =>
-  Effect.fnUntraced(function* (
-    order: ProcessingOrder,
-    writes: Writes["writes"]
-  ): Effect.fn.Return<SettleResult | Outcome, never, WorkStore> {
-    const store = yield* WorkStore
-    const exit = yield* store.settleWithWrites({ order, outcome: { event: "completed" } }, writes).pipe(
-      Effect.tapErrorTag("OrdersUnavailable", () => pauseBeforeRetry),
-      Effect.retry({ while: (error) => error._tag === "OrdersUnavailable" }),
-      permits.withPermit,
-      Effect.timeoutOrElse({ duration: attemptTimeout, orElse: () => new Late({ limit: attemptTimeout }) }),
-      Effect.exit
-    )
-    if (Exit.isSuccess(exit)) return exit.value
-    // Not the attempt's: the worker lets go of the order, which is released then.
+export const settleWithWrites = Effect.fnUntraced(function* (
+  order: ProcessingOrder,
+  writes: Writes["writes"],
+  { settings: { attemptTimeout }, writePermits }: WorkerState
+): Effect.fn.Return<Outcome | null, never, WorkStore> {
+  const store = yield* WorkStore
+  const exit = yield* store.settleWithWrites({ order, outcome: completed }, writes).pipe(
+    Effect.tapErrorTag("OrdersUnavailable", () => pauseBeforeRetry),
+    Effect.retry({ while: (error) => error._tag === "OrdersUnavailable" }),
+    writePermits.withPermit,
+    Effect.timeoutOrElse({
+      duration: attemptTimeout,
+      orElse: () => new AttemptTimeout({ limit: attemptTimeout })
+    }),
+    Effect.exit
+  )
+  if (Exit.isFailure(exit)) {
     const defect = Cause.squash(exit.cause)
+    // A bug of the store. It must not cost the order an attempt.
     if (defect instanceof OutcomeNotStorable) return yield* Effect.die(defect)
     return yield* outcomeOfFailure(order, exit.cause)
-  })
+  }
+  yield* reportSettled([{ order, outcome: completed, result: exit.value }])
+  return null
+})

@@ -2,7 +2,7 @@ import { Effect } from "effect"
 import { PrometheusMetrics } from "effect/observability"
 import { registerDeadLetterMetrics } from "../../../application/dead-letters/DeadLetterMetrics.ts"
 import { registerIntakeMetrics } from "../../../application/intake/IntakeMetrics.ts"
-import { registerWorkMetrics } from "../../../application/OrderMetrics.ts"
+import { registerWorkMetrics } from "../../../application/work/WorkMetrics.ts"
 import { recordBacklog } from "../../../application/watch/BacklogMetrics.ts"
 import type { Backlog } from "../../../application/ports/OrderReads.ts"
 

@@ -1,33 +1,41 @@
 import { Context, DateTime, Effect, Metric } from "effect"
-import { counter, increment, register, secondsHistogram, withLabel } from "../concurrency/Measure.ts"
-import { ReasonCode } from "../domain/Failure.ts"
-import type { Order, ProcessingOrder } from "../domain/Order.ts"
+import { counter, increment, register, secondsHistogram, withLabel } from "../../concurrency/Measure.ts"
+import { ReasonCode } from "../../domain/Failure.ts"
+import type { Order, ProcessingOrder } from "../../domain/Order.ts"
 
-/** Attempts settled by this process, by what came of them. */
+/** Attempts settled by this process, by outcome. */
 export const attempts = counter("order_worker_attempts_total", "Attempts settled, by outcome")
-/** Results dropped because their order had been taken away. */
+
+/** Results that were dropped because another worker had their order by then. */
 export const staleSettles = counter("order_worker_stale_settles_total", "Results of lost leases, dropped")
-/** Orders taken away from lost workers by this process. */
+
+/** Leases of lost workers that this process expired. */
 export const leasesExpired = counter("order_worker_leases_expired_total", "Leases that ran out")
+
 /** How long attempts ran. */
 export const processingSeconds = secondsHistogram("order_worker_processing_seconds", "Seconds an attempt ran")
-/** How long orders waited for a worker after they became due. */
+
+/** How long orders waited between due and started. */
 export const waitSeconds = secondsHistogram("order_wait_seconds", "Seconds from due to started")
-/** How long orders took in all. */
+
+/** How long orders took from created to final. */
 export const endToEndSeconds = secondsHistogram(
   "order_end_to_end_seconds",
   "Seconds from created to PROCESSED or FAILED"
 )
-/** Entries added to the dead letter queue by this process. */
+
+/** Entries that this process added to the dead letter queue, by reason code. */
 export const deadLetterEntries = counter(
   "order_dlq_entries_total",
   "Entries added to the DLQ, by reason code"
 )
-/** Orders started and not settled by this process. */
+
+/** Orders that this process started and has not settled. */
 export const inFlight = Metric.gauge("order_worker_in_flight", {
   description: "Orders started and not settled"
 })
-/** Attempts that this process can run at the same time. */
+
+/** How many attempts this process can run at the same time. */
 export const capacity = Metric.gauge("order_worker_capacity", {
   description: "Attempts possible at the same time"
 })
@@ -42,37 +50,37 @@ export const registerWorkMetrics = register(
   ...withLabel(deadLetterEntries, "reason_code", ReasonCode.literals)
 )
 
-// One effect a batch, and not one an order.
-const updateAll = (metric: Metric.Histogram<number>, values: ReadonlyArray<number>): Effect.Effect<void> =>
-  Effect.contextWith((context: Context.Context<never>) =>
-    Effect.sync(() => {
-      for (const value of values) metric.updateUnsafe(value, context)
-    })
-  )
-
-/** Notes how long started orders had been due. */
-export const noteStarted = (orders: ReadonlyArray<ProcessingOrder>): Effect.Effect<void> =>
-  updateAll(
+/** Records how long started orders had been due. */
+export const recordStarted = (orders: ReadonlyArray<ProcessingOrder>): Effect.Effect<void> =>
+  recordAll(
     waitSeconds,
     orders.map(({ dueAt, updatedAt }) => secondsBetween(dueAt, updatedAt))
   )
 
-/** Notes that orders that were created at these times are final now. */
-export const noteFinal = (createdAt: ReadonlyArray<DateTime.Utc>): Effect.Effect<void> =>
+/** Records that orders created at these times are final now. */
+export const recordFinal = (createdAt: ReadonlyArray<DateTime.Utc>): Effect.Effect<void> =>
   Effect.flatMap(DateTime.now, (now) =>
-    updateAll(
+    recordAll(
       endToEndSeconds,
       createdAt.map((created) => secondsBetween(created, now))
     )
   )
 
-/** Notes an order that a lost worker gave up. */
-export const noteExpired = Effect.fnUntraced(function* (order: Order) {
+/** Records an order whose lease was expired, and its dead letter if it has one. */
+export const recordExpired = Effect.fnUntraced(function* (order: Order) {
   yield* Metric.update(leasesExpired, 1)
   if (order.status !== "FAILED") return
   yield* increment(deadLetterEntries, { reason_code: "WORKER_LOST" })
-  yield* noteFinal([order.createdAt])
+  yield* recordFinal([order.createdAt])
 })
+
+// One effect for a batch instead of one for each order.
+const recordAll = (metric: Metric.Histogram<number>, values: ReadonlyArray<number>): Effect.Effect<void> =>
+  Effect.contextWith((context: Context.Context<never>) =>
+    Effect.sync(() => {
+      for (const value of values) metric.updateUnsafe(value, context)
+    })
+  )
 
 const secondsBetween = (from: DateTime.Utc, to: DateTime.Utc): number =>
   Math.max(0, DateTime.toEpochMillis(to) - DateTime.toEpochMillis(from)) / 1000

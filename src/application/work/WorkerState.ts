@@ -1,0 +1,124 @@
+import { type Cause, Effect, type Fiber, Metric, Queue, type Scope, Semaphore } from "effect"
+import { type Deadline, type Deadlines, makeDeadlines } from "../../concurrency/Deadlines.ts"
+import { makeSlots, type Slots } from "../../concurrency/Slots.ts"
+import type { Lease, Outcome, ProcessingOrder } from "../../domain/Order.ts"
+import { inFlight } from "./WorkMetrics.ts"
+import { WorkerSettings } from "./WorkerSettings.ts"
+
+/** How many outcomes may wait for the settling loop. Beyond it an attempt keeps its slot until there is room. */
+const maxFinished = 1024
+
+/** Why an attempt was interrupted: it reached its time limit, another worker may have its order, or this worker stops. */
+export type Interruption = "timeout" | "lease lost" | "worker stopped"
+
+/** An order that this worker has started and not settled. */
+export interface Attempt {
+  readonly order: ProcessingOrder
+  /** Its index in the list of attempts. */
+  readonly index: number
+  /**
+   * `processing`: the processor runs. `committing`: its writes and its outcome are stored together. `ended`: its outcome is
+   * decided and waits for the settling loop. A lease is lost, and a timeout applies, in `processing` only.
+   */
+  phase: "processing" | "committing" | "ended"
+  /** Null while the attempt has not yet waited for anything, and once its outcome is decided. */
+  fiber: Fiber.Fiber<void> | null
+  deadline: Deadline | null
+  interruption: Interruption | null
+}
+
+/** An attempt whose outcome is decided and not stored yet. */
+export interface FinishedAttempt {
+  readonly attempt: Attempt
+  readonly outcome: Outcome
+}
+
+/** The attempts of a worker that are not settled. */
+export interface Attempts {
+  readonly add: (order: ProcessingOrder) => Attempt
+  /** Removes this attempt. A later attempt at the same order stays. */
+  readonly remove: (attempt: Attempt) => void
+  readonly count: () => number
+  readonly all: () => ReadonlyArray<Attempt>
+  /** The leases among these that no attempt of this worker belongs to. */
+  readonly leasesWithoutAttempt: <A extends Lease>(leases: ReadonlyArray<A>) => ReadonlyArray<A>
+}
+
+/** What the fibers of one worker share. */
+export interface WorkerState {
+  readonly settings: WorkerSettings
+  /** Taken by a claim, released once an outcome is handed to the settling loop. */
+  readonly slots: Slots
+  readonly attempts: Attempts
+  /** The time limits of the attempts. */
+  readonly deadlines: Deadlines
+  /** Bounds how many attempts commit writes at the same time, so that claims and heartbeats find a connection. */
+  readonly writePermits: Semaphore.Semaphore
+  /** From the attempts to the settling loop. Its end is the end of that loop. */
+  readonly finished: Queue.Queue<FinishedAttempt, Cause.Done>
+  /** Wakes the claiming loop after a settle that gave an order a new due time. */
+  readonly rescheduled: Queue.Queue<void>
+  /** Whether a claim failed without an answer: it may have started orders that this worker does not know. */
+  isClaimInDoubt: boolean
+}
+
+/** The state of a worker that has started nothing. */
+export const makeWorkerState: Effect.Effect<WorkerState, never, Scope.Scope> = Effect.gen(function* () {
+  const settings = yield* WorkerSettings
+  return {
+    settings,
+    slots: makeSlots(settings.concurrency),
+    attempts: makeAttempts(),
+    deadlines: yield* makeDeadlines(settings.attemptTimeout),
+    writePermits: yield* Semaphore.make(settings.writeConcurrency),
+    finished: yield* Queue.bounded<FinishedAttempt, Cause.Done>(maxFinished),
+    rescheduled: yield* Queue.sliding<void>(1),
+    isClaimInDoubt: false
+  }
+})
+
+/** Interrupts an attempt that may be interrupted for this reason. The first reason counts. */
+export const interruptAttempt = (attempt: Attempt, reason: Interruption): void => {
+  if (attempt.fiber === null) return
+  if (attempt.phase === "committing" && reason !== "worker stopped") return
+  attempt.interruption ??= reason
+  attempt.fiber.interruptUnsafe()
+}
+
+/** Sets the gauge of orders that are started and not settled. */
+export const recordInFlight = ({ attempts }: WorkerState): Effect.Effect<void> =>
+  Effect.suspend(() => Metric.update(inFlight, attempts.count()))
+
+// A list with a stack of free indexes. Every order would pass through a Map, which keeps removed entries in its old tables
+// (docs/adr/0007).
+const makeAttempts = (): Attempts => {
+  const list: Array<Attempt | null> = []
+  const freeIndexes: Array<number> = []
+  const all = () => list.filter((attempt) => attempt !== null)
+  return {
+    add: (order) => {
+      const index = freeIndexes.pop() ?? list.length
+      const attempt: Attempt = {
+        order,
+        index,
+        phase: "processing",
+        fiber: null,
+        deadline: null,
+        interruption: null
+      }
+      return (list[index] = attempt)
+    },
+    remove: (attempt) => {
+      if (list[attempt.index] !== attempt) return
+      list[attempt.index] = null
+      freeIndexes.push(attempt.index)
+    },
+    count: () => list.length - freeIndexes.length,
+    all,
+    leasesWithoutAttempt: (leases) => {
+      if (leases.length === 0) return leases
+      const versions = new Map(all().map(({ order }) => [order.id, order.version]))
+      return leases.filter(({ id, version }) => versions.get(id) !== version)
+    }
+  }
+}
