@@ -34,6 +34,7 @@ export const servingProcess = <A, E, R>(
       yield* check(settings)
       const { host, port } = settings.server
       return layers(settings).pipe(
+        Layer.provide(Layer.effectDiscard(Postgres.warnAboutDurability)),
         Layer.provide(client(settings)),
         Layer.provide(
           OrderHttpServer.layerListening({
@@ -44,7 +45,7 @@ export const servingProcess = <A, E, R>(
             gracefulShutdownTimeout: Duration.sum(drainTimeoutOf(settings), requestMargin)
           })
         ),
-        Layer.provide([references(settings), Layer.succeed(Postgres.StartingPatience, Duration.infinity)])
+        Layer.provide([references(settings), Layer.succeed(Postgres.StartTimeout, Duration.infinity)])
       )
     })
   )

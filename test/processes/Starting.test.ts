@@ -148,7 +148,8 @@ describe("a process that is started", { concurrent: true }, () => {
         stderr: `Cannot listen on 127.0.0.1:${port}: the port is taken by another process; choose another with server.port (SERVER_PORT).\n`
       })
 
-      const line = server.stdout().split("\n", 1)[0] ?? ""
+      const lines = server.stdout().split("\n")
+      const line = lines.find((line) => line.includes("serves on")) ?? ""
       const said = (JSON.parse(line) as { readonly message: string }).message.split("; ")
       for (const what of [
         `order-platform serves on ${server.url}`,

@@ -1,12 +1,19 @@
-import { Context, Data, Duration, Effect, Layer, Option, Schedule, type Scope } from "effect"
+import { Context, Data, Deferred, Duration, Effect, Layer, Option, Schedule, type Scope } from "effect"
 import { Migrator, SqlClient, SqlError } from "effect/sql"
 import orders from "../../../migrations/0001_orders.ts"
 import listing from "../../../migrations/0002_listing.ts"
 import idempotency from "../../../migrations/0003_idempotency.ts"
 import retention from "../../../migrations/0004_retention.ts"
 import settle from "../../../migrations/0005_settle.ts"
+import durable from "../../../migrations/0006_durable.ts"
 import { DatabaseSchema } from "./client/DatabaseSchema.ts"
-import { isTransient, messageOf, runInTransaction, startingPatience } from "./client/SqlErrors.ts"
+import { explained } from "./client/ConnectErrors.ts"
+import { DatabaseRefuses } from "./client/DatabaseRefuses.ts"
+import { logLocks } from "./client/LogLocks.ts"
+import { runInTransaction } from "./client/RepeatStatements.ts"
+import { checkRights, checkServer } from "./client/ServerChecks.ts"
+import { isTransient } from "./client/SqlErrors.ts"
+import { retryStart } from "./client/StartTimeout.ts"
 
 /** Every migration, oldest first. They are imported one by one, so that they survive bundling and packaging. */
 const migrations = [
@@ -14,7 +21,8 @@ const migrations = [
   ["listing", listing],
   ["idempotency", idempotency],
   ["retention", retention],
-  ["settle", settle]
+  ["settle", settle],
+  ["durable", durable]
 ] as const
 
 /** The database was migrated by another version of this program, or by hand: what it has does not fit what we bring. */
@@ -45,18 +53,44 @@ const withTimeEnough = <A, E, R>(sql: SqlClient.SqlClient, effect: Effect.Effect
     effect
   )
 
+/** What no waiting helps against, as a sentence: the server's message, its SQLSTATE, and what to do. */
+const refusedWith =
+  (schema: string) =>
+  <A, E, R>(effect: Effect.Effect<A, E | SqlError.SqlError, R>) =>
+    Effect.catchIf(
+      effect,
+      (error): error is Extract<E | SqlError.SqlError, SqlError.SqlError> =>
+        SqlError.isSqlError(error) && !isTransient(error),
+      (error) =>
+        Effect.fail(
+          new DatabaseRefuses({
+            message: `The tables of order-platform in the database schema ${schema} cannot be used: ${explained(error)}.`
+          })
+        )
+    )
+
 /**
- * Brings the tables in `DatabaseSchema` to the current version, under a lock: of many processes at once one does it, the
- * others wait, and say so. All of it is one transaction, or part of the caller's own.
+ * Brings the tables in `DatabaseSchema` to the current version, under a lock: of many processes at once one does it, and the
+ * others wait, and log that. All of it is one transaction, or part of the caller's own. Changes nothing, and needs no right
+ * to, where they are at the current version.
  */
 export const migrate = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
+  const schema = yield* DatabaseSchema
   // Their transaction has their client, and their limits.
-  if (Option.isSome(yield* Effect.serviceOption(sql.transactionService))) return yield* migrateLocked
+  if (Option.isSome(yield* Effect.serviceOption(sql.transactionService)))
+    return yield* refusedWith(schema)(migrateIfNeeded)
   const instead = yield* MigrationClient
   const client = instead?.insteadOf === sql ? yield* instead.make : sql
-  return yield* runInTransaction(client)(withTimeEnough(client, migrateLocked)).pipe(
-    Effect.provideService(SqlClient.SqlClient, client)
+  const pid = yield* Deferred.make<number>()
+  const migrating = client<{ readonly pid: number }>`SELECT pg_backend_pid() AS pid`.pipe(
+    Effect.tap(([row]) => Deferred.succeed(pid, row?.pid ?? 0)),
+    Effect.andThen(migrateIfNeeded)
+  )
+  return yield* runInTransaction(client)(withTimeEnough(client, migrating)).pipe(
+    Effect.provideService(SqlClient.SqlClient, client),
+    Effect.raceFirst(Effect.flatMap(Deferred.await(pid), (pid) => logLocks(sql, pid))),
+    refusedWith(schema)
   )
 }).pipe(Effect.scoped)
 
@@ -64,16 +98,32 @@ export const migrate = Effect.gen(function* () {
 export const check = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const schema = yield* DatabaseSchema
-  const [found] = yield* sql<{ present: boolean }>`
-    SELECT to_regclass(${`"${schema}".order_platform_migrations`}) IS NOT NULL AS present`
-  if (found?.present !== true)
+  yield* checkServer(sql, schema)
+  const applied = yield* countApplied(sql, schema)
+  if (applied === null)
     return yield* new MigrationsDoNotFit({
       message: `The database schema ${schema} has no tables of order-platform: run its migrations first.`
     })
-  if ((yield* checkApplied(sql, `${schema}.order_platform_migrations`)) < migrations.length)
+  if (applied < migrations.length)
     return yield* new MigrationsDoNotFit({
       message: `The tables of order-platform in the database schema ${schema} are of an older version: run its migrations first.`
     })
+  yield* checkRights(sql, schema)
+}).pipe((checked) => Effect.flatMap(DatabaseSchema, (schema) => refusedWith(schema)(checked)), withOurNames)
+
+/** How many of our migrations were applied; null where there is no table of them. */
+const countApplied = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, schema: string) {
+  const [found] = yield* sql<{ present: boolean }>`
+    SELECT to_regclass(${`"${schema}".order_platform_migrations`}) IS NOT NULL AS present`
+  return found?.present === true ? yield* checkApplied(sql, `${schema}.order_platform_migrations`) : null
+})
+
+const migrateIfNeeded = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const schema = yield* DatabaseSchema
+  yield* checkServer(sql, schema)
+  if ((yield* countApplied(sql, schema)) !== migrations.length) yield* migrateLocked
+  yield* checkRights(sql, schema)
 }).pipe(withOurNames)
 
 const migrateLocked = Effect.gen(function* () {
@@ -103,7 +153,7 @@ const migrateLocked = Effect.gen(function* () {
           return Effect.fail(new MigrationsDoNotFit({ message: `${message}; look at ${table}.` }))
         if (isTransient(cause)) return Effect.fail(cause)
         return Effect.fail(
-          new MigrationsDoNotFit({ message: `${message}: ${messageOf(cause)}; look at ${table}.` })
+          new MigrationsDoNotFit({ message: `${message}: ${explained(cause)}; look at ${table}.` })
         )
       }
     )
@@ -138,14 +188,14 @@ const checkApplied = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, tabl
   return applied.length
 })
 
-// What trouble interrupted was rolled back, or is there: in both cases it may be done again.
-const patiently = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.flatMap(startingPatience, (schedule) =>
+// What an error interrupted was rolled back, or is there: in both cases it may be done again.
+const retried = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(retryStart, (schedule) =>
     Effect.retry(effect, { while: (error) => SqlError.isSqlError(error) && isTransient(error), schedule })
   )
 
-/** A layer that migrates when it is built; it waits for a database that is away for the moment. */
-export const layer = Layer.effectDiscard(patiently(migrate))
+/** A layer that migrates when it is built; it waits for a database that does not answer. */
+export const layer = Layer.effectDiscard(retried(migrate))
 
-/** A layer that is only built on tables that somebody migrated. */
-export const layerCheck = Layer.effectDiscard(patiently(check))
+/** A layer that is only built on tables that were migrated before. */
+export const layerCheck = Layer.effectDiscard(retried(check))

@@ -27,7 +27,10 @@ export const layerInSchema = (schema: string) =>
   Layer.fresh(layer).pipe(Layer.provide(Layer.succeed(DatabaseSchema, schema)))
 
 export { parseDatabaseUrl } from "./client/DatabaseUrl.ts"
-export { type Connection, DatabaseRefuses, layerClient } from "./client/PostgresClient.ts"
+export { DatabaseRefuses } from "./client/DatabaseRefuses.ts"
+export { type Connection, layerClient } from "./client/PostgresClient.ts"
 export { migrate, MigrationsDoNotFit } from "./Migrations.ts"
 export { DatabaseSchema } from "./client/DatabaseSchema.ts"
-export { CallTimeLimit, StartingPatience } from "./client/SqlErrors.ts"
+export { CallTimeLimit } from "./client/CatchSqlErrors.ts"
+export { warnAboutDurability } from "./client/ServerChecks.ts"
+export { StartTimeout } from "./client/StartTimeout.ts"

@@ -15,13 +15,10 @@ import { makeKeepLeases } from "./work/RenewLeases.ts"
 import { type OrderRow, toOrder, toProcessingOrder } from "./client/OrderRow.ts"
 import { makeReadOrders } from "./watch/FindOrder.ts"
 import { makeSettleOrders } from "./work/SettleOrders.ts"
-import {
-  CallTimeLimit,
-  fullBatch,
-  makeCatchSqlTrouble,
-  repeatAfterTrouble,
-  repeatIdempotent
-} from "./client/SqlErrors.ts"
+import { CallTimeLimit, makeCatchSqlErrors } from "./client/CatchSqlErrors.ts"
+import { makeProbeStore } from "./client/ProbeStore.ts"
+import { fullBatch, repeatAfterTrouble, repeatIdempotent } from "./client/RepeatStatements.ts"
+import { readOnly } from "./client/ServerChecks.ts"
 import { makeStartOrders } from "./work/ClaimOrders.ts"
 import { makeStoreOrders } from "./intake/SubmitOrders.ts"
 import { makeStoreOrdersOnce } from "./intake/SubmitOrdersOnce.ts"
@@ -64,9 +61,14 @@ const make = Effect.gen(function* () {
   })
 
   const inTransaction = Effect.map(Effect.serviceOption(sql.transactionService), Option.isSome)
-  const catchSqlTrouble = makeCatchSqlTrouble()
-  const guarded = catchSqlTrouble(yield* CallTimeLimit)
-  const guardedTransaction = catchSqlTrouble(Duration.infinity)
+  const { catchSqlErrors, checkStores } = yield* makeCatchSqlErrors(makeProbeStore(sql, schema, submit))
+  const guarded = catchSqlErrors(yield* CallTimeLimit)
+  const guardedTransaction = catchSqlErrors(Duration.infinity)
+
+  const isReadOnly = Effect.map(
+    sql<{ readonly is: boolean }>`SELECT ${readOnly(sql)} AS is`,
+    ([row]) => row?.is === true
+  )
 
   const intake = IntakeStore.of({
     submit: (orders, keyed = []) =>
@@ -147,7 +149,7 @@ const make = Effect.gen(function* () {
       }))
     ),
     stats: guarded(repeatAfterTrouble(makeStoreStats(sql, schema, now, read.oldestDueAge))),
-    ping: catchSqlTrouble(pingLimit)(Effect.asVoid(sql`SELECT 1`))
+    ping: catchSqlErrors(pingLimit)(checkStores(isReadOnly))
   })
   const upkeep = UpkeepStore.of({
     deleteOldOrders: (status, age, max) =>

@@ -23,13 +23,15 @@ export const Readiness = Object.assign(reference, {
 /** How long the store may take to answer before the process is not ready. */
 const pingLimit = "2 seconds"
 
-/** Succeeds if requests are welcome: the process does not drain, and the store of orders answers in time. */
-export const checkReady = Effect.fnUntraced(function* <E>(ping: Effect.Effect<void, E>) {
+/** Succeeds if the process takes requests: it does not drain, and the store of orders answers in time and could store one. */
+export const checkReady = Effect.fnUntraced(function* (
+  ping: Effect.Effect<void, { readonly message: string }>
+) {
   const { reasons } = yield* Readiness
   const [reason] = yield* reasons
   if (reason !== undefined) return yield* new Unavailable({ message: reason })
   yield* ping.pipe(
-    Effect.mapError(() => new Unavailable({ message: "The database is away." })),
+    Effect.mapError(({ message }) => new Unavailable({ message })),
     Effect.timeoutOrElse({
       duration: pingLimit,
       orElse: () =>

@@ -1,11 +1,14 @@
 import { PgClient } from "@effect/sql-pg"
-import { Data, Duration, Effect, Layer, Redacted, Result } from "effect"
+import { Duration, Effect, Layer, Redacted, Result } from "effect"
 import { Reactivity } from "effect/reactivity"
-import { SqlClient, type SqlError } from "effect/sql"
+import { SqlClient, SqlError } from "effect/sql"
 import { MigrationClient } from "../Migrations.ts"
 import { explained, mayPass } from "./ConnectErrors.ts"
+import { DatabaseRefuses } from "./DatabaseRefuses.ts"
 import { type DatabaseAddress, parseDatabaseUrl } from "./DatabaseUrl.ts"
-import { messageOf, startingPatience } from "./SqlErrors.ts"
+import { checkConnectionLimit } from "./ServerChecks.ts"
+import { messageOf } from "./SqlErrors.ts"
+import { retryStart } from "./StartTimeout.ts"
 import { tlsOptions } from "./TlsOptions.ts"
 import { watchedSockets } from "./WatchedSockets.ts"
 
@@ -21,9 +24,6 @@ export interface Connection {
   readonly acquireTimeout: Duration.Duration
   readonly statementTimeout: Duration.Duration
 }
-
-/** The database cannot be used, and no waiting helps; the message is a sentence for the operator. */
-export class DatabaseRefuses extends Data.TaggedError("DatabaseRefuses")<{ readonly message: string }> {}
 
 const millisText = (duration: Duration.Duration) => `${Duration.toMillis(duration)}`
 
@@ -100,7 +100,7 @@ const makeForMigrations = (options: Options, { prepare, statementTimeout }: Conn
   }).pipe(Effect.provide(Reactivity.layer))
 
 /** Succeeds once the database answers; waits as long as it is only away, and says so once. */
-const waitForAnswer = Effect.fnUntraced(function* (shown: string) {
+const waitForAnswer = Effect.fnUntraced(function* (shown: string, maxConnections: number) {
   const sql = yield* SqlClient.SqlClient
   let isSaid = false
   const sayOnce = Effect.fnUntraced(function* (error: SqlError.SqlError) {
@@ -110,12 +110,16 @@ const waitForAnswer = Effect.fnUntraced(function* (shown: string) {
       `The database ${shown} does not answer yet: ${messageOf(error)}; waiting for it.`
     )
   })
-  yield* sql`SELECT 1`.pipe(
-    Effect.tapError(sayOnce),
-    Effect.retry({ while: mayPass, schedule: yield* startingPatience }),
-    Effect.mapError(
-      (error) =>
-        new DatabaseRefuses({ message: `The database ${shown} cannot be used: ${explained(error)}.` })
+  yield* checkConnectionLimit(sql, maxConnections).pipe(
+    Effect.tapError((error) => (SqlError.isSqlError(error) ? sayOnce(error) : Effect.void)),
+    Effect.retry({
+      while: (error) => SqlError.isSqlError(error) && mayPass(error),
+      schedule: yield* retryStart
+    }),
+    Effect.mapError((error) =>
+      SqlError.isSqlError(error)
+        ? new DatabaseRefuses({ message: `The database ${shown} cannot be used: ${explained(error)}.` })
+        : error
     )
   )
 })
@@ -131,7 +135,7 @@ export const layerClient = (connection: Connection) =>
         MigrationClient,
         Effect.map(SqlClient.SqlClient, (insteadOf) => ({ insteadOf, make }))
       )
-      return Layer.effectDiscard(waitForAnswer(address.shown)).pipe(
+      return Layer.effectDiscard(waitForAnswer(address.shown, connection.maxConnections)).pipe(
         Layer.provideMerge(forMigrations),
         Layer.provideMerge(PgClient.layerFrom(makePool(options, connection)))
       )

@@ -8,13 +8,8 @@ import {
   WritesRefused
 } from "../../../application/ports/WorkStore.ts"
 import { makeSettleOrders } from "./SettleOrders.ts"
-import {
-  isTransient,
-  messageOf,
-  repeatAfterTrouble,
-  runInTransaction,
-  sqlStateOf
-} from "../client/SqlErrors.ts"
+import { repeatAfterTrouble, runInTransaction } from "../client/RepeatStatements.ts"
+import { isTransient, messageOf, sqlStateOf } from "../client/SqlErrors.ts"
 
 /** The order was settled or lost while its writes ran: they must not be stored. */
 class RolledBack {

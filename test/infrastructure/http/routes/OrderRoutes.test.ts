@@ -288,7 +288,9 @@ describe("health", () => {
       assert.include(draining.text, "shutting down")
       assert.isNotNull(draining.headers.get("retry-after"))
       assert.deepStrictEqual((yield* call("/health/live")).json, { status: "up" })
-      const away = yield* serveFake({ ping: Effect.fail(new OrdersUnavailable()) })
+      const away = yield* serveFake({
+        ping: Effect.fail(new OrdersUnavailable({ message: "The database is away." }))
+      })
       assert.include((yield* away.call("/health/ready")).text, "The database is away.")
       const hangs = yield* serveFake({ ping: Effect.never })
       assert.include((yield* hangs.call("/health/ready")).text, "within 2 seconds")

@@ -107,7 +107,6 @@ describe("the URL of a database", () => {
       const address = Result.getOrThrow(parseDatabaseUrl(`postgres://${u}:${p}@db/${d}`))
       const given = Redacted.value(address.password ?? Redacted.make(""))
       assert.deepStrictEqual([address.user, given, address.database], [user, password, database])
-      if (!database.includes(password)) assert.notInclude(address.shown, password)
     }
   )
 
@@ -129,8 +128,12 @@ describe("the URL of a database", () => {
     }
   )
 
-  it.prop("is never answered with a secret", { password: texts }, ({ password }) => {
+  it.prop("never shows a secret", { password: texts }, ({ password }) => {
     const secret = `hunter2 ${password}`
+    const address = Result.getOrThrow(
+      parseDatabaseUrl(`postgres://ann:${encodeURIComponent(secret)}@db/shop`)
+    )
+    assert.strictEqual(address.shown, "db/shop")
     for (const name of ["password", "sslpassword"]) {
       const parsed = parseDatabaseUrl(`postgres://db/shop?${name}=${encodeURIComponent(secret)}&bogus=1`)
       assert.isTrue(Result.isFailure(parsed) && !parsed.failure.includes("hunter2"))

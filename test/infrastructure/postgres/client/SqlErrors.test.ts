@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Logger } from "effect"
+import { makeCatchSqlErrors } from "../../../../src/infrastructure/postgres/client/CatchSqlErrors.ts"
 import {
   fullBatch,
-  makeCatchSqlTrouble,
   repeatIdempotent
-} from "../../../../src/infrastructure/postgres/client/SqlErrors.ts"
+} from "../../../../src/infrastructure/postgres/client/RepeatStatements.ts"
 import { pass } from "../../../VirtualTime.ts"
 
 /** A statement about so many orders that is answered after so long; how often it was sent, and when the answer came. */
@@ -48,7 +48,7 @@ describe("A database that is silent", () => {
   it.effect("is not said to be away where it answers others meanwhile", () => {
     const said: Array<unknown> = []
     return Effect.gen(function* () {
-      const guarded = makeCatchSqlTrouble()(Duration.seconds(2))
+      const guarded = (yield* makeCatchSqlErrors(Effect.void)).catchSqlErrors(Duration.seconds(2))
       const waiting = yield* Effect.forkChild(Effect.flip(guarded(Effect.never)))
       yield* pass("1 second")
       yield* guarded(Effect.void)
@@ -62,7 +62,7 @@ describe("A database that is silent", () => {
     const said: Array<string> = []
     const logger = Logger.make(({ logLevel, message }) => void said.push(`${logLevel}: ${String(message)}`))
     return Effect.gen(function* () {
-      const guarded = makeCatchSqlTrouble()(Duration.seconds(2))
+      const guarded = (yield* makeCatchSqlErrors(Effect.void)).catchSqlErrors(Duration.seconds(2))
       const silent = Effect.flip(guarded(Effect.never))
       const calls = yield* Effect.forkChild(Effect.all([silent, silent]))
       yield* pass("1 second")

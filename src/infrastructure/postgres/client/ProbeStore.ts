@@ -1,0 +1,56 @@
+import { DateTime, Effect, Random } from "effect"
+import { SecureRandom } from "effect/crypto"
+import type { SqlClient } from "effect/sql"
+import type { NewOrder } from "../../../domain/Order.ts"
+import { OrderId } from "../../../domain/OrderId.ts"
+import { checkRights, readOnly } from "./ServerChecks.ts"
+import { sqlStateOf } from "./SqlErrors.ts"
+
+class RolledBack {}
+
+/** Large and not compressible, so that it needs new pages: a full disk refuses it. */
+const payloadBytes = 16_384
+
+const probeOrder = Effect.gen(function* () {
+  const text = yield* Effect.replicateEffect(Random.nextIntBetween(0, 2 ** 31), payloadBytes / 8)
+  return {
+    id: OrderId.make(SecureRandom.uuidV7Unsafe()),
+    payload: { text: text.map((number) => number.toString(16).padStart(8, "0")).join("") },
+    payloadVersion: 1,
+    priority: 0,
+    maxRetries: 0,
+    metadata: {},
+    correlationId: "probe",
+    notBefore: DateTime.makeUnsafe("9999-01-01")
+  } satisfies NewOrder
+})
+
+/**
+ * Ends connections to a server that is read-only, so that the pool makes new ones and the address is resolved again: after a
+ * failover it leads elsewhere. By a statement that ends its own connection, because that works with every client and behind a
+ * pooler. A new connection is left alone for a second, or a read-only database would be reconnected to without a pause.
+ */
+const endReadOnlyConnections = (sql: SqlClient.SqlClient) =>
+  sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE pid = pg_backend_pid() AND backend_start < clock_timestamp() - interval '1 second' AND ${readOnly(sql)}`.pipe(
+    Effect.retry({ times: 100, while: (error) => sqlStateOf(error) === "57P01" }),
+    Effect.ignore
+  )
+
+/** Succeeds if an order can be stored now; stores one and rolls it back. */
+export const makeProbeStore = (
+  sql: SqlClient.SqlClient,
+  schema: string,
+  submit: (orders: ReadonlyArray<NewOrder>) => Effect.Effect<unknown, unknown>
+): Effect.Effect<void, unknown> =>
+  Effect.gen(function* () {
+    yield* endReadOnlyConnections(sql)
+    yield* checkRights(sql, schema)
+    const order = yield* probeOrder
+    yield* sql.withTransaction(Effect.andThen(submit([order]), Effect.fail(new RolledBack()))).pipe(
+      Effect.catchIf(
+        (error) => error instanceof RolledBack,
+        () => Effect.void
+      )
+    )
+  }).pipe(Effect.timeout("10 seconds"), Effect.scoped)

@@ -1,0 +1,121 @@
+import { Effect } from "effect"
+import { SqlClient } from "effect/sql"
+import { DatabaseRefuses } from "./DatabaseRefuses.ts"
+
+/** What each table of ours needs; `UPDATE` is also what `FOR UPDATE` asks for. */
+export const neededRights: Readonly<Record<string, ReadonlyArray<string>>> = {
+  orders: ["SELECT", "INSERT", "UPDATE", "DELETE"],
+  order_events: ["SELECT", "INSERT", "DELETE"],
+  dead_letters: ["SELECT", "INSERT", "DELETE"],
+  idempotency_keys: ["SELECT", "INSERT", "UPDATE", "DELETE"],
+  order_platform_migrations: ["SELECT"]
+}
+
+/** Whether this server cannot write now: a standby, or a primary that was made read-only. */
+export const readOnly = (sql: SqlClient.SqlClient) =>
+  sql`(pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean)`
+
+interface Server {
+  readonly database: string
+  readonly role: string
+  readonly encoding: string
+  readonly version: number
+  readonly standby: boolean
+  readonly read_only: boolean
+  readonly replica: boolean
+}
+
+/** What is wrong with the server, the database or the role, and what to do; null where all is well. */
+const faultOf = ({
+  database,
+  encoding,
+  read_only,
+  replica,
+  role,
+  standby,
+  version
+}: Server): string | null => {
+  if (encoding !== "UTF8")
+    return `its encoding is ${encoding} and must be UTF8; make one by CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0`
+  if (version < 140_000)
+    return `it is PostgreSQL ${Math.floor(version / 10_000)}; version 14 or newer is needed`
+  if (standby)
+    return "it is a standby and takes no writes (pg_is_in_recovery(), SQLSTATE 25006); name the primary in database.url"
+  if (read_only)
+    return `transactions are read-only (SQLSTATE 25006); ALTER ROLE "${role}" or ALTER DATABASE "${database}" RESET default_transaction_read_only`
+  if (replica)
+    return `session_replication_role is replica, which turns our triggers off; ALTER ROLE "${role}" or ALTER DATABASE "${database}" RESET session_replication_role`
+  return null
+}
+
+/** Quotes, dots and backslashes end identifiers and literals early, and `$` ends function bodies. */
+const schemaForm = /^(?!pg_)[^"'.\\$\p{Cc}]{1,41}$/u
+
+/** Fails with one sentence where orders cannot be stored whatever is waited for. */
+export const checkServer = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, schema: string) {
+  if (!schemaForm.test(schema) || new TextEncoder().encode(schema).length > 41)
+    return yield* new DatabaseRefuses({
+      message: `The database schema cannot be named ${JSON.stringify(schema)}: at most 41 bytes without quotes, dots, backslashes and $, and not beginning with pg_.`
+    })
+  const [server] = yield* sql<Server>`
+    SELECT current_database() AS database, current_user AS role, current_setting('server_encoding') AS encoding,
+      current_setting('server_version_num')::int AS version, pg_is_in_recovery() AS standby,
+      current_setting('transaction_read_only')::boolean AS read_only,
+      current_setting('session_replication_role') = 'replica' AS replica`
+  const fault = server === undefined ? null : faultOf(server)
+  if (server !== undefined && fault !== null)
+    return yield* new DatabaseRefuses({
+      message: `The database ${server.database} cannot be used: ${fault}.`
+    })
+})
+
+/** Fails with one sentence where the role lacks a right on one of our tables. */
+export const checkRights = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, schema: string) {
+  const wanted = Object.entries(neededRights).flatMap(([table, rights]) =>
+    rights.map((right) => ({ table, right }))
+  )
+  const missing = yield* sql<{ readonly name: string; readonly right: string; readonly role: string }>`
+    SELECT c.relname AS name, w.right, current_user AS role
+    FROM unnest(${wanted.map(({ table }) => table)}::text[], ${wanted.map(({ right }) => right)}::text[]) AS w ("table", "right")
+    JOIN pg_namespace n ON n.nspname = ${schema}
+    JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.table
+    WHERE NOT has_table_privilege(c.oid, w.right)`
+  if (missing.length === 0) return
+  const [{ role }] = missing as [(typeof missing)[0]]
+  const rights = missing.map(({ name, right }) => `${right} on "${schema}".${name}`).join(", ")
+  return yield* new DatabaseRefuses({
+    message: `The role ${role} lacks rights in the database (SQLSTATE 42501): ${rights}; GRANT them.`
+  })
+})
+
+/** Fails with one sentence where the role, the database or the server allows fewer connections than the pool may make. */
+export const checkConnectionLimit = Effect.fnUntraced(function* (
+  sql: SqlClient.SqlClient,
+  maxConnections: number
+) {
+  const limits = yield* sql<{ readonly whose: string; readonly most: number }>`
+    SELECT * FROM (
+      SELECT 'role ' || rolname AS whose, rolconnlimit AS most FROM pg_roles WHERE rolname = current_user AND NOT rolsuper
+      UNION ALL
+      SELECT 'database ' || datname, datconnlimit FROM pg_database, pg_roles
+      WHERE datname = current_database() AND rolname = current_user AND NOT rolsuper
+      UNION ALL
+      SELECT 'server', current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+    ) AS l WHERE most BETWEEN 0 AND ${maxConnections - 1} ORDER BY most LIMIT 1`
+  const [limit] = limits
+  if (limit !== undefined)
+    return yield* new DatabaseRefuses({
+      message: `The ${limit.whose} may have ${limit.most} connections and the pool up to ${maxConnections}: lower database.maxConnections (DATABASE_MAX_CONNECTIONS) or raise the limit.`
+    })
+})
+
+/** What may lose acknowledged orders in a crash of the server, whatever this program does; one warning. */
+export const warnAboutDurability = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const rows = yield* sql<{ readonly name: string }>`
+    SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off'`
+  if (rows.length > 0)
+    yield* Effect.logWarning(
+      `The database server runs with ${rows.map(({ name }) => `${name} = off`).join(" and ")}: a crash of its machine can lose or damage accepted orders.`
+    )
+})
