@@ -14,7 +14,7 @@ const customer = Effect.gen(function* () {
   const { body } = yield* orders
     .submit({ payload: { payload: { drink: "espresso", cups: 2 }, priority: 5 }, headers })
     .pipe(Effect.retry({ times: 10, schedule: Schedule.exponential("100 millis") }))
-  const events = yield* orders.events({ params: { id: body.orderId }, headers: {} })
+  const events = yield* orders.watch({ params: { id: body.orderId }, headers: {} })
   yield* Stream.runForEach(events, ({ attempt, event, reason, to }) =>
     Console.log(`attempt ${attempt}: ${event}, ${to}${reason === null ? "" : `: ${reason}`}`)
   )

@@ -96,14 +96,14 @@ export const makeOrdersApi = <P>(payload: OrderPayload<P>) => {
       success: HttpApiSchema.WithHeaders(OrderView, { etag: Schema.String }),
       error: [Problems.OrderNotFound, temporary(Problems.OrdersUnavailable)]
     }).annotateMerge(OpenApi.annotations({ summary: "Read an order" })),
-    HttpApiEndpoint.get("timeline", "/orders/:id/timeline", {
+    HttpApiEndpoint.get("explain", "/orders/:id/timeline", {
       params: { id: OrderIdFromPath },
       success: Timeline,
       error: [Problems.OrderNotFound, temporary(Problems.OrdersUnavailable)]
     }).annotateMerge(
       OpenApi.annotations({ summary: "Read the history of an order, and why it stands where it does" })
     ),
-    HttpApiEndpoint.get("events", "/orders/:id/events", {
+    HttpApiEndpoint.get("watch", "/orders/:id/events", {
       params: { id: OrderIdFromPath },
       headers: { "last-event-id": LastEventId },
       success: HttpApiSchema.StreamSse({ data: OrderEvent }),

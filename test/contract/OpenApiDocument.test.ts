@@ -88,7 +88,7 @@ describe("the OpenAPI document", () => {
       "orders.submitMany": SubmittedOrders,
       "orders.list": OrderListing,
       "orders.get": OrderView,
-      "orders.timeline": Timeline,
+      "orders.explain": Timeline,
       "deadLetters.list": Schema.Array(DeadLetter),
       "deadLetters.get": DeadLetterWithAttempts,
       "deadLetters.reprocess": AcceptedOrder,
@@ -118,7 +118,7 @@ describe("the OpenAPI document", () => {
   })
 
   it("shows the stream of events as it is on the wire, and how to resume it", () => {
-    const { parameters, responses } = operation("orders.events")
+    const { parameters, responses } = operation("orders.watch")
     assert.isTrue(parameters.some((it) => it.name === "Last-Event-ID" && it.in === "header"))
     const { example, schema } = responses["200"]?.content?.["text/event-stream"] ?? assert.fail("no stream")
     assert.include(schema, { type: "string" })

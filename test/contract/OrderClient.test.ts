@@ -33,7 +33,7 @@ describe("the client for Effect apps", () => {
       assert.deepStrictEqual([order.body.status, order.headers.etag], ["FAILED", '"3"'])
       const { orders } = yield* client.orders.list({ query: { status: "PENDING", limit: 10 } })
       assert.strictEqual(orders.length, 1)
-      const { events } = yield* client.orders.timeline({ params: { id: idNumber(1) } })
+      const { events } = yield* client.orders.explain({ params: { id: idNumber(1) } })
       assert.strictEqual(events.length, 3)
     }).pipe(Effect.provide(FetchHttpClient.layer))
   )

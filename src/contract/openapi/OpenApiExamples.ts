@@ -96,7 +96,7 @@ export const examplesOfAnswers: Readonly<Record<string, { readonly example: unkn
   },
   "orders.list": { example: { orders: [listed], nextCursor: null } },
   "orders.get": { example: { ...listed, payload: { drink: "espresso" } } },
-  "orders.timeline": {
+  "orders.explain": {
     example: {
       events: [created, started, retried],
       explanation: "waiting until 2026-11-22T23:10:06.958Z after attempt 1 of 3 failed: card declined"

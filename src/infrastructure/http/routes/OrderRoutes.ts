@@ -78,9 +78,9 @@ const orders = <P>(api: HandledApi<P>, payload: OrderPayload<P>) =>
             HttpApiSchema.withHeaders({ body: viewOrder(order), headers: { etag: `"${order.version}"` } })
           )
         )
-        .handle("timeline", ({ params }) => platform.explain(params.id))
+        .handle("explain", ({ params }) => platform.explain(params.id))
         .handle(
-          "events",
+          "watch",
           Effect.fnUntraced(function* ({ headers: { "last-event-id": after = 0 }, params }) {
             const caller = Option.match(yield* CurrentCaller, {
               onNone: () => ({}),
