@@ -45,7 +45,7 @@ const unstableInside: Readonly<Record<string, { readonly module: string; readonl
     why: "makes the random bytes of the ids"
   },
   "src/application/intake/Submission.ts": { module: "effect/crypto", why: "ids are UUIDv7" },
-  "src/application/intake/SubmitOrder.ts": { module: "effect/crypto", why: "ids are UUIDv7" },
+  "src/application/intake/SubmitOrders.ts": { module: "effect/crypto", why: "ids are UUIDv7" },
   "src/application/intake/Idempotency.ts": {
     module: "effect/crypto",
     why: "requests are compared by their digests"

@@ -27,7 +27,8 @@ import { reprocessOrder } from "./dead-letters/ReprocessOrder.ts"
 import type { Idempotency, Replayable } from "./intake/Idempotency.ts"
 import { layerPooledRandom } from "./intake/PooledRandom.ts"
 import type { Submission, SubmissionRefused, WrongSubmission } from "./intake/Submission.ts"
-import { makeSubmitOrder, type SubmitError } from "./intake/SubmitOrder.ts"
+import { makeStoreOrders, makeSubmitOrder, type SubmitError } from "./intake/SubmitOrder.ts"
+import { makeSubmitOrders } from "./intake/SubmitOrders.ts"
 import { DeadLetterStore } from "./ports/DeadLetterStore.ts"
 import { type Backlog, OrderReads } from "./ports/OrderReads.ts"
 import type { Stores } from "./ports/Stores.ts"
@@ -124,9 +125,11 @@ const layer = <P>(payload: OrderPayload<P>): Layer.Layer<OrderPlatform<P>, never
     Effect.gen(function* () {
       const reads = yield* OrderReads
       const context = yield* Effect.context<DeadLetterStore | OrderReads | WakeUp>()
+      const storeOrders = yield* makeStoreOrders
       yield* deleteExpiredKeys
       return {
-        ...(yield* makeSubmitOrder(payload)),
+        submit: yield* makeSubmitOrder(payload, storeOrders),
+        submitMany: yield* makeSubmitOrders(payload, storeOrders),
         find: reads.find,
         timeline: reads.timeline,
         explain: (id) => Effect.provideContext(explainOrder(id), context),

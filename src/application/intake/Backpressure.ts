@@ -57,48 +57,51 @@ const sampledLimit = Effect.fnUntraced(function* (
   return { overloaded: () => overloaded, sampleSoon: () => due.openUnsafe() }
 })
 
+const makePendingLimit = Effect.gen(function* () {
+  const store = yield* IntakeStore
+  const max = yield* MaxPending
+  const sample = Effect.map(store.countDue(max), ({ drainPerSecond, due }) =>
+    due <= max
+      ? null
+      : new Overloaded({
+          message: `More than ${max} orders are due and waiting; nothing of this call was stored.`,
+          retryAfterSeconds: secondsToDrain(due - max + roomFor(max), drainPerSecond)
+        })
+  )
+  return yield* sampledLimit(sample, () => interval)
+})
+
+const makeScheduledLimit = Effect.gen(function* () {
+  const store = yield* IntakeStore
+  const max = yield* MaxScheduled
+  const sample = Effect.map(store.countScheduled(max, roomFor(max)), ({ roomIn, scheduled }) =>
+    scheduled <= max
+      ? null
+      : new Overloaded({
+          message: `More than ${max} orders wait for their time; nothing of this call was stored.`,
+          retryAfterSeconds: secondsToDrain(Duration.toSeconds(roomIn), 1)
+        })
+  )
+  return yield* sampledLimit(sample, pauseAfterCounting)
+})
+
 /** Decides when new orders are refused with `Overloaded`, and after how long a caller should try again. */
 export const makeBackpressure = Effect.gen(function* () {
-  const store = yield* IntakeStore
-  const maxPending = yield* MaxPending
-  const maxScheduled = yield* MaxScheduled
+  const pending = yield* makePendingLimit
+  const scheduled = yield* makeScheduledLimit
   const stored = makeRate()
-
-  const pending = yield* sampledLimit(
-    Effect.map(store.countDue(maxPending), ({ due, drainPerSecond }) =>
-      due <= maxPending
-        ? null
-        : new Overloaded({
-            message: `More than ${maxPending} orders are due and waiting; nothing of this call was stored.`,
-            retryAfterSeconds: secondsToDrain(due - maxPending + roomFor(maxPending), drainPerSecond)
-          })
-    ),
-    () => interval
-  )
-  const scheduled = yield* sampledLimit(
-    Effect.map(store.countScheduled(maxScheduled, roomFor(maxScheduled)), ({ roomIn, scheduled }) =>
-      scheduled <= maxScheduled
-        ? null
-        : new Overloaded({
-            message: `More than ${maxScheduled} orders wait for their time; nothing of this call was stored.`,
-            retryAfterSeconds: secondsToDrain(Duration.toSeconds(roomIn), 1)
-          })
-    ),
-    pauseAfterCounting
-  )
 
   return {
     /** Why these orders are refused at the moment; null if they are accepted. */
     refusal: (orders: ReadonlyArray<NewOrder>) =>
-      Effect.map(
-        DateTime.now,
-        (now) =>
+      Effect.map(DateTime.now, (now) => {
+        const overloaded = scheduled.overloaded()
+        return (
           pending.overloaded() ??
-          (scheduled.overloaded() !== null && orders.some((order) => isScheduled(order, now))
-            ? scheduled.overloaded()
-            : null)
-      ),
-    /** These orders were stored: both limits are sampled again soon. Returns how many of the orders are due. */
+          (overloaded !== null && orders.some((order) => isScheduled(order, now)) ? overloaded : null)
+        )
+      }),
+    /** These orders were stored: their limits are sampled soon. Returns how many of the orders are due. */
     recordStored: (orders: ReadonlyArray<NewOrder>) =>
       Effect.map(DateTime.now, (now) => {
         stored.record(orders.length, DateTime.toEpochMillis(now))
@@ -119,3 +122,4 @@ export const makeBackpressure = Effect.gen(function* () {
       )
   }
 })
+export type Backpressure = Effect.Success<typeof makeBackpressure>

@@ -4,7 +4,7 @@ import { OrdersUnavailable, type Overloaded } from "../../domain/OrderErrors.ts"
 import { makeBatchQueue } from "../../concurrency/BatchQueue.ts"
 import { IntakeStore, type KeyedOrders, type StoredAnswer } from "../ports/IntakeStore.ts"
 import { WakeUp } from "../ports/WakeUp.ts"
-import type { makeBackpressure } from "./Backpressure.ts"
+import type { Backpressure } from "./Backpressure.ts"
 import { hasTakenKey } from "./Idempotency.ts"
 import { ordersCreated } from "./IntakeMetrics.ts"
 
@@ -25,6 +25,9 @@ interface Insert {
   readonly stored: Deferred.Deferred<StoredAnswer | null, OrdersUnavailable>
 }
 
+/** The result of a call; null where there is no key, or another call is taking it. */
+type Inserted = Effect.Effect<StoredAnswer | null, OrdersUnavailable | Overloaded>
+
 const stopping = Effect.fail(
   new OrdersUnavailable({ message: "The process is stopping; repeat the call at another one." })
 )
@@ -34,63 +37,46 @@ const completeAll = (batch: ReadonlyArray<Insert>, result: Effect.Effect<never, 
   for (const { stored } of batch) Deferred.doneUnsafe(stored, result)
 }
 
-/**
- * Stores new orders and announces them after their commit. Calls that arrive while a statement is running share the next
- * one, so no timer is needed and a single order never waits. Each call returns after its own commit, and fails alone if the
- * store refuses its orders. A call inside the caller's transaction is written there at once, and announced after that
- * commit.
- */
-export const makeInsertBatcher = Effect.fnUntraced(function* ({
-  queueFull,
-  recordStored
-}: Effect.Success<typeof makeBackpressure>) {
-  const store = yield* IntakeStore
-  const wakeUp = yield* WakeUp
-  const queue = makeBatchQueue<Insert>(maxQueued, offerTimeout)
+type Announce = (orders: ReadonlyArray<NewOrder>) => Effect.Effect<void>
 
-  const announce = (orders: ReadonlyArray<NewOrder>) =>
-    orders.length === 0
-      ? Effect.void
-      : Metric.update(ordersCreated, orders.length).pipe(
-          Effect.andThen(recordStored(orders)),
-          Effect.flatMap(wakeUp.announce)
+/** Writes one batch by one statement, completes its calls and announces what was stored. */
+const makeStoreBatch = (announce: Announce) =>
+  Effect.map(IntakeStore, (store) => {
+    const storeBatch: (batch: ReadonlyArray<Insert>) => Effect.Effect<void> = Effect.fnUntraced(
+      function* (batch) {
+        const keyed = batch.flatMap((call) => call.keyed ?? [])
+        const exit = yield* Effect.exit(
+          store.submit(
+            batch.flatMap(({ orders }) => orders),
+            keyed
+          )
         )
-
-  const storeBatch: (batch: ReadonlyArray<Insert>) => Effect.Effect<void> = Effect.fnUntraced(
-    function* (batch) {
-      const keyed = batch.flatMap((call) => call.keyed ?? [])
-      const exit = yield* Effect.exit(
-        store.submit(
-          batch.flatMap(({ orders }) => orders),
-          keyed
-        )
+        // Stored or not: the callers get an error that promises neither.
+        if (Exit.hasInterrupts(exit)) return completeAll(batch, stopping)
+        // A row that the store refuses fails the whole statement; written call by call, it fails its own call alone.
+        if (Exit.hasDies(exit) && batch.length > 1)
+          return yield* Effect.forEach(batch, (call) => storeBatch([call]), { discard: true })
+        if (Exit.isFailure(exit)) return completeAll(batch, Exit.failCause(exit.cause))
+        yield* announce(complete(batch, exit.value))
+      }
+    )
+    // A defect is a bug of ours: it must neither stop the loop nor leave a call without a result.
+    return (batch: ReadonlyArray<Insert>) =>
+      storeBatch(batch).pipe(
+        Effect.catchDefect((defect) => {
+          completeAll(batch, Effect.die(defect))
+          return Effect.logError("A batch of new orders was not stored, or stored and not announced", defect)
+        }),
+        Effect.onInterrupt(() => Effect.sync(() => completeAll(batch, stopping)))
       )
-      // Stored or not: the callers get an error that promises neither.
-      if (Exit.hasInterrupts(exit)) return completeAll(batch, stopping)
-      // A row that the store refuses fails the whole statement; written call by call, it fails its own call alone.
-      if (Exit.hasDies(exit) && batch.length > 1)
-        return yield* Effect.forEach(batch, (call) => storeBatch([call]), { discard: true })
-      if (Exit.isFailure(exit)) return completeAll(batch, Exit.failCause(exit.cause))
-      yield* announce(complete(batch, exit.value))
-    }
-  )
+  })
 
-  // A defect is a bug of ours: it must neither stop the loop nor leave a call without a result.
-  const storeNext = Effect.flatMap(queue.take(maxBatch), (batch) =>
-    batch.length === 0
-      ? Effect.void
-      : storeBatch(batch).pipe(
-          Effect.catchDefect((defect) => {
-            completeAll(batch, Effect.die(defect))
-            return Effect.logError(
-              "A batch of new orders was not stored, or stored and not announced",
-              defect
-            )
-          }),
-          Effect.onInterrupt(() => Effect.sync(() => completeAll(batch, stopping)))
-        )
-  )
-
+/** Queues calls; a loop takes them in batches, each while the statement of the batch before it is running. */
+const makeInsertQueue = Effect.fnUntraced(function* (
+  storeBatch: (batch: ReadonlyArray<Insert>) => Effect.Effect<void>,
+  queueFull: Backpressure["queueFull"]
+) {
+  const queue = makeBatchQueue<Insert>(maxQueued, offerTimeout)
   let isClosed = false
   // Runs after the loop has ended, because finalizers run in reverse order.
   yield* Effect.addFinalizer(() =>
@@ -99,25 +85,44 @@ export const makeInsertBatcher = Effect.fnUntraced(function* ({
       completeAll(queue.close(), stopping)
     })
   )
-  yield* Effect.forkScoped(Effect.forever(storeNext))
-
-  const insertInBatch = (
-    orders: ReadonlyArray<NewOrder>,
-    keyed: KeyedOrders | null
-  ): Effect.Effect<StoredAnswer | null, OrdersUnavailable | Overloaded> => {
+  yield* queue.take(maxBatch).pipe(
+    Effect.flatMap((batch) => (batch.length === 0 ? Effect.void : storeBatch(batch))),
+    Effect.forever,
+    Effect.forkScoped
+  )
+  return (orders: ReadonlyArray<NewOrder>, keyed: KeyedOrders | null): Inserted => {
     if (isClosed) return stopping
     const size = orders.length + (keyed === null ? 0 : Math.max(1, keyed.orders.length))
     const call: Insert = { orders, keyed, size, stored: Deferred.makeUnsafe() }
     const result = queue.offerUnsafe(call)
       ? Deferred.await(call.stored)
-      : Effect.flatMap(
-          queue.offer(call),
-          (isQueued): Effect.Effect<StoredAnswer | null, OrdersUnavailable | Overloaded> =>
-            isQueued ? Deferred.await(call.stored) : Effect.flip(queueFull(queue.size()))
+      : Effect.flatMap(queue.offer(call), (isQueued): Inserted =>
+          isQueued ? Deferred.await(call.stored) : Effect.flip(queueFull(queue.size()))
         )
     // A call that is interrupted before its batch is taken is not stored, and frees its room at once.
     return Effect.onInterrupt(result, () => Effect.sync(() => queue.remove(call)))
   }
+})
+
+/**
+ * Stores new orders and announces them after their commit. Calls that arrive while a statement is running share the next
+ * one, so no timer is needed and a single order never waits. Each call returns after its own commit, and fails alone if the
+ * store refuses its orders. A call inside the caller's transaction is written there at once, and announced after that
+ * commit.
+ */
+export const makeInsertBatcher = Effect.fnUntraced(function* ({ queueFull, recordStored }: Backpressure) {
+  const store = yield* IntakeStore
+  const wakeUp = yield* WakeUp
+
+  const announce: Announce = (orders) =>
+    orders.length === 0
+      ? Effect.void
+      : Metric.update(ordersCreated, orders.length).pipe(
+          Effect.andThen(recordStored(orders)),
+          Effect.flatMap(wakeUp.announce)
+        )
+
+  const insertInBatch = yield* makeInsertQueue(yield* makeStoreBatch(announce), queueFull)
 
   const insertHere = Effect.fnUntraced(function* (
     orders: ReadonlyArray<NewOrder>,
@@ -129,10 +134,8 @@ export const makeInsertBatcher = Effect.fnUntraced(function* ({
   })
 
   const insert = (orders: ReadonlyArray<NewOrder>, keyed: KeyedOrders | null) =>
-    Effect.flatMap(
-      store.inTransaction,
-      (inTransaction): Effect.Effect<StoredAnswer | null, OrdersUnavailable | Overloaded> =>
-        inTransaction ? insertHere(orders, keyed) : insertInBatch(orders, keyed)
+    Effect.flatMap(store.inTransaction, (inTransaction): Inserted =>
+      inTransaction ? insertHere(orders, keyed) : insertInBatch(orders, keyed)
     )
 
   return {

@@ -1,6 +1,5 @@
-import { Effect, Result, Schema } from "effect"
-import { SecureRandom } from "effect/crypto"
-import { maxSubmissions, type NewOrder } from "../../domain/Order.ts"
+import { Effect, type Schema } from "effect"
+import type { NewOrder } from "../../domain/Order.ts"
 import type { IdempotencyMismatch, OrdersUnavailable, Overloaded } from "../../domain/OrderErrors.ts"
 import { OrderId } from "../../domain/OrderId.ts"
 import type { OrderPayload } from "../../domain/OrderPayload.ts"
@@ -18,28 +17,13 @@ import {
 } from "./Idempotency.ts"
 import { makeInsertBatcher } from "./InsertBatcher.ts"
 import { createSeconds } from "./IntakeMetrics.ts"
-import {
-  makeNewOrder,
-  refusedFor,
-  type Submission,
-  SubmissionRefused,
-  type WrongSubmission
-} from "./Submission.ts"
+import { makeNewOrder, type Submission } from "./Submission.ts"
 
 /** Why a submit fails. A payload that its schema cannot encode or that is too large, and an invalid key, are a `SchemaError`. */
 export type SubmitError = OrdersUnavailable | Overloaded | Schema.SchemaError
 
-const checkCount = Schema.decodeUnknownEffect(
-  Schema.Array(Schema.Unknown).check(Schema.isMaxLength(maxSubmissions))
-)
-
-// The store keeps an answer as text.
-const Answers = Schema.fromJsonString(Schema.Array(Schema.Union([OrderId, SubmissionRefused])))
-const encodeAnswers = Schema.encodeEffect(Answers)
-const decodeAnswers = Schema.decodeEffect(Answers)
-
 /** Checks for backpressure, then stores new orders; what is stored is committed when the effect succeeds. */
-const makeStoreOrders = Effect.gen(function* () {
+export const makeStoreOrders = Effect.gen(function* () {
   const store = yield* IntakeStore
   const backpressure = yield* makeBackpressure
   const { insert, insertOnce } = yield* makeInsertBatcher(backpressure)
@@ -60,13 +44,15 @@ const makeStoreOrders = Effect.gen(function* () {
 
   return { storeOrders, storeOrdersOnce }
 })
+export type StoreOrders = Effect.Success<typeof makeStoreOrders>
 
-/** `submit` and `submitMany` of the platform for this payload. */
-export const makeSubmitOrder = Effect.fnUntraced(function* <P>(payload: OrderPayload<P>) {
-  const { storeOrders, storeOrdersOnce } = yield* makeStoreOrders
+/** `submit` of the platform for this payload. */
+export const makeSubmitOrder = Effect.fnUntraced(function* <P>(
+  payload: OrderPayload<P>,
+  { storeOrders, storeOrdersOnce }: StoreOrders
+) {
   const newOrder = yield* makeNewOrder(payload)
   const fingerprint = yield* makeFingerprint
-  const random = yield* SecureRandom.SecureRandom
   const keepFor = yield* IdempotencyTtl
 
   // Without a span: if nothing exports it, the span would cost more than the rest of a submit.
@@ -98,43 +84,5 @@ export const makeSubmitOrder = Effect.fnUntraced(function* <P>(payload: OrderPay
       ? submitWithoutKey(submission)
       : submitWithKey(submission, options.idempotency)
   }
-
-  const resolveAll = (submissions: ReadonlyArray<Submission<P> | WrongSubmission>) =>
-    Effect.forEach(submissions, (submission) =>
-      "refused" in submission
-        ? Effect.succeed(Result.fail(submission.refused))
-        : Effect.result(Effect.mapError(newOrder(submission), refusedFor))
-    )
-
-  const submitMany = Effect.fnUntraced(function* (
-    submissions: ReadonlyArray<Submission<P> | WrongSubmission>,
-    { idempotency }: { readonly idempotency?: Idempotency } = {}
-  ) {
-    yield* checkCount(submissions)
-    const resolved = yield* resolveAll(submissions)
-    const orders = resolved.filter(Result.isSuccess).map(({ success }) => success)
-    const answer = resolved.map(Result.map(({ id }) => id))
-    if (idempotency === undefined) {
-      yield* storeOrders(orders)
-      return { answer, replayed: false }
-    }
-    const { key, scope } = yield* decodeKey({ scope: "submitMany", ...idempotency })
-    const stored = yield* storeOrdersOnce({
-      scope,
-      key,
-      fingerprint: yield* fingerprint.ofMany(submissions, resolved),
-      requestId: yield* random.uuidV7(),
-      orders,
-      answer: yield* Effect.orDie(encodeAnswers(answer.map(Result.merge))),
-      keepFor
-    })
-    if (!stored.replayed) return { answer, replayed: false }
-    const first = yield* Effect.orDie(decodeAnswers(stored.answer))
-    return {
-      answer: first.map((each) => (typeof each === "string" ? Result.succeed(each) : Result.fail(each))),
-      replayed: true
-    }
-  })
-
-  return { submit, submitMany }
+  return submit
 })

@@ -58,19 +58,10 @@ const deliver = (subscription: Subscription, found: ReadonlyArray<OrderEvent>, i
   if (!subscription.hasMore && subscription.isFinal) end(subscription)
 }
 
-/**
- * Reads events for all subscriptions by one statement, from the store, so that it does not matter which process runs an
- * order. It does nothing while there is no subscription. Nothing is read for a subscription that has not taken its last
- * events, and each read begins after the version that it had last, so no event is lost or repeated.
- */
-export const makeEventReader = Effect.gen(function* () {
-  const reads = yield* OrderReads
-  const subscriptions = new Set<Subscription>()
-  const wake = yield* Queue.sliding<void>(1)
+/** Reads once for every subscription that has taken all of its events; returns the number of events. */
+const makeRead = (reads: OrderReads["Service"], subscriptions: ReadonlySet<Subscription>) => {
   let count = 0
-
-  /** Reads once for every subscription that has taken all of its events; returns the number of events. */
-  const read = Effect.gen(function* () {
+  return Effect.gen(function* () {
     const waiting = Array.from(subscriptions).filter(
       ({ events, isActive }) => isActive && Queue.sizeUnsafe(events) === 0
     )
@@ -93,6 +84,17 @@ export const makeEventReader = Effect.gen(function* () {
     }
     return total
   })
+}
+
+/**
+ * Reads events for all subscriptions by one statement, from the store, so that it does not matter which process runs an
+ * order. It does nothing while there is no subscription. Nothing is read for a subscription that has not taken its last
+ * events, and each read begins after the version that it had last, so no event is lost or repeated.
+ */
+export const makeEventReader = Effect.gen(function* () {
+  const subscriptions = new Set<Subscription>()
+  const read = makeRead(yield* OrderReads, subscriptions)
+  const wake = yield* Queue.sliding<void>(1)
 
   let interval = shortestInterval
   const readNext = Effect.gen(function* () {
