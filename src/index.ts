@@ -1,5 +1,6 @@
-// The public API, in the order of an order's way. Everything else may change without notice.
+// The public API. Everything else may change without notice.
 
+// domain
 export * as OrderPayload from "./domain/OrderPayload.ts"
 export type { NewOrder, Order, Outcome } from "./domain/Order.ts"
 export { OrderId } from "./domain/OrderId.ts"
@@ -10,17 +11,29 @@ export { ReasonCode } from "./domain/Failure.ts"
 export * from "./domain/OrderErrors.ts"
 export { RetryPolicy } from "./domain/RetryPolicy.ts"
 
+export { OrderPlatform, type SubmitError } from "./application/OrderPlatform.ts"
+export type {
+  DeadLetterFilter,
+  ListedOrder,
+  Listing,
+  OrderFilter,
+  Page,
+  Position,
+  Stats
+} from "./domain/OrderQueries.ts"
+
+// intake
 export {
   DefaultMaxRetries,
+  MaxPayloadBytes,
   type Submission,
   SubmissionRefused,
   type WrongSubmission
 } from "./application/intake/Submission.ts"
 export { type Idempotency, IdempotencyTtl, type Replayable } from "./application/intake/Idempotency.ts"
-export { MaxPending } from "./application/intake/Backpressure.ts"
-export { OrderPlatform, type SubmitError } from "./application/OrderPlatform.ts"
-export { DeleteOldOrders, Retention } from "./application/upkeep/DeleteOldOrders.ts"
-export { MaxWatched } from "./application/watch/WatchOrder.ts"
+export { MaxPending, MaxScheduled } from "./application/intake/Backpressure.ts"
+
+// work
 export { OrderWorker } from "./application/work/OrderWorker.ts"
 export { WorkerSettings } from "./application/work/WorkerSettings.ts"
 export {
@@ -32,16 +45,14 @@ export {
   Snooze,
   Writes
 } from "./application/ports/OrderProcessor.ts"
-export { WakeUp } from "./application/ports/WakeUp.ts"
-export type {
-  DeadLetterFilter,
-  ListedOrder,
-  Listing,
-  OrderFilter,
-  Page,
-  Position,
-  Stats
-} from "./domain/OrderQueries.ts"
+
+// watch
+export { MaxWatched } from "./application/watch/WatchOrder.ts"
+
+// upkeep
+export { DeleteOldOrders, Retention } from "./application/upkeep/DeleteOldOrders.ts"
+
+// ports
 export type { Stores } from "./application/ports/Stores.ts"
 export { IntakeStore, type KeyedOrders, type StoredAnswer } from "./application/ports/IntakeStore.ts"
 export {
@@ -55,7 +66,9 @@ export {
 export { DeadLetterStore } from "./application/ports/DeadLetterStore.ts"
 export { type Backlog, OrderReads } from "./application/ports/OrderReads.ts"
 export { UpkeepStore } from "./application/ports/UpkeepStore.ts"
+export { WakeUp } from "./application/ports/WakeUp.ts"
 
+// HTTP
 export { CorsOrigins } from "./infrastructure/http/edge/ResponseHeaders.ts"
 export { ApiKeys } from "./infrastructure/http/edge/Caller.ts"
 export { Readiness } from "./infrastructure/http/routes/Readiness.ts"
@@ -64,6 +77,8 @@ export { OrderRoutes } from "./infrastructure/http/routes/OrderRoutes.ts"
 export { makeOrderApi } from "./contract/OrderApi.ts"
 export { OrderClient, type OrderClientOptions } from "./contract/OrderClient.ts"
 export { MaxBodyBytes, RequestTimeout } from "./infrastructure/http/edge/RequestLimits.ts"
+
+// adapters
 export * as Memory from "./infrastructure/memory/Memory.ts"
 export * as Postgres from "./infrastructure/postgres/Postgres.ts"
 export * as PostgresWakeUp from "./infrastructure/postgres/wake-ups/PostgresWakeUp.ts"
