@@ -23,7 +23,9 @@ export const DeadLetterWithAttempts = Schema.Struct({
 /** What `GET /dlq` may be asked: all of it together. */
 export const DeadLetterQuery = Schema.Struct({
   reasonCode: Schema.optionalKey(ReasonCode),
-  reason: Schema.optionalKey(filterText(maxReasonLength).check(Schema.isMinLength(1))),
+  reason: Schema.optionalKey(
+    filterText(maxReasonLength).check(Schema.isMinLength(1, { expected: "at least 1 character" }))
+  ),
   failedAfter: Schema.optionalKey(IsoTime),
   failedBefore: Schema.optionalKey(IsoTime),
   limit: Limit,
@@ -53,7 +55,7 @@ export const DeadLettersApi = HttpApiGroup.make("deadLetters")
       }),
       error: [Problems.InvalidRequest, temporary(Problems.OrdersUnavailable)]
     })
-      .annotate(HttpApi.QueryParseOptions, { errors: "all", onExcessProperty: "error" })
+      .annotate(HttpApi.QueryParseOptions, { errors: "all", onExcessProperty: "error", reportInput: true })
       .annotateMerge(
         OpenApi.annotations({
           summary: "List the dead letter queue, newest first",
@@ -103,7 +105,7 @@ export const DeadLettersApi = HttpApiGroup.make("deadLetters")
       ]
     })
       .annotate(HttpApi.HeadersParseOptions, { errors: "all" })
-      .annotate(HttpApi.QueryParseOptions, { errors: "all", onExcessProperty: "error" })
+      .annotate(HttpApi.QueryParseOptions, { errors: "all", onExcessProperty: "error", reportInput: true })
       .annotateMerge(
         OpenApi.annotations({
           summary: "Discard an entry for good",

@@ -7,13 +7,15 @@ export const Cursor = Schema.String.check(
 ).annotate({ description: "From the page before, for the same query; opaque." })
 
 /** How many entries a page has at most. */
-export const Limit = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 200 })).pipe(
-  Schema.withDecodingDefaultKey(Effect.succeed(50))
-)
+export const Limit = Schema.Int.check(
+  Schema.isBetween({ minimum: 1, maximum: 200 }, { expected: "a whole number from 1 to 200" })
+).pipe(Schema.withDecodingDefaultKey(Effect.succeed(50)))
 
 /** The text of a filter: what nothing stored has in it is refused before it gets to a store that cannot take it. */
 export const filterText = (maxLength: number) =>
   Schema.String.check(
-    Schema.isMaxLength(maxLength),
-    Schema.makeFilter((text: string) => !text.includes("\u0000") || "U+0000 is in no text here")
+    Schema.isMaxCodePoints(maxLength, { expected: `at most ${maxLength} characters` }),
+    Schema.makeFilter(
+      (text: string) => !text.includes("\u0000") || "U+0000 is never stored, so nothing has it"
+    )
   )

@@ -23,7 +23,10 @@ export const OrderListingQuery = Schema.StructWithRest(
   }),
   [
     Schema.Record(
-      Schema.TemplateLiteral([metadataPrefix, Schema.String.check(Schema.isMinLength(1))]),
+      Schema.TemplateLiteral([
+        metadataPrefix,
+        Schema.String.check(Schema.isMinLength(1, { expected: "a key after the dot" }))
+      ]),
       filterText(maxMetadataValue)
     )
   ]
@@ -31,7 +34,7 @@ export const OrderListingQuery = Schema.StructWithRest(
   Schema.makeFilter((query) => {
     const keys = Object.keys(query).filter((key) => key.startsWith(metadataPrefix))
     const wrong = keys.find(
-      (key) => key.length > metadataPrefix.length + maxMetadataKey || key.includes("\u0000")
+      (key) => [...key].length > metadataPrefix.length + maxMetadataKey || key.includes("\u0000")
     )
     if (wrong !== undefined)
       return { path: [wrong], issue: `Expected a key of 1 to ${maxMetadataKey} characters, without U+0000` }

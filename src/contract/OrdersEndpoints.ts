@@ -56,7 +56,7 @@ export const makeOrdersApi = <P>(payload: OrderPayload<P>) => {
       OpenApi.annotations({
         summary: "Submit an order",
         description:
-          "Answers 202 once the order is stored for good; from then on it is never lost. The body is optional; unknown keys are errors, of duplicate keys the last one counts. Text with U+0000 or lone surrogates, integers beyond 2^53 - 1 and nesting beyond 64 levels are refused.",
+          "Answers 202 once the order is stored for good; from then on it is never lost. The body is optional; unknown keys are errors, of duplicate keys the last one counts. Text with U+0000 or lone surrogates, nesting beyond 64 levels, integers beyond 2^53 - 1 and numbers that would come back as another number are refused.",
         transform: (operation) => ({
           ...operation,
           requestBody: { ...operation["requestBody"], required: false }
@@ -82,7 +82,7 @@ export const makeOrdersApi = <P>(payload: OrderPayload<P>) => {
       success: OrderListing,
       error: [Problems.InvalidRequest, temporary(Problems.OrdersUnavailable)]
     })
-      .annotate(HttpApi.QueryParseOptions, { errors: "all", onExcessProperty: "error" })
+      .annotate(HttpApi.QueryParseOptions, { errors: "all", onExcessProperty: "error", reportInput: true })
       .annotateMerge(
         OpenApi.annotations({
           summary: "List orders, newest first",

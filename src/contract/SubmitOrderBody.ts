@@ -28,14 +28,19 @@ export const maxMetadataKey = 64
 export const maxMetadataValue = 512
 
 // A filter on the whole, not on keys: a key that fails its own check would be ignored like one that does not apply.
-const Metadata = Schema.Record(Schema.String, Schema.String.check(Schema.isMaxLength(maxMetadataValue)))
+const Metadata = Schema.Record(
+  Schema.String,
+  Schema.String.check(
+    Schema.isMaxCodePoints(maxMetadataValue, { expected: `at most ${maxMetadataValue} characters` })
+  )
+)
   .annotate({
     description: `Kept with the order: at most ${maxMetadataEntries} entries, keys of 1 to ${maxMetadataKey} and values of at most ${maxMetadataValue} characters.`
   })
   .check(
-    Schema.isMaxProperties(maxMetadataEntries),
+    Schema.isMaxProperties(maxMetadataEntries, { expected: `at most ${maxMetadataEntries} entries` }),
     Schema.makeFilter((metadata: Readonly<Record<string, string>>) => {
-      const wrong = Object.keys(metadata).filter((key) => key === "" || key.length > maxMetadataKey)
+      const wrong = Object.keys(metadata).filter((key) => key === "" || [...key].length > maxMetadataKey)
       return wrong.length === 0
         ? undefined
         : { path: [wrong[0] ?? ""], issue: `Expected a key of 1 to ${maxMetadataKey} characters` }
@@ -47,13 +52,17 @@ export const submitOrderBody = <P>(payload: OrderPayload<P>) =>
   Schema.Struct({
     payload: payload.schema.pipe(Schema.withDecodingDefaultKey(Effect.succeed({}))),
     priority: Schema.optionalKey(
-      Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 9 })).annotate({
+      Schema.Int.check(
+        Schema.isBetween({ minimum: 0, maximum: 9 }, { expected: "a whole number from 0 to 9" })
+      ).annotate({
         description: "Higher first; 0 by default."
       })
     ),
     notBefore: Schema.optionalKey(NotBefore),
     maxRetries: Schema.optionalKey(
-      Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 100 })).annotate({
+      Schema.Int.check(
+        Schema.isBetween({ minimum: 0, maximum: 100 }, { expected: "a whole number from 0 to 100" })
+      ).annotate({
         description: "Failed attempts until the order is FAILED; 0 counts as 1."
       })
     ),

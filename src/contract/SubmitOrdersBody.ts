@@ -6,7 +6,9 @@ import { Problems } from "./Problems.ts"
 /** The body of `POST /orders/bulk`, made of bodies of `POST /orders`. */
 export const submitOrdersBody = <Order extends Schema.Constraint>(order: Order) =>
   Schema.Struct({
-    orders: Schema.Array(order).check(Schema.isMaxLength(maxSubmissions))
+    orders: Schema.Array(order).check(
+      Schema.isMaxLength(maxSubmissions, { expected: `at most ${maxSubmissions} orders` })
+    )
   }).annotate({ identifier: "SubmitOrders" })
 
 /** What became of each order, in the order of the request. */

@@ -23,15 +23,23 @@ export interface Failure {
   readonly reason: string
 }
 
-/** The longest reason kept, in UTF-16 code units. */
+/** The longest reason kept, in characters (Unicode code points). */
 export const maxReasonLength = 2000
+
+/** At most so many characters of a text from its start, and no half of one. */
+export const cutText = (text: string, max: number): string =>
+  text.length <= max
+    ? text
+    : Array.from(text.slice(0, 2 * max))
+        .slice(0, max)
+        .join("")
 
 /**
  * Makes any text storable as a reason: PostgreSQL has no U+0000, and JSON no lone surrogates; both would fail
  * the whole batch that the reason is written in, so each becomes U+FFFD.
  */
 export const cleanReason = (text: string): string =>
-  text.slice(0, maxReasonLength).replaceAll("\u0000", "\uFFFD").toWellFormed()
+  cutText(text, maxReasonLength).replaceAll("\u0000", "\uFFFD").toWellFormed()
 
 /** A failure whose reason is cleaned; the only way failures are made. */
 export const failure = (reasonCode: ReasonCode, reason: string): Failure => ({

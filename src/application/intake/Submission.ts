@@ -3,6 +3,7 @@ import { SecureRandom } from "effect/crypto"
 import type { NewOrder } from "../../domain/Order.ts"
 import { OrderId } from "../../domain/OrderId.ts"
 import type { OrderPayload } from "../../domain/OrderPayload.ts"
+import { validationIssues } from "../../domain/ValidationIssues.ts"
 
 /** The `maxRetries` of an order whose submission does not give it. */
 export const DefaultMaxRetries = Context.Reference<number>(
@@ -110,17 +111,8 @@ const sizeIssue = (payload: unknown, maxBytes: number): string | null => {
   }
 }
 
-const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
-const segmentOf = (key: PropertyKey | { readonly key: PropertyKey }): string | number => {
-  const plain = typeof key === "object" ? key.key : key
-  return typeof plain === "number" ? plain : String(plain)
-}
-
 /** The refusal of a submission whose payload could not be encoded. */
-export const refusedFor = ({ issue }: Schema.SchemaError): SubmissionRefused =>
+export const refusedFor = (error: Schema.SchemaError): SubmissionRefused =>
   new SubmissionRefused({
-    issues: issuesOf(issue).issues.map(({ message, path = [] }) => ({
-      path: ["payload", ...path.map(segmentOf)],
-      message
-    }))
+    issues: validationIssues(error).map(({ message, path }) => ({ path: ["payload", ...path], message }))
   })

@@ -24,8 +24,8 @@ const orderId = "01a20586-1e1c-764a-aee9-11cfc7017fe9"
 const examples: Readonly<Record<keyof typeof Problems, ProblemExample>> = {
   InvalidRequest: example(
     new Requests.InvalidRequest({
-      message: "priority (body): Expected a value between 0 and 9, got 12.",
-      errors: [{ in: "body", path: ["priority"], message: "Expected a value between 0 and 9, got 12" }]
+      message: "priority (body): Expected a whole number from 0 to 9, got 12.",
+      errors: [{ in: "body", path: ["priority"], message: "Expected a whole number from 0 to 9, got 12" }]
     }),
     "The request breaks the contract; `errors` has every issue with its path. The same request gets it again."
   ),

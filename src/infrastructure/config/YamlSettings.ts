@@ -1,6 +1,6 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml"
 import type { Document, ErrorCode, Node, Pair, ParsedNode, YAMLMap, YAMLSeq } from "yaml"
-import { nearestKey } from "./NearestKey.ts"
+import { nearestKey } from "../../domain/NearestKey.ts"
 import { sectionsOf } from "./SettingsTree.ts"
 
 /** The text of each setting in a YAML document with its place, or what keeps it from being settings. */

@@ -13,12 +13,24 @@ import { invalidRequest, requestIssues } from "./RequestIssues.ts"
 import { parseJson } from "./ParseJson.ts"
 import { strictJson } from "./StrictJson.ts"
 
-const isJson = (contentType: string) =>
-  // A longer one is none, and would keep the expression busy.
-  contentType.length <= 200 &&
-  /^application\/(?:json|[a-z0-9!#$&^_.-]+\+json)\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?;?\s*$/i.test(
-    contentType
-  )
+// RFC 9110, 8.3.1, and spaces around the = as well.
+const token = "[!#$%&'*+.^_`|~0-9a-z-]+"
+const parameter = String.raw`;[ \t]*(?:(${token})[ \t]*=[ \t]*(${token}|"(?:[^"\\]|\\.)*")[ \t]*)?`
+const jsonType = new RegExp(String.raw`^application/(?:json|${token}\+json)[ \t]*((?:${parameter})*)$`, "i")
+const parameters = new RegExp(parameter, "gi")
+/** A longer Content-Type is no JSON; the expression could take long on one. */
+const maxContentType = 1000
+
+/** Why a body of this Content-Type is not taken; undefined where it is. Only `charset` of its parameters is read. */
+const wrongMediaType = (contentType: string): string | undefined => {
+  const given = contentType.length > maxContentType ? null : jsonType.exec(contentType)
+  if (given === null) return "Send application/json in UTF-8, or no body."
+  for (const [, name, value = ""] of (given[1] ?? "").matchAll(parameters)) {
+    const isUtf8 = /^(?:utf-?8|"utf-?8")$/i.test(value)
+    if (name?.toLowerCase() === "charset" && !isUtf8) return "The charset of the body must be UTF-8."
+  }
+  return undefined
+}
 
 const tooLarge = (maxBytes: number) =>
   new BodyTooLarge({ message: `The body is larger than the ${maxBytes} bytes taken.`, maxBytes })
@@ -50,8 +62,8 @@ const readBytes = (
   const chunked = request.headers["transfer-encoding"] !== undefined
   if (!chunked && (length === undefined || Number(length) === 0)) return Effect.succeed(new Uint8Array(0))
   if (Number(length) > maxBytes) return tooLarge(maxBytes)
-  if (type !== undefined && !isJson(type))
-    return new UnsupportedMediaType({ message: "Send application/json in UTF-8, or no body." })
+  const wrongType = type === undefined ? undefined : wrongMediaType(type)
+  if (wrongType !== undefined) return new UnsupportedMediaType({ message: wrongType })
   if (encoding !== undefined && encoding.toLowerCase() !== "identity")
     return new UnsupportedMediaType({ message: "Send the body without a Content-Encoding." })
   return Effect.mapError(bodyBytes(request, maxBytes, place), (error) => readFailure(error, maxBytes))
@@ -100,7 +112,11 @@ export type DecodeJson<A> = (json: unknown) => Effect.Effect<A, ReadonlyArray<Re
  * what cannot be kept as it is. Not `deep`, it leaves to others what is inside.
  */
 export const decodeStrictly = <A, I>(schema: Schema.Codec<A, I>, { deep = true } = {}): DecodeJson<A> => {
-  const decode = Schema.decodeUnknownEffect(schema, { errors: "all", onExcessProperty: "error" })
+  const decode = Schema.decodeUnknownEffect(schema, {
+    errors: "all",
+    onExcessProperty: "error",
+    reportInput: true
+  })
   return (json) => {
     const { issues, tooDeep } = deep ? strictJson(json) : { issues: [], tooDeep: false }
     if (tooDeep) return Effect.fail(issues)

@@ -1,36 +1,69 @@
-import { type Schema, SchemaIssue } from "effect"
-import { listedIssues, roomForIssues } from "./ListedIssues.ts"
+import type { Schema } from "effect"
 import { InvalidRequest, type RequestIssue } from "../../../contract/RequestErrors.ts"
-
-const format = SchemaIssue.makeFormatterStandardSchemaV1({
-  leafHook: (issue) => {
-    switch (issue._tag) {
-      case "UnexpectedKey":
-        return "This key is not known here"
-      case "MissingKey":
-        return "This key is missing"
-      default:
-        return SchemaIssue.defaultLeafHook(issue)
-    }
-  }
-})
-
-/** The path of an issue as JSON: array indices stay numbers. */
-const segment = (key: PropertyKey | { readonly key: PropertyKey }): string | number => {
-  const plain = typeof key === "object" ? key.key : key
-  return typeof plain === "number" ? plain : String(plain)
-}
+import { cutText } from "../../../domain/Failure.ts"
+import { validationIssues } from "../../../domain/ValidationIssues.ts"
 
 /** Every issue of a failed decoding, with its path inside that part of the request. */
 export const requestIssues = (
   part: RequestIssue["in"],
   error: Schema.SchemaError
 ): ReadonlyArray<RequestIssue> =>
-  format(error.issue).issues.map(({ message, path }) => ({
+  validationIssues(error).map(({ message, path }) => ({
     in: part,
-    path: (path ?? []).map(segment),
-    message
+    path,
+    message: part === "query" ? inQuery(message) : message
   }))
+
+// A parameter given twice is read as an array.
+const inQuery = (message: string): string =>
+  message.endsWith(", got an array")
+    ? "This parameter is given more than once"
+    : message.replace("This key", "This parameter").replace(/, got .*$/, "")
+
+/** The most bytes of JSON that the issues of one problem take. */
+export const roomForIssues = 64 * 1024
+
+const maxMessage = 200
+const maxSegment = 100
+const maxPath = 500
+
+/** At most so many characters of a text; an ellipsis stands for the rest. */
+const cut = (text: string, max: number): string => {
+  const kept = cutText(text, max)
+  return kept.length === text.length ? text : `${kept}…`
+}
+
+type Issue = Pick<RequestIssue, "message" | "path">
+
+const shortened = <A extends Issue>(issue: A): A => {
+  const max = Math.min(maxSegment, Math.floor(maxPath / issue.path.length))
+  return {
+    ...issue,
+    path: issue.path.map((segment) => (typeof segment === "string" ? cut(segment, max) : segment)),
+    message: cut(issue.message, maxMessage)
+  }
+}
+
+/**
+ * The first issues, at least one, as far as there is room for their JSON; long keys and messages are cut, and end in an
+ * ellipsis. A path repeats keys of the body once for each issue below them, so without this a body of 60 KB is answered
+ * with 30 MB.
+ */
+export const listedIssues = <A extends Issue>(
+  issues: ReadonlyArray<A>,
+  room: number
+): { readonly listed: ReadonlyArray<A>; readonly bytes: number } => {
+  const listed: Array<A> = []
+  let bytes = 0
+  for (const issue of issues) {
+    const short = shortened(issue)
+    const more = Buffer.byteLength(JSON.stringify(short)) + 1
+    if (listed.length > 0 && bytes + more > room) break
+    listed.push(short)
+    bytes += more
+  }
+  return { listed, bytes }
+}
 
 /** The problem that a request with these issues gets, and `unlisted` more that are not even here: as many as have room. */
 export const invalidRequest = (issues: ReadonlyArray<RequestIssue>, unlisted = 0): InvalidRequest => {

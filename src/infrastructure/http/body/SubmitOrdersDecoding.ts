@@ -12,8 +12,7 @@ import type { OrderPayload } from "../../../domain/OrderPayload.ts"
 import { MaxBodyBytes, MaxBulkBodyBytes } from "../edge/RequestLimits.ts"
 import type { BodyPlace } from "./BodyBudget.ts"
 import { decodeStrictly, readJson } from "./JsonBody.ts"
-import { listedIssues, roomForIssues } from "./ListedIssues.ts"
-import { invalidRequest } from "./RequestIssues.ts"
+import { invalidRequest, listedIssues, roomForIssues } from "./RequestIssues.ts"
 
 /** The most bytes that the issues of many orders take together, but for the first of each: that is always listed. */
 const roomInAll = 512 * 1024
@@ -23,7 +22,9 @@ const atATime = 50
 
 // Only what is around the orders: one that is wrong is wrong alone.
 const Envelope = Schema.Struct({
-  orders: Schema.Array(Schema.Unknown).check(Schema.isMaxLength(maxSubmissions))
+  orders: Schema.Array(Schema.Unknown).check(
+    Schema.isMaxLength(maxSubmissions, { expected: `at most ${maxSubmissions} orders` })
+  )
 })
 const decodeEnvelope = decodeStrictly(Envelope, { deep: false })
 

@@ -57,7 +57,7 @@ const checkTrue = (value: unknown, { detail, errors }: Problem, wrong: number) =
   for (const { message, path } of errors) {
     assert.include([1, "\u0000"], at(value, path), JSON.stringify(path))
     assert.isTrue(path.every((segment) => typeof segment === "number" || segment.isWellFormed()))
-    assert.isAtMost(Math.max(...path.map((segment) => String(segment).length)), 101)
+    assert.isAtMost(Math.max(...path.map((segment) => [...String(segment)].length)), 101)
     assert.isAtMost(message.length, 201)
   }
   if (errors.length < wrong)
