@@ -1,41 +1,81 @@
-import { Effect } from "effect"
+import { Effect, Layer } from "effect"
 import { Base64 } from "effect/encoding"
 import { HttpRouter, HttpServerResponse } from "effect/http"
-import { docsPage } from "./DocsPage.ts"
-import { docsStyle } from "./DocsStyle.ts"
+import { type HttpApi, type HttpApiGroup, HttpApiSwagger } from "effect/http-api"
 
-const hashOf = (text: string) =>
+const sha256 = (text: string) =>
   Effect.map(
     Effect.promise(() => globalThis.crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))),
     (digest) => Base64.encode(new Uint8Array(digest))
   )
 
-/**
- * The page at this path, made when first asked for. A bundle of a library is megabytes of script that sets styles as it
- * runs, and so needs a policy that lets others do that too; this page needs its own style and nothing else.
- */
-export const layerDocs = (path: HttpRouter.PathInput, document: () => unknown) =>
-  HttpRouter.use(
-    Effect.fnUntraced(function* (router) {
-      const pageThatLinksTo = (openapi: string) =>
-        Effect.cached(
-          Effect.map(hashOf(docsStyle), (hash) =>
-            HttpServerResponse.text(docsPage(document(), openapi), {
-              contentType: "text/html; charset=utf-8",
-              headers: {
-                "content-security-policy": `default-src 'none'; style-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
-              }
-            })
-          )
-        )
-      // Relative, wherever the app has mounted them; and a slash at the end is a step deeper.
-      const page = yield* pageThatLinksTo("openapi.json")
-      const pageWithSlash = yield* pageThatLinksTo("../openapi.json")
-      yield* router.add("GET", path, ({ url }) => (/^[^?]*\/(?:\?|$)/.test(url) ? pageWithSlash : page))
+/** The sources of a policy that allows the inline elements with this tag in the page, and no others. */
+const inline = (tag: "script" | "style", page: string) =>
+  Effect.map(
+    Effect.forEach(page.matchAll(new RegExp(`<${tag}>([^]*?)</${tag}>`, "g")), ([, text = ""]) =>
+      sha256(text)
+    ),
+    (hashes) => hashes.map((hash) => `'sha256-${hash}'`).join(" ")
+  )
+
+/** Adds a policy that allows what the page contains and calls of its own server, and an ETag, since it is large. */
+const protectPage = Effect.fnUntraced(function* (response: HttpServerResponse.HttpServerResponse) {
+  const page = yield* Effect.promise(() => HttpServerResponse.toWeb(response).text())
+  const policy = [
+    "default-src 'none'",
+    `script-src ${yield* inline("script", page)}`,
+    `style-src ${yield* inline("style", page)}`,
+    "img-src data:",
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'"
+  ]
+  return HttpServerResponse.setHeaders(response, {
+    "content-security-policy": policy.join("; "),
+    "cache-control": "no-cache",
+    etag: `"${yield* sha256(page)}"`
+  })
+})
+
+/** The page as Effect makes it for any path; its script of 2 MB is loaded only now. */
+const swaggerPage = <Id extends string, Groups extends HttpApiGroup.Constraint>(
+  api: HttpApi.HttpApi<Id, Groups>
+) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const router = yield* HttpRouter.make
+      const routes = HttpApiSwagger.layer(api, { path: "/*" })
+      yield* Layer.build(Layer.provide(routes, Layer.succeed(HttpRouter.HttpRouter, router)))
+      return yield* router.asHttpEffect()
     })
   )
 
-/** The OpenAPI document at this path, made when first asked for. */
+/**
+ * The reference page of an API at this path: the Swagger UI that Effect ships, made when first requested. It loads nothing
+ * from elsewhere, and can call its own server.
+ */
+export const layerDocs = <Id extends string, Groups extends HttpApiGroup.Constraint>(
+  api: HttpApi.HttpApi<Id, Groups>,
+  path: HttpRouter.PathInput
+) =>
+  HttpRouter.use(
+    Effect.fnUntraced(function* (router) {
+      let made: HttpServerResponse.HttpServerResponse | undefined
+      yield* router.add(
+        "GET",
+        path,
+        Effect.fnUntraced(function* ({ headers }) {
+          const page = (made ??= yield* Effect.flatMap(swaggerPage(api), protectPage))
+          return headers["if-none-match"] === page.headers["etag"]
+            ? HttpServerResponse.empty({ status: 304, headers: page.headers })
+            : page
+        })
+      )
+    })
+  )
+
+/** The OpenAPI document at this path, made when first requested. */
 export const layerOpenApi = (path: HttpRouter.PathInput, document: () => unknown) =>
   HttpRouter.use(
     Effect.fnUntraced(function* (router) {

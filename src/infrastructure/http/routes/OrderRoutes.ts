@@ -167,7 +167,7 @@ const layer = <P>(payload: OrderPayload<P>) => {
   const handled = Layer.mergeAll(
     HttpApiBuilder.layer(api),
     layerOpenApi(openapiPath, document),
-    layerDocs(docsPath, document),
+    layerDocs(contract, docsPath),
     layerWrongMethods(
       contract,
       [openapiPath, docsPath].map((path) => ({ path, methods: ["GET"] }))
