@@ -16,6 +16,8 @@ export interface Proxy {
   readonly swallowReplies: () => void
   /** New connections pass again; those that were held go on. Does not bring back what was discarded. */
   readonly heal: () => void
+  /** New connections lead to another port from now on, as after a failover. */
+  readonly leadTo: (port: number) => void
   readonly close: () => Promise<void>
 }
 
@@ -35,6 +37,7 @@ const forgottenMs = 30_000
 /** A proxy of its own for one process, so that one can be cut off alone. */
 export const startProxy = async (target: number, host = "127.0.0.1"): Promise<Proxy> => {
   let weather: Weather = "passes"
+  let port = target
   const links = new Set<Link>()
 
   const cut = (link: Link) => {
@@ -48,7 +51,7 @@ export const startProxy = async (target: number, host = "127.0.0.1"): Promise<Pr
     client.on("error", () => undefined)
     if (weather === "refuses") return client.resetAndDestroy()
     // One that comes while everything is discarded never reaches the server.
-    const server = weather === "discards" ? null : net.connect(target, host)
+    const server = weather === "discards" ? null : net.connect(port, host)
     const link: Link = { client, server, silent: server === null, held: [] }
     links.add(link)
     // Whatever happens is done now, later or never.
@@ -88,6 +91,9 @@ export const startProxy = async (target: number, host = "127.0.0.1"): Promise<Pr
   await once(listener, "listening")
 
   return {
+    leadTo: (other) => {
+      port = other
+    },
     port: (listener.address() as net.AddressInfo).port,
     reset: cutAll,
     refuse: () => {

@@ -5,7 +5,14 @@ import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { freePort } from "../../chaos/FreePort.ts"
-import { eventually, onSchemaOfItsOwn, ordersAre, start, submit } from "../processes/OrderPlatformProcess.ts"
+import {
+  eventually,
+  onSchemaOfItsOwn,
+  ordersAre,
+  run,
+  start,
+  submit
+} from "../processes/OrderPlatformProcess.ts"
 import { databaseUrl } from "../TestPostgres.ts"
 
 /** Debian's PgBouncer in transaction mode before the test's database; its URL. It refuses to run as root. */
@@ -64,6 +71,17 @@ const pgBouncer = Effect.gen(function* () {
 })
 
 describe("behind PgBouncer in transaction mode", () => {
+  it.live("a start with prepared statements ends with the setting to change", () =>
+    Effect.gen(function* () {
+      const process = yield* run({ environment: { SERVER_PORT: 0, DATABASE_URL: yield* pgBouncer } })
+      assert.strictEqual((yield* process.exit).code, 1)
+      assert.match(
+        process.stderr(),
+        /^The database \S+ cannot be used: unsupported startup parameter: \w+ \(SQLSTATE 08P01\); behind a pooler, set database\.prepare \(DATABASE_PREPARE\) to false\.\n$/
+      )
+    }).pipe(Effect.scoped)
+  )
+
   it.live(
     "orders are taken and processed, with prepared statements off and LISTEN on a direct connection",
     () =>

@@ -1,0 +1,31 @@
+import { Effect } from "effect"
+import { chmod, mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { connect } from "../../chaos/Sql.ts"
+import { type ServerOptions, startPostgres } from "../../chaos/PostgresServer.ts"
+
+/** A directory that every user may read. */
+export const directory = Effect.acquireRelease(
+  Effect.promise(async () => {
+    const path = await mkdtemp(join(tmpdir(), "order-platform-server-"))
+    await chmod(path, 0o755)
+    return path
+  }),
+  (path) => Effect.promise(() => rm(path, { recursive: true, force: true, maxRetries: 3 }))
+)
+
+/** A PostgreSQL of the test's own, and a client of its superuser. */
+export const ownServer = Effect.fnUntraced(function* (options: ServerOptions = {}) {
+  const path = yield* directory
+  const server = yield* Effect.acquireRelease(
+    Effect.promise(() => startPostgres(path, options)),
+    ({ stop }) => Effect.promise(stop)
+  )
+  const sql = yield* Effect.acquireRelease(
+    Effect.sync(() => connect(server.url)),
+    ({ close }) => Effect.promise(close)
+  )
+  const query = (statement: string) => Effect.promise(() => sql.query<Record<string, unknown>>(statement))
+  return { ...server, query }
+})

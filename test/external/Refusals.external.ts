@@ -1,0 +1,161 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { startProxy } from "../../chaos/Proxy.ts"
+import { call, eventually, run, type Serving } from "../processes/OrderPlatformProcess.ts"
+import { ownServer } from "./OwnServer.ts"
+
+/** The program on a database; `start` of other tests is bound to the database of the run. */
+const serveOn = Effect.fnUntraced(function* (url: string) {
+  const process = yield* run({
+    environment: { SERVER_PORT: 0, LOG_FORMAT: "json", DATABASE_URL: url }
+  })
+  const base = yield* eventually(
+    "it serves",
+    Effect.sync(() => /serves on (http:\/\/[^;]+);/.exec(process.stdout())?.[1]),
+    "30 seconds"
+  )
+  return { ...process, url: base } satisfies Serving
+})
+
+const post = (server: Serving) =>
+  call(`${server.url}/orders`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: "{}"
+  })
+
+const statuses = (server: Serving) =>
+  Effect.all([
+    Effect.map(post(server), ({ status }) => status),
+    Effect.map(call(`${server.url}/health/ready`), ({ status }) => status)
+  ])
+
+const becomes = (server: Serving, expected: number, within: "5 seconds" | "10 seconds") =>
+  eventually(
+    `POST and ready answer ${expected === 202 ? "202 and 200" : "503"}`,
+    Effect.map(statuses(server), ([post, ready]) =>
+      post === expected && ready === (expected === 202 ? 200 : 503) ? true : undefined
+    ),
+    within
+  )
+
+const linesWith = (server: Serving, text: string) =>
+  server
+    .stdout()
+    .split("\n")
+    .filter((line) => line.includes(text)).length
+
+/** No defect, and each of the two lines once. */
+const saidOnce = (server: Serving, begin: string, end: string) => {
+  assert.strictEqual(linesWith(server, begin), 1, server.stdout())
+  assert.strictEqual(linesWith(server, end), 1, server.stdout())
+  assert.notMatch(server.stdout(), /"level":"(ERROR|FATAL)"/i)
+}
+
+describe("a database that refuses while the process runs", () => {
+  it.live("a right that is revoked and granted again", () =>
+    Effect.gen(function* () {
+      const { query, url } = yield* ownServer()
+      yield* query("CREATE ROLE shop LOGIN")
+      yield* query("GRANT CREATE ON SCHEMA public TO shop")
+      const server = yield* serveOn(url.replace("postgres@", "shop@"))
+      yield* becomes(server, 202, "10 seconds")
+      yield* query("REVOKE INSERT ON orders FROM shop")
+      yield* becomes(server, 503, "5 seconds")
+      const { json } = yield* call<{ readonly type: string }>(`${server.url}/health/ready`)
+      assert.strictEqual(json.type, "urn:order-platform:unavailable")
+      yield* Effect.sleep("3 seconds")
+      yield* query("GRANT INSERT ON orders TO shop")
+      yield* becomes(server, 202, "5 seconds")
+      saidOnce(
+        server,
+        "The database refuses: permission denied for table orders (SQLSTATE 42501)",
+        "takes orders again"
+      )
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a password that is rotated, and a role that is locked, while connections are cut", () =>
+    Effect.gen(function* () {
+      const { query, url } = yield* ownServer({
+        prepare: async (data) => {
+          const { writeFile } = await import("node:fs/promises")
+          await writeFile(
+            `${data}/pg_hba.conf`,
+            "host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
+          )
+        }
+      })
+      yield* query("CREATE ROLE shop LOGIN PASSWORD 'one'")
+      yield* query("GRANT CREATE ON SCHEMA public TO shop")
+      const server = yield* serveOn(url.replace("postgres@", "shop:one@"))
+      yield* becomes(server, 202, "10 seconds")
+      const cut = query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'shop'")
+      yield* query("ALTER ROLE shop PASSWORD 'two' NOLOGIN")
+      yield* cut
+      yield* becomes(server, 503, "5 seconds")
+      yield* query("ALTER ROLE shop LOGIN")
+      yield* Effect.sleep("3 seconds")
+      yield* query("ALTER ROLE shop PASSWORD 'one'")
+      yield* becomes(server, 202, "5 seconds")
+      saidOnce(server, "The database does not answer: ", "The database answers again")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a database that is dropped and comes back, without and then with its tables", () =>
+    Effect.gen(function* () {
+      const { query, url } = yield* ownServer()
+      yield* query("CREATE DATABASE shop")
+      const shop = url.replace(/postgres$/, "shop")
+      const server = yield* serveOn(shop)
+      yield* becomes(server, 202, "10 seconds")
+      yield* query("DROP DATABASE shop WITH (FORCE)")
+      yield* becomes(server, 503, "5 seconds")
+      yield* query("CREATE DATABASE shop")
+      yield* Effect.sleep("2 seconds")
+      assert.deepStrictEqual(yield* statuses(server), [503, 503])
+      const migrated = yield* run({ arguments: ["migrate"], environment: { DATABASE_URL: shop } })
+      assert.strictEqual((yield* migrated.exit).code, 0, migrated.stderr())
+      yield* becomes(server, 202, "5 seconds")
+      assert.notMatch(server.stdout(), /"level":"(ERROR|FATAL)"/i)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("an address that leads to a standby for a while", () =>
+    Effect.gen(function* () {
+      const primary = yield* ownServer()
+      const standby = yield* ownServer({
+        create: (data, run) =>
+          run("pg_basebackup", ["-d", primary.url, "-D", data, "-R", "-X", "stream", "-c", "fast"])
+      })
+      const proxy = yield* Effect.acquireRelease(
+        Effect.promise(() => startProxy(primary.port)),
+        ({ close }) => Effect.promise(close)
+      )
+      const server = yield* serveOn(`postgres://postgres@127.0.0.1:${proxy.port}/postgres`)
+      yield* becomes(server, 202, "10 seconds")
+      // The standby has the tables.
+      yield* eventually(
+        "the standby has caught up",
+        Effect.map(
+          standby.query("SELECT to_regclass('orders') IS NOT NULL AS here"),
+          ([row]) => row?.here === true || undefined
+        )
+      )
+      proxy.leadTo(standby.port)
+      proxy.reset()
+      yield* becomes(server, 503, "5 seconds")
+      yield* Effect.sleep("8 seconds")
+      assert.deepStrictEqual(yield* statuses(server), [503, 503])
+      // Connections to the standby stay open: they have to be found out and replaced.
+      proxy.leadTo(primary.port)
+      yield* becomes(server, 202, "5 seconds")
+      yield* Effect.forEach(
+        Array.from({ length: 20 }),
+        () => Effect.map(post(server), ({ status }) => assert.strictEqual(status, 202)),
+        { concurrency: 20 }
+      )
+      saidOnce(server, "The database refuses: ", "takes orders again")
+    }).pipe(Effect.scoped)
+  )
+})

@@ -1,0 +1,167 @@
+import { Cause, Context, Duration, Effect, Exit, Layer, Option, Predicate, Redacted, Scope } from "effect"
+import { SqlClient } from "effect/sql"
+import { randomUUID } from "node:crypto"
+import { DatabaseSchema } from "../../../src/infrastructure/postgres/client/DatabaseSchema.ts"
+import * as Postgres from "../../../src/infrastructure/postgres/Postgres.ts"
+import { everyWay, fullCircle } from "./FullCircle.ts"
+
+/** One way in which a database, a role or the settings can differ from ours. */
+export interface DatabaseCase {
+  readonly name: string
+  /** `ALTER ROLE … SET` of each. */
+  readonly settings?: Readonly<Record<string, string>>
+  /** More of `CREATE ROLE`, such as `CONNECTION LIMIT 3`. */
+  readonly role?: string
+  /** A database of its own, with these options of `CREATE DATABASE`; else that of the test run. */
+  readonly database?: string
+  readonly schema?: string
+  readonly maxConnections?: number
+  /** The schema is made and migrated by an owner, and the role is given only what these statements give. */
+  readonly grants?: (schema: string, role: string) => ReadonlyArray<string>
+  /** The sentence with which the start is refused; `works` where a full circle of an order is expected. */
+  readonly expected: "works" | RegExp
+}
+
+const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`
+
+const build = (url: string, schema: string, maxConnections: number) =>
+  Postgres.layerStores.pipe(
+    Layer.provideMerge(
+      Postgres.layerClient({
+        url: Redacted.make(url),
+        maxConnections,
+        prepare: true,
+        acquireTimeout: Duration.seconds(5),
+        statementTimeout: Duration.seconds(15)
+      })
+    ),
+    Layer.provide([
+      Layer.succeed(DatabaseSchema, schema),
+      Layer.succeed(Postgres.StartTimeout, Duration.seconds(2))
+    ]),
+    Layer.fresh
+  )
+
+const run = (url: string, schema: string, maxConnections: number) =>
+  Effect.scoped(
+    Effect.flatMap(Layer.build(build(url, schema, maxConnections)), (context) =>
+      Effect.provideContext(fullCircle, context)
+    )
+  )
+
+const messageOf = (cause: Cause.Cause<unknown>): string => {
+  const error = Option.getOrUndefined(Cause.findErrorOption(cause))
+  return Predicate.hasProperty(error, "message") && Predicate.isString(error.message)
+    ? error.message
+    : `not a sentence: ${Cause.pretty(cause)}`
+}
+
+/** Makes the role and the database of a case, and drops them with the scope; the URL by which the role connects. */
+const prepare = Effect.fnUntraced(function* (superUrl: string, given: DatabaseCase, schema: string) {
+  const url = new URL(superUrl)
+  const client = (to: URL) =>
+    Postgres.layerClient({
+      url: Redacted.make(to.href),
+      maxConnections: 2,
+      prepare: false,
+      acquireTimeout: Duration.seconds(5),
+      statementTimeout: Duration.seconds(60)
+    })
+  const admin = Context.get(yield* Layer.build(Layer.fresh(client(url))), SqlClient.SqlClient)
+  const suffix = randomUUID().slice(0, 8)
+  const role = `role_${suffix}`
+  const database = `database_${suffix}`
+  yield* admin.unsafe(`CREATE ROLE ${role} LOGIN PASSWORD 'secret' ${given.role ?? ""}`)
+  yield* Effect.addFinalizer(() => Effect.ignore(admin.unsafe(`DROP ROLE ${role}`)))
+  if (given.database !== undefined) {
+    yield* admin.unsafe(`CREATE DATABASE ${database} TEMPLATE template0 ${given.database}`)
+    yield* Effect.addFinalizer(() => Effect.ignore(admin.unsafe(`DROP DATABASE ${database} WITH (FORCE)`)))
+    url.pathname = database
+  }
+  const local =
+    given.database === undefined
+      ? admin
+      : Context.get(yield* Layer.build(Layer.fresh(client(url))), SqlClient.SqlClient)
+  yield* Effect.addFinalizer(() => Effect.ignore(local.unsafe(`DROP OWNED BY ${role} CASCADE`)))
+  if (given.grants === undefined) {
+    if (!schema.startsWith("pg_"))
+      yield* local.unsafe(`CREATE SCHEMA ${quoted(schema)} AUTHORIZATION ${role}`)
+  } else {
+    yield* local.unsafe(`CREATE SCHEMA ${quoted(schema)}`)
+    if (given.name.includes("migrated"))
+      yield* Effect.provide(Postgres.migrate, [
+        Layer.succeed(SqlClient.SqlClient, local),
+        Layer.succeed(DatabaseSchema, schema)
+      ])
+    for (const grant of given.grants(quoted(schema), role)) yield* local.unsafe(grant)
+  }
+  yield* Effect.addFinalizer(() => Effect.ignore(local.unsafe(`DROP SCHEMA ${quoted(schema)} CASCADE`)))
+  for (const [name, value] of Object.entries(given.settings ?? {}))
+    yield* local.unsafe(`ALTER ROLE ${role} SET ${name} = ${value}`)
+  url.username = role
+  url.password = "secret"
+  return url.href
+})
+
+/** What becomes of a start and a full circle: `works`, or the sentence of the refusal. */
+export const outcomeOf = Effect.fnUntraced(function* (superUrl: string, given: DatabaseCase) {
+  const scope = yield* Scope.Scope
+  const schema = given.schema ?? `s_${randomUUID().slice(0, 8)}`
+  const url = yield* Scope.provide(prepare(superUrl, given, schema), scope)
+  const exit = yield* Effect.exit(run(url, schema, given.maxConnections ?? 4))
+  if (Exit.isFailure(exit)) return messageOf(exit.cause)
+  return JSON.stringify(exit.value) === JSON.stringify(everyWay) ? "works" : JSON.stringify(exit.value)
+})
+
+const allOn = (schema: string, role: string) => [
+  `GRANT USAGE ON SCHEMA ${schema} TO ${role}`,
+  `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${schema} TO ${role}`
+]
+
+/** The short form: one of each kind. */
+export const shortCases: ReadonlyArray<DatabaseCase> = [
+  {
+    name: "encoding LATIN1",
+    database: "ENCODING 'LATIN1' LOCALE_PROVIDER libc LOCALE 'C'",
+    expected:
+      /its encoding is LATIN1 and must be UTF8; make one by CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0\.$/
+  },
+  {
+    name: "no right to create tables",
+    grants: () => [],
+    expected: /permission denied for schema \S+ \(SQLSTATE 42501\); /
+  },
+  { name: "rights on the rows of a migrated schema only", grants: allOn, expected: "works" },
+  {
+    name: "a right on one table missing in a migrated schema",
+    grants: (schema, role) => [
+      ...allOn(schema, role),
+      `REVOKE INSERT ON ${schema}.dead_letters FROM ${role}`
+    ],
+    expected:
+      /^The role \S+ lacks rights in the database \(SQLSTATE 42501\): INSERT on "\S+"\.dead_letters; GRANT them\.$/
+  },
+  {
+    name: "read-only by default",
+    settings: { default_transaction_read_only: "on" },
+    expected: /transactions are read-only \(SQLSTATE 25006\); .*RESET default_transaction_read_only\.$/
+  },
+  { name: "an empty search path", settings: { search_path: "''" }, expected: "works" },
+  {
+    name: "serializable by default",
+    settings: { default_transaction_isolation: "serializable" },
+    expected: "works"
+  },
+  {
+    name: "as many connections as the pool",
+    role: "CONNECTION LIMIT 3",
+    maxConnections: 3,
+    expected: "works"
+  },
+  {
+    name: "fewer connections than the pool",
+    role: "CONNECTION LIMIT 1",
+    maxConnections: 3,
+    expected: /^The role \S+ may have 1 connections and the pool up to 3: lower database\.maxConnections/
+  }
+]
