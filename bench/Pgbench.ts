@@ -23,7 +23,7 @@ SELECT id, 1, 'created', 'PENDING', created_at, 1 FROM stored;
 `
 
 const claimAndSettle = `
-SELECT coalesce(array_agg(id)::text, '{}') AS ids FROM order_platform_claim('bench', interval '30 seconds', ${batch}) \\gset
+SELECT coalesce(array_agg(id)::text, '{}') AS ids FROM order_platform_claim_v1('bench', interval '30 seconds', ${batch}) \\gset
 WITH settled AS (
   UPDATE orders AS o SET status = 'PROCESSED', version = o.version + 1, due_at = NULL, worker = NULL, lease_until = NULL, updated_at = order_platform_now()
   FROM unnest(:ids::uuid[]) AS finished (id)

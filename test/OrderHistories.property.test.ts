@@ -7,7 +7,7 @@ import type { OrderEvent } from "../src/domain/OrderEvent.ts"
 import type { OrderId } from "../src/domain/OrderId.ts"
 import { edges } from "../src/domain/OrderStatus.ts"
 import { allStores } from "../src/testing/AllStores.ts"
-import * as MemoryStores from "../src/infrastructure/memory/MemoryStores.ts"
+import * as Memory from "../src/infrastructure/memory/Memory.ts"
 import { DatabaseSchema } from "../src/infrastructure/postgres/client/DatabaseSchema.ts"
 import {
   type DeadLetterRow,
@@ -106,7 +106,7 @@ const assertSame = (what: string, postgres: unknown, memory: unknown, n: number,
 const sameOnBoth = Effect.fnUntraced(function* (commands: ReadonlyArray<Command>) {
   const sql = yield* SqlClient.SqlClient
   const postgres = yield* allStores
-  const memory = yield* Effect.provide(allStores, Layer.fresh(MemoryStores.layer))
+  const memory = yield* Effect.provide(allStores, Layer.fresh(Memory.layerStores))
   const past = nothingYet()
   // The guards that wait for the commit check after every statement: there will be no commit.
   yield* sql`SET CONSTRAINTS ALL IMMEDIATE`

@@ -15,7 +15,7 @@ import { staleSettles } from "../../src/application/work/WorkMetrics.ts"
 import { type AllStores, storesOf } from "../../src/testing/AllStores.ts"
 import type { WakeUp } from "../../src/application/ports/WakeUp.ts"
 import type { OrderId } from "../../src/domain/OrderId.ts"
-import * as MemoryStores from "../../src/infrastructure/memory/MemoryStores.ts"
+import * as Memory from "../../src/infrastructure/memory/Memory.ts"
 import type { Fact, Line, Plan } from "./Facts.ts"
 import { Seed, SeededScheduler } from "./SeededScheduler.ts"
 import { SimulatedTime } from "./SimulatedTime.ts"
@@ -97,7 +97,7 @@ export class SimulatedWorld {
     this.trace = traced ? [] : null
     const server = new SeededScheduler(this.seed, Infinity)
     this.serverReferences = Context.make(Clock.Clock, this.time.clockOf(server))
-    this.stores = this.statement(Effect.map(Effect.scoped(Layer.build(MemoryStores.layer)), storesOf))
+    this.stores = this.statement(Effect.map(Effect.scoped(Layer.build(Memory.layerStores)), storesOf))
   }
 
   /** Runs a statement of the store in one piece, as a database would: whoever asked for it cannot stop it half-way. */

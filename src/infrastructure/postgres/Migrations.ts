@@ -1,11 +1,7 @@
 import { Context, Data, Deferred, Duration, Effect, Layer, Option, Schedule, type Scope } from "effect"
 import { Migrator, SqlClient, SqlError } from "effect/sql"
-import orders from "../../../migrations/0001_orders.ts"
-import listing from "../../../migrations/0002_listing.ts"
-import idempotency from "../../../migrations/0003_idempotency.ts"
-import retention from "../../../migrations/0004_retention.ts"
-import settle from "../../../migrations/0005_settle.ts"
-import durable from "../../../migrations/0006_durable.ts"
+import tables from "../../../migrations/0001_tables.ts"
+import { createMissingFunctions, missingFunctions } from "./functions/Functions.ts"
 import { DatabaseSchema } from "./client/DatabaseSchema.ts"
 import { explained } from "./client/ConnectErrors.ts"
 import { DatabaseRefuses } from "./client/DatabaseRefuses.ts"
@@ -15,45 +11,38 @@ import { checkRights, checkServer } from "./client/ServerChecks.ts"
 import { isTransient } from "./client/SqlErrors.ts"
 import { retryStart } from "./client/StartTimeout.ts"
 
-/** Every migration, oldest first. They are imported one by one, so that they survive bundling and packaging. */
-const migrations = [
-  ["orders", orders],
-  ["listing", listing],
-  ["idempotency", idempotency],
-  ["retention", retention],
-  ["settle", settle],
-  ["durable", durable]
-] as const
+/** Every migration, oldest first. Imported one by one, so that they survive bundling and packaging. */
+const migrations = [["tables", tables]] as const
 
-/** The database was migrated by another version of this program, or by hand: what it has does not fit what we bring. */
+/** The tables or functions in the database do not fit this version. The message is one sentence for the operator. */
 export class MigrationsDoNotFit extends Data.TaggedError("MigrationsDoNotFit")<{
   readonly message: string
 }> {}
 
-// An app's client may rename columns; ours are what the migrations and statements call them.
+// The app's client may rename columns.
 const withOurNames = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.updateService(effect, SqlClient.SqlClient, (sql) => sql.withoutTransforms())
 
 /**
- * A client for migrations in the place of the one that everything else uses, because that one gives up on statements that
- * take longer than a request may: the index of a very large table would never be made.
+ * A client for migrations, used in place of the client that everything else uses: that one ends statements which take
+ * longer than a request may, and could never create an index on a very large table.
  */
 export const MigrationClient = Context.Reference<{
   readonly insteadOf: SqlClient.SqlClient
   readonly make: Effect.Effect<SqlClient.SqlClient, SqlError.SqlError, Scope.Scope>
 } | null>("order-platform/infrastructure/postgres/MigrationClient", { defaultValue: () => null })
 
-/** The longest that one statement of a migration may take; there only so that nothing waits for ever. */
+/** The time limit of one statement of a migration; only so that nothing waits for ever. */
 const statementLimit = Duration.hours(24)
 
-// The time limit of a server, a role or a connection is meant for requests.
-const withTimeEnough = <A, E, R>(sql: SqlClient.SqlClient, effect: Effect.Effect<A, E, R>) =>
+// Time limits of a server, a role or a connection are meant for requests.
+const withLongLimit = <A, E, R>(sql: SqlClient.SqlClient, effect: Effect.Effect<A, E, R>) =>
   Effect.andThen(
     sql`SELECT set_config('statement_timeout', ${`${Duration.toMillis(statementLimit)}`}, true)`,
     effect
   )
 
-/** What no waiting helps against, as a sentence: the server's message, its SQLSTATE, and what to do. */
+/** Permanent SQL errors as one sentence: the server's message, its SQLSTATE, and what to do. */
 const refusedWith =
   (schema: string) =>
   <A, E, R>(effect: Effect.Effect<A, E | SqlError.SqlError, R>) =>
@@ -70,14 +59,15 @@ const refusedWith =
     )
 
 /**
- * Brings the tables in `DatabaseSchema` to the current version, under a lock: of many processes at once one does it, and the
- * others wait, and log that. All of it is one transaction, or part of the caller's own. Changes nothing, and needs no right
- * to, where they are at the current version.
+ * Brings the tables in `DatabaseSchema` to the current version and creates the SQL functions of this version, in one
+ * transaction or in the caller's. Functions of other versions are left alone, so that processes of two versions run side by
+ * side. Under a lock: of several processes one migrates, the others wait and log that they do. Changes nothing, and needs
+ * no right to, where all is there.
  */
 export const migrate = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const schema = yield* DatabaseSchema
-  // Their transaction has their client, and their limits.
+  // The caller's transaction has its own client and limits.
   if (Option.isSome(yield* Effect.serviceOption(sql.transactionService)))
     return yield* refusedWith(schema)(migrateIfNeeded)
   const instead = yield* MigrationClient
@@ -87,42 +77,52 @@ export const migrate = Effect.gen(function* () {
     Effect.tap(([row]) => Deferred.succeed(pid, row?.pid ?? 0)),
     Effect.andThen(migrateIfNeeded)
   )
-  return yield* runInTransaction(client)(withTimeEnough(client, migrating)).pipe(
+  return yield* runInTransaction(client)(withLongLimit(client, migrating)).pipe(
     Effect.provideService(SqlClient.SqlClient, client),
     Effect.raceFirst(Effect.flatMap(Deferred.await(pid), (pid) => logLocks(sql, pid))),
     refusedWith(schema)
   )
 }).pipe(Effect.scoped)
 
-/** Changes nothing; fails where the tables in `DatabaseSchema` are not at the current version. */
+const doNotFit = (message: string) => Effect.fail(new MigrationsDoNotFit({ message }))
+
+/** Changes nothing; fails where the tables or functions in `DatabaseSchema` are not those of this version. */
 export const check = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const schema = yield* DatabaseSchema
   yield* checkServer(sql, schema)
   const applied = yield* countApplied(sql, schema)
   if (applied === null)
-    return yield* new MigrationsDoNotFit({
-      message: `The database schema ${schema} has no tables of order-platform: run its migrations first.`
-    })
+    return yield* doNotFit(
+      `The database schema ${schema} has no tables of order-platform: run its migrations first.`
+    )
   if (applied < migrations.length)
-    return yield* new MigrationsDoNotFit({
-      message: `The tables of order-platform in the database schema ${schema} are of an older version: run its migrations first.`
-    })
+    return yield* doNotFit(
+      `The tables of order-platform in the database schema ${schema} are of an older version: run its migrations first.`
+    )
+  const missing = (yield* missingFunctions(sql, schema)).map(({ name }) => name)
+  if (missing.length > 0)
+    return yield* doNotFit(
+      `The database schema ${schema} lacks the function ${missing.join(" and ")} of this version: run its migrations first.`
+    )
   yield* checkRights(sql, schema)
 }).pipe((checked) => Effect.flatMap(DatabaseSchema, (schema) => refusedWith(schema)(checked)), withOurNames)
 
-/** How many of our migrations were applied; null where there is no table of them. */
+/** The number of our migrations that were applied; null if there is no table of them. */
 const countApplied = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, schema: string) {
   const [found] = yield* sql<{ present: boolean }>`
     SELECT to_regclass(${`"${schema}".order_platform_migrations`}) IS NOT NULL AS present`
-  return found?.present === true ? yield* checkApplied(sql, `${schema}.order_platform_migrations`) : null
+  return found?.present === true ? yield* checkApplied(sql, schema) : null
 })
 
 const migrateIfNeeded = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const schema = yield* DatabaseSchema
   yield* checkServer(sql, schema)
-  if ((yield* countApplied(sql, schema)) !== migrations.length) yield* migrateLocked
+  const isCurrent =
+    (yield* countApplied(sql, schema)) === migrations.length &&
+    (yield* missingFunctions(sql, schema)).length === 0
+  if (!isCurrent) yield* migrateLocked
   yield* checkRights(sql, schema)
 }).pipe(withOurNames)
 
@@ -131,10 +131,10 @@ const migrateLocked = Effect.gen(function* () {
   const schema = yield* DatabaseSchema
   yield* Effect.raceFirst(
     sql`SELECT pg_advisory_xact_lock(hashtextextended(${`order-platform migrations of ${schema}`}, 0))`,
-    saysThatItWaits(schema)
+    logWaiting(schema)
   )
   const table = `${schema}.order_platform_migrations`
-  // IF NOT EXISTS still wants the right to create, which the owner of an existing schema need not have given us.
+  // IF NOT EXISTS needs the right to create schemas even where the schema exists.
   const [found] = yield* sql<{
     present: boolean
   }>`SELECT to_regnamespace(${`"${schema}"`}) IS NOT NULL AS present`
@@ -149,46 +149,47 @@ const migrateLocked = Effect.gen(function* () {
     Effect.catchTag(
       "MigrationError",
       ({ cause, message }): Effect.Effect<never, MigrationsDoNotFit | SqlError.SqlError> => {
-        if (!SqlError.isSqlError(cause))
-          return Effect.fail(new MigrationsDoNotFit({ message: `${message}; look at ${table}.` }))
+        if (!SqlError.isSqlError(cause)) return doNotFit(`${message}; look at ${table}.`)
         if (isTransient(cause)) return Effect.fail(cause)
-        return Effect.fail(
-          new MigrationsDoNotFit({ message: `${message}: ${explained(cause)}; look at ${table}.` })
-        )
+        return doNotFit(`${message}: ${explained(cause)}; look at ${table}.`)
       }
     )
   )
-  // The migrator looks at the highest id only. A gap, a late one or a foreign one is found here.
-  yield* checkApplied(sql, table)
+  // The migrator compares the highest id only: a gap, a late or a foreign migration is found here.
+  yield* checkApplied(sql, schema)
+  yield* createMissingFunctions(sql, schema)
 }).pipe(withOurNames)
 
-/** A start that waits for another's migration looks like one that hangs: so it says what it waits for, now and then. */
-const saysThatItWaits = (schema: string) =>
+/** Logs repeatedly what a start is waiting for, so that it does not look like one that hangs. */
+const logWaiting = (schema: string) =>
   Effect.logInfo(
     `Another process migrates the tables of order-platform in the database schema ${schema}; waiting for it.`
   ).pipe(Effect.repeat(Schedule.spaced("1 minute")), Effect.delay("2 seconds"), Effect.andThen(Effect.never))
 
-/** How many of ours were applied; fails where it is not the first so many, one after another. */
-const checkApplied = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, table: string) {
+/** The number of migrations that were applied; fails where they are not the first ones of ours, in order. */
+const checkApplied = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, schema: string) {
+  const table = `${schema}.order_platform_migrations`
   const applied = yield* sql<{ id: number; name: string }>`
     SELECT migration_id AS id, name FROM ${sql(table)} ORDER BY migration_id`
+  if (applied[0]?.name === "orders")
+    return yield* doNotFit(
+      `The tables in the database schema ${schema} were made by a version of order-platform before the first release and cannot be upgraded: use an empty schema (database.schema) or drop this one.`
+    )
   for (const [index, { id, name }] of applied.entries()) {
     const expected = migrations[index]?.[0]
-    if (id !== index + 1 || (expected !== undefined && name !== expected)) {
-      return yield* new MigrationsDoNotFit({
-        message: `The database has migration ${id} "${name}" where ${index + 1} "${expected ?? "none"}" belongs; look at ${table}.`
-      })
-    }
+    if (id !== index + 1 || (expected !== undefined && name !== expected))
+      return yield* doNotFit(
+        `The database has migration ${id} "${name}" where ${index + 1} "${expected ?? "none"}" belongs; look at ${table}.`
+      )
   }
-  if (applied.length > migrations.length) {
-    return yield* new MigrationsDoNotFit({
-      message: `The database has ${applied.length} migrations and this version knows ${migrations.length}: it was migrated by a newer version.`
-    })
-  }
+  if (applied.length > migrations.length)
+    return yield* doNotFit(
+      `The database has ${applied.length} migrations and this version knows ${migrations.length}: it was migrated by a newer version.`
+    )
   return applied.length
 })
 
-// What an error interrupted was rolled back, or is there: in both cases it may be done again.
+// An interrupted migration was either rolled back or committed, so it may be repeated.
 const retried = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.flatMap(retryStart, (schedule) =>
     Effect.retry(effect, { while: (error) => SqlError.isSqlError(error) && isTransient(error), schedule })

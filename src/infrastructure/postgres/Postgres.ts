@@ -4,24 +4,24 @@ import * as Migrations from "./Migrations.ts"
 import * as PostgresWakeUp from "./wake-ups/PostgresWakeUp.ts"
 import * as PostgresStores from "./PostgresStores.ts"
 
-/** The repository alone, on the caller's own client; the tables are migrated when the layer is built. */
+/** The stores alone, on the caller's own client; the tables are migrated when the layer is built. */
 export const layerStores = PostgresStores.layer.pipe(Layer.provide(Migrations.layer))
 
 /**
- * Orders on the caller's own `PgClient`: repository and queue. The tables are migrated when the layer is built. The queue
- * holds one of the client's connections once a worker listens.
+ * Stores and wake-ups on the caller's own `PgClient`. The tables are migrated when the layer is built. Wake-ups hold one
+ * of the client's connections once a worker listens.
  */
 export const layer = Layer.mergeAll(layerStores, PostgresWakeUp.layer)
 
-/** The same on tables that somebody else migrated, by `migrate`: it needs no right to change them, and fails if they do not fit. */
+/** The same without migrating: for tables that `migrate` has prepared. Needs no right to change them; fails if they do not fit. */
 export const layerMigrated = Layer.mergeAll(
   PostgresStores.layer.pipe(Layer.provide(Migrations.layerCheck)),
   PostgresWakeUp.layer
 )
 
 /**
- * `layer` in a database schema of its own: tables, functions and channel. Each call is another platform; two of
- * them live side by side in one database and one process, also on one client.
+ * `layer` in a database schema of its own, with its own tables, functions and channel. Several of them can share one
+ * database, process and client.
  */
 export const layerInSchema = (schema: string) =>
   Layer.fresh(layer).pipe(Layer.provide(Layer.succeed(DatabaseSchema, schema)))

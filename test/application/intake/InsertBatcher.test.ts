@@ -7,7 +7,7 @@ import { IntakeStore } from "../../../src/application/ports/IntakeStore.ts"
 import { WakeUp } from "../../../src/application/ports/WakeUp.ts"
 import type { NewOrder } from "../../../src/domain/Order.ts"
 import { OrdersUnavailable } from "../../../src/domain/OrderErrors.ts"
-import * as MemoryStores from "../../../src/infrastructure/memory/MemoryStores.ts"
+import * as Memory from "../../../src/infrastructure/memory/Memory.ts"
 import { storesOf } from "../../../src/testing/AllStores.ts"
 import { newOrder } from "../../TestOrders.ts"
 import { settled } from "../../VirtualTime.ts"
@@ -32,7 +32,7 @@ const gatedStores = (log: Array<string>, gate: Deferred.Deferred<void>) =>
         })
       })
     )
-  ).pipe(Layer.provideMerge(MemoryStores.layer))
+  ).pipe(Layer.provideMerge(Memory.layerStores))
 
 /** The batcher over gated stores; `commit` opens the gate for good. */
 const batcherWith = Effect.fnUntraced(function* (

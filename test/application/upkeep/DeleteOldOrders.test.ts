@@ -4,7 +4,7 @@ import { TestClock } from "effect/testing"
 import { DeleteOldOrders, Retention } from "../../../src/application/upkeep/DeleteOldOrders.ts"
 import { OrdersUnavailable } from "../../../src/domain/OrderErrors.ts"
 import { UpkeepStore } from "../../../src/application/ports/UpkeepStore.ts"
-import * as MemoryStores from "../../../src/infrastructure/memory/MemoryStores.ts"
+import * as Memory from "../../../src/infrastructure/memory/Memory.ts"
 
 interface Answer {
   readonly deleted: number
@@ -17,7 +17,7 @@ const asked = Effect.fnUntraced(function* (
   script: Array<Answer | "away"> = []
 ) {
   const asked: Array<readonly [at: number, status: string, days: number, max: number]> = []
-  const memory = yield* Layer.build(MemoryStores.layer)
+  const memory = yield* Layer.build(Memory.layerStores)
   const store = UpkeepStore.of({
     ...Context.get(memory, UpkeepStore),
     deleteOldOrders: Effect.fnUntraced(function* (status, age, max) {

@@ -7,7 +7,7 @@ import type { OrderEvent } from "../../../src/domain/OrderEvent.ts"
 import type { OrderId } from "../../../src/domain/OrderId.ts"
 import { OrderReads } from "../../../src/application/ports/OrderReads.ts"
 import { storesOf } from "../../../src/testing/AllStores.ts"
-import * as MemoryStores from "../../../src/infrastructure/memory/MemoryStores.ts"
+import * as Memory from "../../../src/infrastructure/memory/Memory.ts"
 import { newOrder } from "../../TestOrders.ts"
 import { pass } from "../../VirtualTime.ts"
 
@@ -16,7 +16,7 @@ const later: Outcome = { event: "snoozed", delay: Duration.zero, detail: null }
 
 /** A store in memory that counts how often it is asked what happened, for how many orders, and can be away. */
 const watching = Effect.gen(function* () {
-  const stores = storesOf(yield* Layer.build(MemoryStores.layer))
+  const stores = storesOf(yield* Layer.build(Memory.layerStores))
   const asked: Array<number> = []
   let trouble: Effect.Effect<void, OrdersUnavailable> = Effect.void
   const reads = OrderReads.of({

@@ -219,6 +219,28 @@ describe("Migrations", () => {
       )
   )
 
+  it.effect(
+    "a database with the tables from before the first release is refused, with what to do about it",
+    () =>
+      inNewSchema(
+        Effect.gen(function* () {
+          yield* migrate
+          const schema = yield* DatabaseSchema
+          yield* tamper((table) => `UPDATE ${table} SET name = 'orders' WHERE migration_id = 1`)
+          yield* tamper(
+            (table) => `INSERT INTO ${table} (migration_id, name)
+            VALUES (2, 'listing'), (3, 'idempotency'), (4, 'retention'), (5, 'settle')`
+          )
+          const before = [yield* contents, yield* applied]
+          assert.strictEqual(
+            yield* refusal,
+            `The tables in the database schema ${schema} were made by a version of order-platform before the first release and cannot be upgraded: use an empty schema (database.schema) or drop this one.`
+          )
+          assert.deepStrictEqual([yield* contents, yield* applied], before)
+        })
+      )
+  )
+
   it.effect("a database that was refused works again once its migrations fit", () =>
     inNewSchema(
       Effect.gen(function* () {

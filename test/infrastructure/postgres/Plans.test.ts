@@ -4,7 +4,7 @@ import { SqlClient } from "effect/sql"
 import type { ProcessingOrder } from "../../../src/domain/Order.ts"
 import { OrderId } from "../../../src/domain/OrderId.ts"
 import { DatabaseSchema } from "../../../src/infrastructure/postgres/client/DatabaseSchema.ts"
-import { makeSettleOrders } from "../../../src/infrastructure/postgres/work/SettleOrders.ts"
+import { settleOrders } from "../../../src/infrastructure/postgres/work/SettleOrders.ts"
 import * as TestPostgres from "../../TestPostgres.ts"
 import { explained } from "./Explained.ts"
 import { plansContract } from "./plansContract.ts"
@@ -16,7 +16,7 @@ layer(TestPostgres.layer)("A settle that was planned while the table was empty",
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const schema = yield* DatabaseSchema
-      const { settle } = makeSettleOrders(sql, schema)
+      const settle = settleOrders(sql, schema)
       const order = (n: number) =>
         ({
           id: OrderId.make(`00000000-0000-7000-8000-${n.toString(16).padStart(12, "0")}`),

@@ -5,14 +5,20 @@ import type { Outcome, ProcessingOrder } from "../../../src/domain/Order.ts"
 import { failure } from "../../../src/domain/Failure.ts"
 import { OrderId } from "../../../src/domain/OrderId.ts"
 import { DatabaseSchema } from "../../../src/infrastructure/postgres/client/DatabaseSchema.ts"
-import { makeCountPending } from "../../../src/infrastructure/postgres/intake/CountPending.ts"
-import { makeDeleteOrders } from "../../../src/infrastructure/postgres/upkeep/DeleteOldOrders.ts"
-import { makeKeepLeases } from "../../../src/infrastructure/postgres/work/RenewLeases.ts"
-import { makeListings } from "../../../src/infrastructure/postgres/watch/ListOrders.ts"
-import { makeReadOrders } from "../../../src/infrastructure/postgres/watch/FindOrder.ts"
-import { makeSettleOrders } from "../../../src/infrastructure/postgres/work/SettleOrders.ts"
-import { makeStoreOrdersOnce } from "../../../src/infrastructure/postgres/intake/SubmitOrdersOnce.ts"
-import { makeStartOrders } from "../../../src/infrastructure/postgres/work/ClaimOrders.ts"
+import { listDeadLettersStatement } from "../../../src/infrastructure/postgres/dead-letters/ListDeadLetters.ts"
+import {
+  countDueStatement,
+  countScheduledStatement
+} from "../../../src/infrastructure/postgres/intake/CountPending.ts"
+import { deleteExpiredKeys } from "../../../src/infrastructure/postgres/upkeep/DeleteExpiredKeys.ts"
+import { deleteOldOrders } from "../../../src/infrastructure/postgres/upkeep/DeleteOldOrders.ts"
+import { expireLeases } from "../../../src/infrastructure/postgres/work/ExpireLeases.ts"
+import { renewStatement } from "../../../src/infrastructure/postgres/work/RenewLeases.ts"
+import { listOrdersStatement } from "../../../src/infrastructure/postgres/watch/ListOrders.ts"
+import { countDueBeforeStatement } from "../../../src/infrastructure/postgres/watch/ExplainOrder.ts"
+import { eventsAfterStatement } from "../../../src/infrastructure/postgres/watch/WatchOrders.ts"
+import { settleOrders } from "../../../src/infrastructure/postgres/work/SettleOrders.ts"
+import { claimStatement } from "../../../src/infrastructure/postgres/work/ClaimOrders.ts"
 import * as TestPostgres from "../../TestPostgres.ts"
 import { type Explained, explained } from "./Explained.ts"
 
@@ -77,7 +83,7 @@ const crowd = Effect.fnUntraced(function* (scheduled: number, final: number) {
     INSERT INTO ${s}.dead_letters (order_id, reason, reason_code, retry_count, failed_at)
     SELECT id, 'declined', CASE WHEN right(id::text, 2) = '01' THEN 'TIMEOUT' ELSE 'PERMANENT' END, 1, updated_at FROM ${s}.orders WHERE status = 'FAILED'`)
   yield* sql.unsafe(`
-    INSERT INTO ${s}.idempotency_keys (scope, key, fingerprint, answer, taker, expires_at)
+    INSERT INTO ${s}.idempotency_keys (scope, key, fingerprint, answer, request_id, expires_at)
     SELECT 'POST /orders', n::text, 'f', '{}', gen_random_uuid(), now() + interval '1 hour' * (n - 100.5)
     FROM generate_series(1, ${final}) AS n`)
   return { due, held }
@@ -104,14 +110,18 @@ export const plansContract = (scheduled: number, final: number) => {
           order: holding(n),
           outcome: outcomes[n % 3] ?? { event: "completed" as const }
         }))
-        const { settle } = makeSettleOrders(sql, schema)
-        const { expire, renew } = makeKeepLeases(sql, schema)
-        const { claim } = makeStartOrders(sql, schema)
-        const { deleteOld } = makeDeleteOrders(sql, schema)
-        const { forgetAnswers } = makeStoreOrdersOnce(sql, schema)
-        const { countDue, countScheduled } = makeCountPending(sql, schema)
-        const read = makeReadOrders(sql, schema)
-        const { deadLettersOf, ordersOf } = makeListings(sql, schema)
+        const settle = settleOrders(sql, schema)
+        const expire = expireLeases(sql, schema)
+        const renew = renewStatement(sql, schema)
+        const claim = claimStatement(sql, schema)
+        const deleteOld = deleteOldOrders(sql, schema)
+        const deleteKeys = deleteExpiredKeys(sql, schema)
+        const countDue = countDueStatement(sql, schema)
+        const countScheduled = countScheduledStatement(sql, schema)
+        const dueBefore = countDueBeforeStatement(sql, schema)
+        const eventsAfter = eventsAfterStatement(sql, schema)
+        const ordersOf = listOrdersStatement(sql, schema)
+        const deadLettersOf = listDeadLettersStatement(sql, schema)
         const page = { limit: 50, after: null }
         const before = { limit: 50, after: { at: DateTime.nowUnsafe(), orderId: idOf(due) } }
         const places = Array.from({ length: 500 }, (_, n) => ({ id: idOf(due + n), after: 0 }))
@@ -119,19 +129,19 @@ export const plansContract = (scheduled: number, final: number) => {
         // for the row versions that the statements before left behind.
         return [
           // A look into each priority, and what is written: 256 rows, their index entries and events.
-          ["claim of 256, and when to look next", claim("x", lease, 256), 15_000, []],
+          ["claim of 256, and the time of the next poll", claim("x", lease, 256), 15_000, []],
           ["claim of 1", claim("x", lease, 1), 300, []],
           ["claim of none", claim("x", lease, 0), 100, []],
           ["settle of 200", settle(settlements), 15_000, []],
           ["renew of 200", renew("w", lease), 12_000, []],
           ["expire of 100", expire(100), 8000, []],
-          ["place in line of the last one", read.dueBefore(idOf(held - 1), 10_001), 3000, ["orders_due"]],
+          ["due orders before the last one", dueBefore(idOf(held - 1), 10_001), 3000, ["orders_due"]],
           ["due orders, up to 1000", countDue(1000), 250, ["orders_due", "orders_final"]],
           ["due orders, all", countDue(100_000), 250, ["orders_due"]],
           ["scheduled orders, up to 1000", countScheduled(1000, 100), 250, ["orders_due"]],
           [
             "events of 500 orders",
-            read.eventsAfter(places, { maxEach: 100, maxAll: 2000 }),
+            eventsAfter(places, { maxEach: 100, maxAll: 2000 }),
             4000,
             ["order_events_pkey"]
           ],
@@ -143,7 +153,7 @@ export const plansContract = (scheduled: number, final: number) => {
           ],
           ["retention of FAILED", deleteOld("FAILED", Duration.hours(1), 500), 12_000, ["orders_final"]],
           ["retention of none", deleteOld("FAILED", Duration.days(1000), 500), 20, ["orders_final"]],
-          ["answers to forget", forgetAnswers(500), 1500, ["idempotency_keys_expiry"]],
+          ["expired keys", deleteKeys(500), 1500, ["idempotency_keys_expiry"]],
           ["orders", ordersOf(page, {}), 1000, ["orders_newest"]],
           ["orders further on", ordersOf(before, {}), 400, ["orders_newest"]],
           ["orders by status", ordersOf(page, { status: "PROCESSED" }), 100, ["orders_newest"]],

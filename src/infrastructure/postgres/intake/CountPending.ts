@@ -1,8 +1,8 @@
-import { Duration } from "effect"
+import { Duration, Effect } from "effect"
 import type { SqlClient, Statement } from "effect/sql"
 import { tablesOf } from "../client/Tables.ts"
 
-/** The rate is that of so many seconds, or of so many orders if they took less. */
+/** The drain rate is measured over this time, or over this many orders if they took less. */
 const rateSeconds = 10
 const rateOrders = 10_000
 
@@ -10,23 +10,29 @@ const rateOrders = 10_000
 const horizon = Duration.hours(1)
 
 /**
- * Counts PENDING orders by their index, each priority by a range of its own and never further than one more than `max`: of
- * orders that are due no entry of a scheduled order is read, and the other way round.
+ * Columns of PENDING orders that meet a condition, up to a limit per priority: one index scan each, which reads no other
+ * entry. The ORDER BY is the index's own; without it a planner may prefer to scan the table.
  */
-export const makeCountPending = (sql: SqlClient.SqlClient, schema: string) => {
+const pendingOrders = (
+  sql: SqlClient.SqlClient,
+  schema: string,
+  columns: Statement.Fragment,
+  condition: Statement.Fragment,
+  limit: number
+) => sql`
+  generate_series(0, 9) AS each (priority), LATERAL (
+    SELECT ${columns} FROM ${sql(`${schema}.orders`)} o
+    WHERE o.status = 'PENDING' AND o.priority = each.priority AND ${condition}
+    ORDER BY o.due_at, o.id LIMIT ${limit}
+  ) AS pending`
+
+/** Due orders, counted up to `max + 1`; beyond `max` also the rate at which orders became final lately. */
+export const countDueStatement = (sql: SqlClient.SqlClient, schema: string) => {
   const { now, orders } = tablesOf(sql, schema)
-
-  const ofEachPriority = (columns: Statement.Fragment, condition: Statement.Fragment) => sql`
-    generate_series(0, 9) AS each (priority), LATERAL (
-      SELECT ${columns} FROM ${orders} o
-      WHERE o.status = 'PENDING' AND o.priority = each.priority AND ${condition}
-    ) AS pending`
-
-  /** Due orders, and if there are more than `max`: at which rate orders became final lately, by another index. */
-  const countDue = (max: number) => sql<{ readonly due: number; readonly drain: number | null }>`
+  return (max: number) => sql<{ readonly due: number; readonly drain: number | null }>`
     WITH counted AS MATERIALIZED (
       SELECT count(*)::int AS n FROM (
-        SELECT FROM ${ofEachPriority(sql``, sql`o.due_at <= ${now}`)} LIMIT ${max + 1}
+        SELECT FROM ${pendingOrders(sql, schema, sql``, sql`o.due_at <= ${now}`, max + 1)} LIMIT ${max + 1}
       ) AS due
     )
     SELECT n AS due, CASE WHEN n > ${max} THEN (
@@ -38,40 +44,45 @@ export const makeCountPending = (sql: SqlClient.SqlClient, schema: string) => {
         ORDER BY updated_at DESC LIMIT ${rateOrders}
       ) AS latest
     ) END AS drain FROM counted`
+}
 
-  /** Orders that wait for their time, and if there are more than `max`: the time until the next `room` of them are due. */
-  const countScheduled = (max: number, room: number) => sql<{
+/** Scheduled orders, counted up to `max + 1`; beyond `max` also the time until the next `room` of them are due. */
+export const countScheduledStatement = (sql: SqlClient.SqlClient, schema: string) => {
+  const { now } = tablesOf(sql, schema)
+  const scheduled = sql`o.due_at > ${now}`
+  return (max: number, room: number) => sql<{
     readonly scheduled: number
     readonly room_in_ms: number | null
   }>`
     WITH counted AS MATERIALIZED (
       SELECT count(*)::int AS n FROM (
-        SELECT FROM ${ofEachPriority(sql``, sql`o.due_at > ${now}`)} LIMIT ${max + 1}
+        SELECT FROM ${pendingOrders(sql, schema, sql``, scheduled, max + 1)} LIMIT ${max + 1}
       ) AS scheduled
     )
     SELECT n AS scheduled, CASE WHEN n > ${max} THEN (
-      SELECT 1000 * extract(epoch FROM due_at - ${now})::float8 FROM ${ofEachPriority(
+      SELECT 1000 * extract(epoch FROM due_at - ${now})::float8 FROM ${pendingOrders(
+        sql,
+        schema,
         sql`o.due_at`,
-        sql`o.due_at > ${now} AND o.due_at <= ${now} + ${Duration.toSeconds(horizon)}::float8 * interval '1 second'
-          ORDER BY o.due_at LIMIT ${room}`
+        sql`${scheduled} AND o.due_at <= ${now} + ${Duration.toSeconds(horizon)}::float8 * interval '1 second'`,
+        room
       )}
       ORDER BY due_at OFFSET ${room - 1} LIMIT 1
     ) END AS room_in_ms FROM counted`
-
-  return { countDue, countScheduled }
 }
 
-/** The result of `countDue`. */
-export const dueOf = ([row]: ReadonlyArray<{ readonly due: number; readonly drain: number | null }>) => ({
-  due: row?.due ?? 0,
-  drainPerSecond: row?.drain ?? 0
-})
+export const countDue = (sql: SqlClient.SqlClient, schema: string) => {
+  const count = countDueStatement(sql, schema)
+  return (max: number) =>
+    Effect.map(count(max), ([row]) => ({ due: row?.due ?? 0, drainPerSecond: row?.drain ?? 0 }))
+}
 
-/** The result of `countScheduled`. */
-export const scheduledOf = ([row]: ReadonlyArray<{
-  readonly scheduled: number
-  readonly room_in_ms: number | null
-}>) => ({
-  scheduled: row?.scheduled ?? 0,
-  roomIn: row === undefined || row.room_in_ms === null ? Duration.infinity : Duration.millis(row.room_in_ms)
-})
+export const countScheduled = (sql: SqlClient.SqlClient, schema: string) => {
+  const count = countScheduledStatement(sql, schema)
+  return (max: number, room: number) =>
+    Effect.map(count(max, room), ([row]) => ({
+      scheduled: row?.scheduled ?? 0,
+      roomIn:
+        row === undefined || row.room_in_ms === null ? Duration.infinity : Duration.millis(row.room_in_ms)
+    }))
+}

@@ -5,20 +5,21 @@ import { documents, integers, texts, timestamps, uuids } from "../client/Columns
 import { tablesOf } from "../client/Tables.ts"
 
 /**
- * Stores new orders with their first events: one statement, all or none. An id that is there already is skipped.
- * `storing` is the same for a statement that decides itself which of them to store.
+ * The pieces of a submit: `orders` inserts a batch where `condition` holds and skips ids that are already stored; `events`
+ * writes the first event of each order that was inserted.
  */
-export const makeStoreOrders = (sql: SqlClient.SqlClient, schema: string) => {
+export const submitParts = (sql: SqlClient.SqlClient, schema: string) => {
   const { now, orderEvents, orders } = tablesOf(sql, schema)
-  // In a subquery the time is told once a statement and not once a row.
-  const once = sql`(SELECT ${now})`
+  // As a subquery the clock is read once per statement, not once per row.
+  const at = sql`(SELECT ${now})`
 
-  const storing = (batch: ReadonlyArray<NewOrder>, condition: Statement.Fragment) => sql`
-    stored AS (
+  return {
+    orders: (batch: ReadonlyArray<NewOrder>, condition: Statement.Fragment) => sql`
+    submitted AS (
       INSERT INTO ${orders} (id, status, version, payload, payload_version, priority, max_retries, metadata,
         correlation_id, due_at, created_at, updated_at)
       SELECT id, 'PENDING', 1, payload::jsonb, payload_version, priority, max_retries, metadata::jsonb,
-        correlation_id, greatest(not_before, ${once}), ${once}, ${once}
+        correlation_id, greatest(not_before, ${at}), ${at}, ${at}
       FROM unnest(
         ${uuids(batch.map(({ id }) => id))}::uuid[],
         ${documents(batch.map(({ payload }) => payload))}::text[],
@@ -28,16 +29,19 @@ export const makeStoreOrders = (sql: SqlClient.SqlClient, schema: string) => {
         ${documents(batch.map(({ metadata }) => metadata))}::text[],
         ${texts(batch.map(({ correlationId }) => correlationId))}::text[],
         ${timestamps(batch.map(({ notBefore }) => (notBefore === null ? null : DateTime.toDateUtc(notBefore))))}::timestamptz[]
-      ) AS submitted (id, payload, payload_version, priority, max_retries, metadata, correlation_id, not_before)
+      ) AS batch (id, payload, payload_version, priority, max_retries, metadata, correlation_id, not_before)
       ${condition}
       ON CONFLICT (id) DO NOTHING
       RETURNING id, created_at
-    )`
-  const recording = sql`
+    )`,
+    events: sql`
     INSERT INTO ${orderEvents} (order_id, version, event, to_status, at, attempt)
-    SELECT id, 1, 'created', 'PENDING', created_at, 1 FROM stored`
+    SELECT id, 1, 'created', 'PENDING', created_at, 1 FROM submitted`
+  }
+}
 
-  const submit = (batch: ReadonlyArray<NewOrder>) => sql`WITH ${storing(batch, sql``)} ${recording}`
-
-  return { recording, storing, submit }
+/** Stores a batch of new orders with their first events, all or none, in one statement. */
+export const submitOrders = (sql: SqlClient.SqlClient, schema: string) => {
+  const { events, orders } = submitParts(sql, schema)
+  return (batch: ReadonlyArray<NewOrder>) => sql`WITH ${orders(batch, sql``)} ${events}`
 }

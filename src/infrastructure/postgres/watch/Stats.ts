@@ -1,15 +1,17 @@
 import { DateTime, Duration, Effect } from "effect"
 import type { SqlClient, Statement } from "effect/sql"
+import type { Backlog } from "../../../application/ports/OrderReads.ts"
 import type { Stats } from "../../../domain/OrderQueries.ts"
 import { OrderStatus } from "../../../domain/OrderStatus.ts"
+import { tablesOf } from "../client/Tables.ts"
 
-/** What is not final, and the dead letters, are counted up to here. */
+/** Orders that are not final, and dead letters, are counted up to here. */
 const maxCounted = 100_000
 
-/** Final states are counted up to here; there may be any number of them, so beyond it the planner's estimate does. */
+/** Final states are counted up to here; beyond it the planner's estimate is used. */
 const maxFinalCounted = 10_000
 
-/** Rates are those of so many seconds, or of so many orders if they took less. */
+/** Rates are measured over this time, or over this many orders if they took less. */
 const rateSeconds = 10
 const rateOrders = 10_000
 
@@ -26,14 +28,40 @@ interface Row {
   readonly oldest_due_age_ms: number | null
 }
 
-/** The figures of all orders: every count is off an index and ends at a limit, so that it costs the same for any table. */
-export const makeStoreStats = (
-  sql: SqlClient.SqlClient,
-  schema: string,
-  now: Statement.Fragment,
-  oldestDueAge: Statement.Fragment
-) => {
-  const orders = sql(`${schema}.orders`)
+/** How long the longest-due order has waited, in milliseconds; null if none is due. */
+const oldestDueAge = (sql: SqlClient.SqlClient, schema: string) => {
+  const { now, orders } = tablesOf(sql, schema)
+  return sql`(
+    SELECT (extract(epoch FROM ${now} - min(first.due_at)) * 1000)::float8
+    FROM generate_series(0, 9) AS each (priority)
+    CROSS JOIN LATERAL (
+      SELECT due_at FROM ${orders} o WHERE o.status = 'PENDING' AND o.priority = each.priority AND o.due_at <= ${now}
+      ORDER BY o.due_at, o.id LIMIT 1
+    ) first
+  )`
+}
+
+const ageOf = (millis: number | null) => (millis === null ? null : Duration.millis(Math.max(0, millis)))
+
+/** Waiting and running orders, counted by an index up to `maxCounted`. */
+export const readBacklog = (sql: SqlClient.SqlClient, schema: string) => {
+  const { orders } = tablesOf(sql, schema)
+  const count = (status: string) =>
+    sql`(SELECT count(*)::int FROM (SELECT FROM ${orders} WHERE status = ${sql.literal(`'${status}'`)} LIMIT ${maxCounted}) AS counted)`
+  return sql<{ pending: number; processing: number; oldest_due_age_ms: number | null }>`
+    SELECT ${count("PENDING")} AS pending, ${count("PROCESSING")} AS processing,
+      ${oldestDueAge(sql, schema)} AS oldest_due_age_ms`.pipe(
+    Effect.map(([row]): Backlog => ({
+      pending: row?.pending ?? 0,
+      processing: row?.processing ?? 0,
+      oldestDueAge: ageOf(row?.oldest_due_age_ms ?? null)
+    }))
+  )
+}
+
+/** One row of figures of all orders. Every count uses an index and stops at a limit, so it costs the same on any table. */
+const statsStatement = (sql: SqlClient.SqlClient, schema: string) => {
+  const { deadLetters, now, orders } = tablesOf(sql, schema)
   const counted = (source: Statement.Fragment, limit: number) =>
     sql`(SELECT count(*)::int FROM (SELECT FROM ${source} LIMIT ${limit + 1}) AS counted)`
   const inStatus = (status: OrderStatus, limit: number) =>
@@ -46,15 +74,15 @@ export const makeStoreStats = (
       ORDER BY ${sql.literal(column)} DESC LIMIT ${rateOrders}
     ) AS latest`
 
-  const statement = sql<Row>`
+  return sql<Row>`
     SELECT ${now} AS as_of,
       ${inStatus("PENDING", maxCounted)} AS pending,
       ${inStatus("PROCESSING", maxCounted)} AS processing,
       ${inStatus("PROCESSED", maxFinalCounted)} AS processed,
       ${inStatus("FAILED", maxFinalCounted)} AS failed,
       ${counted(sql`${orders} WHERE retry_count > 0 AND due_at IS NOT NULL AND worker IS NULL`, maxCounted)} AS retrying,
-      ${counted(sql`${sql(`${schema}.dead_letters`)}`, maxCounted)} AS dead_letters,
-      ${oldestDueAge} AS oldest_due_age_ms,
+      ${counted(sql`${deadLetters}`, maxCounted)} AS dead_letters,
+      ${oldestDueAge(sql, schema)} AS oldest_due_age_ms,
       created.rate AS created, completed.rate AS completed
     FROM (
       SELECT sum(each.rate) AS rate
@@ -68,9 +96,33 @@ export const makeStoreStats = (
       )}) AS each
     ) AS created,
     (${lately("updated_at", sql`${orders} WHERE status = 'PROCESSED'`)}) AS completed`
+}
 
-  // The planner knows the table's size and how frequent each status is, as of the last analyze.
-  const estimate = Effect.fnUntraced(function* (status: "PROCESSED" | "FAILED") {
+const toStats = (row: Row, final: Readonly<Record<"PROCESSED" | "FAILED", number | undefined>>): Stats => ({
+  byStatus: {
+    PENDING: Math.min(row.pending, maxCounted),
+    PROCESSING: Math.min(row.processing, maxCounted),
+    PROCESSED: final.PROCESSED ?? row.processed,
+    FAILED: final.FAILED ?? row.failed
+  },
+  estimated: (["PROCESSED", "FAILED"] as const).filter((status) => final[status] !== undefined),
+  retrying: Math.min(row.retrying, maxCounted),
+  deadLetters: Math.min(row.dead_letters, maxCounted),
+  oldestDueAge: ageOf(row.oldest_due_age_ms),
+  createdPerSecond: row.created,
+  completedPerSecond: row.completed,
+  asOf: DateTime.fromDateUnsafe(row.as_of),
+  truncated: [row.pending, row.processing, row.retrying, row.dead_letters].some((count) => count > maxCounted)
+})
+
+/** The figures of all orders; a large number of final ones is the planner's estimate. */
+export const readStats = (sql: SqlClient.SqlClient, schema: string) => {
+  const { orders } = tablesOf(sql, schema)
+  const statement = statsStatement(sql, schema)
+
+  // The planner knows the size of the table and the share of each status, as of the last ANALYZE.
+  const estimateBeyond = Effect.fnUntraced(function* (counted: number, status: "PROCESSED" | "FAILED") {
+    if (counted <= maxFinalCounted) return undefined
     const [row] = yield* sql<{ readonly "QUERY PLAN": ReadonlyArray<{ Plan: { "Plan Rows": number } }> }>`
       EXPLAIN (FORMAT JSON) SELECT FROM ${orders} WHERE status = ${sql.literal(`'${status}'`)}`
     return Math.max(maxFinalCounted, row?.["QUERY PLAN"][0]?.Plan["Plan Rows"] ?? 0)
@@ -79,32 +131,9 @@ export const makeStoreStats = (
   return Effect.gen(function* () {
     const [row] = yield* statement
     if (row === undefined) return yield* Effect.die("no row of figures")
-    const estimated = (["PROCESSED", "FAILED"] as const).filter(
-      (status) => (status === "FAILED" ? row.failed : row.processed) > maxFinalCounted
-    )
-    const [processed = row.processed, failed = row.failed] = [
-      estimated.includes("PROCESSED") ? yield* estimate("PROCESSED") : undefined,
-      estimated.includes("FAILED") ? yield* estimate("FAILED") : undefined
-    ]
-    const upTo = (count: number) => Math.min(count, maxCounted)
-    return {
-      byStatus: {
-        PENDING: upTo(row.pending),
-        PROCESSING: upTo(row.processing),
-        PROCESSED: processed,
-        FAILED: failed
-      },
-      estimated,
-      retrying: upTo(row.retrying),
-      deadLetters: upTo(row.dead_letters),
-      oldestDueAge:
-        row.oldest_due_age_ms === null ? null : Duration.millis(Math.max(0, row.oldest_due_age_ms)),
-      createdPerSecond: row.created,
-      completedPerSecond: row.completed,
-      asOf: DateTime.fromDateUnsafe(row.as_of),
-      truncated: [row.pending, row.processing, row.retrying, row.dead_letters].some(
-        (count) => count > maxCounted
-      )
-    } satisfies Stats
+    return toStats(row, {
+      PROCESSED: yield* estimateBeyond(row.processed, "PROCESSED"),
+      FAILED: yield* estimateBeyond(row.failed, "FAILED")
+    })
   })
 }

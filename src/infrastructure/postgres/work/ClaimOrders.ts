@@ -1,24 +1,53 @@
-import { Duration } from "effect"
+import { DateTime, Duration, Effect } from "effect"
 import type { SqlClient } from "effect/sql"
-import type { OrderRow } from "../client/OrderRow.ts"
+import type { Claim } from "../../../application/ports/WorkStore.ts"
+import { type OrderRow, toProcessingOrder } from "../client/OrderRow.ts"
 import { tablesOf } from "../client/Tables.ts"
+import { claimOrders as claimFunction } from "../functions/ClaimOrders.ts"
+import { nextPoll } from "../functions/NextPoll.ts"
 
-/** Starts the best due orders, and says when there will be a reason to look again: one statement a look. */
-export const makeStartOrders = (sql: SqlClient.SqlClient, schema: string) => {
+interface ClaimRow extends OrderRow {
+  readonly next_due_ms: number | null
+  readonly next_lease_end_ms: number | null
+}
+
+const durationOf = (millis: number | null | undefined) =>
+  millis === null || millis === undefined ? null : Duration.millis(Math.max(0, millis))
+
+/** Starts the best due orders and returns when the next claim can find more: one statement. */
+export const claimStatement = (sql: SqlClient.SqlClient, schema: string) => {
   const { now } = tablesOf(sql, schema)
-  const claimFunction = sql.literal(`"${schema}".order_platform_claim`)
-  const nextLookFunction = sql.literal(`"${schema}".order_platform_next_look`)
+  const functionOf = ({ name }: { readonly name: string }) => sql.literal(`"${schema}".${name}`)
 
-  const claim = (worker: string, lease: Duration.Duration, max: number) => sql<
-    OrderRow & { readonly next_due_ms: number | null; readonly next_lease_end_ms: number | null }
-  >`
+  return (worker: string, lease: Duration.Duration, max: number) => sql<ClaimRow>`
     WITH next AS MATERIALIZED (
       SELECT (extract(epoch FROM next_due - ${now}) * 1000)::float8 AS next_due_ms,
         (extract(epoch FROM next_lease_end - ${now}) * 1000)::float8 AS next_lease_end_ms
-      FROM ${nextLookFunction}()
+      FROM ${functionOf(nextPoll)}()
     )
     SELECT claimed.*, next.* FROM next
-    LEFT JOIN ${claimFunction}(${worker}, ${Duration.toMillis(lease)}::float8 * interval '1 millisecond', ${max}) AS claimed ON true`
+    LEFT JOIN ${functionOf(claimFunction)}(${worker}, ${Duration.toMillis(lease)}::float8 * interval '1 millisecond', ${max})
+      AS claimed ON true`
+}
 
-  return { claim }
+/** UPDATE returns rows in any order; a worker starts the best first. */
+const bestFirst = (a: Claim["orders"][number], b: Claim["orders"][number]): number =>
+  b.priority - a.priority || DateTime.Order(a.dueAt, b.dueAt) || (a.id < b.id ? -1 : 1)
+
+/** The claim of a worker: orders sorted best first, and the times of the next poll. */
+export const claimOrders = (sql: SqlClient.SqlClient, schema: string) => {
+  const claim = claimStatement(sql, schema)
+  return (worker: string, lease: Duration.Duration, max: number) =>
+    Effect.map(
+      claim(worker, lease, max),
+      // One row with null columns where nothing was claimed.
+      (rows): Claim => ({
+        orders: rows
+          .filter(({ id }) => id !== null)
+          .map(toProcessingOrder)
+          .sort(bestFirst),
+        nextDueIn: durationOf(rows[0]?.next_due_ms),
+        nextLeaseEndIn: durationOf(rows[0]?.next_lease_end_ms)
+      })
+    )
 }

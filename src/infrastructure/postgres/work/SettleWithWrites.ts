@@ -7,11 +7,12 @@ import {
   type SettleResult,
   WritesRefused
 } from "../../../application/ports/WorkStore.ts"
-import { makeSettleOrders } from "./SettleOrders.ts"
 import { repeatAfterTrouble, runInTransaction } from "../client/RepeatStatements.ts"
 import { isTransient, messageOf, sqlStateOf } from "../client/SqlErrors.ts"
+import { tablesOf } from "../client/Tables.ts"
+import { settleOrders } from "./SettleOrders.ts"
 
-/** The order was settled or lost while its writes ran: they must not be stored. */
+/** Fails the transaction of an order that was settled or lost while its writes ran, so that the writes are rolled back. */
 class RolledBack {
   readonly result: SettleResult
   constructor(result: SettleResult) {
@@ -19,29 +20,36 @@ class RolledBack {
   }
 }
 
-// After an error that the app's writes did not let out, every statement is refused in their transaction, ours too.
-const isOfTheWrites = (error: SqlError.SqlError) => sqlStateOf(error) === "25P02"
+// 25P02: an earlier error of the app's writes, which the app caught, has aborted the transaction.
+const isCausedByWrites = (error: SqlError.SqlError) => sqlStateOf(error) === "25P02"
 
-/** What our own statements are refused for, said of nothing else. */
-const ourOwn = <A, R>(statement: Effect.Effect<A, SqlError.SqlError, R>) =>
+/** Makes a permanent error of our own statement a defect, so that it is not blamed on the app's writes. */
+const ownStatement = <A, R>(statement: Effect.Effect<A, SqlError.SqlError, R>) =>
   Effect.catchIf(
     statement,
-    (error) => !isTransient(error) && !isOfTheWrites(error),
+    (error) => !isTransient(error) && !isCausedByWrites(error),
     (error) => Effect.die(new OutcomeNotStorable({ cause: error }))
   )
 
 /** Commits an app's own writes together with the fenced settle of their order, in one transaction. */
-export const makeCommitWrites = (sql: SqlClient.SqlClient, schema: string) => {
-  const { isStarted, settle } = makeSettleOrders(sql, schema)
+export const settleWithWrites = (sql: SqlClient.SqlClient, schema: string) => {
+  const { orders } = tablesOf(sql, schema)
+  const settle = settleOrders(sql, schema)
+
+  /** One row while the order is as this attempt started it. */
+  const isStarted = ({ order }: Settlement) =>
+    sql`SELECT FROM ${orders} WHERE id = ${order.id}::uuid AND version = ${order.version} AND status = 'PROCESSING'`
 
   return (settlement: Settlement, writes: Writes["writes"]) =>
     Effect.gen(function* () {
-      // The writes come first, so that the order is not locked while they run: its lease can be renewed, or run out.
-      const [mine] = yield* ourOwn(isStarted(settlement))
-      if (mine !== undefined) yield* writes
-      const [row] = yield* ourOwn(settle([settlement]))
+      // Writes first: the order is not locked while they run, so its lease can be renewed or expire.
+      const [started] = yield* ownStatement(isStarted(settlement))
+      if (started !== undefined) yield* writes
+      const [row] = yield* ownStatement(settle([settlement]))
       const result = row?.result ?? "stale"
-      return mine === undefined || result === "settled" ? result : yield* Effect.fail(new RolledBack(result))
+      return started === undefined || result === "settled"
+        ? result
+        : yield* Effect.fail(new RolledBack(result))
     }).pipe(
       runInTransaction(sql),
       Effect.catchIf(

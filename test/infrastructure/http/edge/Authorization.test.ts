@@ -4,7 +4,7 @@ import type { OpenApi } from "effect/http-api"
 import { ApiKeys } from "../../../../src/infrastructure/http/edge/Caller.ts"
 import { HealthRoutes } from "../../../../src/infrastructure/http/routes/HealthRoutes.ts"
 import { BoundAddress, OrderHttpServer } from "../../../../src/infrastructure/http/server/HttpServer.ts"
-import * as MemoryStores from "../../../../src/infrastructure/memory/MemoryStores.ts"
+import * as Memory from "../../../../src/infrastructure/memory/Memory.ts"
 import { idNumber } from "../FakePlatform.ts"
 import { type Answer, serveFake } from "../TestServer.ts"
 
@@ -162,7 +162,7 @@ describe("a server with keys", () => {
           host: "127.0.0.1",
           port: 0,
           gracefulShutdownTimeout: "1 second"
-        }).pipe(Layer.provide(Layer.mergeAll(MemoryStores.layer, keys)))
+        }).pipe(Layer.provide(Layer.mergeAll(Memory.layerStores, keys)))
       )
       const address = Context.get(services, BoundAddress)
       const status = (path: string, init?: RequestInit) =>

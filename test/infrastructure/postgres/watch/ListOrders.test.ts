@@ -5,7 +5,9 @@ import type { DeadLetterFilter, OrderFilter, Page, Position } from "../../../../
 import { allStores } from "../../../../src/testing/AllStores.ts"
 import { OrderId } from "../../../../src/domain/OrderId.ts"
 import { DatabaseSchema } from "../../../../src/infrastructure/postgres/client/DatabaseSchema.ts"
-import { makeListings, maxExamined } from "../../../../src/infrastructure/postgres/watch/ListOrders.ts"
+import { listDeadLettersStatement } from "../../../../src/infrastructure/postgres/dead-letters/ListDeadLetters.ts"
+import { maxExamined } from "../../../../src/infrastructure/postgres/Listing.ts"
+import { listOrdersStatement } from "../../../../src/infrastructure/postgres/watch/ListOrders.ts"
 import * as TestPostgres from "../../../TestPostgres.ts"
 
 const start = DateTime.makeUnsafe("2026-01-01T00:00:00Z")
@@ -77,7 +79,12 @@ const middle: Page = { limit: 50, after: { at: at(25_000), orderId: idOf(25_000)
 
 layer(TestPostgres.layer, { excludeTestServices: true })("Lists of fifty thousand orders", (it) => {
   const listings = Effect.gen(function* () {
-    return makeListings(yield* SqlClient.SqlClient, yield* DatabaseSchema)
+    const sql = yield* SqlClient.SqlClient
+    const schema = yield* DatabaseSchema
+    return {
+      ordersOf: listOrdersStatement(sql, schema),
+      deadLettersOf: listDeadLettersStatement(sql, schema)
+    }
   })
 
   it.effect("are read off the end of an index, whatever they are filtered by, and never scan a table", () =>

@@ -1,0 +1,103 @@
+import { Clock, Context, DateTime, Effect, Layer } from "effect"
+import type { StoredAnswer } from "../../application/ports/IntakeStore.ts"
+import type { DeadLetter } from "../../domain/DeadLetter.ts"
+import { deadLetterOf, isDue, type Order, type PendingOrder, type Transition } from "../../domain/Order.ts"
+import { OrderNotFound } from "../../domain/OrderErrors.ts"
+import type { OrderEvent } from "../../domain/OrderEvent.ts"
+import type { OrderId } from "../../domain/OrderId.ts"
+
+export interface StoredOrder {
+  readonly order: Order
+  readonly events: ReadonlyArray<OrderEvent>
+}
+
+type InStatus<S extends Order["status"]> = Extract<Order, { readonly status: S }>
+
+/**
+ * The orders that the stores in memory share. The pure transitions of the domain are the engine: order, event and dead
+ * letter change in one synchronous step, which is the transaction of these stores.
+ */
+const make = () => {
+  const orders = new Map<OrderId, StoredOrder>()
+  // An index by status, so that a claim costs the same however many orders are final.
+  const byStatus: { readonly [S in Order["status"]]: Map<OrderId, InStatus<S>> } = {
+    PENDING: new Map(),
+    PROCESSING: new Map(),
+    PROCESSED: new Map(),
+    FAILED: new Map()
+  }
+  const deadLetters = new Map<OrderId, DeadLetter>()
+
+  const put = (order: Order, events: StoredOrder["events"]) => {
+    const ofStatus: Map<OrderId, Order> = byStatus[order.status]
+    ofStatus.set(order.id, order)
+    orders.set(order.id, { order, events })
+  }
+
+  return {
+    orders: orders as ReadonlyMap<OrderId, StoredOrder>,
+    deadLetters: deadLetters as ReadonlyMap<OrderId, DeadLetter>,
+    /** Orders whose writes run at this moment: as rows that are locked. */
+    locked: new Set<OrderId>(),
+    /** Idempotency keys, by scope and key. */
+    answers: new Map<string, StoredAnswer & { readonly expiresAt: DateTime.Utc }>(),
+    inStatus: <S extends Order["status"]>(status: S): ReadonlyArray<InStatus<S>> =>
+      Array.from(byStatus[status].values()),
+    countOf: (status: Order["status"]) => byStatus[status].size,
+    /** Stores a transition: the order, its event, and its dead letter or the deletion of it. */
+    store: <To extends Order>(transition: Transition<To>): To => {
+      const { event, order } = transition
+      const before = orders.get(order.id)
+      if (before !== undefined) byStatus[before.order.status].delete(order.id)
+      put(order, [...(before?.events ?? []), event])
+      const deadLetter = deadLetterOf(transition)
+      if (deadLetter === null) deadLetters.delete(order.id)
+      else deadLetters.set(order.id, deadLetter)
+      return order
+    },
+    /** Changes the lease of an order, which is no transition. */
+    renew: (order: InStatus<"PROCESSING">) => put(order, orders.get(order.id)?.events ?? []),
+    remove: ({ id, status }: Order) => {
+      orders.delete(id)
+      byStatus[status].delete(id)
+      deadLetters.delete(id)
+    },
+    find: (id: OrderId): Effect.Effect<StoredOrder, OrderNotFound> =>
+      Effect.suspend(() => {
+        const stored = orders.get(id)
+        return stored === undefined ? Effect.fail(new OrderNotFound({ orderId: id })) : Effect.succeed(stored)
+      })
+  }
+}
+
+export class MemoryOrders extends Context.Service<MemoryOrders, ReturnType<typeof make>>()(
+  "order-platform/infrastructure/memory/MemoryOrders"
+) {
+  static readonly layer = Layer.sync(MemoryOrders, make)
+}
+
+/** Runs `f` at the current time, in whole milliseconds as in PostgreSQL. */
+export const atNow = <A>(f: (at: DateTime.Utc) => A): Effect.Effect<A> =>
+  Effect.map(Clock.currentTimeMillis, (millis) => f(DateTime.makeUnsafe(Math.floor(millis))))
+
+/** A copy of an order, so that what a caller does to its payload or metadata does not change what is stored. */
+export const copyOf = <O extends Order>(order: O): O => ({
+  ...order,
+  payload: structuredClone(order.payload),
+  metadata: { ...order.metadata }
+})
+
+/** The order of claims: priority descending, then due time, then id. */
+export const bestFirst = (a: PendingOrder, b: PendingOrder): number =>
+  b.priority - a.priority || DateTime.Order(a.dueAt, b.dueAt) || (a.id < b.id ? -1 : 1)
+
+export const dueAmong = (pending: ReadonlyArray<PendingOrder>, at: DateTime.Utc) =>
+  pending.filter((order) => isDue(order, at))
+
+/** The earliest of these times; null if there is none. */
+export const earliest = (times: ReadonlyArray<DateTime.Utc>): DateTime.Utc | null =>
+  times.length === 0 ? null : times.reduce((a, b) => DateTime.min(a, b))
+
+/** How many of these times lie within the last ten seconds, per second. */
+export const ratePerSecond = (times: ReadonlyArray<DateTime.Utc>, at: DateTime.Utc): number =>
+  times.filter((time) => DateTime.isGreaterThan(time, DateTime.subtract(at, { seconds: 10 }))).length / 10

@@ -1,0 +1,65 @@
+import { type DateTime, Effect, Layer } from "effect"
+import { DeadLetterStore } from "../../../application/ports/DeadLetterStore.ts"
+import type { DeadLetter } from "../../../domain/DeadLetter.ts"
+import { discard, type FailedOrder, type Order, reprocess, type Transition } from "../../../domain/Order.ts"
+import {
+  OrderNotFound,
+  OrderNotInDeadLetterQueue,
+  OrderVersionMismatch
+} from "../../../domain/OrderErrors.ts"
+import type { OrderId } from "../../../domain/OrderId.ts"
+import type { DeadLetterFilter } from "../../../domain/OrderQueries.ts"
+import { isWithin, pageOf } from "../Listing.ts"
+import { atNow, copyOf, MemoryOrders } from "../MemoryOrders.ts"
+
+const matches =
+  ({ failedAfter, failedBefore, reason = "", reasonCode }: DeadLetterFilter) =>
+  (entry: DeadLetter) =>
+    (reasonCode === undefined || entry.reasonCode === reasonCode) &&
+    entry.reason.includes(reason) &&
+    isWithin(entry.failedAt, failedAfter, failedBefore)
+
+export const layer = Layer.effect(
+  DeadLetterStore,
+  Effect.gen(function* () {
+    const { deadLetters, find, orders, store } = yield* MemoryOrders
+
+    const change = Effect.fnUntraced(function* (
+      id: OrderId,
+      ifVersion: number | undefined,
+      to: (order: FailedOrder, at: DateTime.Utc) => Transition<Order>
+    ) {
+      const at = yield* atNow((at) => at)
+      // Synchronous from here to the end, as one SQL statement: of several calls one succeeds.
+      const order = orders.get(id)?.order
+      if (order === undefined) return yield* new OrderNotFound({ orderId: id })
+      if (ifVersion !== undefined && order.version !== ifVersion)
+        return yield* new OrderVersionMismatch({ orderId: id })
+      if (order.status !== "FAILED" || order.discardedAt !== null)
+        return yield* new OrderNotInDeadLetterQueue({ orderId: id })
+      return copyOf(store(to(order, at)))
+    })
+
+    return DeadLetterStore.of({
+      list: (page, filter = {}) =>
+        Effect.sync(() =>
+          pageOf(
+            Array.from(deadLetters.values()).filter(matches(filter)),
+            ({ failedAt, orderId }) => ({ at: failedAt, orderId }),
+            page
+          )
+        ),
+      find: (id) =>
+        Effect.flatMap(find(id), () => {
+          const deadLetter = deadLetters.get(id)
+          return deadLetter === undefined
+            ? Effect.fail(new OrderNotInDeadLetterQueue({ orderId: id }))
+            : Effect.succeed(deadLetter)
+        }),
+      reprocess: (id, options) => change(id, options?.ifVersion, reprocess),
+      discard: (id, options) =>
+        change(id, options?.ifVersion, (order, at) => discard(order, options?.reason ?? null, at)),
+      afterCommit: (effect) => effect
+    })
+  })
+)

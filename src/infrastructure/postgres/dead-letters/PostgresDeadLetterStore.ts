@@ -1,0 +1,48 @@
+import { Effect, Layer } from "effect"
+import { DeadLetterStore } from "../../../application/ports/DeadLetterStore.ts"
+import { OrderNotInDeadLetterQueue, OrderVersionMismatch } from "../../../domain/OrderErrors.ts"
+import type { OrderId } from "../../../domain/OrderId.ts"
+import { type OrderRow, toOrder } from "../client/OrderRow.ts"
+import { repeatAfterTrouble, repeatIdempotent } from "../client/RepeatStatements.ts"
+import { Database } from "../Database.ts"
+import { findOrder } from "../watch/FindOrder.ts"
+import { discardOrder } from "./DiscardOrder.ts"
+import { findDeadLetter, listDeadLetters } from "./ListDeadLetters.ts"
+import { reprocessOrder } from "./ReprocessOrder.ts"
+
+/** Reads are retried. Reprocess and discard are not: repeated after a lost reply they would find the entry gone. */
+export const layer = Layer.effect(
+  DeadLetterStore,
+  Effect.gen(function* () {
+    const { call, schema, sql } = yield* Database
+    const list = listDeadLetters(sql, schema)
+    const find = findDeadLetter(sql, schema)
+    const findOne = findOrder(sql, schema)
+    const reprocess = reprocessOrder(sql, schema)
+    const discard = discardOrder(sql, schema)
+
+    /** The changed order; where no row was changed, the error that says which condition did not hold. */
+    const changedOr = Effect.fnUntraced(function* (
+      rows: ReadonlyArray<OrderRow>,
+      id: OrderId,
+      ifVersion: number | null
+    ) {
+      const [row] = rows
+      if (row !== undefined) return toOrder(row)
+      const order = yield* findOne(id)
+      if (ifVersion !== null && order.version !== ifVersion)
+        return yield* new OrderVersionMismatch({ orderId: id })
+      return yield* new OrderNotInDeadLetterQueue({ orderId: id })
+    })
+
+    return DeadLetterStore.of({
+      list: (page, filter) => call(repeatAfterTrouble(list(page, filter))),
+      find: (id) => call(repeatIdempotent(find(id))),
+      reprocess: (id, { ifVersion = null } = {}) =>
+        call(Effect.flatMap(reprocess(id, ifVersion), (rows) => changedOr(rows, id, ifVersion))),
+      discard: (id, { ifVersion = null, reason = null } = {}) =>
+        call(Effect.flatMap(discard(id, reason, ifVersion), (rows) => changedOr(rows, id, ifVersion))),
+      afterCommit: sql.afterCommit
+    })
+  })
+)

@@ -1,0 +1,36 @@
+/**
+ * Starts up to `max_orders` of the best due orders for one worker, with their events. It is a function because a function
+ * can carry planner settings: a plan made while the table was small must not scan the whole table once it has grown.
+ * One index scan per priority, so that a million scheduled orders of a high priority cost nothing.
+ */
+export const claimOrders = {
+  name: "order_platform_claim_v1",
+  create: (s: string) => `
+CREATE FUNCTION ${s}.order_platform_claim_v1(claimer text, lease interval, max_orders integer)
+RETURNS SETOF ${s}.orders LANGUAGE plpgsql SET enable_seqscan = off SET jit = off AS $$
+DECLARE
+  moment timestamptz := ${s}.order_platform_now();
+BEGIN
+  RETURN QUERY
+  WITH due AS MATERIALIZED (
+    SELECT best.id
+    FROM generate_series(9, 0, -1) AS high (priority)
+    CROSS JOIN LATERAL (
+      SELECT o.id FROM ${s}.orders o
+      WHERE o.status = 'PENDING' AND o.priority = high.priority AND o.due_at <= moment
+      ORDER BY o.due_at, o.id LIMIT max_orders FOR UPDATE SKIP LOCKED
+    ) best
+    LIMIT max_orders
+  ), started AS (
+    UPDATE ${s}.orders o
+    SET status = 'PROCESSING', version = o.version + 1, worker = claimer, lease_until = moment + lease, updated_at = moment
+    WHERE o.id = ANY (ARRAY (SELECT due.id FROM due))
+    RETURNING o.*
+  ), history AS (
+    INSERT INTO ${s}.order_events (order_id, version, event, from_status, to_status, at, attempt, worker)
+    SELECT started.id, started.version, 'started', 'PENDING', 'PROCESSING', moment, started.retry_count + 1, claimer
+    FROM started
+  )
+  SELECT * FROM started;
+END $$`
+} as const

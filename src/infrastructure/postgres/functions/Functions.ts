@@ -1,0 +1,41 @@
+import { Effect } from "effect"
+import type { SqlClient } from "effect/sql"
+import { texts } from "../client/Columns.ts"
+import { claimOrders } from "./ClaimOrders.ts"
+import { nextPoll } from "./NextPoll.ts"
+import { settleOrders } from "./SettleOrders.ts"
+
+/** A SQL function: its name ends in its version, and `create` is its whole text in a schema, given as a quoted name. */
+export interface SqlFunction {
+  readonly name: string
+  readonly create: (schema: string) => string
+}
+
+/**
+ * The SQL functions this version calls, in their current form. To change one, copy it under the next version number and
+ * call that: processes of the previous version go on calling the old one on the same database.
+ */
+export const functions: ReadonlyArray<SqlFunction> = [claimOrders, nextPoll, settleOrders]
+
+/** The functions that the schema lacks. */
+export const missingFunctions = Effect.fnUntraced(function* (
+  sql: SqlClient.SqlClient,
+  schema: string,
+  wanted: ReadonlyArray<SqlFunction> = functions
+) {
+  const rows = yield* sql<{ name: string }>`
+    SELECT proname::text AS name FROM pg_proc
+    WHERE pronamespace = to_regnamespace(${`"${schema}"`}) AND proname = ANY (${texts(wanted.map(({ name }) => name))}::text[])`
+  const present = new Set(rows.map(({ name }) => name))
+  return wanted.filter(({ name }) => !present.has(name))
+})
+
+/** Creates the functions that the schema lacks; the caller holds the migration lock. */
+export const createMissingFunctions = Effect.fnUntraced(function* (
+  sql: SqlClient.SqlClient,
+  schema: string,
+  wanted: ReadonlyArray<SqlFunction> = functions
+) {
+  for (const { create } of yield* missingFunctions(sql, schema, wanted))
+    yield* sql.unsafe(create(`"${schema}"`))
+})

@@ -1,0 +1,44 @@
+import { Effect, Layer } from "effect"
+import type { SqlError } from "effect/sql"
+import { IntakeStore, type KeyedOrders, type StoredAnswer } from "../../../application/ports/IntakeStore.ts"
+import { repeatAfterTrouble, repeatIdempotent } from "../client/RepeatStatements.ts"
+import { Database } from "../Database.ts"
+import { countDue, countScheduled } from "./CountPending.ts"
+import { findAnswer, submitKeyedOrders } from "./SubmitKeyedOrders.ts"
+import { submitOrders } from "./SubmitOrders.ts"
+
+const noAnswers: ReadonlyArray<StoredAnswer> = []
+
+const countOrders = (orders: ReadonlyArray<unknown>, keyed: ReadonlyArray<KeyedOrders>): number =>
+  keyed.reduce((sum, { orders }) => sum + orders.length, orders.length)
+
+/** A submit is retried outside the caller's transaction only: inside it the first error has ended the transaction. */
+export const layer = Layer.effect(
+  IntakeStore,
+  Effect.gen(function* () {
+    const { call, inTransaction, schema, sql } = yield* Database
+    const submit = submitOrders(sql, schema)
+    const submitKeyed = submitKeyedOrders(sql, schema)
+    const find = findAnswer(sql, schema)
+    const due = countDue(sql, schema)
+    const scheduled = countScheduled(sql, schema)
+
+    return IntakeStore.of({
+      submit: (orders, keyed = []) =>
+        call(
+          Effect.flatMap(inTransaction, (inside) => {
+            const store: Effect.Effect<
+              ReadonlyArray<StoredAnswer | null>,
+              SqlError.SqlError
+            > = keyed.length === 0 ? Effect.as(submit(orders), noAnswers) : submitKeyed(orders, keyed, inside)
+            return inside ? store : repeatIdempotent(store, countOrders(orders, keyed))
+          })
+        ),
+      findAnswer: (key) => call(repeatAfterTrouble(find(key))),
+      countDue: (max) => call(due(max)),
+      countScheduled: (max, room) => call(scheduled(max, room)),
+      inTransaction,
+      afterCommit: sql.afterCommit
+    })
+  })
+)

@@ -1,0 +1,22 @@
+import { Effect, Layer } from "effect"
+import { UpkeepStore } from "../../../application/ports/UpkeepStore.ts"
+import { repeatAfterTrouble } from "../client/RepeatStatements.ts"
+import { Database } from "../Database.ts"
+import { deleteExpiredKeys } from "./DeleteExpiredKeys.ts"
+import { deleteOldOrders } from "./DeleteOldOrders.ts"
+
+/** Deleting old orders is retried; expired keys are left to the next run. */
+export const layer = Layer.effect(
+  UpkeepStore,
+  Effect.gen(function* () {
+    const { call, schema, sql } = yield* Database
+    const deleteOrders = deleteOldOrders(sql, schema)
+    const deleteKeys = deleteExpiredKeys(sql, schema)
+
+    return UpkeepStore.of({
+      deleteOldOrders: (status, age, max) =>
+        call(repeatAfterTrouble(Effect.map(deleteOrders(status, age, max), ([row]) => row?.deleted ?? 0))),
+      deleteExpiredKeys: (max) => call(Effect.map(deleteKeys(max), (rows) => rows.length))
+    })
+  })
+)

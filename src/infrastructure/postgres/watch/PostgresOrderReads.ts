@@ -1,0 +1,36 @@
+import { Duration, Effect, Layer } from "effect"
+import { OrderReads } from "../../../application/ports/OrderReads.ts"
+import { repeatAfterTrouble, repeatIdempotent } from "../client/RepeatStatements.ts"
+import { Database } from "../Database.ts"
+import { countDueBefore } from "./ExplainOrder.ts"
+import { findOrder, readTimeline } from "./FindOrder.ts"
+import { listOrders } from "./ListOrders.ts"
+import { readBacklog, readStats } from "./Stats.ts"
+import { eventsAfter } from "./WatchOrders.ts"
+
+/** Slightly less than the time limit of readiness, so that a silent database is in the log by then. */
+const pingLimit = Duration.millis(1900)
+
+/** All reads are retried. Reads of one order are given up early and repeated on another connection; lists and stats are not. */
+export const layer = Layer.effect(
+  OrderReads,
+  Effect.gen(function* () {
+    const { call, callWithin, checkStores, schema, sql } = yield* Database
+    const find = findOrder(sql, schema)
+    const timeline = readTimeline(sql, schema)
+    const after = eventsAfter(sql, schema)
+    const dueBefore = countDueBefore(sql, schema)
+    const list = listOrders(sql, schema)
+
+    return OrderReads.of({
+      find: (id) => call(repeatIdempotent(find(id))),
+      timeline: (id) => call(repeatIdempotent(timeline(id))),
+      eventsAfter: (positions, limits) => call(repeatIdempotent(after(positions, limits))),
+      countDueBefore: (id, limit) => call(repeatIdempotent(dueBefore(id, limit))),
+      list: (page, filter) => call(repeatAfterTrouble(list(page, filter))),
+      backlog: call(readBacklog(sql, schema)),
+      stats: call(repeatAfterTrouble(readStats(sql, schema))),
+      ping: callWithin(pingLimit)(checkStores)
+    })
+  })
+)

@@ -1,0 +1,42 @@
+import { Duration, Effect, Layer } from "effect"
+import { WorkStore } from "../../../application/ports/WorkStore.ts"
+import { toOrder } from "../client/OrderRow.ts"
+import { fullBatch, repeatIdempotent } from "../client/RepeatStatements.ts"
+import { Database } from "../Database.ts"
+import { claimOrders } from "./ClaimOrders.ts"
+import { expireLeases } from "./ExpireLeases.ts"
+import { renewLeases } from "./RenewLeases.ts"
+import { settleOrders } from "./SettleOrders.ts"
+import { settleWithWrites } from "./SettleWithWrites.ts"
+
+/**
+ * Settle and renew are idempotent, so they are retried. Claim and expire are not: a claim whose reply was lost holds
+ * its orders. App writes have no time limit here; the attempt's own limit ends them.
+ */
+export const layer = Layer.effect(
+  WorkStore,
+  Effect.gen(function* () {
+    const { call, callWithin, schema, sql } = yield* Database
+    const claim = claimOrders(sql, schema)
+    const settle = settleOrders(sql, schema)
+    const settleWrites = settleWithWrites(sql, schema)
+    const renew = renewLeases(sql, schema)
+    const expire = expireLeases(sql, schema)
+
+    return WorkStore.of({
+      claim: ({ lease, max, worker }) => call(claim(worker, lease, max)),
+      settle: (settlements) =>
+        call(
+          repeatIdempotent(
+            Effect.map(settle(settlements), (rows) => rows.map(({ result }) => result)),
+            settlements.length
+          )
+        ),
+      settleWithWrites: (settlement, writes) =>
+        callWithin(Duration.infinity)(settleWrites(settlement, writes)),
+      // The number of leases is known to the database only, so the time limit is that of a full batch.
+      renew: (worker, lease) => call(repeatIdempotent(renew(worker, lease), fullBatch)),
+      expire: (max) => call(Effect.map(expire(max), (rows) => rows.map(toOrder)))
+    })
+  })
+)
