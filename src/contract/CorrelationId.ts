@@ -1,4 +1,4 @@
-/** The header that carries it, in requests and in every answer. */
+/** The header of the correlation id, in requests and in every response. */
 export const correlationIdHeader = "x-correlation-id"
 
 /** 1 to 128 printable ASCII characters, not only spaces: safe in a header, a log line and a column. */

@@ -20,7 +20,7 @@ export const DeadLetterWithAttempts = Schema.Struct({
   })
 }).annotate({ identifier: "DeadLetterWithAttempts" })
 
-/** What `GET /dlq` may be asked: all of it together. */
+/** The query of `GET /dlq`; all filters are combined. */
 export const DeadLetterQuery = Schema.Struct({
   reasonCode: Schema.optionalKey(ReasonCode),
   reason: Schema.optionalKey(
@@ -34,18 +34,18 @@ export const DeadLetterQuery = Schema.Struct({
 
 const describeQuery = describeParameters({
   limit: limitDescription,
-  reason: { description: "A part of the reason, in the same letters." },
+  reason: { description: "A part of the reason, case-sensitive." },
   failedAfter: { description: "Failed at this time or later." },
   failedBefore: { description: "Failed before this time." }
 })
 
 const DiscardReason = Schema.optionalKey(
   Schema.String.annotate({
-    description: `Why, for the order's timeline; cut at ${maxReasonLength} characters.`
+    description: `The reason shown in the timeline of the order; cut at ${maxReasonLength} characters.`
   })
 )
 
-/** What operators may do with the dead letter queue. */
+/** The operators' endpoints of the dead letter queue. */
 export const DeadLettersApi = HttpApiGroup.make("deadLetters")
   .add(
     HttpApiEndpoint.get("list", "/dlq", {
@@ -60,7 +60,7 @@ export const DeadLettersApi = HttpApiGroup.make("deadLetters")
         OpenApi.annotations({
           summary: "List the dead letter queue, newest first",
           description:
-            'Where there is more, the header `Link` has the next page as rel="next"; a page may be shorter than its limit, even empty, and have one. Every filter given must hold. A cursor is bound to the filters it was given for.',
+            'If there are more entries, the header `Link` has the next page as rel="next"; a page may be shorter than its limit, even empty, and have one. All filters are combined. A cursor is valid only with the filters it was returned for.',
           transform: describeQuery
         })
       ),
@@ -89,7 +89,7 @@ export const DeadLettersApi = HttpApiGroup.make("deadLetters")
         OpenApi.annotations({
           summary: "Process an order again with all its attempts",
           description:
-            "The entry is deleted, the order is PENDING again with retryCount 0, and it is announced, in one transaction. Of two calls at the same time one gets 202 and one 409. There is no body; one that is sent is not read."
+            "The entry is deleted, the order is PENDING again with retryCount 0, and it is announced, in one transaction. Of two calls at the same time one gets 202 and one 409. A request body is ignored."
         })
       ),
     HttpApiEndpoint.delete("discard", "/dlq/:orderId", {
@@ -108,9 +108,9 @@ export const DeadLettersApi = HttpApiGroup.make("deadLetters")
       .annotate(HttpApi.QueryParseOptions, { errors: "all", onExcessProperty: "error", reportInput: true })
       .annotateMerge(
         OpenApi.annotations({
-          summary: "Discard an entry for good",
+          summary: "Discard an entry",
           description:
-            "The entry is deleted; the order stays FAILED with `discardedAt`, and cannot be reprocessed any more. Of two calls at the same time one gets 204 and one 409."
+            "The entry is deleted; the order stays FAILED with `discardedAt`, and can no longer be reprocessed. Of two calls at the same time one gets 204 and one 409."
         })
       )
   )
@@ -118,5 +118,5 @@ export const DeadLettersApi = HttpApiGroup.make("deadLetters")
   .middleware(AcceptableAnswers)
   .middleware(OperatorsOnly)
   .annotateMerge(
-    OpenApi.annotations({ title: "Dead letter queue", description: "Orders that failed for good." })
+    OpenApi.annotations({ title: "Dead letter queue", description: "Orders that failed permanently." })
   )

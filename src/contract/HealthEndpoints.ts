@@ -3,19 +3,19 @@ import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/ht
 import { AcceptableAnswers, OperatorsOnly } from "./Middleware.ts"
 import { Problems, temporary } from "./Problems.ts"
 
-/** Whether the process serves, whether it should get requests, and its figures. */
+/** Liveness, readiness and metrics of a process. */
 export const HealthApi = HttpApiGroup.make("health")
   .add(
     HttpApiEndpoint.get("live", "/health/live", {
       success: Schema.Struct({ status: Schema.Literal("up") })
-    }).annotateMerge(OpenApi.annotations({ summary: "Is the process alive" })),
+    }).annotateMerge(OpenApi.annotations({ summary: "Whether the process is alive" })),
     HttpApiEndpoint.get("ready", "/health/ready", {
       success: Schema.Struct({ status: Schema.Literal("ready") }),
       error: temporary(Problems.Unavailable)
     }).annotateMerge(
       OpenApi.annotations({
-        summary: "Should the process get requests",
-        description: "503 with the reason while the database is away or the process drains."
+        summary: "Whether the process should receive requests",
+        description: "503 with the reason while the database is unavailable or the process is draining."
       })
     ),
     HttpApiEndpoint.get("metrics", "/metrics", {
@@ -25,7 +25,7 @@ export const HealthApi = HttpApiGroup.make("health")
     })
       .middleware(AcceptableAnswers)
       .middleware(OperatorsOnly)
-      .annotateMerge(OpenApi.annotations({ summary: "Figures in Prometheus' text format" }))
+      .annotateMerge(OpenApi.annotations({ summary: "Metrics in Prometheus text format" }))
   )
   .annotateMerge(
     OpenApi.annotations({ title: "Health", description: "For load balancers and orchestrators." })

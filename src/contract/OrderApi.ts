@@ -6,7 +6,7 @@ import { describeEveryAnswer } from "./openapi/OpenApiDocument.ts"
 import { makeOrdersApi } from "./OrdersEndpoints.ts"
 import { StatsApi } from "./StatsEndpoints.ts"
 
-/** The version of the HTTP contract, which is the product's. */
+/** The version of the HTTP contract: that of the package. */
 export const apiVersion = "0.1.0"
 
 /** The HTTP contract for orders that carry `P`: for typed clients and the OpenAPI document. */
@@ -19,7 +19,7 @@ export const makeOrderApi = <P>(payload: OrderPayload<P>) =>
         title: "Order Platform",
         version: apiVersion,
         description:
-          "Takes orders, processes each at least once and records the outcome exactly once, retries with backoff, and keeps what failed in a dead letter queue. Errors are problems (RFC 9457) with a stable `type`; every answer carries `X-Correlation-Id`.",
+          "Accepts orders, processes each at least once and records the outcome exactly once, retries with backoff, and keeps failed orders in a dead letter queue. Errors are problems (RFC 9457) with a stable `type`; every answer carries `X-Correlation-Id`.",
         transform: describeEveryAnswer
       })
     )

@@ -4,16 +4,16 @@ import { HttpApiClient } from "effect/http-api"
 import type { OrderPayload } from "../domain/OrderPayload.ts"
 import { makeOrderApi } from "./OrderApi.ts"
 
-/** Where the server is, and by which key to come in. */
+/** The address of the server, and the key to use. */
 export interface OrderClientOptions {
   readonly baseUrl: string | URL
-  /** The secret of a key of that server; none where it is open. */
+  /** The secret of a key of that server; not needed if the server has no keys. */
   readonly key?: Redacted.Redacted
 }
 
 /**
- * A client for orders that carry `P`, from the very contract that the server serves: a call for each endpoint, with
- * its answers decoded and its problems as the errors that they are.
+ * A client for orders that carry `P`, made from the same contract as the server: a method for each endpoint, which
+ * returns the decoded response and fails with the error that the handler failed with.
  */
 const make = <P>(payload: OrderPayload<P>, { baseUrl, key }: OrderClientOptions) =>
   HttpApiClient.make(makeOrderApi(payload), {
@@ -23,8 +23,8 @@ const make = <P>(payload: OrderPayload<P>, { baseUrl, key }: OrderClientOptions)
     })
   })
 
-/** The type of such a client. */
+/** A client for orders that carry `P`. */
 export type OrderClient<P> = Effect.Success<ReturnType<typeof make<P>>>
 
-/** Makes clients; they speak by the `HttpClient` given, such as `FetchHttpClient.layer`. */
+/** Makes clients that use the `HttpClient` of their context, such as `FetchHttpClient.layer`. */
 export const OrderClient = { make }

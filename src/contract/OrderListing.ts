@@ -6,10 +6,10 @@ import { describeParameters, limitDescription } from "./openapi/QueryParameters.
 import { ListedOrderView } from "./OrderView.ts"
 import { maxMetadataEntries, maxMetadataKey, maxMetadataValue } from "./SubmitOrderBody.ts"
 
-/** What comes before the key of a metadata filter. */
+/** The prefix of metadata filters: `metadata.KEY=VALUE`. */
 export const metadataPrefix = "metadata."
 
-/** What `GET /orders` may be asked: all of it together; `metadata.KEY=VALUE` for as many keys as an order can have. */
+/** The query of `GET /orders`; all filters are combined, with `metadata.KEY=VALUE` for as many keys as an order can have. */
 export const OrderListingQuery = Schema.StructWithRest(
   Schema.Struct({
     status: Schema.optionalKey(OrderStatus),
@@ -42,14 +42,14 @@ export const OrderListingQuery = Schema.StructWithRest(
   })
 )
 
-/** How its parameters are described. An exploded form is OpenAPI's way to say "any name of this form". */
+/** Describes its parameters. In OpenAPI an exploded form object stands for parameters with any name that fits. */
 export const describeOrderListing = describeParameters({
   limit: limitDescription,
   createdAfter: { description: "Created at this time or later." },
   createdBefore: { description: "Created before this time." },
   metadata: {
     description:
-      "`metadata.KEY=VALUE`: orders with this value under this key; several must all be there. Keys are sent as they are, not nested.",
+      "`metadata.KEY=VALUE`: orders with this value under this key; several are combined. Keys are not nested.",
     style: "form",
     explode: true,
     schema: {
@@ -61,10 +61,10 @@ export const describeOrderListing = describeParameters({
   }
 })
 
-/** The answer: a page of orders, and the cursor of the next one. */
+/** A page of orders, and the cursor of the next page. */
 export const OrderListing = Schema.Struct({
   orders: Schema.Array(ListedOrderView).annotate({ description: "Newest first." }),
   nextCursor: Schema.NullOr(Schema.String).annotate({
-    description: "Null where there is no more. A page that has one may be shorter than its limit, even empty."
+    description: "Null on the last page. A page that has one may be shorter than its limit, even empty."
   })
 }).annotate({ identifier: "OrderListing" })

@@ -4,7 +4,7 @@ import type { Order } from "../domain/Order.ts"
 import { OrderId } from "../domain/OrderId.ts"
 import { OrderStatus } from "../domain/OrderStatus.ts"
 
-/** An order as its callers see it: without what only the platform needs (worker, lease, payload version). */
+/** The JSON of an order, without what only the platform needs (worker, lease, payload version). */
 export const OrderView = Schema.Struct({
   id: OrderId,
   status: OrderStatus,
@@ -15,7 +15,7 @@ export const OrderView = Schema.Struct({
   dueAt: Schema.NullOr(Schema.DateTimeUtcFromString).annotate({
     description: "Null when PROCESSED or FAILED."
   }),
-  // As stored: an order of an older payload schema is shown too.
+  // As stored, so that orders of an older payload schema can be read.
   payload: Schema.JsonObject,
   priority: Schema.Int,
   maxRetries: Schema.Int,
@@ -31,10 +31,10 @@ const { payload: _, ...listed } = OrderView.fields
 /** An order in a list: without its payload. */
 export const ListedOrderView = Schema.Struct(listed).annotate({ identifier: "ListedOrder" })
 
-/** What callers see of the order. */
+/** The order as JSON. */
 export const viewOrder = (order: Order): OrderView => ({ ...viewListedOrder(order), payload: order.payload })
 
-/** What callers see of the order in a list. */
+/** The order as JSON of a list. */
 export const viewListedOrder = (order: ListedOrder): typeof ListedOrderView.Type => ({
   id: order.id,
   status: order.status,

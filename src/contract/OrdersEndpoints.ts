@@ -13,10 +13,10 @@ import { Problems, temporary } from "./Problems.ts"
 import { submitOrderBody } from "./SubmitOrderBody.ts"
 import { SubmittedOrders, submitOrdersBody } from "./SubmitOrdersBody.ts"
 
-/** The answer to everything that starts or restarts an order. */
+/** The response to a submit or a reprocess. */
 export const AcceptedOrder = Schema.Struct({ orderId: OrderId }).annotate({ identifier: "AcceptedOrder" })
 
-/** The history of an order, and where it stands. */
+/** The history of an order, and the reason for its current state. */
 export const Timeline = Schema.Struct({
   events: Schema.Array(OrderEvent).annotate({ description: "Every transition, oldest first." }),
   explanation: Schema.String.annotate({
@@ -24,7 +24,7 @@ export const Timeline = Schema.Struct({
   })
 }).annotate({ identifier: "Timeline" })
 
-// What both ways to submit take besides the body, and may fail with.
+// The headers and errors of both submit endpoints.
 const submitting = {
   headers: { "idempotency-key": IdempotencyKey },
   error: [
@@ -41,7 +41,7 @@ const submitting = {
  * has a route of its own.
  */
 export const makeOrdersApi = <P>(payload: OrderPayload<P>) => {
-  // The same for both, or the document has it twice.
+  // One schema for both endpoints: with two, the document would define it twice.
   const order = submitOrderBody(payload)
   const submit = HttpApiEndpoint.post("submit", "/orders", {
     payload: [order, HttpApiSchema.NoContent],
@@ -56,7 +56,7 @@ export const makeOrdersApi = <P>(payload: OrderPayload<P>) => {
       OpenApi.annotations({
         summary: "Submit an order",
         description:
-          "Answers 202 once the order is stored for good; from then on it is never lost. The body is optional; unknown keys are errors, of duplicate keys the last one counts. Text with U+0000 or lone surrogates, nesting beyond 64 levels, integers beyond 2^53 - 1 and numbers that would come back as another number are refused.",
+          "Answers 202 after the order is committed; from then on it is never lost. The body is optional; unknown keys are errors, and the last of duplicate keys wins. Text with U+0000 or lone surrogates, nesting beyond 64 levels, integers beyond 2^53 - 1 and numbers that would come back as another number are refused.",
         transform: (operation) => ({
           ...operation,
           requestBody: { ...operation["requestBody"], required: false }
@@ -74,7 +74,7 @@ export const makeOrdersApi = <P>(payload: OrderPayload<P>) => {
         OpenApi.annotations({
           summary: "Submit up to 1000 orders",
           description:
-            "Answers 202 once all the good ones are stored for good, together; an order that is wrong holds back no other, and has its problem in its place. So it is 202 even if every one is wrong; 400 is for a body that is not a list of at most 1000. An `Idempotency-Key` is for the whole call."
+            "Answers 202 after all valid orders are committed together. An invalid order does not affect the others: its result is its problem. So the status is 202 even if every order is invalid, and 400 only if the body is not a list of at most 1000. An `Idempotency-Key` applies to the whole call."
         })
       ),
     HttpApiEndpoint.get("list", "/orders", {
@@ -87,7 +87,7 @@ export const makeOrdersApi = <P>(payload: OrderPayload<P>) => {
         OpenApi.annotations({
           summary: "List orders, newest first",
           description:
-            "Every filter given must hold. Following `nextCursor` until it is null shows every order that was there from start to end exactly once. A cursor is bound to the filters it was given for.",
+            "All filters are combined. Following `nextCursor` until it is null returns every order that existed throughout exactly once. A cursor is valid only with the filters it was returned for.",
           transform: describeOrderListing
         })
       ),
@@ -101,7 +101,7 @@ export const makeOrdersApi = <P>(payload: OrderPayload<P>) => {
       success: Timeline,
       error: [Problems.OrderNotFound, temporary(Problems.OrdersUnavailable)]
     }).annotateMerge(
-      OpenApi.annotations({ summary: "Read the history of an order, and why it stands where it does" })
+      OpenApi.annotations({ summary: "Read the history of an order, and the reason for its current state" })
     ),
     HttpApiEndpoint.get("watch", "/orders/:id/events", {
       params: { id: OrderIdFromPath },
@@ -112,9 +112,9 @@ export const makeOrdersApi = <P>(payload: OrderPayload<P>) => {
       .annotate(HttpApi.HeadersParseOptions, { errors: "all" })
       .annotateMerge(
         OpenApi.annotations({
-          summary: "Follow an order as it happens",
+          summary: "Follow an order live",
           description:
-            "Server-sent events: every transition so far, oldest first, then each as it happens, until the order is PROCESSED or FAILED; then the stream ends. `id` is the version, `event` its name, `data` the event as JSON. A comment comes every 15 seconds. A client that was cut off goes on with `Last-Event-ID`, and gets each event once."
+            "Server-sent events: every transition so far, oldest first, then each as it happens, until the order is PROCESSED or FAILED; then the stream ends. `id` is the version, `event` its name, `data` the event as JSON. A comment comes every 15 seconds. After a disconnect a client resumes with `Last-Event-ID`, and receives each event once."
         })
       )
   ] as const

@@ -22,15 +22,15 @@ interface ErrorClass<E, I> extends Schema.Codec<E, I> {
 }
 
 /**
- * An error as its problem: the schema's decoded side is the error itself, so handlers fail with it, and clients get it
- * back. The `detail` is the error's message, unless HTTP has better words for it.
+ * The schema of an error in responses. Decoded it is the error itself, so that handlers and clients fail with it; encoded
+ * it is the problem. The `detail` is the message of the error, unless `httpDetail` replaces it.
  */
-const problem = <E, I extends { readonly message: string }>(
+const problem = <E, I extends { readonly _tag: string; readonly message: string }>(
   error: ErrorClass<E, I>,
   status: number,
   type: string,
   title: string,
-  words?: string
+  httpDetail?: string
 ) => {
   const urn = `urn:order-platform:${type}` as const
   const { _tag: _, message: __, ...members } = error.fields
@@ -49,12 +49,12 @@ const problem = <E, I extends { readonly message: string }>(
           decode: ({ detail, status: _status, title: _title, type: _type, ...members }) =>
             // The compiler does not know which members a class has beside these.
             ({ ...members, _tag: error.identifier, message: detail }) as unknown as I,
-          encode: ({ message, ...members }) => ({
+          encode: ({ _tag: _, message, ...members }) => ({
             ...members,
             type: urn,
             title,
             status,
-            detail: words ?? message
+            detail: httpDetail ?? message
           })
         })
       ),
@@ -63,7 +63,7 @@ const problem = <E, I extends { readonly message: string }>(
     )
 }
 
-/** The one table of errors: the HTTP status of each, its problem type and title, and the words of HTTP where it has its own. */
+/** The one table of errors: HTTP status, problem type, title, and a `detail` in words of HTTP where it needs one. */
 export const Problems = {
   InvalidRequest: problem(Requests.InvalidRequest, 400, "invalid-request", "The request is not valid"),
   Unauthorized: problem(Requests.Unauthorized, 401, "unauthorized", "A key is needed"),

@@ -29,11 +29,11 @@ const requestHeader = {
   name: "X-Correlation-Id",
   in: "header",
   required: false,
-  description: "Taken if given, else made; 400 if it is not 1 to 128 printable ASCII characters.",
+  description: "Generated if absent; 400 if it is not 1 to 128 printable ASCII characters.",
   schema: correlationId
 }
 
-/** Problems with the example of each that they may be; other answers with that of their operation. */
+/** Adds examples: to problems one of each type, to other responses that of the operation. */
 const withExamples = (content: Content, operationId: string): Content =>
   mapValues(content, (media, type) => {
     if (type === streamType) return exampleStream
@@ -72,7 +72,7 @@ const describeOperation = (operation: Operation, payloadExample: unknown) => ({
   }))
 })
 
-/** What the app's schema names as an example of a payload, if it names one. */
+/** The example of a payload in the app's schema, if it has one. */
 const payloadExampleIn = (schemas: Readonly<Record<string, Json>>): unknown => {
   const { payload = {} } = (schemas["SubmitOrder"]?.["properties"] ?? {}) as Readonly<Record<string, Json>>
   const [name] = namesIn(payload)
@@ -81,9 +81,9 @@ const payloadExampleIn = (schemas: Readonly<Record<string, Json>>): unknown => {
 }
 
 /**
- * Makes of the document that the endpoints give one that is complete for readers, linters and generators: what holds for
- * every request and is said in no endpoint (correlation id, problems of the server), examples, and the stream of events
- * as what it is on the wire.
+ * Completes the document derived from the endpoints for readers, linters and generators: adds what applies to every
+ * request and is declared by no endpoint (correlation id, problems of the server), examples, and the event stream in its
+ * wire format.
  */
 export const describeEveryAnswer = (spec: Record<string, unknown>): Record<string, unknown> => {
   const given = spec as unknown as OpenApiParts
@@ -96,7 +96,7 @@ export const describeEveryAnswer = (spec: Record<string, unknown>): Record<strin
   return {
     ...spec,
     info: { ...info, license: { name: "MIT", identifier: "MIT" } },
-    servers: [{ url: "/", description: "The server that this document comes from." }],
+    servers: [{ url: "/", description: "The server that serves this document." }],
     paths: mapValues(paths, (operations) =>
       mapValues(operations, (operation) => describeOperation(operation, payloadExample))
     ),
@@ -105,10 +105,10 @@ export const describeEveryAnswer = (spec: Record<string, unknown>): Record<strin
       schemas: { ...schemas, Problem: problemSchema },
       parameters: { CorrelationId: requestHeader },
       headers: {
-        Allow: { description: "With a 405: the methods that there are.", schema: { type: "string" } },
+        Allow: { description: "With a 405: the methods that the path has.", schema: { type: "string" } },
         CorrelationId: { description: correlationId.description, schema: correlationId },
-        WwwAuthenticate: { description: "How to show who you are.", schema: { const: "Bearer" } },
-        RetryAfter: { description: "Seconds to wait before the next try.", schema: { type: "integer" } }
+        WwwAuthenticate: { description: "The authentication scheme to use.", schema: { const: "Bearer" } },
+        RetryAfter: { description: "Seconds to wait before the next attempt.", schema: { type: "integer" } }
       }
     }
   }

@@ -1,7 +1,7 @@
 import { problemExamples } from "./ProblemExamples.ts"
 
-// One story throughout: an order that failed in its first attempt and waits for its second, and one that failed for good.
-// They are JSON as it is sent; a linter holds them against the schemas (npm run test:openapi).
+// The same two orders throughout: one failed in its first attempt and waits for the second, the other failed permanently.
+// A linter checks these JSON values against the schemas (npm run test:openapi).
 
 const orderId = "01a20586-1e1c-764a-aee9-11cfc7017fe9"
 const failedId = "01a20586-3aaf-7283-b0ef-0faff21652fc"
@@ -75,7 +75,7 @@ const failed = {
   reasonCode: deadLetter.reasonCode
 }
 
-/** The example of an operation's body. `payload` is one that fits the app's schema, where that schema has any. */
+/** The example of an operation's request body, with the example `payload` of the app's schema if it has one. */
 export const exampleOfRequest = (operationId: string, payload: unknown): object | undefined => {
   const order = payload === undefined ? submitted : { payload, ...submitted }
   switch (operationId) {
@@ -88,7 +88,7 @@ export const exampleOfRequest = (operationId: string, payload: unknown): object 
   }
 }
 
-/** The example of what an operation answers when all goes well, by its id. */
+/** The example of the successful response of each operation, by operationId. */
 export const examplesOfAnswers: Readonly<Record<string, { readonly example: unknown }>> = {
   "orders.submit": { example: { orderId } },
   "orders.submitMany": {
@@ -125,12 +125,12 @@ export const examplesOfAnswers: Readonly<Record<string, { readonly example: unkn
   }
 }
 
-/** A stream of events: OpenAPI 3.1 has no schema for the parts of one, so this is text, and an example says how it looks. */
+/** The event stream. OpenAPI 3.1 cannot describe the events of a stream, so it is text with an example. */
 export const exampleStream = {
   schema: {
     type: "string",
     description:
-      "Server-sent events (HTML Standard, 9.2). `id` is the version of the order, `event` the name of what happened, `data` an OrderEvent as JSON. Lines that begin with a colon are comments."
+      "Server-sent events (HTML Standard, 9.2). `id` is the version of the order, `event` the name of the event, `data` an OrderEvent as JSON. Lines that begin with a colon are comments."
   },
   example: [created, started]
     .map((it) => `id: ${it.version}\nevent: ${it.event}\ndata: ${JSON.stringify(it)}\n\n`)

@@ -1,6 +1,6 @@
 import type { OpenApiParts } from "./OpenApiParts.ts"
 
-/** Header names as they are known; HTTP takes any case. */
+/** A header name in its usual case; HTTP accepts any. */
 export const headerName = (name: string): string =>
   name === "etag"
     ? "ETag"
@@ -8,7 +8,7 @@ export const headerName = (name: string): string =>
         .replaceAll(/(?:^|-)\w/g, (first) => first.toUpperCase())
         .replace(/^Last-Event-Id$/, "Last-Event-ID")
 
-/** The same for all headers of an answer. */
+/** The headers of a response under their usual names. */
 export const withHeaderNames = (headers: Readonly<Record<string, unknown>> = {}) =>
   Object.fromEntries(Object.entries(headers).map(([name, header]) => [headerName(name), header]))
 
@@ -16,7 +16,7 @@ const suffix = "Encoded"
 
 const plainName = (name: string): string => (name.endsWith(suffix) ? name.slice(0, -suffix.length) : name)
 
-/** An object of any members says so: it means the same, and generators take one that says nothing for an empty one. */
+/** Makes `additionalProperties` explicit: the meaning is the same, but generators assume an empty object without it. */
 const openObject = (value: unknown): unknown => {
   if (typeof value !== "object" || value === null || !("type" in value) || value.type !== "object")
     return value
@@ -26,8 +26,8 @@ const openObject = (value: unknown): unknown => {
 }
 
 /**
- * The document without the suffix that tells the sides of a schema apart. Where both names are taken, the plain one is
- * that of the JSON, and the other the text of a server-sent event, which is not described by a schema here.
+ * The document without the suffix that effect adds to the names of encoded schemas. Where both names exist, the one with
+ * the suffix is the text of a server-sent event, which is not described by a schema here, and is dropped.
  */
 export const withPlainNames = (document: OpenApiParts): OpenApiParts => {
   const named = JSON.parse(

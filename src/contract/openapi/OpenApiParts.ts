@@ -1,4 +1,4 @@
-/** The parts of an OpenAPI document that are looked at here. */
+/** The parts of an OpenAPI document that are used here. */
 export interface OpenApiParts {
   readonly info: object
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
@@ -6,9 +6,9 @@ export interface OpenApiParts {
     Record<string, unknown>
   >
 }
-/** Anything in it that is not looked at. */
+/** Any other JSON of it. */
 export type Json = Readonly<Record<string, unknown>>
-/** An endpoint. */
+/** An operation. */
 export interface Operation {
   readonly operationId: string
   readonly parameters?: ReadonlyArray<Parameter>
@@ -19,7 +19,7 @@ interface Parameter {
   readonly name: string
   readonly in: string
 }
-/** An answer. */
+/** A response. */
 export interface Response {
   readonly description: string
   readonly headers?: Readonly<Record<string, unknown>>
@@ -31,13 +31,13 @@ export type Content = Readonly<Record<string, { readonly schema: Json }>>
 /** A reference to a schema. */
 export const reference = (name: string) => ({ $ref: `#/components/schemas/${name}` })
 
-/** The names of the schemas that a schema refers to as a whole, or as one of several. */
+/** The names of the schemas that a schema refers to, directly or in its `anyOf`. */
 export const namesIn = (schema: Json): ReadonlyArray<string> =>
   [schema, ...((schema["anyOf"] as ReadonlyArray<Json> | undefined) ?? [])].flatMap(({ $ref }) =>
     typeof $ref === "string" ? [$ref.slice($ref.lastIndexOf("/") + 1)] : []
   )
 
-/** A record with other values. */
+/** The record with each value replaced. */
 export const mapValues = <A, B>(
   record: Readonly<Record<string, A>>,
   f: (value: A, key: string) => B

@@ -3,24 +3,25 @@ import { type Content, type Json, namesIn, type Operation, reference, type Respo
 import { problemExamples } from "./ProblemExamples.ts"
 import { problemMediaType, Problems } from "../Problems.ts"
 
-/** What every error is, whatever else its type adds. */
+/** The members of every error; a type may add others. */
 export const problemSchema = {
   type: "object",
-  description: "A problem (RFC 9457). Its `type` is stable; the words are for people and may change.",
+  description:
+    "A problem (RFC 9457). Its `type` is stable; `title` and `detail` are for people and may change.",
   required: ["type", "title", "status", "detail"],
   properties: {
     type: {
       type: "string",
       format: "uri",
-      description: "Which problem it is: one of `urn:order-platform:…`."
+      description: "The type of the problem: one of `urn:order-platform:…`."
     },
     title: { type: "string" },
     status: { type: "integer" },
-    detail: { type: "string", description: "What is the matter in this case, and often what helps." }
+    detail: { type: "string", description: "What is wrong in this case, and often how to fix it." }
   }
 }
 
-/** The schemas of the problems that any request may get, which no endpoint declares. */
+/** The schemas of the problems that any request may get and no endpoint declares. */
 export const commonProblems: Readonly<Record<string, Json>> = OpenApi.fromApi(
   HttpApi.make("any").add(
     HttpApiGroup.make("any").add(
@@ -46,7 +47,7 @@ const problems = (description: string, ...names: ReadonlyArray<string>): Respons
   }
 })
 
-/** The answers of an operation, and those that everything may get. */
+/** The responses of an operation, and those that any operation may have. */
 export const withCommonProblems = (responses: Operation["responses"]): Operation["responses"] => {
   const { 503: declared, ...others } = responses
   const unavailable =
@@ -63,7 +64,7 @@ export const withCommonProblems = (responses: Operation["responses"]): Operation
   }
 }
 
-/** Schemas of problems say when they come and how they look. */
+/** The schema of a problem, with its description and an example. */
 export const describeSchema = (schema: Json, name: string): Json => {
   const problem = problemExamples[name]
   return problem === undefined
@@ -71,7 +72,7 @@ export const describeSchema = (schema: Json, name: string): Json => {
     : { ...schema, description: problem.description, examples: [problem.value] }
 }
 
-/** A problem's body with an example of each that it may be. */
+/** The body of a problem response, with an example of each possible type. */
 export const withProblemExamples = (media: Content[string]) => ({
   ...media,
   examples: Object.fromEntries(

@@ -5,9 +5,9 @@ import * as Requests from "../RequestErrors.ts"
 
 /** A problem as the OpenAPI document explains it. */
 export interface ProblemExample {
-  /** When it comes, and what its client may do. */
+  /** When it occurs, and what the client can do. */
   readonly description: string
-  /** One as it is sent. */
+  /** The JSON of one. */
   readonly value: unknown
 }
 
@@ -27,29 +27,29 @@ const examples: Readonly<Record<keyof typeof Problems, ProblemExample>> = {
       message: "priority (body): Expected a whole number from 0 to 9, got 12.",
       errors: [{ in: "body", path: ["priority"], message: "Expected a whole number from 0 to 9, got 12" }]
     }),
-    "The request breaks the contract; `errors` has every issue with its path. The same request gets it again."
+    "The request breaks the contract; `errors` has every issue with its path. Repeating the same request does not help."
   ),
   Unauthorized: example(
     new Requests.Unauthorized(),
-    "There is no key in the request, or none that is known. `WWW-Authenticate` says how to send one."
+    "The request has no key, or an unknown one. `WWW-Authenticate` names the scheme to use."
   ),
   Forbidden: example(
     new Requests.Forbidden({ message: "This needs the role operator; the key has the role client." }),
-    "The key is known, and its role is not the one needed."
+    "The key does not have the required role, or the request is not allowed for another reason."
   ),
   OrderNotFound: example(new Orders.OrderNotFound({ orderId }), "There is no order with this id."),
   NoSuchPath: example(new Requests.NoSuchPath(), "Nothing is served at the path."),
   MethodNotAllowed: example(
     new Requests.MethodNotAllowed({ message: "Allowed here: GET, HEAD, OPTIONS, POST." }),
-    "The path is there and does not have the method; `Allow` names those that it has. Its status is 405."
+    "The path exists and does not have the method; `Allow` names the methods it has. Its status is 405."
   ),
   NotAcceptable: example(
     new Requests.NotAcceptable({ message: "The answer is application/json." }),
-    "The request's `Accept` excludes what the answer would be. Nothing was done."
+    "The request's `Accept` excludes every media type of the response. Nothing was done."
   ),
   OrderNotInDeadLetterQueue: example(
     new Orders.OrderNotInDeadLetterQueue({ orderId }),
-    "The order is not in the dead letter queue: it did not fail, or somebody reprocessed or discarded it."
+    "The order is not in the dead letter queue: it did not fail, or was reprocessed or discarded."
   ),
   OrderVersionMismatch: example(
     new Orders.OrderVersionMismatch({ orderId }),
@@ -68,7 +68,7 @@ const examples: Readonly<Record<keyof typeof Problems, ProblemExample>> = {
       message: "The body is larger than the 65536 bytes taken.",
       maxBytes: 65_536
     }),
-    "The body is larger than the server takes."
+    "The body is larger than the server accepts."
   ),
   UnsupportedMediaType: example(
     new Requests.UnsupportedMediaType({ message: "Send application/json in UTF-8, or no body." }),
@@ -76,14 +76,14 @@ const examples: Readonly<Record<keyof typeof Problems, ProblemExample>> = {
   ),
   IdempotencyMismatch: example(
     new Orders.IdempotencyMismatch(),
-    "The `Idempotency-Key` came before with another request. Nothing was stored."
+    "The `Idempotency-Key` was used before with another request. Nothing was stored."
   ),
   Overloaded: example(
     new Orders.Overloaded({
       message: "More than 1000000 orders are waiting; nothing of this call was stored.",
       retryAfterSeconds: 42
     }),
-    "More waits than is taken. Nothing was stored; `Retry-After` is measured by how fast the orders go."
+    "Too many orders are waiting. Nothing was stored; `Retry-After` is computed from the rate at which orders are processed."
   ),
   BodyBudgetExhausted: example(
     new Requests.BodyBudgetExhausted({
@@ -92,19 +92,19 @@ const examples: Readonly<Record<keyof typeof Problems, ProblemExample>> = {
       maxBytes: 33_554_432,
       retryAfterSeconds: 1
     }),
-    "The requests in progress use all the memory for bodies. Nothing was stored; the same call may be made again."
+    "The requests in progress use all the memory for bodies. Nothing was stored; the same call may be repeated."
   ),
   TooManyWatched: example(
     new Orders.TooManyWatched({ max: 1000 }),
-    "The process has as many streams open as it may, or half of them are the caller's. Try again when others have ended."
+    "The process has the maximum number of streams open, or the caller has half of them. Try again when others have ended."
   ),
   OrdersUnavailable: example(
     new Orders.OrdersUnavailable(),
-    "The database does not answer for the moment. No accepted order is lost; the same call may be made again."
+    "The database does not respond at the moment. No accepted order is lost; the same call may be repeated."
   ),
   Unavailable: example(
     new Requests.Unavailable({ message: "The process is shutting down." }),
-    "The process is not ready for requests, or ran out of time for this one."
+    "The process is not ready for requests, or the request exceeded the time limit."
   ),
   InternalFault: example(
     new Requests.InternalFault(),

@@ -1,6 +1,6 @@
 /**
- * What a client should know of a parameter where its schema only knows that all in a query is text. A name that the
- * document does not have yet is added.
+ * Describes query parameters whose schema in the document is only text. A parameter that the document does not have yet
+ * is added.
  */
 export const describeParameters =
   (descriptions: Readonly<Record<string, object>>) => (operation: Record<string, unknown>) => {
@@ -20,5 +20,5 @@ export const describeParameters =
     }
   }
 
-/** How the limit is described. */
+/** The schema of the limit. */
 export const limitDescription = { schema: { type: "integer", minimum: 1, maximum: 200, default: 50 } }
