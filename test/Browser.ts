@@ -1,3 +1,4 @@
+import type { TestContext } from "@effect/vitest"
 import { Effect } from "effect"
 import * as fs from "node:fs"
 import { chromium } from "playwright-core"
@@ -6,11 +7,11 @@ const candidates = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/
 
 const executablePath = [process.env["CHROMIUM_PATH"] ?? "", ...candidates].find((path) => fs.existsSync(path))
 
-/** Why tests that need a browser are skipped on this machine; null where it has one. */
-export const noBrowser: string | null =
-  executablePath === undefined
-    ? `No Chromium on this machine: set CHROMIUM_PATH, or install it as ${candidates[0]}.`
-    : null
+/** Skips tests on a machine without Chromium, with the reason: `beforeEach(skipWithoutBrowser)`. */
+export const skipWithoutBrowser = ({ skip }: TestContext): void => {
+  if (executablePath === undefined)
+    skip(`No Chromium on this machine: set CHROMIUM_PATH, or install it as ${candidates[0]}.`)
+}
 
 // As root Chromium needs --no-sandbox; the rest keeps it from calling anyone but the test's own servers.
 const args = [
@@ -23,7 +24,7 @@ const args = [
   "--disable-sync"
 ]
 
-/** A headless Chromium until the scope ends. Check `noBrowser` first. */
+/** A headless Chromium until the scope ends; for tests with `skipWithoutBrowser`. */
 export const launchBrowser = Effect.acquireRelease(
   Effect.promise(() =>
     chromium.launch({ args, headless: true, timeout: 30_000, ...(executablePath && { executablePath }) })

@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, beforeEach, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -8,7 +8,7 @@ import { rolldown } from "rolldown"
 import { OrderId } from "../../src/domain/OrderId.ts"
 import { ApiKeys } from "../../src/infrastructure/http/edge/Caller.ts"
 import { CorsOrigins } from "../../src/infrastructure/http/edge/ResponseHeaders.ts"
-import { noBrowser, openPage } from "../Browser.ts"
+import { openPage, skipWithoutBrowser } from "../Browser.ts"
 import type { Seen } from "./OrderPage.ts"
 import { serveMemoryWith } from "../infrastructure/http/TestServer.ts"
 
@@ -54,7 +54,7 @@ const servePage = (script: string) =>
     ({ close }) => Effect.sync(close)
   )
 
-describe("the contract in a browser", () => {
+describe("the bundled contract", () => {
   it.live(
     "is one file of less than 92 KB gzipped with the client and effect, and imports nothing of Node",
     () =>
@@ -67,12 +67,15 @@ describe("the contract in a browser", () => {
         assert.isAbove(bytes, maxGzippedBytes / 2)
       })
   )
+})
+
+describe("the bundled contract in Chromium", () => {
+  beforeEach(skipWithoutBrowser)
 
   it.live(
     "submits an order to a real server of another origin and gets it, with errors as their classes",
-    (context) =>
+    () =>
       Effect.gen(function* () {
-        if (noBrowser !== null) return context.skip(noBrowser)
         const [{ code }] = yield* bundle
         const { origin } = yield* servePage(code)
         const secret = Redacted.make("the-secret-of-the-shop")

@@ -1,7 +1,7 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, beforeEach, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { createHash } from "node:crypto"
-import { noBrowser, openPage } from "../../../Browser.ts"
+import { openPage, skipWithoutBrowser } from "../../../Browser.ts"
 import { serveFake } from "../TestServer.ts"
 
 const hashOf = (page: string, tag: "script" | "style") => {
@@ -45,41 +45,43 @@ describe("the reference page", () => {
       assert.strictEqual(other.status, 200)
     })
   )
+})
 
-  it.live.skipIf(noBrowser !== null)(
-    "renders every operation in Chromium, calls its server, and loads and violates nothing",
-    () =>
-      Effect.gen(function* () {
-        const { call, port } = yield* serveFake()
-        const { paths } = (yield* call("/openapi.json")).json as {
-          readonly paths: Readonly<Record<string, Readonly<Record<string, unknown>>>>
-        }
-        const page = yield* openPage
-        const said: Array<string> = []
-        const requested: Array<string> = []
-        page.on("console", (message) => void said.push(message.text()))
-        page.on("pageerror", (error) => void said.push(error.message))
-        page.on("request", (request) => void requested.push(new URL(request.url()).host))
-        const shown = yield* Effect.promise(async () => {
-          await page.goto(`http://127.0.0.1:${port}/docs`)
-          await page.locator(".opblock").first().waitFor()
-          const operations = await page.locator(".opblock").count()
-          await page.locator(".opblock", { hasText: "/health/live" }).click()
-          await page.getByText("Try it out").click()
-          await page.getByText("Execute", { exact: true }).click()
-          const answer = await page
-            .locator(".live-responses-table .response .response-col_description")
-            .innerText()
-          return { operations, answer }
-        })
-        const operations = Object.values(paths).flatMap((path) => Object.keys(path))
-        assert.strictEqual(shown.operations, operations.length)
-        assert.match(shown.answer, /"status": "up"/)
-        assert.deepStrictEqual(
-          said.filter((text) => !text.includes("favicon.ico")),
-          []
-        )
-        assert.deepStrictEqual(new Set(requested), new Set([`127.0.0.1:${port}`]))
+describe("the reference page in Chromium", () => {
+  beforeEach(skipWithoutBrowser)
+
+  it.live("renders every operation, calls its server, and loads and violates nothing", () =>
+    Effect.gen(function* () {
+      const { call, port } = yield* serveFake()
+      const { paths } = (yield* call("/openapi.json")).json as {
+        readonly paths: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+      }
+      const page = yield* openPage
+      const said: Array<string> = []
+      const requested: Array<string> = []
+      page.on("console", (message) => void said.push(message.text()))
+      page.on("pageerror", (error) => void said.push(error.message))
+      page.on("request", (request) => void requested.push(new URL(request.url()).host))
+      const shown = yield* Effect.promise(async () => {
+        await page.goto(`http://127.0.0.1:${port}/docs`)
+        await page.locator(".opblock").first().waitFor()
+        const operations = await page.locator(".opblock").count()
+        await page.locator(".opblock", { hasText: "/health/live" }).click()
+        await page.getByText("Try it out").click()
+        await page.getByText("Execute", { exact: true }).click()
+        const answer = await page
+          .locator(".live-responses-table .response .response-col_description")
+          .innerText()
+        return { operations, answer }
       })
+      const operations = Object.values(paths).flatMap((path) => Object.keys(path))
+      assert.strictEqual(shown.operations, operations.length)
+      assert.match(shown.answer, /"status": "up"/)
+      assert.deepStrictEqual(
+        said.filter((text) => !text.includes("favicon.ico")),
+        []
+      )
+      assert.deepStrictEqual(new Set(requested), new Set([`127.0.0.1:${port}`]))
+    })
   )
 })
