@@ -19,6 +19,8 @@ const types = [
   "idempotency-mismatch",
   "not-in-dlq",
   "version-mismatch",
+  "conflict",
+  "not-acceptable",
   "unauthorized",
   "forbidden",
   "overloaded",

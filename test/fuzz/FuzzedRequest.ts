@@ -121,7 +121,16 @@ export const requestsBy = (document: Document, ids: ReadonlyArray<string>) => {
     if (body !== undefined) {
       headers["content-type"] = chance.percent(90)
         ? "application/json"
-        : chance.pick(["text/plain", "application/json; charset=utf-16", "", "multipart/form-data", "a/b/c"])
+        : chance.pick([
+            "text/plain",
+            "application/json; charset=utf-16",
+            "Application/JSON; v=1; charset=UTF8",
+            'application/json; x="\\";"',
+            `application/json;${" ;".repeat(chance.below(600))}`,
+            "",
+            "multipart/form-data",
+            "a/b/c"
+          ])
       if (chance.percent(3)) headers["content-encoding"] = "gzip"
       // For some methods Node's client would send a body without its length: bytes that nobody can tell from a request.
       headers["content-length"] = String(Buffer.byteLength(body))

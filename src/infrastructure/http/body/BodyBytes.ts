@@ -1,20 +1,64 @@
 import { ByteSize, Effect, Fiber, Schema } from "effect"
 import { HttpIncomingMessage, type HttpServerError, type HttpServerRequest } from "effect/http"
 import { IncomingMessage } from "node:http"
-import type { BodyBudgetExhausted } from "../../../contract/RequestErrors.ts"
-import { type BodyPlace, noRoom } from "./BodyBudget.ts"
+import { BodyBudgetExhausted } from "../../../contract/RequestErrors.ts"
 
-/** The body did not arrive as it was announced. */
+/** The memory for the bodies of one endpoint, in bytes; four of the largest always fit. */
+const minBudget = 33_554_432
+
+/** Why a body is refused when the budget is used up. */
+export const budgetExhausted = new BodyBudgetExhausted({
+  message:
+    "The bodies of the requests in progress fill the memory reserved for them; nothing of this call was stored.",
+  maxBytes: minBudget,
+  retryAfterSeconds: 1
+})
+
+/** What the body of one request takes from the budget. */
+export interface BodyReservation {
+  /** Reserves so many bytes more; false if the budget has not as many left. */
+  readonly reserve: (bytes: number) => boolean
+}
+
+/**
+ * Limits the memory that the bodies of an endpoint take together, however many connections send large ones. Bytes count
+ * when they arrive, so a client that announces much and sends nothing takes none; they count until the request is
+ * answered, so bodies that wait to be stored are included.
+ */
+export const makeBodyBudget = (maxBytes: number) => {
+  const budget = Math.max(minBudget, 4 * maxBytes)
+  let reserved = 0
+  return <A, E, R>(use: (reservation: BodyReservation) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.suspend(() => {
+      let own = 0
+      let isAnswered = false
+      const reserve = (bytes: number) => {
+        if (isAnswered || reserved + bytes > budget) return false
+        reserved += bytes
+        own += bytes
+        return true
+      }
+      return Effect.ensuring(
+        Effect.suspend(() => use({ reserve })),
+        Effect.sync(() => {
+          reserved -= own
+          isAnswered = true
+        })
+      )
+    })
+}
+
+/** The connection ended or failed before the whole body had arrived. */
 export class BodyBroken extends Schema.TaggedError<BodyBroken>()("BodyBroken", {}) {}
 
-// What Node's parser hands over itself. Its stream knows its length, so only room is needed for what comes, and one
-// listener for each way in which it can end: what Effect does for any stream costs more than the whole rest of a
-// small request. An interruption leaves the connection alone: the answer that it was for goes over it.
-const fromNode = (message: IncomingMessage, place: BodyPlace) =>
+// Reads the request of Node directly: its parser already checks the length, and Effect's general way to read a stream
+// costs more than all the rest of a small request. An interruption does not close the connection, since the response to
+// the request that ran out of time is sent over it.
+const fromNode = (message: IncomingMessage, reservation: BodyReservation) =>
   Effect.callback<Uint8Array, BodyBroken | BodyBudgetExhausted>((resume) => {
     let chunks: Array<Uint8Array> = []
     let isFull = false
-    // The listeners stay: what comes after the first of these is heard by nobody, and the message is not used again.
+    // The listeners are not removed: only the first result counts, and the request is not read again.
     const end = () => {
       const [only, ...others] = chunks
       const bytes = only !== undefined && others.length === 0 ? only : Buffer.concat(chunks)
@@ -24,23 +68,23 @@ const fromNode = (message: IncomingMessage, place: BodyPlace) =>
     const broken = () => resume(Effect.fail(new BodyBroken()))
     message
       .on("data", (chunk: Uint8Array) => {
-        if (!isFull && place.take(chunk.length)) return chunks.push(chunk)
-        // What still comes is read and forgotten.
+        if (!isFull && reservation.reserve(chunk.length)) return chunks.push(chunk)
+        // The rest is read and dropped.
         isFull = true
         chunks = []
-        resume(Effect.fail(noRoom))
+        resume(Effect.fail(budgetExhausted))
       })
       .on("end", end)
       .on("error", broken)
       .on("close", broken)
   })
 
-/** Fails when there is no room for what comes; of another platform than Node nobody knows. */
-const fullFrom = (source: object, place: BodyPlace) =>
+/** Fails once what arrives exceeds the budget. On another platform than Node arriving bytes cannot be counted. */
+const exhaustedBy = (source: object, reservation: BodyReservation) =>
   source instanceof IncomingMessage
     ? Effect.callback<never, BodyBudgetExhausted>((resume) => {
         const count = (chunk: Uint8Array) => {
-          if (!place.take(chunk.length)) resume(Effect.fail(noRoom))
+          if (!reservation.reserve(chunk.length)) resume(Effect.fail(budgetExhausted))
         }
         source.on("data", count)
         return Effect.sync(() => source.off("data", count))
@@ -48,13 +92,13 @@ const fullFrom = (source: object, place: BodyPlace) =>
     : Effect.never
 
 /**
- * All bytes of a body, at most so many. A body whose length was announced and accepted comes from Node's parser
- * directly; one in chunks, one that waits for `100 Continue` and one of another platform by way of Effect.
+ * All bytes of a body, at most `maxBytes`. A body with an accepted `Content-Length` is read from Node directly; a body in
+ * chunks, after `100 Continue` or of another platform is read by Effect.
  */
 export const bodyBytes = (
   request: HttpServerRequest.HttpServerRequest,
   maxBytes: number,
-  place: BodyPlace
+  reservation: BodyReservation
 ): Effect.Effect<Uint8Array, BodyBroken | BodyBudgetExhausted | HttpServerError.HttpServerError> => {
   const { "content-length": length, expect, "transfer-encoding": coding } = request.headers
   const { source } = request
@@ -66,17 +110,17 @@ export const bodyBytes = (
     expect === undefined &&
     coding === undefined
   )
-    return fromNode(source, place)
-  // By a fiber that is not interrupted with the request: that would close the connection, and with it the way of
-  // the answer that the request ran out of time. It ends with the body, and with the connection at the latest.
+    return fromNode(source, reservation)
+  // In a fiber that is not interrupted with the request: interrupting would close the connection, and the response that
+  // the request ran out of time could not be sent. It ends with the body, at the latest with the connection.
   return request.arrayBuffer.pipe(
     Effect.map((buffer) => new Uint8Array(buffer)),
     Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(maxBytes)),
     Effect.exit,
     Effect.forkDetach({ startImmediately: true }),
-    // Read by now, so that to listen as well does not set it going before there is somebody who keeps what comes.
+    // Counted once reading has begun: a listener of ours alone would start the stream, and lose its first bytes.
     Effect.flatMap((reading) =>
-      Effect.raceFirst(Effect.flatten(Fiber.join(reading)), fullFrom(source, place))
+      Effect.raceFirst(Effect.flatten(Fiber.join(reading)), exhaustedBy(source, reservation))
     )
   )
 }

@@ -1,24 +1,22 @@
-import { Effect, Result, Schema } from "effect"
+import { Effect, Result } from "effect"
 import type { HttpServerError, HttpServerRequest } from "effect/http"
-import { type BodyBroken, bodyBytes } from "./BodyBytes.ts"
-import type { BodyPlace } from "./BodyBudget.ts"
+import { type BodyBroken, bodyBytes, type BodyReservation } from "./BodyBytes.ts"
 import {
   type BodyBudgetExhausted,
   BodyTooLarge,
   type InvalidRequest,
-  type RequestIssue,
   UnsupportedMediaType
 } from "../../../contract/RequestErrors.ts"
-import { invalidRequest, requestIssues } from "./RequestIssues.ts"
+import { invalidRequest } from "./RequestIssues.ts"
 import { parseJson } from "./ParseJson.ts"
-import { strictJson } from "./StrictJson.ts"
+import type { DecodeJson } from "./StrictJson.ts"
 
 // RFC 9110, 8.3.1, and spaces around the = as well.
 const token = "[!#$%&'*+.^_`|~0-9a-z-]+"
 const parameter = String.raw`;[ \t]*(?:(${token})[ \t]*=[ \t]*(${token}|"(?:[^"\\]|\\.)*")[ \t]*)?`
 const jsonType = new RegExp(String.raw`^application/(?:json|${token}\+json)[ \t]*((?:${parameter})*)$`, "i")
 const parameters = new RegExp(parameter, "gi")
-/** A longer Content-Type is no JSON; the expression could take long on one. */
+/** A longer Content-Type is refused: matching it could take long. */
 const maxContentType = 1000
 
 /** Why a body of this Content-Type is not taken; undefined where it is. Only `charset` of its parameters is read. */
@@ -49,14 +47,14 @@ const readFailure = (
     : malformed("The body could not be read")
 }
 
-/** Why a body is not taken. */
+/** Why a body is refused. */
 export type BodyProblem = BodyTooLarge | UnsupportedMediaType | InvalidRequest | BodyBudgetExhausted
 
-/** The bytes of the body: none if there is no body, refused before they are read if declared too large. */
+/** The bytes of the body, none if there is no body. What the headers already rule out is refused unread. */
 const readBytes = (
   request: HttpServerRequest.HttpServerRequest,
   maxBytes: number,
-  place: BodyPlace
+  reservation: BodyReservation
 ): Effect.Effect<Uint8Array, BodyProblem> => {
   const { "content-encoding": encoding, "content-length": length, "content-type": type } = request.headers
   const chunked = request.headers["transfer-encoding"] !== undefined
@@ -66,78 +64,32 @@ const readBytes = (
   if (wrongType !== undefined) return new UnsupportedMediaType({ message: wrongType })
   if (encoding !== undefined && encoding.toLowerCase() !== "identity")
     return new UnsupportedMediaType({ message: "Send the body without a Content-Encoding." })
-  return Effect.mapError(bodyBytes(request, maxBytes, place), (error) => readFailure(error, maxBytes))
+  return Effect.mapError(bodyBytes(request, maxBytes, reservation), (error) => readFailure(error, maxBytes))
 }
 
 /** The body as JSON, and how long it is. No body is `{}`; of duplicate keys the last one counts. */
 export const readJson = (
   request: HttpServerRequest.HttpServerRequest,
   maxBytes: number,
-  place: BodyPlace
+  reservation: BodyReservation
 ): Effect.Effect<{ readonly bytes: number; readonly json: unknown }, BodyProblem> =>
-  Effect.flatMap(readBytes(request, maxBytes, place), (bytes) => {
+  Effect.flatMap(readBytes(request, maxBytes, reservation), (bytes) => {
     const parsed = parseJson(bytes)
     return Result.isFailure(parsed)
       ? malformed(parsed.failure)
       : Effect.succeed({ bytes: bytes.byteLength, json: parsed.success })
   })
 
-interface Place extends Map<string | number, Place> {}
-
-// Tells whether a path has an issue. Step by step: paths may be many and long, and as text they would fill the memory.
-const placesOf = (issues: ReadonlyArray<RequestIssue>) => {
-  const root: Place = new Map()
-  const ends = new Set<Place>()
-  for (const { path } of issues) {
-    let place = root
-    for (const segment of path) {
-      const next: Place = place.get(segment) ?? new Map()
-      place.set(segment, next)
-      place = next
-    }
-    ends.add(place)
-  }
-  return (path: RequestIssue["path"]): boolean => {
-    let place: Place | undefined = root
-    for (const segment of path) place = place?.get(segment)
-    return place !== undefined && ends.has(place)
-  }
-}
-
-/** Decodes JSON, and fails with every issue at once. */
-export type DecodeJson<A> = (json: unknown) => Effect.Effect<A, ReadonlyArray<RequestIssue>>
-
 /**
- * Decodes JSON by a schema that allows no unknown keys, and fails with every issue at once: what breaks the schema, and
- * what cannot be kept as it is. Not `deep`, it leaves to others what is inside.
- */
-export const decodeStrictly = <A, I>(schema: Schema.Codec<A, I>, { deep = true } = {}): DecodeJson<A> => {
-  const decode = Schema.decodeUnknownEffect(schema, {
-    errors: "all",
-    onExcessProperty: "error",
-    reportInput: true
-  })
-  return (json) => {
-    const { issues, tooDeep } = deep ? strictJson(json) : { issues: [], tooDeep: false }
-    if (tooDeep) return Effect.fail(issues)
-    return Effect.matchEffect(decode(json), {
-      onSuccess: (decoded) => (issues.length > 0 ? Effect.fail(issues) : Effect.succeed(decoded)),
-      onFailure: (error) => {
-        const isReported = placesOf(issues)
-        const others = requestIssues("body", error)
-        return Effect.fail([...issues, ...others.filter(({ path }) => !isReported(path))])
-      }
-    })
-  }
-}
-
-/**
- * Reads the request's body. Not by HttpApi's own decoding, which neither sees the bytes nor tells an absent
- * body from a wrong media type.
+ * Reads and decodes the request's body. HttpApi's own decoding is not used: it does not see the bytes, and answers a wrong
+ * media type as if there were no body.
  */
 export const decodeJsonBody =
   <A>(decode: DecodeJson<A>, maxBytes: number) =>
-  (request: HttpServerRequest.HttpServerRequest, place: BodyPlace): Effect.Effect<A, BodyProblem> =>
-    Effect.flatMap(readJson(request, maxBytes, place), ({ json }) =>
+  (
+    request: HttpServerRequest.HttpServerRequest,
+    reservation: BodyReservation
+  ): Effect.Effect<A, BodyProblem> =>
+    Effect.flatMap(readJson(request, maxBytes, reservation), ({ json }) =>
       Effect.mapError(decode(json), invalidRequest)
     )

@@ -65,7 +65,7 @@ export const listedIssues = <A extends Issue>(
   return { listed, bytes }
 }
 
-/** The problem that a request with these issues gets, and `unlisted` more that are not even here: as many as have room. */
+/** The problem for these issues and for `unlisted` more; it lists as many as fit. */
 export const invalidRequest = (issues: ReadonlyArray<RequestIssue>, unlisted = 0): InvalidRequest => {
   const { listed: errors } = listedIssues(issues, roomForIssues)
   const count = issues.length + unlisted

@@ -1,10 +1,12 @@
+import { Effect, Schema } from "effect"
 import type { RequestIssue } from "../../../contract/RequestErrors.ts"
 import { inexactNumber } from "./ParseJson.ts"
+import { requestIssues } from "./RequestIssues.ts"
 
 /** The deepest nesting of arrays and objects taken. */
 export const maxNesting = 64
 
-/** The most issues looked for: more than a client reads, and no more than an answer lists. */
+/** The most issues collected: more than a client reads, and about as many as a problem lists. */
 const maxIssues = 1000
 
 const complaint = (value: unknown): string | null => {
@@ -26,10 +28,10 @@ const textComplaint = (text: string): string | null => {
   return text.isWellFormed() ? null : "A lone surrogate is not Unicode text and cannot be stored"
 }
 
-/** What is wrong with a JSON value beyond its schema. */
+/** What is wrong with a JSON value, whatever its schema. */
 export interface StrictJsonFindings {
   readonly issues: ReadonlyArray<RequestIssue>
-  /** Whether something is nested too deep: then nothing recursive may look at the value. */
+  /** Whether something is nested too deep: then no recursive function may be given the value. */
   readonly tooDeep: boolean
 }
 
@@ -63,7 +65,7 @@ export const strictJson = (json: unknown): StrictJsonFindings => {
         const message = textComplaint(key)
         if (message === null) enter(key, member)
         else if (issues.length < maxIssues) {
-          // What is wrong is the key itself, so the path shows it as far as it can be shown.
+          // The key itself is wrong, so the path shows it with replacement characters.
           issues.push({ in: "body", path: [...path, cleanText(key)], message: `In a key: ${message}` })
         }
       }
@@ -75,3 +77,52 @@ export const strictJson = (json: unknown): StrictJsonFindings => {
 }
 
 const cleanText = (text: string) => text.replaceAll("\u0000", "\uFFFD").toWellFormed()
+
+interface Place extends Map<string | number, Place> {}
+
+// Tells whether a path already has an issue. A tree, since many long paths joined to text would need too much memory.
+const placesOf = (issues: ReadonlyArray<RequestIssue>) => {
+  const root: Place = new Map()
+  const ends = new Set<Place>()
+  for (const { path } of issues) {
+    let place = root
+    for (const segment of path) {
+      const next: Place = place.get(segment) ?? new Map()
+      place.set(segment, next)
+      place = next
+    }
+    ends.add(place)
+  }
+  return (path: RequestIssue["path"]): boolean => {
+    let place: Place | undefined = root
+    for (const segment of path) place = place?.get(segment)
+    return place !== undefined && ends.has(place)
+  }
+}
+
+/** Decodes JSON, or fails with every issue at once. */
+export type DecodeJson<A> = (json: unknown) => Effect.Effect<A, ReadonlyArray<RequestIssue>>
+
+/**
+ * Decodes JSON by a schema without unknown keys. Fails with every issue at once: of the schema, and, if `deep`, of what
+ * JSON allows but cannot be stored (see {@link strictJson}).
+ */
+export const decodeStrictly = <A, I>(schema: Schema.Codec<A, I>, { deep = true } = {}): DecodeJson<A> => {
+  const decode = Schema.decodeUnknownEffect(schema, {
+    errors: "all",
+    onExcessProperty: "error",
+    reportInput: true
+  })
+  return (json) => {
+    const { issues, tooDeep } = deep ? strictJson(json) : { issues: [], tooDeep: false }
+    if (tooDeep) return Effect.fail(issues)
+    return Effect.matchEffect(decode(json), {
+      onSuccess: (decoded) => (issues.length > 0 ? Effect.fail(issues) : Effect.succeed(decoded)),
+      onFailure: (error) => {
+        const isReported = placesOf(issues)
+        const others = requestIssues("body", error)
+        return Effect.fail([...issues, ...others.filter(({ path }) => !isReported(path))])
+      }
+    })
+  }
+}

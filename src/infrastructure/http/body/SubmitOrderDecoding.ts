@@ -1,8 +1,7 @@
 import { Effect } from "effect"
 import { type SubmitOrder, submitOrderBody } from "../../../contract/SubmitOrderBody.ts"
 import { anyJsonObject, type OrderPayload } from "../../../domain/OrderPayload.ts"
-import { type DecodeJson, decodeStrictly } from "./JsonBody.ts"
-import { strictJson } from "./StrictJson.ts"
+import { type DecodeJson, decodeStrictly, strictJson } from "./StrictJson.ts"
 
 const isObject = (json: unknown): json is object =>
   typeof json === "object" && json !== null && !Array.isArray(json)
@@ -16,12 +15,12 @@ const isPayloadAlone = (json: unknown): json is { readonly payload: unknown } =>
 }
 
 /**
- * Decodes the body of `POST /orders`. Most have nothing but a payload; for these its own schema says all there is to say
- * as long as nothing is wrong.
+ * Decodes the body of `POST /orders`. Most bodies have only a payload, and for these the payload's schema is enough as
+ * long as nothing is wrong.
  */
 export const decodeSubmitOrder = <P>(payload: OrderPayload<P>): DecodeJson<SubmitOrder<P>> => {
   const decodeWhole = decodeStrictly(submitOrderBody(payload))
-  // What was parsed from JSON is JSON: of a payload that may be any object there is nothing else to find out.
+  // Parsed JSON is JSON: a payload of any object needs no further check.
   const decodePayload: DecodeJson<P> = isAnyJson(payload)
     ? (json) => (isObject(json) ? Effect.succeed(json as P) : Effect.fail([]))
     : decodeStrictly(payload.schema, { deep: false })

@@ -10,17 +10,18 @@ import { submitOrderBody } from "../../../contract/SubmitOrderBody.ts"
 import { maxSubmissions } from "../../../domain/Order.ts"
 import type { OrderPayload } from "../../../domain/OrderPayload.ts"
 import { MaxBodyBytes, MaxBulkBodyBytes } from "../edge/RequestLimits.ts"
-import type { BodyPlace } from "./BodyBudget.ts"
-import { decodeStrictly, readJson } from "./JsonBody.ts"
+import type { BodyReservation } from "./BodyBytes.ts"
+import { readJson } from "./JsonBody.ts"
 import { invalidRequest, listedIssues, roomForIssues } from "./RequestIssues.ts"
+import { decodeStrictly } from "./StrictJson.ts"
 
-/** The most bytes that the issues of many orders take together, but for the first of each: that is always listed. */
+/** The most bytes of JSON that the issues of many orders take together; the first issue of each is always listed. */
 const roomInAll = 512 * 1024
 
-/** After so many orders, or things that are wrong with them, others have their turn. */
+/** How many orders, or issues of orders, are handled before other fibers may run. */
 const atATime = 50
 
-// Only what is around the orders: one that is wrong is wrong alone.
+// Without the orders, each of which is decoded alone.
 const Envelope = Schema.Struct({
   orders: Schema.Array(Schema.Unknown).check(
     Schema.isMaxLength(maxSubmissions, { expected: `at most ${maxSubmissions} orders` })
@@ -28,15 +29,15 @@ const Envelope = Schema.Struct({
 })
 const decodeEnvelope = decodeStrictly(Envelope, { deep: false })
 
-/** Reads many orders: those that are wrong keep their place, with every issue. */
+/** Reads many orders; wrong ones keep their place, with their issues. */
 export const decodeOrdersBody = <P>(payload: OrderPayload<P>) => {
   const decode = decodeStrictly(submitOrderBody(payload))
 
-  return Effect.fnUntraced(function* (place: BodyPlace) {
+  return Effect.fnUntraced(function* (reservation: BodyReservation) {
     const { bytes, json } = yield* readJson(
       yield* HttpServerRequest.HttpServerRequest,
       yield* MaxBulkBodyBytes,
-      place
+      reservation
     )
     const { orders } = yield* Effect.mapError(decodeEnvelope(json), invalidRequest)
     const largest = yield* MaxBodyBytes
@@ -54,34 +55,37 @@ export const decodeOrdersBody = <P>(payload: OrderPayload<P>) => {
       if (Result.isSuccess(decoded)) {
         read.push(decoded.success)
       } else {
-        const { bytes, listed } = listedIssues(
-          decoded.failure.map(withoutPart),
-          Math.min(room, roomForIssues)
-        )
+        const { bytes, refused } = refusalOf(decoded.failure, Math.min(room, roomForIssues))
         room -= bytes
-        const unlisted = decoded.failure.length - listed.length
-        read.push({
-          given,
-          refused: new SubmissionRefused({ issues: listed, ...(unlisted > 0 && { unlisted }) })
-        })
+        read.push({ given, refused })
       }
     }
     return read
   })
 }
 
+/** The refusal of one order, with as many of its issues as fit, and how many bytes those take. */
+const refusalOf = (all: ReadonlyArray<RequestIssue>, room: number) => {
+  const { bytes, listed: issues } = listedIssues(
+    all.map(({ message, path }) => ({ message, path })),
+    room
+  )
+  const unlisted = all.length - issues.length
+  return { bytes, refused: new SubmissionRefused({ issues, ...(unlisted > 0 && { unlisted }) }) }
+}
+
 const tooLargeFor = (most: number): ReadonlyArray<RequestIssue> => [
   { in: "body", path: [], message: `An order is at most ${most} bytes of JSON` }
 ]
 
-/** Of the ways to write it the shortest: `1e15` is four bytes, and not sixteen. */
+/** In the shortest way to write it: `1e15` is four bytes, not sixteen. */
 const bytesOf = (value: string | number | boolean | null) => {
   const bytes = Buffer.byteLength(JSON.stringify(value))
   return typeof value === "number" ? Math.min(bytes, value.toExponential().replace("+", "").length) : bytes
 }
 
-// By its shortest JSON, since how it was written is not known any more. Not by its text as a whole: what is nested deep
-// would exhaust the stack, and what is far too large need not be counted to its end.
+// Measures the shortest JSON, since the original text is gone. It stops as soon as the value is too large, and does not
+// recurse or build text, which deep nesting would make overflow the stack.
 const isLarger = (value: Schema.Json, most: number): boolean => {
   let left = most
   const open: Array<Schema.Json> = [value]
@@ -103,5 +107,3 @@ const isLarger = (value: Schema.Json, most: number): boolean => {
   }
   return false
 }
-
-const withoutPart = ({ message, path }: Pick<RequestIssue, "message" | "path">) => ({ message, path })

@@ -4,7 +4,7 @@ import { OrderPlatform } from "../../../application/OrderPlatform.ts"
 import type { OrderId } from "../../../domain/OrderId.ts"
 import type { OrderPayload } from "../../../domain/OrderPayload.ts"
 import { ContentNegotiation } from "../edge/ContentNegotiation.ts"
-import { makeBodyRoom } from "../body/BodyBudget.ts"
+import { makeBodyBudget } from "../body/BodyBytes.ts"
 import { CurrentCaller } from "../edge/Caller.ts"
 import { Authorization } from "../edge/Authorization.ts"
 import { CurrentCorrelationId } from "../edge/CurrentCorrelationId.ts"
@@ -38,12 +38,12 @@ const orders = <P>(api: HandledApi<P>, payload: OrderPayload<P>) =>
       const platform = yield* OrderPlatform.service(payload)
       const eventStream = yield* makeEventStreams(yield* ServerCloses)
       const decodeBodyOfMany = decodeOrdersBody(payload)
-      const inRoom = makeBodyRoom(yield* MaxBulkBodyBytes)
+      const withinBudget = makeBodyBudget(yield* MaxBulkBodyBytes)
       return handlers
         .handleRaw("submitMany", ({ headers }) =>
-          inRoom(
-            Effect.fnUntraced(function* (place) {
-              const orders = yield* decodeBodyOfMany(place)
+          withinBudget(
+            Effect.fnUntraced(function* (reservation) {
+              const orders = yield* decodeBodyOfMany(reservation)
               const correlationId = Option.getOrUndefined(yield* CurrentCorrelationId)
               const submissions =
                 correlationId === undefined

@@ -6,7 +6,7 @@ import type { OrderPayload } from "../../../domain/OrderPayload.ts"
 import { accepts, notAcceptable } from "../edge/ContentNegotiation.ts"
 import { acceptedAnswer } from "./AcceptedAnswer.ts"
 import { refusalFor } from "../edge/Authorization.ts"
-import { makeBodyRoom } from "../body/BodyBudget.ts"
+import { makeBodyBudget } from "../body/BodyBytes.ts"
 import { ApiKeys, isOpen } from "../edge/Caller.ts"
 import { type Asked, makeEveryRequest } from "../edge/RequestPipeline.ts"
 import { IdempotencyKey } from "../../../contract/IdempotencyKey.ts"
@@ -38,7 +38,7 @@ export const layerSubmitOrder = <P>(payload: OrderPayload<P>) =>
       const open = isOpen(yield* ApiKeys)
       const maxBytes = yield* MaxBodyBytes
       const decodeBody = decodeJsonBody(decodeSubmitOrder(payload), maxBytes)
-      const inRoom = makeBodyRoom(maxBytes)
+      const withinBudget = makeBodyBudget(maxBytes)
       const { answerAlone } = yield* makeEveryRequest
 
       const submit = (
@@ -54,8 +54,8 @@ export const layerSubmitOrder = <P>(payload: OrderPayload<P>) =>
         if (Result.isFailure(headers))
           return Effect.fail(invalidRequest(requestIssues("header", headers.failure)))
         const idempotency = idempotencyOf(headers.success, call, caller)
-        return inRoom((place) =>
-          Effect.flatMap(decodeBody(request, place), (body) => {
+        return withinBudget((reservation) =>
+          Effect.flatMap(decodeBody(request, reservation), (body) => {
             const submission = { ...body, correlationId }
             return idempotency === null
               ? Effect.map(platform.submit(submission), (id) => acceptedAnswer(id, false))
