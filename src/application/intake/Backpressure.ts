@@ -93,12 +93,13 @@ export const makeBackpressure = Effect.gen(function* () {
 
   return {
     /** Why these orders are refused at the moment; null if they are accepted. */
-    refusal: (orders: ReadonlyArray<NewOrder>) =>
-      Effect.map(DateTime.now, (now) => {
-        const overloaded = scheduled.overloaded()
-        return (
-          pending.overloaded() ??
-          (overloaded !== null && orders.some((order) => isScheduled(order, now)) ? overloaded : null)
+    refusal: (orders: ReadonlyArray<NewOrder>): Effect.Effect<Overloaded | null> =>
+      Effect.suspend(() => {
+        const tooManyScheduled = scheduled.overloaded()
+        if (pending.overloaded() !== null || tooManyScheduled === null)
+          return Effect.succeed(pending.overloaded())
+        return Effect.map(DateTime.now, (now) =>
+          orders.some((order) => isScheduled(order, now)) ? tooManyScheduled : null
         )
       }),
     /** These orders were stored: their limits are sampled soon. Returns how many of the orders are due. */

@@ -67,11 +67,15 @@ export interface WrongSubmission {
 export const makeNewOrder = Effect.fnUntraced(function* <P>(payload: OrderPayload<P>) {
   const random = yield* SecureRandom.SecureRandom
   const defaultMaxRetries = yield* DefaultMaxRetries
-  const encode = Schema.encodeEffect(payload.schema)
-  const checkSize = makeCheckSize(yield* MaxPayloadBytes)
+  const encodeAny = Schema.encodeEffect(payload.schema)
+  const maxBytes = yield* MaxPayloadBytes
+  const encode =
+    maxBytes === Infinity
+      ? encodeAny
+      : (value: P) => Effect.flatMap(encodeAny(value), (encoded) => checkSize(encoded, maxBytes))
 
   return (submission: Submission<P>): Effect.Effect<NewOrder, Schema.SchemaError> =>
-    Effect.flatMap(Effect.flatMap(encode(submission.payload), checkSize), (encoded) => {
+    Effect.flatMap(encode(submission.payload), (encoded) => {
       const { correlationId, maxRetries, metadata, notBefore, priority } = submission
       const withIds = (id: string, correlationId: string): NewOrder => ({
         id: OrderId.make(id),
@@ -90,14 +94,11 @@ export const makeNewOrder = Effect.fnUntraced(function* <P>(payload: OrderPayloa
 })
 
 /** The payload, if it can be written as JSON of at most so many bytes. */
-const makeCheckSize = (maxBytes: number) => {
-  if (maxBytes === Infinity) return <A>(payload: A): Effect.Effect<A> => Effect.succeed(payload)
-  return <A>(payload: A): Effect.Effect<A, Schema.SchemaError> => {
-    const message = sizeIssue(payload, maxBytes)
-    return message === null
-      ? Effect.succeed(payload)
-      : Effect.fail(new Schema.SchemaError(new SchemaIssue.InvalidValue({ message })))
-  }
+const checkSize = <A>(payload: A, maxBytes: number): Effect.Effect<A, Schema.SchemaError> => {
+  const message = sizeIssue(payload, maxBytes)
+  return message === null
+    ? Effect.succeed(payload)
+    : Effect.fail(new Schema.SchemaError(new SchemaIssue.InvalidValue({ message })))
 }
 
 const sizeIssue = (payload: unknown, maxBytes: number): string | null => {

@@ -28,11 +28,14 @@ export const makeStoreOrders = Effect.gen(function* () {
   const backpressure = yield* makeBackpressure
   const { insert, insertOnce } = yield* makeInsertBatcher(backpressure)
 
-  const storeOrders = Effect.fnUntraced(function* (orders: ReadonlyArray<NewOrder>) {
-    const refusal = yield* backpressure.refusal(orders)
-    if (refusal !== null) return yield* refusal
-    if (orders.length > 0) yield* insert(orders)
-  }, timed(createSeconds))
+  const storeOrders = (orders: ReadonlyArray<NewOrder>) =>
+    Effect.flatMap(
+      backpressure.refusal(orders),
+      (refusal): Effect.Effect<void, OrdersUnavailable | Overloaded> => {
+        if (refusal !== null) return Effect.fail(refusal)
+        return orders.length === 0 ? Effect.void : insert(orders)
+      }
+    ).pipe(timed(createSeconds))
 
   const storeOrdersOnce = Effect.fnUntraced(function* (keyed: KeyedOrders) {
     const refusal = yield* backpressure.refusal(keyed.orders)
