@@ -21,8 +21,6 @@ import {
 import { settingsByKey } from "./infrastructure/config/SettingsTree.ts"
 import type { Values } from "./infrastructure/config/SettingsTree.ts"
 
-// Longer than 150 lines because every setting is read in one place.
-
 const DAY_MS = 86_400_000
 const TIMER_MAX_MS = 2_147_483_647 // the longest a JavaScript timer can wait
 

@@ -15,7 +15,7 @@ const nodeItself: Readonly<Record<string, string>> = {
   "src/infrastructure/http/server/HttpServer.ts": "the server that listens is Node's",
   "src/infrastructure/http/server/NodeAnswers.ts": "answers on Node's socket what never became a request",
   "src/infrastructure/http/server/NodeServer.ts": "makes the server of Node",
-  "src/infrastructure/http/server/OpenConnections.ts": "knows the connections of the server of Node",
+  "src/infrastructure/http/server/OpenConnections.ts": "tracks the connections of the server of Node",
   "src/infrastructure/http/server/EarlyRequests.ts":
     "keeps requests that Node has before the routes are served",
   "src/infrastructure/telemetry/Logging.ts": "the console and streams of Node",
@@ -182,18 +182,11 @@ const names: Rule = (file) => [
     : [])
 ]
 
-const size: Rule = (file, source) => {
-  const lines = source.split("\n").length - 1
-  return file.startsWith("src/") && lines > 160 && !/longer than 150 lines because /i.test(source)
-    ? [`${file} has ${lines} lines and no sentence "Longer than 150 lines because …"`]
-    : []
-}
-
 /** Everything in these sources that breaks a rule, as sentences. */
 const broken = (sources: Sources): ReadonlyArray<string> => {
   const graph = new Map(Object.entries(sources).map(([file, source]) => [file, importsOf(file, source)]))
   const single = Object.entries(sources).flatMap(([file, source]) =>
-    [inward, packages, names, size].flatMap((rule) => rule(file, source, graph.get(file) ?? []))
+    [inward, packages, names].flatMap((rule) => rule(file, source, graph.get(file) ?? []))
   )
   return [...single, ...cycles(graph)]
 }
@@ -345,11 +338,6 @@ describe("The architecture", () => {
       "a file is named by what it exports",
       { "src/domain/retry-policy.ts": "" },
       "src/domain/retry-policy.ts is not named in PascalCase by what it exports"
-    ],
-    [
-      "a long file says why",
-      { "src/domain/A.ts": "// one more line\n".repeat(161) },
-      'src/domain/A.ts has 161 lines and no sentence "Longer than 150 lines because …"'
     ],
     [
       "nothing imports in a circle",

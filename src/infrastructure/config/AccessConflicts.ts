@@ -9,7 +9,7 @@ interface AccessSettings {
   readonly auth: { readonly clientKeys: Keys; readonly operatorKeys: Keys; readonly disabled: boolean }
 }
 
-/** Who may come in from where: what settings that are right each on their own must not say together, as sentences. */
+/** Conflicts between access settings that are valid on their own, as sentences. */
 export const accessConflicts = (
   { auth, server }: AccessSettings,
   named: (key: string) => string

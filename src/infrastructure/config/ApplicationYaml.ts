@@ -9,7 +9,7 @@ const MAX_BYTES = 1_048_576
 
 /**
  * The settings in the file that `config` names, else in `application.yaml` in the working directory, else nowhere.
- * Fails with a sentence naming file, line and column for whatever is not a setting; no sentence quotes a value.
+ * Fails with a sentence naming file, line and column for anything that is not a setting; no sentence quotes a value.
  */
 export const applicationYaml = Effect.fn("ApplicationYaml")(function* (
   config: Option.Option<string>,
@@ -24,13 +24,11 @@ export const applicationYaml = Effect.fn("ApplicationYaml")(function* (
     try: () => new TextDecoder("utf-8", { fatal: true }).decode(bytes),
     catch: () => new InvalidSettings({ problems: [`${file} is not UTF-8 text.`] })
   })
-  const { problems, settings } = yamlSettings(
-    file,
-    yaml,
-    new Set(keys),
-    new Set(notYetSupported),
-    new Set(lists)
-  )
+  const { problems, settings } = yamlSettings(file, yaml, {
+    keys: new Set(keys),
+    notYetSupported: new Set(notYetSupported),
+    lists: new Set(lists)
+  })
   if (Array.isReadonlyArrayNonEmpty(problems)) return yield* new InvalidSettings({ problems })
   return {
     provider: ConfigProvider.make((path) => {
@@ -43,7 +41,7 @@ export const applicationYaml = Effect.fn("ApplicationYaml")(function* (
 
 const refused = (problem: string) => Effect.fail(new InvalidSettings({ problems: [problem] }))
 
-// As a stream, so that a device or a pipe (--config <(…)) works and none of them is read without bound.
+// As a stream: a device or a pipe (--config <(…)) works, and is not read without bound.
 const read = Effect.fnUntraced(function* (file: string, mustExist: boolean) {
   const fileSystem = yield* FileSystem.FileSystem
   return yield* fileSystem.stream(file, { bytesToRead: MAX_BYTES + 1 }).pipe(

@@ -1,7 +1,7 @@
 import { Schema, SchemaTransformation } from "effect"
 import type { Kind } from "./Setting.ts"
 
-/** A secret, and the name of whoever holds it. */
+/** A secret, and the name of its holder. */
 export interface NamedSecret {
   readonly name: string
   readonly secret: string

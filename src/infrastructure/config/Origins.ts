@@ -4,7 +4,7 @@ import type { Kind } from "./Setting.ts"
 // As browsers write it: lower case, no default port, no path. Anything else would never match.
 const isOrigin = (text: string) => URL.canParse(text) && new URL(text).origin === text
 
-/** Web origins. `*` is none: every page on the web could then use what a browser can reach. */
+/** Web origins. `*` is refused: every web page could then call any server that the browser reaches. */
 export const origins: Kind<ReadonlyArray<string>> = {
   schema: Schema.String.pipe(
     Schema.decodeTo(

@@ -4,7 +4,7 @@ import type { Setting } from "./Setting.ts"
 import { environmentVariable, settingsByKey, valuesOf } from "./SettingsTree.ts"
 import type { SettingsTree } from "./SettingsTree.ts"
 
-/** Somewhere settings are given, and how to name the place of one so that an operator finds it. */
+/** A place where settings are given, and the name of the place of one, for the operator. */
 export interface SettingsSource {
   readonly provider: ConfigProvider.ConfigProvider
   readonly placeOf: (key: string) => string
@@ -22,8 +22,8 @@ export const environmentSource = (environment: ConfigProvider.ConfigProvider): S
 })
 
 /**
- * Reads every setting from the first source that gives it, or takes its default. Fails with all problems at once, so
- * that an operator mends them in one go. `named` is a key with the place it was given, for problems found later.
+ * Reads every setting from the first source that gives it, or takes its default. Fails with all problems at once.
+ * `named` is a key with the place where it was given, for problems found later.
  */
 export const readSettings = Effect.fn("ReadSettings")(function* <const Tree extends SettingsTree>(
   tree: Tree,
@@ -41,7 +41,7 @@ export const readSettings = Effect.fn("ReadSettings")(function* <const Tree exte
     return place === undefined ? key : `${key} (${place})`
   }
 
-  // Passed over in silence, such a key would leave an operator believing in a protection that is not there.
+  // If such a key were ignored, an operator would rely on a protection that is not there.
   const unsupported = notYetSupported
     .filter((key) => given.has(key))
     .map((key) => `${named(key)} is not supported by this version yet; remove it.`)

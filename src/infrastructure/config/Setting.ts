@@ -1,7 +1,7 @@
 import { Option, Schema, SchemaTransformation, Struct } from "effect"
 import type { Redacted } from "effect"
 
-/** What a setting's text may be, and what it becomes; the file and the environment are read by the same rule. */
+/** What the text of a setting may be, and how it is decoded; the same for the file and the environment. */
 export interface Kind<out A> {
   readonly schema: Schema.Codec<A, string>
   /** Completes the sentence "it must be …". */
@@ -12,7 +12,7 @@ export interface Kind<out A> {
   readonly list?: boolean
 }
 
-/** One setting: its kind, what holds when nobody gives it, and its meaning in one line. */
+/** One setting: its kind, its default, and its meaning in one line. */
 export interface Setting<out A> {
   readonly _tag: "Setting"
   readonly kind: Kind<unknown>
@@ -32,7 +32,7 @@ export const setting = <A>(kind: Kind<A>, value: NoInfer<A>, meaning: string): S
   meaning
 })
 
-/** A setting that may be left out; `otherwise` says in the documentation what holds then. */
+/** An optional setting; `otherwise` is its default in words, for the documentation. */
 export const optional = <A>(
   kind: Kind<A>,
   meaning: string,
@@ -52,7 +52,7 @@ const kind = <A>(allowed: string, schema: Schema.Codec<A, string>): Kind<A> => (
   secret: false
 })
 
-// Number(" ") is 0 and Number("0x10") is 16: only digits that a reader takes for the same number are let through.
+// Number(" ") is 0 and Number("0x10") is 16: only plain digits are accepted.
 const number = (form: RegExp, value: Schema.Codec<number>) =>
   Schema.String.check(Schema.isPattern(form)).pipe(
     Schema.decodeTo(value, SchemaTransformation.numberFromString)
@@ -78,7 +78,7 @@ export const share: Kind<number> = kind(
 export const oneOf = <const Words extends ReadonlyArray<string>>(words: Words): Kind<Words[number]> =>
   kind(words.length === 1 ? `${words[0]}` : `one of ${words.join(", ")}`, Schema.Literals(words))
 
-/** True or false; `yes`, `on` and `1` are refused, for YAML 1.2 does not take them for true either. */
+/** True or false; `yes`, `on` and `1` are refused, as in YAML 1.2. */
 export const flag: Kind<boolean> = kind(
   "true or false",
   Schema.String.check(Schema.isPattern(/^([Tt]rue|TRUE|[Ff]alse|FALSE)$/)).pipe(

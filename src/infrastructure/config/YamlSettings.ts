@@ -9,20 +9,21 @@ export interface YamlSettings {
   readonly problems: ReadonlyArray<string>
 }
 
+/** Which keys there are, and which of them may be lists. */
+export interface KnownKeys {
+  readonly keys: ReadonlySet<string>
+  readonly notYetSupported: ReadonlySet<string>
+  readonly lists: ReadonlySet<string>
+}
+
 /**
  * Reads settings out of YAML 1.2. The source text of a scalar is kept (`1e3`, `007`), so that the file and the
- * environment mean the same; null and the empty text count as not given. A list of one of
- * `lists` becomes a text with commas. Dotted keys are taken as nested ones.
+ * environment mean the same; null and the empty text count as not given. A list of one of `lists` becomes a text with
+ * commas. Dotted keys are read as nested ones.
  */
-export const yamlSettings = (
-  file: string,
-  yaml: string,
-  keys: ReadonlySet<string>,
-  notYetSupported: ReadonlySet<string>,
-  lists: ReadonlySet<string>
-): YamlSettings => {
+export const yamlSettings = (file: string, yaml: string, known: KnownKeys): YamlSettings => {
   const lineCounter = new LineCounter()
-  // No pretty errors, no messages of the parser: both quote the file, and a password may be on that line.
+  // No pretty errors and no messages of the parser: both quote the file, and a password may be on that line.
   const document = parseDocument(yaml, {
     lineCounter,
     prettyErrors: false,
@@ -38,57 +39,76 @@ export const yamlSettings = (
     const problem = syntaxProblems[broken.code] ?? `is not valid YAML (${broken.code})`
     return { settings: new Map(), problems: [`${placeOf(broken.pos[0])} ${problem}.`] }
   }
-
-  const sections = sectionsOf([...keys, ...notYetSupported])
-  const settings = new Map<string, { text: string; place: string }>()
-  const problems: Array<string> = []
-
-  const readSection = (section: YAMLMap, prefix: string) => {
-    for (const { key, value } of section.items as ReadonlyArray<Pair<ParsedNode, ParsedNode | null>>) {
-      const name = isScalar(key) ? String(key.value) : ""
-      readEntry(prefix + name, resolved(document, value), placeOf(key.range[0]))
-    }
-  }
-
-  const readEntry = (key: string, value: Node | undefined, keyPlace: string) => {
-    const place = value?.range ? placeOf(value.range[0]) : keyPlace
-    const isLater = notYetSupported.has(key)
-    if (isAlias(value)) problems.push(`${place} ${missingAnchor}.`)
-    else if (keys.has(key) || isLater) {
-      if (isEmpty(value)) return
-      if (settings.has(key)) problems.push(`${key} (${keyPlace}) is given twice.`)
-      else if (isScalar(value)) settings.set(key, { text: value.source ?? String(value.value), place })
-      else if (isLater) settings.set(key, { text: "", place })
-      else if (isSeq(value) && lists.has(key)) readList(key, value, place)
-      else problems.push(`${key} (${place}) is a ${isSeq(value) ? "list" : "section"}: it must be one value.`)
-    } else if (sections.has(key)) {
-      if (isMap(value)) readSection(value, `${key}.`)
-      // The value is not shown: the likeliest slip is a connection URL in the place of the section.
-      else if (!isEmpty(value)) problems.push(`${key} (${place}) ${notASection}.`)
-    } else {
-      // What does not look like a key may be a value that went astray, so it is not shown either.
-      const meant = nearestKey(key, [...keys, ...sections])
-      const hint = meant === undefined ? "." : `; did you mean ${meant}?`
-      const name = /^[\w.-]{1,100}$/.test(key) ? `${key} (${keyPlace})` : `The key at ${keyPlace}`
-      problems.push(`${name} is not a known setting${hint}`)
-    }
-  }
-
-  const readList = (key: string, list: YAMLSeq, place: string) => {
-    const texts = (list.items as ReadonlyArray<Node | null>)
-      .map((item) => resolved(document, item))
-      .map((item) => (isScalar(item) && !isEmpty(item) ? (item.source ?? String(item.value)) : null))
-    if (texts.includes(null)) problems.push(`${key} (${place}) has a part that is not one value.`)
-    else if (texts.length > 0) settings.set(key, { text: texts.join(","), place })
-  }
-
+  const reader = new Reader(document, known, placeOf)
   const root = resolved(document, document.contents)
-  if (isMap(root)) readSection(root, "")
-  else if (!isEmpty(root)) problems.push(`${file} ${notASection}.`)
-  return { settings, problems }
+  if (isMap(root)) reader.section(root, "")
+  else if (!isEmpty(root)) reader.problems.push(`${file} ${notASection}.`)
+  return reader
 }
 
-// An alias without its anchor stays an alias: the parser leaves it to the reader to find that out.
+/** Collects the settings and problems of a document whose syntax is right. */
+class Reader implements YamlSettings {
+  readonly settings = new Map<string, { text: string; place: string }>()
+  readonly problems: Array<string> = []
+  readonly #document: Document
+  readonly #known: KnownKeys
+  readonly #sections: ReadonlySet<string>
+  readonly #placeOf: (offset: number) => string
+
+  constructor(document: Document, known: KnownKeys, placeOf: (offset: number) => string) {
+    this.#document = document
+    this.#known = known
+    this.#sections = sectionsOf([...known.keys, ...known.notYetSupported])
+    this.#placeOf = placeOf
+  }
+
+  section(section: YAMLMap, prefix: string) {
+    for (const { key, value } of section.items as ReadonlyArray<Pair<ParsedNode, ParsedNode | null>>) {
+      const name = isScalar(key) ? String(key.value) : ""
+      this.#entry(prefix + name, resolved(this.#document, value), this.#placeOf(key.range[0]))
+    }
+  }
+
+  #entry(key: string, value: Node | undefined, keyPlace: string) {
+    const place = value?.range ? this.#placeOf(value.range[0]) : keyPlace
+    if (isAlias(value)) this.problems.push(`${place} ${missingAnchor}.`)
+    else if (this.#known.keys.has(key) || this.#known.notYetSupported.has(key)) {
+      if (isEmpty(value)) return
+      if (this.settings.has(key)) this.problems.push(`${key} (${keyPlace}) is given twice.`)
+      else this.#setting(key, value, place)
+    } else if (this.#sections.has(key)) {
+      if (isMap(value)) this.section(value, `${key}.`)
+      // The value is not shown: it is most likely a connection URL in the place of the section.
+      else if (!isEmpty(value)) this.problems.push(`${key} (${place}) ${notASection}.`)
+    } else this.#unknown(key, keyPlace)
+  }
+
+  #setting(key: string, value: Node | undefined, place: string) {
+    if (isScalar(value)) this.settings.set(key, { text: value.source ?? String(value.value), place })
+    else if (this.#known.notYetSupported.has(key)) this.settings.set(key, { text: "", place })
+    else if (isSeq(value) && this.#known.lists.has(key)) this.#list(key, value, place)
+    else
+      this.problems.push(`${key} (${place}) is a ${isSeq(value) ? "list" : "section"}: it must be one value.`)
+  }
+
+  #list(key: string, list: YAMLSeq, place: string) {
+    const texts = (list.items as ReadonlyArray<Node | null>)
+      .map((item) => resolved(this.#document, item))
+      .map((item) => (isScalar(item) && !isEmpty(item) ? (item.source ?? String(item.value)) : null))
+    if (texts.includes(null)) this.problems.push(`${key} (${place}) has a part that is not one value.`)
+    else if (texts.length > 0) this.settings.set(key, { text: texts.join(","), place })
+  }
+
+  #unknown(key: string, place: string) {
+    // A key that does not look like one may be a misplaced value, such as a password, so it is not shown either.
+    const meant = nearestKey(key, [...this.#known.keys, ...this.#sections])
+    const hint = meant === undefined ? "." : `; did you mean ${meant}?`
+    const name = /^[\w.-]{1,100}$/.test(key) ? `${key} (${place})` : `The key at ${place}`
+    this.problems.push(`${name} is not a known setting${hint}`)
+  }
+}
+
+// An alias without its anchor stays an alias: the parser does not report it.
 const resolved = (document: Document, node: Node | null): Node | undefined =>
   isAlias(node) ? (node.resolve(document) ?? node) : (node ?? undefined)
 

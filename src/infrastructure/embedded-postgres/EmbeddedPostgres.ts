@@ -1,7 +1,7 @@
 import { Context, Deferred, Effect, Layer, Redacted, Schedule } from "effect"
 import { createServer } from "node:net"
 import * as path from "node:path"
-import { findBinaries } from "./EmbeddedPostgresBinaries.ts"
+import { type Binaries, findBinaries } from "./EmbeddedPostgresBinaries.ts"
 import { openDirectory, prepareDirectory } from "./EmbeddedPostgresDirectory.ts"
 import { EmbeddedPostgresError } from "./EmbeddedPostgresIdentity.ts"
 import { clearRemains, layout, ownDirectory, postmasterPid } from "./EmbeddedPostgresOwner.ts"
@@ -11,7 +11,7 @@ export { EmbeddedPostgresError } from "./EmbeddedPostgresIdentity.ts"
 
 interface Options {
   readonly dataDirectory: string
-  /** Default true. False is for tests: fast, and a crash of the machine may lose everything. */
+  /** Default true. False is for tests: faster, but a crash of the machine may lose all data. */
   readonly durable?: boolean
   /** Default 100. */
   readonly maxConnections?: number
@@ -36,25 +36,23 @@ const isBusy = (output: string) => /lock file|shared memory block|is being used/
 const isPortTaken = (output: string) => /could not bind|could not create any TCP\/IP/.test(output)
 
 /**
- * A real PostgreSQL that runs as a child of this process and keeps its data under a directory. It listens on 127.0.0.1
- * only, on a port of its own and with a password of its own. `url` stays valid until the scope closes: a postmaster that
- * dies is started again on the same port. It stops with the scope, and with this process however that ends.
+ * A PostgreSQL that runs as a child of this process, with its data in a directory. It listens on 127.0.0.1 only, on a free
+ * port and with a generated password. `url` stays valid until the scope closes: a postmaster that dies is started again
+ * on the same port. It stops with the scope, and with this process, however that ends.
  */
 export class EmbeddedPostgres extends Context.Service<
   EmbeddedPostgres,
   { readonly url: Redacted.Redacted<string>; readonly dataDirectory: string }
->()("order-platform/infrastructure/postgres/EmbeddedPostgres") {
+>()("order-platform/infrastructure/embedded-postgres/EmbeddedPostgres") {
   static readonly layer = (options: Options): Layer.Layer<EmbeddedPostgres, EmbeddedPostgresError> =>
     Layer.effect(EmbeddedPostgres, start(options))
 }
 
-const start = Effect.fn("EmbeddedPostgres.start")(function* ({
-  dataDirectory,
-  durable = true,
-  maxConnections = 100
-}: Options) {
-  const directory = path.resolve(dataDirectory)
-  const { binaries, secret } = yield* Effect.gen(function* () {
+type RunOptions = Required<Pick<Options, "durable" | "maxConnections">>
+
+/** Takes the directory for this process, finds the programs, and makes the database at the first start. */
+const openDatabase = (directory: string, durable: boolean) =>
+  Effect.gen(function* () {
     const owner = yield* openDirectory(directory)
     yield* ownDirectory(directory)
     const binaries = yield* findBinaries(directory, owner)
@@ -69,54 +67,75 @@ const start = Effect.fn("EmbeddedPostgres.start")(function* ({
           })
     )
   )
+
+/** Why the first postmaster did not start, as a sentence for the operator. */
+const refusalOf = Effect.fnUntraced(function* (
+  directory: string,
+  error: EmbeddedPostgresError | PostmasterExited
+) {
+  if (error._tag === "EmbeddedPostgresError") return error
+  const pid = isBusy(error.output) ? yield* Effect.promise(() => postmasterPid(directory)) : 0
+  return new EmbeddedPostgresError({
+    message:
+      pid > 0
+        ? `The data directory ${directory} is in use by process ${pid}; stop it, or give this one another database.dataDirectory or a DATABASE_URL.`
+        : `PostgreSQL did not start in ${directory} (${error.output.trim().split("\n").at(-1)}): see ${path.join(layout(directory).data, "log")}, or set DATABASE_URL.`
+  })
+})
+
+/** Keeps a postmaster running until the scope ends. Completes with its port once the first one accepts connections. */
+const superviseDatabase = Effect.fnUntraced(function* (
+  directory: string,
+  binaries: Binaries,
+  options: RunOptions
+) {
   const ready = yield* Deferred.make<number, EmbeddedPostgresError>()
 
-  // One life of the postmaster: done when it has been up and has ended.
-  const life = (port: number) =>
+  const runOnce = (port: number) =>
     Effect.scoped(
-      Effect.gen(function* () {
-        const postmaster = yield* startPostmaster(directory, binaries, { port, durable, maxConnections })
-        yield* Deferred.succeed(ready, port)
-        yield* postmaster.exited
-      })
+      startPostmaster(directory, binaries, { port, ...options }).pipe(
+        Effect.tap(Deferred.succeed(ready, port)),
+        Effect.flatMap(({ exited }) => exited)
+      )
     )
   const clear = clearRemains(directory)
-  const firstLife = Effect.andThen(clear, freePort).pipe(
-    Effect.flatMap(life),
+  const runFirst = Effect.andThen(clear, freePort).pipe(
+    Effect.flatMap(runOnce),
     Effect.retry({
       while: (error) =>
         error._tag === "PostmasterExited" && (isBusy(error.output) || isPortTaken(error.output)),
       schedule: Schedule.spaced("200 millis").pipe(Schedule.upTo({ duration: "10 seconds" }))
     })
   )
-  const nextLives = Effect.gen(function* () {
+  const restart = Effect.gen(function* () {
     const port = yield* Deferred.await(ready)
     yield* Effect.logError(`The embedded PostgreSQL in ${directory} ended unexpectedly and is started again.`)
-    yield* Effect.andThen(clear, life(port)).pipe(
+    yield* Effect.andThen(clear, runOnce(port)).pipe(
       Effect.tapError((error) =>
         Effect.logError(`The embedded PostgreSQL does not start: ${error.output.trim()}`)
       ),
       Effect.retry(Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]))
     )
-  }).pipe(Effect.forever)
-
-  const refused = Effect.fnUntraced(function* (error: EmbeddedPostgresError | PostmasterExited) {
-    if (error._tag === "EmbeddedPostgresError") return error
-    const pid = isBusy(error.output) ? yield* Effect.promise(() => postmasterPid(directory)) : 0
-    return new EmbeddedPostgresError({
-      message:
-        pid > 0
-          ? `The data directory ${directory} is in use by process ${pid}; stop it, or give this one another database.dataDirectory or a DATABASE_URL.`
-          : `PostgreSQL did not start in ${directory} (${error.output.trim().split("\n").at(-1)}): see ${path.join(layout(directory).data, "log")}, or set DATABASE_URL.`
-    })
   })
-  yield* firstLife.pipe(
-    Effect.catch((error) => Effect.flatMap(refused(error), (sentence) => Deferred.fail(ready, sentence))),
-    Effect.andThen(nextLives),
+  yield* runFirst.pipe(
+    Effect.catch((error) =>
+      Effect.flatMap(refusalOf(directory, error), (refusal) => Deferred.fail(ready, refusal))
+    ),
+    Effect.andThen(Effect.forever(restart)),
     Effect.ignore,
     Effect.forkScoped
   )
-  const port = yield* Deferred.await(ready)
+  return yield* Deferred.await(ready)
+})
+
+const start = Effect.fn("EmbeddedPostgres.start")(function* ({
+  dataDirectory,
+  durable = true,
+  maxConnections = 100
+}: Options) {
+  const directory = path.resolve(dataDirectory)
+  const { binaries, secret } = yield* openDatabase(directory, durable)
+  const port = yield* superviseDatabase(directory, binaries, { durable, maxConnections })
   return EmbeddedPostgres.of({
     url: Redacted.make(`postgresql://postgres:${secret}@127.0.0.1:${port}/postgres`),
     dataDirectory: directory

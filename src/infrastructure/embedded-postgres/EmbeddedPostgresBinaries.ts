@@ -10,7 +10,7 @@ import {
   type User
 } from "./EmbeddedPostgresIdentity.ts"
 
-/** The programs of the platform package and a way to run them that has been tried out on the data directory. */
+/** The programs of the platform package, and a way to run them that was tested on the data directory. */
 export interface Binaries {
   readonly postgres: string
   readonly initdb: string
@@ -38,8 +38,9 @@ const programs = Effect.gen(function* () {
 })
 
 /**
- * The package cannot carry symbolic links; its postinstall makes them, which `npm ci --ignore-scripts` leaves out.
- * Made in place, or under the data directory where node_modules is read-only; answers the library path then needed.
+ * Creates the symbolic links of the libraries: the package cannot contain links, and `npm ci --ignore-scripts` skips the
+ * postinstall that creates them. In place, or under the data directory where node_modules is read-only; returns the
+ * library path that is needed then.
  */
 const linkLibraries = Effect.fnUntraced(function* (native: string, dataDirectory: string) {
   const links = yield* attempt(() => fs.readFile(path.join(native, "pg-symlinks.json"), "utf8")).pipe(
@@ -66,7 +67,7 @@ const linkLibraries = Effect.fnUntraced(function* (native: string, dataDirectory
         make(path.join(path.dirname(native), source), path.join(elsewhere, path.basename(target)))
       )
     ),
-    // A library loaded through a link looks for its own libraries beside the link: hence the second directory.
+    // A library loaded through a link looks for its own libraries beside the link, so both directories are needed.
     Effect.as(`${elsewhere}:${path.join(native, "lib")}`)
   )
   return yield* inPlace.pipe(
@@ -77,7 +78,7 @@ const linkLibraries = Effect.fnUntraced(function* (native: string, dataDirectory
 
 const probe = `test -x "$1" && test -r "$2" && test -w "$2" && test -x "$2" && test "$(id -u)" != 0 && exec "$1" --version`
 
-/** Finds the programs, makes their libraries loadable, and picks the first way to run them that works here. */
+/** Finds the programs, links their libraries, and picks the first way to run them that works on this machine. */
 export const findBinaries = Effect.fn("EmbeddedPostgres.findBinaries")(
   function* (dataDirectory: string, dataOwner: User | undefined) {
     const { initdb, postgres } = yield* programs

@@ -12,8 +12,8 @@ const ours = /^(data|data\.new|password|password\.new|owner|owner\.\d+|lib|lost\
 const run = promisify(execFile)
 
 /**
- * Makes the directory; answers who owns the database in it, if there is one. A directory with other things in it is
- * refused: as root we may have to give it to another user.
+ * Creates the directory and returns the owner of the database in it, if there is one. A directory with other content is
+ * refused: as root, its owner may have to be changed.
  */
 export const openDirectory = Effect.fnUntraced(function* (directory: string) {
   const refuse = (message: string) => Effect.fail(new EmbeddedPostgresError({ message }))
@@ -40,7 +40,7 @@ export const openDirectory = Effect.fnUntraced(function* (directory: string) {
   return owner
 })
 
-/** The password of the database, made at the first start and kept in a file that only its owner can read. */
+/** The password of the database, generated at the first start and kept in a file that only its owner can read. */
 const password = (file: string) =>
   fs.readFile(file, "utf8").catch(async () => {
     await fs.writeFile(`${file}.new`, randomBytes(24).toString("base64url"), { mode: 0o600 })
@@ -50,7 +50,7 @@ const password = (file: string) =>
 
 const initialize = Effect.fnUntraced(function* (directory: string, binaries: Binaries, durable: boolean) {
   const { data, fresh, password: passwordFile } = layout(directory)
-  // In a sibling and renamed when complete: a crash half way leaves nothing that looks like a database.
+  // Made beside its place and renamed when complete: after a crash there is no half of a database.
   yield* attempt(() => fs.rm(fresh, { recursive: true, force: true }))
   const locale = ["--encoding=UTF8", "--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
   const access = ["--username=postgres", `--pwfile=${passwordFile}`, "--auth=scram-sha-256"]
@@ -77,7 +77,7 @@ const initialize = Effect.fnUntraced(function* (directory: string, binaries: Bin
   yield* attempt(() => fs.rename(fresh, data))
 })
 
-/** Makes the database at the first start, checks it at every other; answers its password. */
+/** Creates the database at the first start, checks its version at later ones, and returns its password. */
 export const prepareDirectory = Effect.fnUntraced(function* (
   directory: string,
   binaries: Binaries,

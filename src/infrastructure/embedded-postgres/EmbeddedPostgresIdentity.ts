@@ -4,7 +4,7 @@ import * as fs from "node:fs/promises"
 import * as os from "node:os"
 import { promisify } from "node:util"
 
-/** The embedded PostgreSQL cannot run; the message is one sentence that says what is the case and what to do. */
+/** The embedded PostgreSQL cannot run; the message is one sentence with the reason and the remedy. */
 export class EmbeddedPostgresError extends Schema.TaggedError<EmbeddedPostgresError>()(
   "EmbeddedPostgresError",
   {
@@ -13,7 +13,7 @@ export class EmbeddedPostgresError extends Schema.TaggedError<EmbeddedPostgresEr
   }
 ) {}
 
-/** Node refused something about a file or a process; the message is the last line that says why. */
+/** An operation of Node on a file or a process failed; the message is the last line of the reason. */
 export class NodeFailed extends Schema.TaggedError<NodeFailed>()("NodeFailed", { cause: Schema.Defect() }) {
   get code(): unknown {
     return Predicate.hasProperty(this.cause, "code") ? this.cause.code : undefined
@@ -35,10 +35,10 @@ export interface User {
   readonly gid: number
 }
 
-/** How a program of PostgreSQL is started: never as root, and never with the environment (the secrets) of this process. */
+/** How a program of PostgreSQL is started: never as root, and never with the environment of this process, which has secrets. */
 export interface Identity {
   readonly prefix: ReadonlyArray<string>
-  /** Set when the files must belong to another user than the one of this process. */
+  /** Set when the files must belong to a user other than that of this process. */
   readonly uid?: number
   readonly options: {
     readonly uid?: number
@@ -50,17 +50,17 @@ export interface Identity {
 
 const run = promisify(execFile)
 
-/** A promise of Node's as an effect. */
+/** A promise of Node as an effect. */
 export const attempt = <A>(f: () => Promise<A>) =>
   Effect.tryPromise({ try: f, catch: (cause) => new NodeFailed({ cause }) })
 
-/** Runs a program of PostgreSQL to its end; fails with what it said last. */
+/** Runs a program of PostgreSQL to its end; fails with the last line of its output. */
 export const runAs = (identity: Identity, program: string, args: ReadonlyArray<string>) => {
   const [command = program, ...rest] = [...identity.prefix, program, ...args]
   return attempt(() => run(command, rest, identity.options))
 }
 
-/** An unprivileged user that has an entry in /etc/passwd: initdb asks for the name of its user. */
+/** An unprivileged user that has an entry in /etc/passwd: initdb needs the name of its user. */
 const namedUser = attempt(() => fs.readFile("/etc/passwd", "utf8")).pipe(
   Effect.orElseSucceed(() => ""),
   Effect.map((passwd) => {
@@ -72,8 +72,8 @@ const namedUser = attempt(() => fs.readFile("/etc/passwd", "utf8")).pipe(
 
 /**
  * The ways to run PostgreSQL, best first. It refuses root, and initdb refuses a user without a name. A user namespace
- * solves both and leaves every file with its owner; where the kernel or the container forbids one, root becomes another
- * user, and, where a directory above is closed to that user, keeps the one capability to pass it.
+ * solves both and keeps the owner of every file; where the kernel or the container forbids namespaces, root switches to
+ * another user, and keeps one capability where that user may not enter a parent directory.
  */
 export const identities = Effect.fnUntraced(function* (
   dataOwner: User | undefined,

@@ -5,7 +5,7 @@ import * as path from "node:path"
 import { promisify } from "node:util"
 import { attempt, EmbeddedPostgresError } from "./EmbeddedPostgresIdentity.ts"
 
-/** The layout of the data directory: `data` is PostgreSQL's own, the rest is ours. */
+/** The layout of the data directory: `data` belongs to PostgreSQL, the rest to this program. */
 export const layout = (directory: string) => ({
   data: path.join(directory, "data"),
   fresh: path.join(directory, "data.new"),
@@ -21,7 +21,7 @@ const ps = (column: string, pid: number) =>
     () => ""
   )
 
-/** When a process started, in some unit: pid and start together name a process for good. Empty if it is not running. */
+/** When a process started, in some unit: pid and start identify a process, even if its pid is reused. Empty if it is not running. */
 const startOf = (pid: number) =>
   process.platform === "linux"
     ? fs.readFile(`/proc/${pid}/stat`, "utf8").then(
@@ -34,7 +34,7 @@ const startOf = (pid: number) =>
       )
     : ps("lstart", pid)
 
-/** Whether the process is a PostgreSQL working on this directory, and not a later one that was given the same pid. */
+/** Whether the process is a PostgreSQL that works on this directory, and not another process with the same pid. */
 const worksOn = (pid: number, data: string) =>
   process.platform === "linux"
     ? Promise.all([fs.readlink(`/proc/${pid}/cwd`), fs.readlink(`/proc/${pid}/exe`)]).then(
@@ -47,11 +47,11 @@ const signal = (pid: number, name: NodeJS.Signals) => {
   try {
     process.kill(pid, name)
   } catch {
-    // gone already
+    // It has ended.
   }
 }
 
-/** The postmaster's pid as its own file says, or 0. */
+/** The pid of the postmaster according to its pid file, or 0. */
 export const postmasterPid = (directory: string) =>
   fs.readFile(layout(directory).pidFile, "utf8").then(
     (text) => Number.parseInt(text, 10) || 0,
@@ -59,9 +59,9 @@ export const postmasterPid = (directory: string) =>
   )
 
 /**
- * Ends what a dead owner or a dead postmaster left behind: a postmaster gets a fast shutdown; backends without a
- * postmaster, which would hold the shared memory, are killed; a pid file that names another program is deleted.
- * Only for the owner of the directory, while it has no postmaster of its own.
+ * Stops what an owner or a postmaster that died left behind: a postmaster gets a fast shutdown; backends without a
+ * postmaster, which would keep the shared memory, are killed; a pid file of another program is deleted.
+ * Only for the owner of the directory, while it runs no postmaster itself.
  */
 export const clearRemains = Effect.fnUntraced(function* (directory: string) {
   yield* Effect.promise(async () => {
@@ -76,7 +76,7 @@ export const clearRemains = Effect.fnUntraced(function* (directory: string) {
   })
 })
 
-/** Holds the directory for this process until the scope closes; fails when a living process holds it. */
+/** Locks the directory for this process until the scope closes; fails while another running process has it. */
 export const ownDirectory = Effect.fnUntraced(function* (directory: string) {
   const { owner } = layout(directory)
   const mine = `${process.pid} ${yield* Effect.promise(() => startOf(process.pid))}`
@@ -92,7 +92,7 @@ export const ownDirectory = Effect.fnUntraced(function* (directory: string) {
         message: `The data directory ${directory} is in use by process ${pid}; stop it, or give this one another database.dataDirectory or a DATABASE_URL.`
       })
     }
-    // Of two that find a dead owner both may get here: postgres' own lock file and shared memory still let one through.
+    // Two processes that find a dead owner may both get here: the lock file and shared memory of postgres still admit only one.
     yield* attempt(() => fs.rename(draft, owner))
   })
   const release = attempt(async () => {
@@ -101,7 +101,7 @@ export const ownDirectory = Effect.fnUntraced(function* (directory: string) {
   yield* Effect.acquireRelease(
     take.pipe(
       Effect.retry({
-        // An owner that is just leaving is given two seconds.
+        // An owner that is just stopping gets two seconds.
         while: (error) => error instanceof EmbeddedPostgresError,
         schedule: Schedule.spaced("200 millis").pipe(Schedule.upTo({ times: 10 }))
       })

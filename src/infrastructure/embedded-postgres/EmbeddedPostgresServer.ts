@@ -1,20 +1,20 @@
 import { Deferred, Effect, Option, Schedule, Schema } from "effect"
-import { spawn } from "node:child_process"
+import { type ChildProcess, spawn, type SpawnOptions } from "node:child_process"
 import * as fs from "node:fs/promises"
 import type { Binaries } from "./EmbeddedPostgresBinaries.ts"
 import { attempt } from "./EmbeddedPostgresIdentity.ts"
 import { layout } from "./EmbeddedPostgresOwner.ts"
 
-/** The postmaster ended by itself; `output` is what it said before its own log file was open. */
+/** The postmaster ended by itself; `output` is what it wrote before it opened its log file. */
 export class PostmasterExited extends Schema.TaggedError<PostmasterExited>()("PostmasterExited", {
   output: Schema.String
 }) {}
 
 /**
- * Becomes the postmaster, and leaves behind a guard that reads from a pipe which ends with our process, however that
- * ends. A line means "no longer needed"; the end of the pipe means a fast shutdown, then an immediate one. The guard is
- * a grandchild, so that the postmaster never sees it among its children; `$$` is the postmaster's pid, and the pid file
- * has to agree before anything is signalled.
+ * Becomes the postmaster, and starts a guard that reads from a pipe, which ends with our process, however that ends. A
+ * line means that the guard is no longer needed; the end of the pipe means a fast shutdown, then an immediate one. The
+ * guard is a grandchild, so that the postmaster does not see it among its children; `$$` is the pid of the postmaster, and
+ * the pid file has to agree before anything is signalled.
  */
 const guard = `
 data=$1; shift
@@ -29,7 +29,7 @@ data=$1; shift
   ) </dev/null >/dev/null 2>&1 & )
 exec "$@" 3<&-`
 
-/** Settings are given at every start, so that nothing depends on the release that made the data directory. */
+/** Given at every start, so that nothing depends on the release that made the data directory. */
 const settings = (options: {
   readonly port: number
   readonly durable: boolean
@@ -43,7 +43,7 @@ const settings = (options: {
     shared_buffers: "128MB",
     timezone: "UTC",
     log_timezone: "UTC",
-    // A file per weekday, emptied when its day comes round again.
+    // A file per weekday, overwritten a week later.
     logging_collector: "on",
     log_directory: "log",
     log_filename: "postgresql-%a.log",
@@ -56,71 +56,88 @@ const settings = (options: {
     ...(options.durable ? {} : { fsync: "off", synchronous_commit: "off", full_page_writes: "off" })
   }).flatMap(([name, value]) => ["-c", `${name}=${value}`])
 
+type Command = readonly [program: string, ...args: ReadonlyArray<string>]
+
+/** A child process, its last output, and when it has ended. */
+interface Postmaster {
+  readonly child: ChildProcess
+  /** Done when the process has ended. */
+  readonly ended: Deferred.Deferred<void>
+  /** Done when all of its output has been read as well. */
+  readonly closed: Deferred.Deferred<void>
+  readonly output: () => string
+}
+
+const spawnPostmaster = (data: string, command: Command, options: SpawnOptions): Postmaster => {
+  const ended = Deferred.makeUnsafe<void>()
+  const closed = Deferred.makeUnsafe<void>()
+  let output = ""
+  const isWindows = process.platform === "win32"
+  const [program, ...args]: Command = isWindows
+    ? command
+    : ["/bin/sh", "-c", guard, "guard", data, ...command]
+  const child = spawn(program, args, {
+    ...options,
+    // Ctrl-C signals the whole process group of a terminal, and the database is still needed to drain.
+    detached: !isWindows,
+    stdio: ["ignore", "ignore", "pipe", "pipe"]
+  })
+  child.stderr?.on("data", (chunk: Buffer) => (output = (output + chunk.toString()).slice(-4000)))
+  const line = child.stdio[3]
+  line?.on("error", () => undefined) // The guard has ended, so it needs no line.
+  child.on("error", (error) => {
+    output = error.message
+    Deferred.doneUnsafe(ended, Effect.void)
+  })
+  child.on("exit", () => {
+    if (line && "end" in line) line.end("exited\n")
+    Deferred.doneUnsafe(ended, Effect.void)
+  })
+  child.on("close", () => Deferred.doneUnsafe(closed, Effect.void))
+  return { child, ended, closed, output: () => output }
+}
+
+/** A fast shutdown, bounded to 10 s, then an immediate one, then SIGKILL. */
+const stopPostmaster = Effect.fnUntraced(function* ({ child, ended }: Postmaster) {
+  const endsAfter = (name: NodeJS.Signals, limit: `${number} seconds`) =>
+    Effect.sync(() => child.kill(name)).pipe(
+      Effect.andThen(Effect.timeoutOption(Deferred.await(ended), limit)),
+      Effect.map(Option.isSome)
+    )
+  if (yield* Deferred.isDone(ended)) return child.stderr?.destroy()
+  if (yield* endsAfter("SIGINT", "10 seconds")) return
+  if (yield* endsAfter("SIGQUIT", "6 seconds")) return
+  yield* endsAfter("SIGKILL", "1 seconds")
+})
+
 /**
- * Starts a postmaster on the data directory and is done when it takes connections. Closing the scope is a fast
- * shutdown, bounded to 10 s, then an immediate one. `exited` is done when it ends for whatever reason.
+ * Starts a postmaster on the data directory and completes when it accepts connections. Closing the scope stops it.
+ * `exited` completes with its last output when it ends for any reason.
  */
 export const startPostmaster = Effect.fnUntraced(function* (
   directory: string,
-  binaries: Binaries,
+  { identity, postgres }: Binaries,
   options: { readonly port: number; readonly durable: boolean; readonly maxConnections: number }
 ) {
   const { data, pidFile } = layout(directory)
-  const ended = yield* Deferred.make<void>()
-  const closed = yield* Deferred.make<void>()
-  let output = ""
-  // Its orphaned backends may hold the pipe of its last words long after it: not waited for longer than they need.
+  const [program = postgres, ...args] = [...identity.prefix, postgres, "-D", data, ...settings(options)]
+  const { child, closed, ended, output } = yield* Effect.acquireRelease(
+    Effect.sync(() => spawnPostmaster(data, [program, ...args], identity.options)),
+    stopPostmaster
+  )
+  // Orphaned backends may keep the pipe of its output open long after it has ended, so the wait is short.
   const exited = Deferred.await(ended).pipe(
     Effect.andThen(Effect.timeoutOption(Deferred.await(closed), "250 millis")),
-    Effect.map(() => output)
-  )
-  const command = [...binaries.identity.prefix, binaries.postgres, "-D", data, ...settings(options)]
-  const postmaster = yield* Effect.acquireRelease(
-    Effect.sync(() => {
-      const windows = process.platform === "win32"
-      const [program = "", ...args] = windows ? command : ["/bin/sh", "-c", guard, "guard", data, ...command]
-      // Detached: Ctrl-C reaches the whole process group of a terminal, and we still need the database to drain.
-      const child = spawn(program, args, {
-        ...binaries.identity.options,
-        detached: !windows,
-        stdio: ["ignore", "ignore", "pipe", "pipe"]
-      })
-      child.stderr?.on("data", (chunk: Buffer) => (output = (output + chunk.toString()).slice(-4000)))
-      const line = child.stdio[3]
-      line?.on("error", () => undefined) // the guard is gone: so is the need for it
-      child.on("error", (error) => {
-        output = error.message
-        Deferred.doneUnsafe(ended, Effect.void)
-      })
-      child.on("exit", () => {
-        if (line && "end" in line) line.end("exited\n")
-        Deferred.doneUnsafe(ended, Effect.void)
-      })
-      child.on("close", () => Deferred.doneUnsafe(closed, Effect.void))
-      return child
-    }),
-    (child) => {
-      const within = (name: NodeJS.Signals, limit: `${number} seconds`) =>
-        Effect.sync(() => child.kill(name)).pipe(
-          Effect.andThen(Effect.timeoutOption(Deferred.await(ended), limit)),
-          Effect.map(Option.isSome)
-        )
-      return Effect.gen(function* () {
-        if (yield* Deferred.isDone(ended)) return child.stderr?.destroy()
-        if (yield* within("SIGINT", "10 seconds")) return
-        if (yield* within("SIGQUIT", "6 seconds")) return
-        yield* within("SIGKILL", "1 seconds")
-      })
-    }
+    Effect.map(output)
   )
   const isReady = attempt(() => fs.readFile(pidFile, "utf8")).pipe(
     Effect.map((text) => text.split("\n")),
-    Effect.map((lines) => lines[0] === String(postmaster.pid) && lines[7]?.trim() === "ready"),
+    Effect.map((lines) => lines[0] === String(child.pid) && lines[7]?.trim() === "ready"),
     Effect.orElseSucceed(() => false)
   )
   yield* Effect.raceFirst(
     Effect.repeat(isReady, { until: (ready) => ready, schedule: Schedule.spaced("20 millis") }),
-    Effect.flatMap(exited, (output) => Effect.fail(new PostmasterExited({ output })))
+    Effect.flatMap(exited, (lastOutput) => Effect.fail(new PostmasterExited({ output: lastOutput })))
   )
   return { exited }
 })

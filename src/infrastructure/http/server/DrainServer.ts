@@ -43,7 +43,7 @@ export const makeDrain = (
     connections.stopListening(() => closed.openUnsafe())
     yield* endStreams
     yield* waitFor(idleGrace)
-    yield* Effect.sync(connections.closeIdle).pipe(
+    yield* Effect.sync(() => connections.closeIdle()).pipe(
       Effect.andThen(Effect.sleep(idleInterval)),
       Effect.forever,
       Effect.raceFirst(waitFor(Duration.subtract(gracefulShutdownTimeout, idleGrace)))

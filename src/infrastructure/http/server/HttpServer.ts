@@ -8,7 +8,7 @@ import { ServerCloses } from "../routes/EventStream.ts"
 import { DrainServer, makeDrain } from "./DrainServer.ts"
 import { keepEarlyRequests } from "./EarlyRequests.ts"
 import { makeNodeServer } from "./NodeServer.ts"
-import { trackConnections } from "./OpenConnections.ts"
+import { OpenConnections } from "./OpenConnections.ts"
 
 /** The server cannot listen at its address; the message is a whole sentence for the operator. */
 export class CannotListen extends Schema.TaggedError<CannotListen>()("CannotListen", {
@@ -66,7 +66,7 @@ const layerListening = (options: HttpServerOptions) =>
   Layer.effectContext(
     Effect.gen(function* () {
       const node = makeNodeServer(yield* RequestTimeout)
-      const connections = trackConnections(node)
+      const connections = new OpenConnections(node)
       keepEarlyRequests(node)
       const server = yield* Effect.mapError(
         NodeHttpServer.make(() => node, options),
