@@ -12,7 +12,7 @@ export const apiVersion = "0.1.0"
 /** The HTTP contract for orders that carry `P`: for typed clients and the OpenAPI document. */
 export const makeOrderApi = <P>(payload: OrderPayload<P>) =>
   HttpApi.make("order-platform")
-    .add(makeOrdersApi(payload).contract, DeadLettersApi, StatsApi, HealthApi)
+    .add(makeOrdersApi(payload), DeadLettersApi, StatsApi, HealthApi)
     .annotate(HttpApi.ParseOptions, { errors: "all" })
     .annotateMerge(
       OpenApi.annotations({
@@ -24,11 +24,5 @@ export const makeOrderApi = <P>(payload: OrderPayload<P>) =>
       })
     )
 
-/** What of the contract HttpApi handles: all but what has a route of its own. */
-export const makeHandledApi = <P>(payload: OrderPayload<P>) =>
-  HttpApi.make("order-platform")
-    .add(makeOrdersApi(payload).handled, DeadLettersApi, StatsApi, HealthApi)
-    .annotate(HttpApi.ParseOptions, { errors: "all" })
-
-/** That part of the contract. */
-export type HandledApi<P> = ReturnType<typeof makeHandledApi<P>>
+/** The HTTP contract for orders that carry `P`. */
+export type OrderApi<P> = ReturnType<typeof makeOrderApi<P>>

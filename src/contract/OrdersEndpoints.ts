@@ -36,10 +36,7 @@ const submitting = {
   ]
 } as const
 
-/**
- * What clients may do with orders that carry `P`: all of it, and what HttpApi itself handles of it. Submitting one order
- * has a route of its own.
- */
+/** What clients may do with orders that carry `P`. */
 export const makeOrdersApi = <P>(payload: OrderPayload<P>) => {
   // One schema for both endpoints: with two, the document would define it twice.
   const order = submitOrderBody(payload)
@@ -118,19 +115,10 @@ export const makeOrdersApi = <P>(payload: OrderPayload<P>) => {
         })
       )
   ] as const
-  const group = HttpApiGroup.make("orders").annotateMerge(
-    OpenApi.annotations({ title: "Orders", description: "Submit orders and follow them." })
-  )
-  return {
-    contract: group
-      .add(submit, ...others)
-      .middleware(RequestDecoding)
-      .middleware(AcceptableAnswers)
-      .middleware(ClientsOnly),
-    handled: group
-      .add(...others)
-      .middleware(RequestDecoding)
-      .middleware(AcceptableAnswers)
-      .middleware(ClientsOnly)
-  }
+  return HttpApiGroup.make("orders")
+    .add(submit, ...others)
+    .middleware(RequestDecoding)
+    .middleware(AcceptableAnswers)
+    .middleware(ClientsOnly)
+    .annotateMerge(OpenApi.annotations({ title: "Orders", description: "Submit orders and follow them." }))
 }

@@ -7,7 +7,9 @@ import { Retention } from "../application/upkeep/DeleteOldOrders.ts"
 import { WorkerSettings } from "../application/work/WorkerSettings.ts"
 import { RetryPolicy } from "../domain/RetryPolicy.ts"
 import type { Environment } from "../Environment.ts"
+import { isLoopback } from "../infrastructure/config/Loopback.ts"
 import { type ApiKey, ApiKeys } from "../infrastructure/http/edge/Caller.ts"
+import { LoopbackNamesOnly } from "../infrastructure/http/edge/HostAndOrigin.ts"
 import { MaxBodyBytes, MaxBulkBodyBytes, RequestTimeout } from "../infrastructure/http/edge/RequestLimits.ts"
 import { CorsOrigins } from "../infrastructure/http/edge/ResponseHeaders.ts"
 import * as Postgres from "../infrastructure/postgres/Postgres.ts"
@@ -59,7 +61,9 @@ const httpReferences = ({ auth, intake, server }: Settings) =>
       CorsOrigins,
       Option.getOrElse(server.corsOrigins, () => [])
     ),
-    Layer.succeed(ApiKeys, { clients: keysOf(auth.clientKeys), operators: keysOf(auth.operatorKeys) })
+    Layer.succeed(ApiKeys, { clients: keysOf(auth.clientKeys), operators: keysOf(auth.operatorKeys) }),
+    // A server without keys on another host is there for other machines: auth.disabled says so.
+    Layer.succeed(LoopbackNamesOnly, isLoopback(server.host))
   )
 
 const workReferences = ({ database, order: { worker } }: Settings) =>

@@ -110,7 +110,7 @@ export const nastyBytes = (chance: Chance): Buffer => {
     "http://other.example/orders"
   ])
   const head = (method: string, lines: string) =>
-    Buffer.from(`${method} ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n${lines}\r\n`, "latin1")
+    Buffer.from(`${method} ${path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n${lines}\r\n`, "latin1")
   return chance.pick<() => Buffer>([
     () => Buffer.from(Array.from({ length: 1 + chance.below(200) }, () => chance.below(256))),
     () => head("GET", "x: \0\r\n"),

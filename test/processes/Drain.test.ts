@@ -7,7 +7,7 @@ import { open, readToEnd } from "../RawHttp.ts"
 import { keepAliveClient, type Seen } from "./KeepAliveClient.ts"
 import { eventually, freePort, onSchemaOfItsOwn, ordersByStatus, start } from "./OrderPlatformProcess.ts"
 
-const post = `POST /orders HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}`
+const post = `POST /orders HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}`
 
 /** Locks the table of orders until the effect it gives is run. */
 const lockOrders = Effect.gen(function* () {
@@ -113,7 +113,7 @@ describe("requests at shutdown", { concurrent: true }, () => {
         const closed = yield* Effect.forkScoped(Effect.map(readToEnd(idle), (text) => [text, Date.now()]))
         const told = Date.now()
         server.kill("SIGTERM")
-        const ready = "GET /health/ready HTTP/1.1\r\nhost: x\r\n\r\n"
+        const ready = "GET /health/ready HTTP/1.1\r\nhost: localhost\r\n\r\n"
         const statusOnNewConnection = Effect.gen(function* () {
           const socket = yield* open(port)
           socket.write(ready.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n"))

@@ -11,13 +11,13 @@ const live = (socket: Socket) =>
   Effect.callback<number>((resume) => {
     const asked = performance.now()
     socket.once("data", () => resume(Effect.succeed(performance.now() - asked)))
-    socket.write("GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n")
+    socket.write("GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n")
   })
 
 const slow = [
-  ["headers", "GET /orders HTTP/1.1\r\nhost: x\r\n", "x: 1\r\n"],
-  ["bodies", "POST /orders HTTP/1.1\r\nhost: x\r\ncontent-length: 60000\r\n\r\n{", " "],
-  ["chunks", "POST /orders HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\n", "1\r\n \r\n"]
+  ["headers", "GET /orders HTTP/1.1\r\nhost: localhost\r\n", "x: 1\r\n"],
+  ["bodies", "POST /orders HTTP/1.1\r\nhost: localhost\r\ncontent-length: 60000\r\n\r\n{", " "],
+  ["chunks", "POST /orders HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{\r\n", "1\r\n \r\n"]
 ] as const
 
 const megabytes30 = Buffer.alloc(30_000_000, 0x20)
@@ -41,7 +41,7 @@ const round = (port: number) =>
         Effect.gen(function* () {
           const socket = yield* open(port)
           const answer = readToEnd(socket)
-          socket.write(`POST /orders HTTP/1.1\r\nhost: x\r\n${head}\r\n`)
+          socket.write(`POST /orders HTTP/1.1\r\nhost: localhost\r\n${head}\r\n`)
           socket.write(megabytes30)
           // The server may be gone before all is sent, and its answer with it.
           const said = yield* answer

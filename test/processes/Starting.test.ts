@@ -33,7 +33,7 @@ const aliveAt = (port: number) =>
     let answer: string | null = null
     const socket = connect(port, "127.0.0.1", () => {
       answer = ""
-      socket.write("GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+      socket.write("GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
     })
     socket.on("data", (chunk) => void (answer = `${answer ?? ""}${String(chunk)}`))
     socket.on("error", () => undefined)

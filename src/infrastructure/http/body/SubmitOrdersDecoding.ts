@@ -1,5 +1,5 @@
 import { Effect, Result, Schema } from "effect"
-import { HttpServerRequest } from "effect/http"
+import type { HttpServerRequest } from "effect/http"
 import {
   type Submission,
   SubmissionRefused,
@@ -9,7 +9,6 @@ import type { RequestIssue } from "../../../contract/RequestErrors.ts"
 import { submitOrderBody } from "../../../contract/SubmitOrderBody.ts"
 import { maxSubmissions } from "../../../domain/Order.ts"
 import type { OrderPayload } from "../../../domain/OrderPayload.ts"
-import { MaxBodyBytes, MaxBulkBodyBytes } from "../edge/RequestLimits.ts"
 import type { BodyReservation } from "./BodyBytes.ts"
 import { readJson } from "./JsonBody.ts"
 import { invalidRequest, listedIssues, roomForIssues } from "./RequestIssues.ts"
@@ -30,17 +29,18 @@ const Envelope = Schema.Struct({
 const decodeEnvelope = decodeStrictly(Envelope, { deep: false })
 
 /** Reads many orders; wrong ones keep their place, with their issues. */
-export const decodeOrdersBody = <P>(payload: OrderPayload<P>) => {
+export const decodeOrdersBody = <P>(
+  payload: OrderPayload<P>,
+  { maxBulkBytes, maxBytes: largest }: { readonly maxBytes: number; readonly maxBulkBytes: number }
+) => {
   const decode = decodeStrictly(submitOrderBody(payload))
 
-  return Effect.fnUntraced(function* (reservation: BodyReservation) {
-    const { bytes, json } = yield* readJson(
-      yield* HttpServerRequest.HttpServerRequest,
-      yield* MaxBulkBodyBytes,
-      reservation
-    )
+  return Effect.fnUntraced(function* (
+    request: HttpServerRequest.HttpServerRequest,
+    reservation: BodyReservation
+  ) {
+    const { bytes, json } = yield* readJson(request, maxBulkBytes, reservation)
     const { orders } = yield* Effect.mapError(decodeEnvelope(json), invalidRequest)
-    const largest = yield* MaxBodyBytes
     const read: Array<Submission<P> | WrongSubmission> = []
     let room = roomInAll
     let turn = 0

@@ -16,19 +16,13 @@ export interface ApiKey {
   readonly secret: Redacted.Redacted
 }
 
-/** The keys that open this server. Where there are none at all, as in an app that provides none, it is open to everybody. */
+/** The keys of this server. Without any, as in an app that provides none, everyone may call everything. */
 export const ApiKeys = Context.Reference<{
   readonly clients: ReadonlyArray<ApiKey>
   readonly operators: ReadonlyArray<ApiKey>
 }>("order-platform/infrastructure/http/ApiKeys", { defaultValue: () => ({ clients: [], operators: [] }) })
 
-/** Who sent the request at hand; none without a key that is known, and on an open server. */
-export const CurrentCaller = Context.Reference<Option.Option<Caller>>(
-  "order-platform/infrastructure/http/CurrentCaller",
-  { defaultValue: Option.none }
-)
-
-/** Whether everybody may do everything. */
+/** Whether the server has no keys, so that everyone may call everything. */
 export const isOpen = ({ clients, operators }: typeof ApiKeys.Service): boolean =>
   clients.length + operators.length === 0
 
@@ -37,10 +31,10 @@ const bearer = /^Bearer +([!-~]+) *$/i
 const digestOf = (text: string) => createHash("sha256").update(text).digest()
 
 /**
- * Finds out by the header `Authorization: Bearer <secret>` (RFC 6750) who sends a request. How long that takes tells
- * nothing of any secret: digests of one length are compared in constant time, and always all of them.
+ * Finds the caller of a request by its header `Authorization: Bearer <secret>` (RFC 6750). The time that takes reveals
+ * nothing of a secret: digests of one length are compared in constant time, and always all of them.
  */
-export const callerBy = ({ clients, operators }: typeof ApiKeys.Service) => {
+export const makeFindCaller = ({ clients, operators }: typeof ApiKeys.Service) => {
   const known = (keys: ReadonlyArray<ApiKey>, role: Role) =>
     keys.map(({ name, secret }) => ({ digest: digestOf(Redacted.value(secret)), caller: { name, role } }))
   const keys = [...known(clients, "client"), ...known(operators, "operator")]

@@ -1,11 +1,9 @@
-import { Effect, Layer } from "effect"
-import { HttpServerRequest } from "effect/http"
+import type { HttpServerRequest } from "effect/http"
 import { HttpApi, type HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
-import { AcceptableAnswers } from "../../../contract/Middleware.ts"
 import { NotAcceptable } from "../../../contract/RequestErrors.ts"
 
-/** The media types of an endpoint's answer when all goes well, as its document says; none where there is no body. */
-const mediaTypesOf = (endpoint: HttpApiEndpoint.Top): ReadonlyArray<string> => {
+/** The media types of an endpoint's successful response, as in its OpenAPI document; none if that has no body. */
+export const mediaTypesOf = (endpoint: HttpApiEndpoint.Top): ReadonlyArray<string> => {
   const alone = HttpApi.make("alone").add(HttpApiGroup.make("alone").add(endpoint))
   return Object.values(OpenApi.fromApi(alone).paths)
     .flatMap((operations) => Object.values(operations as Record<string, OpenApi.OpenAPISpecOperation>))
@@ -19,8 +17,8 @@ const range = /^\s*([^\s;,/]+\/[^\s;,/]+)\s*(?:;.*)?$/
 const nothing = /;\s*q\s*=\s*0(?:\.0{0,3})?\s*(?:;|$)/i
 
 /**
- * Whether a client with this `Accept` takes this media type (RFC 9110, 12.5.1): the closest range decides. Parameters
- * other than q are not looked at, and what is no range is passed over: a header without any asks for nothing.
+ * Whether this `Accept` accepts a media type (RFC 9110, 12.5.1): the most specific range decides. Parameters other than q
+ * and malformed ranges are ignored; a header without a valid range accepts everything.
  */
 export const accepts = (accept: string, type: string): boolean => {
   const ranges = new Map<string, boolean>()
@@ -33,21 +31,13 @@ export const accepts = (accept: string, type: string): boolean => {
   return ranges.get(type) ?? ranges.get(`${family}/*`) ?? ranges.get("*/*") ?? false
 }
 
-/** What a client is told that takes none of these media types. */
-export const notAcceptable = (types: ReadonlyArray<string>) =>
-  new NotAcceptable({ message: `The answer is ${types.join(" or ")}.` })
-
-/** Answers 406 where the client accepts none of the media types of the endpoint. */
-export const ContentNegotiation = {
-  layer: Layer.sync(AcceptableAnswers, () => {
-    const known = new WeakMap<HttpApiEndpoint.Top, ReadonlyArray<string>>()
-    return Effect.fnUntraced(function* (answer, { endpoint }) {
-      const { accept } = (yield* HttpServerRequest.HttpServerRequest).headers
-      if (accept === undefined || accept === "*/*") return yield* answer
-      const types = known.get(endpoint) ?? mediaTypesOf(endpoint)
-      known.set(endpoint, types)
-      if (types.length === 0 || types.some((type) => accepts(accept, type))) return yield* answer
-      return yield* notAcceptable(types)
-    })
-  })
+/** Refuses a request that accepts none of the media types of the response; a response without a body has none. */
+export const negotiate = (
+  mediaTypes: () => ReadonlyArray<string>,
+  { headers: { accept } }: HttpServerRequest.HttpServerRequest
+): NotAcceptable | null => {
+  if (accept === undefined || accept === "*/*") return null
+  const types = mediaTypes()
+  if (types.length === 0 || types.some((type) => accepts(accept, type))) return null
+  return new NotAcceptable({ message: `The answer is ${types.join(" or ")}.` })
 }

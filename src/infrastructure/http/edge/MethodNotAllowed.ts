@@ -41,8 +41,8 @@ const notAllowed = (path: HttpRouter.PathInput, allow: string) => {
 }
 
 /**
- * Routes for all methods that may come in and the API's paths do not have: 405 with `Allow`, and 204 for OPTIONS.
- * As routes of their own they answer for our paths only, so they fit into someone else's router.
+ * Routes for all methods that the paths of an API do not have: 405 with `Allow`, and 204 for OPTIONS. Being routes, they
+ * answer for these paths only, and so fit into the router of an app.
  */
 export const layerWrongMethods = <Id extends string, Groups extends HttpApiGroup.Constraint>(
   api: HttpApi.HttpApi<Id, Groups>,

@@ -1,7 +1,6 @@
-import { Effect } from "effect"
-import { HttpApiMiddleware } from "effect/http-api"
-import { RequestDecoding } from "../../../contract/Middleware.ts"
-import type { RequestIssue } from "../../../contract/RequestErrors.ts"
+import { Cause } from "effect"
+import { HttpApiError } from "effect/http-api"
+import type { InvalidRequest, RequestIssue } from "../../../contract/RequestErrors.ts"
 import { invalidRequest, requestIssues } from "../body/RequestIssues.ts"
 
 const parts = {
@@ -11,10 +10,13 @@ const parts = {
   Payload: "body"
 } as const satisfies Record<string, RequestIssue["in"]>
 
-/** Answers a path, query or header that breaks the contract with 400 and every issue. */
-export const layerRequestDecoding = HttpApiMiddleware.layerSchemaErrorTransform(RequestDecoding, (error) =>
-  // A response of ours that does not fit the contract is our fault, not the client's.
-  error.kind === "Body" || error.kind === "ResponseHeaders"
-    ? Effect.die(error.cause)
-    : Effect.fail(invalidRequest(requestIssues(parts[error.kind], error.cause)))
-)
+/** The problem for a path, query or header that does not fit the contract, with every issue; null for another cause. */
+export const undecodable = <E>(cause: Cause.Cause<E>): InvalidRequest | null => {
+  const error = Cause.squash(cause)
+  // What does not fit of a response is our fault, not the client's.
+  return HttpApiError.HttpApiSchemaError.is(error) &&
+    error.kind !== "Body" &&
+    error.kind !== "ResponseHeaders"
+    ? invalidRequest(requestIssues(parts[error.kind], error.cause))
+    : null
+}

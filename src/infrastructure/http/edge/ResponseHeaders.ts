@@ -1,5 +1,9 @@
 import { Context } from "effect"
-import type { HttpServerRequest, HttpServerResponse } from "effect/http"
+import { type HttpServerRequest, HttpServerResponse } from "effect/http"
+import { correlationIdHeader } from "../../../contract/CorrelationId.ts"
+
+type Request = HttpServerRequest.HttpServerRequest
+type Response = HttpServerResponse.HttpServerResponse
 
 /** Origins whose pages may call this server from a browser, as browsers write them; none by default. */
 export const CorsOrigins = Context.Reference<ReadonlyArray<string>>(
@@ -8,8 +12,8 @@ export const CorsOrigins = Context.Reference<ReadonlyArray<string>>(
 )
 
 /**
- * What every answer carries against caches, sniffers and pages that embed it: nothing here is a document to run
- * anything in. An answer that is one says so with a policy of its own.
+ * The headers of every response against caches, content sniffing and embedding by other pages. A response that is a
+ * document has a policy of its own instead.
  */
 export const protectiveHeaders = {
   "cache-control": "no-store",
@@ -19,22 +23,50 @@ export const protectiveHeaders = {
   "x-content-type-options": "nosniff"
 }
 
+// The length of a body in chunks is unknown: its rest is not waited for, and the connection is closed. For one with a
+// Content-Length the server knows whether the rest is worth reading.
+const isUnread = ({ headers, source }: Request) =>
+  headers["transfer-encoding"] !== undefined && "complete" in source && source.complete === false
+
+/**
+ * Adds the headers that every response has: the correlation id, the protective ones unless the response has its own,
+ * `WWW-Authenticate` to each 401, `Retry-After` to each 503, and those of CORS.
+ */
+export const addHeaders =
+  (request: Request, correlationId: string, corsOrigins: ReadonlyArray<string>) =>
+  (response: Response): Response => {
+    const headers: Record<string, string> = { ...protectiveHeaders, [correlationIdHeader]: correlationId }
+    const {
+      "cache-control": cacheControl,
+      "content-security-policy": policy,
+      "retry-after": retryAfter
+    } = response.headers
+    if (cacheControl !== undefined) headers["cache-control"] = cacheControl
+    if (policy !== undefined) headers["content-security-policy"] = policy
+    if (response.status === 401) headers["www-authenticate"] = "Bearer"
+    if (response.status === 503 && retryAfter === undefined) headers["retry-after"] = "1"
+    if (isUnread(request)) headers["connection"] = "close"
+    return HttpServerResponse.setHeaders(
+      response,
+      corsOrigins.length === 0 ? headers : { ...headers, ...corsHeaders(corsOrigins, request, response) }
+    )
+  }
+
 const readable = "ETag, Idempotency-Replayed, Link, Location, Retry-After, X-Correlation-Id"
 const sendable =
   "Authorization, B3, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, Traceparent, X-Correlation-Id"
 const preflightSeconds = "600"
 
 /**
- * What tells a browser that a page of another origin may read the answer (https://fetch.spec.whatwg.org, CORS): only for
- * the origins set, compared as a whole. A preflight is the OPTIONS of the path, so it needs no key, and its `Allow` is
- * what may be sent. Keys are sent by the page itself and not by the browser, so there are no credentials to allow.
+ * Tells a browser that a page of another origin may read the response (Fetch Standard, CORS protocol): only for the
+ * configured origins, compared as a whole. A preflight is the OPTIONS of the path, so it needs no key, and its `Allow`
+ * has the methods. Keys are sent by the page and not by the browser, so no credentials are allowed.
  */
-export const corsHeaders = (
+const corsHeaders = (
   origins: ReadonlyArray<string>,
-  request: HttpServerRequest.HttpServerRequest,
-  response: HttpServerResponse.HttpServerResponse
+  request: Request,
+  response: Response
 ): Record<string, string> => {
-  if (origins.length === 0) return {}
   const { "access-control-request-method": asked, origin } = request.headers
   const vary = { vary: "Origin" }
   if (origin === undefined || !origins.includes(origin)) return vary

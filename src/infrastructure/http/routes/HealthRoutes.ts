@@ -1,16 +1,14 @@
 import { Effect, Layer } from "effect"
 import { HttpApi, HttpApiBuilder } from "effect/http-api"
 import { type Backlog, OrderReads } from "../../../application/ports/OrderReads.ts"
-import type { OrdersUnavailable } from "../../../domain/OrderErrors.ts"
-import { ContentNegotiation } from "../edge/ContentNegotiation.ts"
-import { Authorization } from "../edge/Authorization.ts"
-import { layerEveryRequest } from "../edge/RequestPipeline.ts"
-import { checkReady } from "./Readiness.ts"
 import { HealthApi } from "../../../contract/HealthEndpoints.ts"
-import { metricsPage } from "./MetricsPage.ts"
+import type { OrdersUnavailable } from "../../../domain/OrderErrors.ts"
 import { layerWrongMethods } from "../edge/MethodNotAllowed.ts"
+import { layerHandlers, layerInPipeline, withoutMiddleware } from "../edge/PipelinedRoutes.ts"
+import { metricsPage } from "./MetricsPage.ts"
+import { checkReady } from "./Readiness.ts"
 
-/** The handlers of the health group, on whatever knows the store of orders. */
+/** The handlers of the group `health`, for anything that knows the store of orders. */
 export const healthHandlers = (store: {
   readonly ping: Effect.Effect<void, OrdersUnavailable>
   readonly backlog: Effect.Effect<Backlog, OrdersUnavailable>
@@ -20,16 +18,19 @@ export const healthHandlers = (store: {
   metrics: () => metricsPage(store.backlog)
 })
 
-class HealthOnlyApi extends HttpApi.make("order-platform-health").add(HealthApi) {}
+const contract = HttpApi.make("order-platform-health").add(HealthApi)
+const api = withoutMiddleware(contract)
 
 /** Serves health and metrics alone: for a process that processes orders and takes none. */
 export const HealthRoutes = {
-  layer: Layer.mergeAll(HttpApiBuilder.layer(HealthOnlyApi), layerWrongMethods(HealthOnlyApi, [])).pipe(
+  layer: Layer.mergeAll(HttpApiBuilder.layer(api), layerWrongMethods(contract, [])).pipe(
     Layer.provide(
-      HttpApiBuilder.group(HealthOnlyApi, "health", (handlers) =>
-        Effect.map(OrderReads, (reads) => handlers.handleAll(healthHandlers(reads)))
+      layerHandlers(
+        HttpApiBuilder.group(api, "health", (handlers) =>
+          Effect.map(OrderReads, (store) => handlers.handleAll(healthHandlers(store)))
+        )
       )
     ),
-    Layer.provide([layerEveryRequest, ContentNegotiation.layer, Authorization.layer])
+    Layer.provide(layerInPipeline(contract))
   )
 }

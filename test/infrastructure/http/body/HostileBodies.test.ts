@@ -190,7 +190,7 @@ describe("large bodies on many connections", () => {
         const begin = Effect.fnUntraced(function* (framing: string) {
           const socket = yield* open(port)
           socket.write(
-            `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${framing}\r\n\r\n`
+            `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${framing}\r\n\r\n`
           )
           return socket
         })

@@ -4,7 +4,7 @@ import type { OpenApi } from "effect/http-api"
 import { accepts } from "../../../../src/infrastructure/http/edge/ContentNegotiation.ts"
 import { CorsOrigins } from "../../../../src/infrastructure/http/edge/ResponseHeaders.ts"
 import { ApiKeys } from "../../../../src/infrastructure/http/edge/Caller.ts"
-import { loggedPath } from "../../../../src/infrastructure/http/edge/RequestChecks.ts"
+import { loggedPath } from "../../../../src/infrastructure/http/edge/RequestHead.ts"
 import { RequestTimeout } from "../../../../src/infrastructure/http/edge/RequestLimits.ts"
 import { idNumber } from "../FakePlatform.ts"
 import { raw } from "../../../RawHttp.ts"
@@ -59,7 +59,7 @@ describe("a body that stalls", () => {
     Effect.gen(function* () {
       const { port } = yield* serveFake({}, Layer.succeed(RequestTimeout, Duration.millis(200)))
       for (const framing of ["content-length: 100", "transfer-encoding: chunked"]) {
-        const begun = `POST /orders HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n${framing}\r\n\r\n`
+        const begun = `POST /orders HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n${framing}\r\n\r\n`
         rawProblem(
           yield* raw(port, framing.startsWith("t") ? `${begun}1\r\n{\r\n` : `${begun}{`),
           503,
@@ -75,7 +75,7 @@ describe("a body that stalls", () => {
       Effect.gen(function* () {
         const { port } = yield* serveFake()
         const chunked = (head: string, body: string) =>
-          raw(port, `POST ${head}\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n${body}`)
+          raw(port, `POST ${head}\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n${body}`)
         for (const [answer, status, type] of [
           [yield* chunked("/orders HTTP/1.1", `11170\r\n${" ".repeat(70_000)}\r\n`), 413, "too-large"],
           [yield* chunked("/nowhere HTTP/1.1", "1\r\n"), 404, "not-found"],
@@ -95,7 +95,7 @@ describe("a body that stalls", () => {
   it.live("in its headers is answered 408 by the server's own limit", () =>
     Effect.gen(function* () {
       const { port } = yield* serveFake({}, Layer.succeed(RequestTimeout, Duration.millis(200)))
-      rawProblem(yield* raw(port, "GET /orders HTTP/1.1\r\nhost: x\r\nx-a:"), 408, "invalid-request")
+      rawProblem(yield* raw(port, "GET /orders HTTP/1.1\r\nhost: localhost\r\nx-a:"), 408, "invalid-request")
     })
   )
 })
@@ -107,27 +107,39 @@ describe("what is hardly HTTP", () => {
       const close = "connection: close\r\n"
       rawProblem(yield* raw(port, "garbage\r\n\r\n"), 400, "invalid-request")
       rawProblem(yield* raw(port, `GET /health/live HTTP/1.1\r\n${close}\r\n`), 400, "invalid-request")
-      rawProblem(yield* raw(port, "CONNECT a:1 HTTP/1.1\r\nhost: x\r\n\r\n"), 405, "method-not-allowed")
       rawProblem(
-        yield* raw(port, `POST /orders HTTP/1.1\r\nhost: x\r\nexpect: tea\r\n\r\n`),
+        yield* raw(port, "CONNECT a:1 HTTP/1.1\r\nhost: localhost\r\n\r\n"),
+        405,
+        "method-not-allowed"
+      )
+      rawProblem(
+        yield* raw(port, `POST /orders HTTP/1.1\r\nhost: localhost\r\nexpect: tea\r\n\r\n`),
         417,
         "invalid-request"
       )
       rawProblem(
         yield* raw(
           port,
-          `POST /orders HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n`
+          `POST /orders HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n`
         ),
         400,
         "invalid-request"
       )
-      rawProblem(yield* raw(port, "GET / HTTP/1.1\r\nhost: x\r\na: \0\r\n\r\n"), 400, "invalid-request")
-      rawProblem(yield* raw(port, `GET /${"a".repeat(20_000)} HTTP/1.1\r\nhost: x\r\n\r\n`), 431, "too-large")
-      const upgrade = `GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: upgrade, close\r\nupgrade: h2c\r\n\r\n`
+      rawProblem(
+        yield* raw(port, "GET / HTTP/1.1\r\nhost: localhost\r\na: \0\r\n\r\n"),
+        400,
+        "invalid-request"
+      )
+      rawProblem(
+        yield* raw(port, `GET /${"a".repeat(20_000)} HTTP/1.1\r\nhost: localhost\r\n\r\n`),
+        431,
+        "too-large"
+      )
+      const upgrade = `GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade, close\r\nupgrade: h2c\r\n\r\n`
       assert.match(yield* raw(port, upgrade), /^HTTP\/1\.1 200 /)
       // Health checks of load balancers are older than Host.
       assert.match(yield* raw(port, "GET /health/live HTTP/1.0\r\n\r\n"), /^HTTP\/1\.1 200 /)
-      const waits = `POST /orders HTTP/1.1\r\nhost: x\r\n${close}expect: 100-continue\r\ncontent-length: 2\r\n\r\n{}`
+      const waits = `POST /orders HTTP/1.1\r\nhost: localhost\r\n${close}expect: 100-continue\r\ncontent-length: 2\r\n\r\n{}`
       assert.match(yield* raw(port, waits), /^HTTP\/1\.1 100 [^]*HTTP\/1\.1 202 /)
     })
   )

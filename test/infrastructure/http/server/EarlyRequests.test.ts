@@ -19,12 +19,12 @@ describe("a request that comes before the routes are there", () => {
         Layer.build(OrderHttpServer.layer(routes, options).pipe(Layer.provide(Readiness.layer)))
       )
       yield* Deferred.await(begun)
-      const ask = raw(port, "GET /nowhere HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+      const ask = raw(port, "GET /nowhere HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
       const early = yield* Effect.forkChild(Effect.all([ask, ask], { concurrency: 2 }))
       // They have arrived, and nobody takes them.
       yield* Effect.sleep("100 millis")
       assert.isUndefined(early.pollUnsafe())
-      const alive = yield* raw(port, "GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+      const alive = yield* raw(port, "GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
       assert.match(alive, /^HTTP\/1\.1 200 [^]*\{"status":"up"\}/)
       assert.match(alive, /^x-correlation-id: [0-9a-f-]{36}\r$/im)
       assert.isUndefined(early.pollUnsafe())
@@ -42,7 +42,7 @@ describe("a request that comes before the routes are there", () => {
         OrderHttpServer.layerListening({ host: "127.0.0.1", port, gracefulShutdownTimeout: "1 second" })
       )
       const head = (path: string, id: string) =>
-        `GET ${path} HTTP/1.1\r\nhost: x\r\nx-correlation-id: ${id}\r\nconnection: close\r\n\r\n`
+        `GET ${path} HTTP/1.1\r\nhost: localhost\r\nx-correlation-id: ${id}\r\nconnection: close\r\n\r\n`
       const waited = yield* raw(port, head("/orders", "mine"))
       assert.match(waited, /^HTTP\/1\.1 503 [^]*urn:order-platform:unavailable/)
       assert.match(waited, /^retry-after: 1\r$/im)

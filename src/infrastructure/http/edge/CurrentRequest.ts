@@ -1,0 +1,56 @@
+import { Context, Option } from "effect"
+import type { HttpServerRequest } from "effect/http"
+import { correlationIdHeader, isCorrelationId } from "../../../contract/CorrelationId.ts"
+import type { RequestIssue } from "../../../contract/RequestErrors.ts"
+import { type ApiKeys, type Caller, makeFindCaller } from "./Caller.ts"
+import { headerIssue, loggedPath } from "./RequestHead.ts"
+
+/** Who sent a request, and what ties it, its order and every log line about them together. */
+export interface RequestIdentity {
+  /** None without a known key, and on a server without keys. */
+  readonly caller: Option.Option<Caller>
+  readonly correlationId: string
+}
+
+/** The identity of the request that a handler runs for; null outside a request. */
+export const CurrentRequest = Context.Reference<RequestIdentity | null>(
+  "order-platform/infrastructure/http/edge/CurrentRequest",
+  { defaultValue: () => null }
+)
+
+/** The name of the caller, if it has one. */
+export const callerName = (identity: RequestIdentity | null): string | null =>
+  identity === null || Option.isNone(identity.caller) ? null : identity.caller.value.name
+
+/** Reads the caller and the correlation id. A request whose correlation id is refused gets a new one. */
+export const makeIdentify = (keys: typeof ApiKeys.Service) => {
+  const findCaller = makeFindCaller(keys)
+  const problemOf = (correlationId: string): string | null => {
+    if (!isCorrelationId(correlationId))
+      return "Expected 1 to 128 printable ASCII characters, not only spaces"
+    return Option.isSome(findCaller(`Bearer ${correlationId}`))
+      ? "This is a key, and would be logged here"
+      : null
+  }
+
+  return (
+    request: HttpServerRequest.HttpServerRequest
+  ): RequestIdentity & { readonly issues: ReadonlyArray<RequestIssue> } => {
+    const { authorization, [correlationIdHeader]: given } = request.headers
+    const problem = given === undefined ? null : problemOf(given)
+    return {
+      caller: findCaller(authorization),
+      correlationId: given === undefined || problem !== null ? globalThis.crypto.randomUUID() : given,
+      issues: problem === null ? [] : [headerIssue("X-Correlation-Id", problem)]
+    }
+  }
+}
+
+/** What every log line about the request says of it. */
+export const logAnnotations = (
+  request: HttpServerRequest.HttpServerRequest,
+  { caller, correlationId }: RequestIdentity
+): Readonly<Record<string, string>> => {
+  const annotations = { correlationId, method: request.method, path: loggedPath(request.url) }
+  return Option.isSome(caller) ? { ...annotations, caller: caller.value.name } : annotations
+}

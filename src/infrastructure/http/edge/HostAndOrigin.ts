@@ -1,0 +1,75 @@
+import { Context } from "effect"
+import type { HttpServerRequest } from "effect/http"
+import { Forbidden } from "../../../contract/RequestErrors.ts"
+
+type Request = HttpServerRequest.HttpServerRequest
+
+/**
+ * Whether a server without keys takes only loopback names in `Host`; true by default. False where it listens for other
+ * machines on purpose: the pages of other sites are then no more than any other caller.
+ */
+export const LoopbackNamesOnly = Context.Reference<boolean>(
+  "order-platform/infrastructure/http/edge/LoopbackNamesOnly",
+  { defaultValue: () => true }
+)
+
+const parse = (origin: string): URL | null => {
+  // A host and a port, as in RFC 9110, 7.2, and nothing that a URL may have besides.
+  if (!/^https?:\/\/[^\s/?#@\\]+$/i.test(origin)) return null
+  return URL.parse(origin)
+}
+
+const isLoopbackName = (hostname: string): boolean => {
+  // A name may end with the dot of the root.
+  const name = hostname.replace(/\.$/, "")
+  return /^(?:.+\.)?localhost$|^127(?:\.\d{1,3}){3}$|^\[::1\]$/.test(name)
+}
+
+const usual = /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/
+
+const isLoopbackHost = (host: string): boolean => {
+  if (usual.test(host)) return true
+  const url = parse(`http://${host}`)
+  return url !== null && isLoopbackName(url.hostname)
+}
+
+/**
+ * Refuses a `Host` that is not a loopback name on a server that only this machine may call: a page whose name resolves
+ * to 127.0.0.1 (DNS rebinding) is of the same origin for its browser, which tells the two apart by this header alone.
+ */
+export const checkHost = ({ headers }: Request, loopbackNamesOnly: boolean): Forbidden | null => {
+  const { host } = headers
+  if (!loopbackNamesOnly || host === undefined || isLoopbackHost(host)) return null
+  return new Forbidden({
+    message:
+      "A server without keys takes only loopback names in Host: localhost, names below it, 127.0.0.0/8 or [::1]."
+  })
+}
+
+const changesNothing = (method: string) => method === "GET" || method === "HEAD" || method === "OPTIONS"
+
+// This server speaks plain HTTP. Behind a proxy that ends TLS at the usual port its pages have an https origin.
+const isOwn = (origin: string, host: string): boolean => {
+  const sent = parse(origin)
+  const own = parse(`http://${host}`)
+  if (sent === null || own === null) return false
+  if (sent.origin === own.origin) return true
+  return own.port === "" && !isLoopbackName(own.hostname) && sent.origin === `https://${own.host}`
+}
+
+/**
+ * Refuses a call that changes something and comes from a page of another origin (Fetch Standard, 3.2): browsers send
+ * some of them without asking, and the answer that the page cannot read is too late.
+ */
+export const checkOrigin = (
+  { headers, method }: Request,
+  corsOrigins: ReadonlyArray<string>
+): Forbidden | null => {
+  const { host = "", origin } = headers
+  if (origin === undefined || changesNothing(method)) return null
+  if (corsOrigins.includes(origin) || isOwn(origin, host)) return null
+  return new Forbidden({
+    message:
+      "The call comes from a page whose Origin is neither this server's own nor in its setting server.corsOrigins."
+  })
+}

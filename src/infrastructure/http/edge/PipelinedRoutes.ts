@@ -1,0 +1,92 @@
+import { Effect, Layer, Record } from "effect"
+import { HttpRouter } from "effect/http"
+import { HttpApi, type HttpApiEndpoint, type HttpApiGroup } from "effect/http-api"
+import {
+  type AcceptableAnswers,
+  ClientsOnly,
+  OperatorsOnly,
+  type RequestDecoding
+} from "../../../contract/Middleware.ts"
+import type { Role } from "./Caller.ts"
+import { mediaTypesOf } from "./ContentNegotiation.ts"
+import { forEveryone, makeRequestPipeline, type Pipeline, type RouteRules } from "./RequestPipeline.ts"
+
+const roleOf = ({ middlewares }: HttpApiEndpoint.Top): Role | null => {
+  const keys = new Set([...middlewares].map(({ key }) => key))
+  if (keys.has(OperatorsOnly.key)) return "operator"
+  return keys.has(ClientsOnly.key) ? "client" : null
+}
+
+const keyOf = (method: string, path: string) => `${method} ${path}`
+
+/** The rules of each endpoint by method and path: what the middleware keys of the contract declare. */
+const rulesOf = <Id extends string, Groups extends HttpApiGroup.Constraint>(
+  api: HttpApi.HttpApi<Id, Groups>
+): ReadonlyMap<string, RouteRules> => {
+  const rules = new Map<string, RouteRules>()
+  HttpApi.reflect(api, {
+    onGroup: () => {},
+    onEndpoint: ({ endpoint }) => {
+      const types = endpoint.middlewares.size === 0 ? () => [] : () => mediaTypesOf(endpoint)
+      rules.set(keyOf(endpoint.method, endpoint.path), { role: roleOf(endpoint), mediaTypes: types })
+    }
+  })
+  return rules
+}
+
+type MiddlewareKeys = AcceptableAnswers | ClientsOnly | OperatorsOnly | RequestDecoding
+
+// Everything else comes from the original.
+const derive = <A extends object>(original: A, changes: object): A =>
+  Object.assign(Object.create(original) as A, changes)
+
+/**
+ * The API as HttpApi serves it, without its middleware keys: the pipeline does what they declare, before HttpApi. They
+ * remain in the contract for documents and clients.
+ */
+export const withoutMiddleware = <Id extends string, Groups extends HttpApiGroup.Constraint>(
+  api: HttpApi.HttpApi<Id, Groups>
+): HttpApi.HttpApi<Id, Groups> => {
+  const groups = Record.map(api.groups, (group: HttpApiGroup.Constraint) => {
+    const endpoints = Record.map(group.endpoints, (endpoint) => derive(endpoint, { middlewares: new Set() }))
+    return derive(group, { endpoints })
+  })
+  return derive(api, { groups })
+}
+
+/** Handlers of an API `withoutMiddleware`, whose type still asks for what its middleware keys stand for. */
+export const layerHandlers = <A, E, R>(group: Layer.Layer<A, E, R>) =>
+  group as Layer.Layer<A, E, Exclude<R, MiddlewareKeys>>
+
+type InPipeline = (method: string, path: string) => Pipeline
+
+/** A router that runs the handler of each route in the pipeline. Routes are uninterruptible, as the time limit needs. */
+const pipelinedRouter = (router: HttpRouter.HttpRouter, inPipeline: InPipeline): HttpRouter.HttpRouter => {
+  const pipelined = <E, R>(route: HttpRouter.Route<E, R>): HttpRouter.Route<E, R> => ({
+    ...route,
+    handler: inPipeline(route.method, route.path)(route.handler),
+    uninterruptible: true
+  })
+  return HttpRouter.HttpRouter.of({
+    ...router,
+    prefixed: (prefix) => pipelinedRouter(router.prefixed(prefix), inPipeline),
+    addAll: (routes) => router.addAll(routes.map(pipelined) as unknown as typeof routes),
+    add: (method, path, handler) => router.addAll([pipelined(HttpRouter.route(method, path, handler))])
+  })
+}
+
+/** Runs these routes in the pipeline, and no others on the same router. */
+export const layerInPipeline = <Id extends string, Groups extends HttpApiGroup.Constraint>(
+  contract: HttpApi.HttpApi<Id, Groups>
+) => {
+  const rules = rulesOf(contract)
+  return Layer.effect(
+    HttpRouter.HttpRouter,
+    Effect.gen(function* () {
+      const pipeline = yield* makeRequestPipeline
+      return pipelinedRouter(yield* HttpRouter.HttpRouter, (method, path) =>
+        pipeline(rules.get(keyOf(method, path)) ?? forEveryone)
+      )
+    })
+  )
+}

@@ -1,0 +1,113 @@
+import { Effect, Result } from "effect"
+import { type HttpServerRequest, HttpServerResponse } from "effect/http"
+import { HttpApiSchema } from "effect/http-api"
+import type { Idempotency } from "../../../application/intake/Idempotency.ts"
+import type { SubmissionRefused } from "../../../application/intake/Submission.ts"
+import { OrderPlatform } from "../../../application/OrderPlatform.ts"
+import type { SubmittedOrders } from "../../../contract/SubmitOrdersBody.ts"
+import type { OrderId } from "../../../domain/OrderId.ts"
+import type { OrderPayload } from "../../../domain/OrderPayload.ts"
+import { makeBodyBudget } from "../body/BodyBytes.ts"
+import { decodeJsonBody } from "../body/JsonBody.ts"
+import { invalidRequest } from "../body/RequestIssues.ts"
+import { decodeSubmitOrder } from "../body/SubmitOrderDecoding.ts"
+import { decodeOrdersBody } from "../body/SubmitOrdersDecoding.ts"
+import { callerName, CurrentRequest, type RequestIdentity } from "../edge/CurrentRequest.ts"
+import { MaxBodyBytes, MaxBulkBodyBytes } from "../edge/RequestLimits.ts"
+
+interface Submitting {
+  readonly headers: { readonly "idempotency-key"?: string }
+  readonly request: HttpServerRequest.HttpServerRequest
+}
+
+/** The idempotency key of a request, scoped to its caller and route. */
+const idempotencyOf = (
+  { headers: { "idempotency-key": key } }: Submitting,
+  route: string,
+  identity: RequestIdentity | null
+): Idempotency | null => {
+  if (key === undefined) return null
+  const caller = callerName(identity)
+  return { key, scope: caller === null ? route : `${route} ${caller}` }
+}
+
+const replayedHeader = (replayed: boolean): { readonly "idempotency-replayed"?: "true" } =>
+  replayed ? { "idempotency-replayed": "true" } : {}
+
+/**
+ * The 202 of one order, written without its schema: encoding it would cost as much as the rest of the handler. Tests
+ * compare it with the contract.
+ */
+const accepted = (orderId: OrderId, replayed: boolean): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.text(`{"orderId":"${orderId}"}`, {
+    status: 202,
+    contentType: "application/json",
+    headers: { location: `/orders/${orderId}`, ...replayedHeader(replayed) }
+  })
+
+/** The results of many orders. What is wrong with an order has its path in the whole body. */
+const viewResults = (
+  results: ReadonlyArray<Result.Result<OrderId, SubmissionRefused>>
+): typeof SubmittedOrders.Type => ({
+  results: results.map((result, index) =>
+    Result.match(result, {
+      onSuccess: (orderId) => ({ orderId }),
+      onFailure: ({ issues, unlisted }) => ({
+        problem: invalidRequest(
+          issues.map(({ message, path }) => ({ in: "body", path: ["orders", index, ...path], message })),
+          unlisted
+        )
+      })
+    })
+  )
+})
+
+/** The handler of `POST /orders`. A payload that its schema decoded can be encoded: a `SchemaError` is a defect. */
+export const makeSubmit = Effect.fnUntraced(function* <P>(payload: OrderPayload<P>) {
+  const platform = yield* OrderPlatform.service(payload)
+  const maxBytes = yield* MaxBodyBytes
+  const decodeBody = decodeJsonBody(decodeSubmitOrder(payload), maxBytes)
+  const withinBudget = makeBodyBudget(maxBytes)
+
+  return (call: Submitting) =>
+    withinBudget((reservation) =>
+      Effect.flatMap(CurrentRequest, (identity) => {
+        const idempotency = idempotencyOf(call, "POST /orders", identity)
+        return Effect.flatMap(decodeBody(call.request, reservation), (body) => {
+          const submission = identity === null ? body : { ...body, correlationId: identity.correlationId }
+          return idempotency === null
+            ? Effect.map(platform.submit(submission), (id) => accepted(id, false))
+            : Effect.map(platform.submit(submission, { idempotency }), ({ answer, replayed }) =>
+                accepted(answer, replayed)
+              )
+        })
+      })
+    ).pipe(Effect.catchTag("SchemaError", Effect.die))
+})
+
+/** The handler of `POST /orders/bulk`. */
+export const makeSubmitMany = Effect.fnUntraced(function* <P>(payload: OrderPayload<P>) {
+  const platform = yield* OrderPlatform.service(payload)
+  const maxBytes = yield* MaxBodyBytes
+  const maxBulkBytes = yield* MaxBulkBodyBytes
+  const decodeBody = decodeOrdersBody(payload, { maxBytes, maxBulkBytes })
+  const withinBudget = makeBodyBudget(maxBulkBytes)
+
+  return (call: Submitting) =>
+    withinBudget(
+      Effect.fnUntraced(function* (reservation) {
+        const identity = yield* CurrentRequest
+        const orders = yield* decodeBody(call.request, reservation)
+        const submissions =
+          identity === null
+            ? orders
+            : orders.map((order) =>
+                "refused" in order ? order : { ...order, correlationId: identity.correlationId }
+              )
+        const idempotency = idempotencyOf(call, "POST /orders/bulk", identity)
+        const options = idempotency === null ? {} : { idempotency }
+        const { answer, replayed } = yield* platform.submitMany(submissions, options)
+        return HttpApiSchema.withHeaders({ body: viewResults(answer), headers: replayedHeader(replayed) })
+      })
+    ).pipe(Effect.catchTag("SchemaError", Effect.die))
+})
