@@ -118,7 +118,7 @@ export interface OrderPlatform<in out P> {
 const service = <P>(payload: OrderPayload<P>): Context.Service<OrderPlatform<P>, OrderPlatform<P>> =>
   Context.Service<OrderPlatform<P>>(`order-platform/application/OrderPlatform/${payload.key}`)
 
-/** The platform for this payload, on stores and a wake-up that announces new orders to workers, here or elsewhere. */
+/** The platform for this payload. The `WakeUp` announces new orders to workers, in this process or in others. */
 const layer = <P>(payload: OrderPayload<P>): Layer.Layer<OrderPlatform<P>, never, Stores | WakeUp> =>
   Layer.effect(
     service(payload),
@@ -148,9 +148,8 @@ const layer = <P>(payload: OrderPayload<P>): Layer.Layer<OrderPlatform<P>, never
   ).pipe(Layer.provide([layerPooledRandom, Digest.layerWebCrypto]))
 
 /**
- * The platform for an app without a worker that need not wake any: a script, a scheduled job, an operator's tool. It needs
- * nothing but the stores and neither announces nor listens: workers elsewhere find its orders by their poll. To wake them
- * at once, use `layer` with a `WakeUp`.
+ * The platform for an app without a worker that need not wake any, such as a script: it needs nothing but the stores, and
+ * workers elsewhere find its orders by their poll. To wake them at once, use `layer` with a `WakeUp`.
  */
 const layerClientOnly = <P>(payload: OrderPayload<P>): Layer.Layer<OrderPlatform<P>, never, Stores> =>
   Layer.provide(
