@@ -10,7 +10,7 @@ import { allServe, keepRunning, type OrderProcess, type Witness } from "./OrderP
 import { startPostgres } from "./PostgresServer.ts"
 import { connect, type Sql } from "./Sql.ts"
 
-// npm run chaos -- --seed 1 --minutes 5 --rate 200
+// npm run chaos -- --seed 1 --minutes 5 --rate 200 [--synchronous-commit off]
 // Two APIs and three workers under load, and every few seconds a fault. Then an oracle that shares no code with the
 // product reads the clients' log and the tables. Exits 1 if a promise was broken.
 
@@ -38,6 +38,8 @@ const environment = (seed: string) => ({
 })
 
 interface Run {
+  /** The default of the server, which must make no difference. */
+  readonly synchronousCommit: string
   readonly seed: string
   readonly minutes: number
   readonly rate: number
@@ -52,12 +54,14 @@ const number = (name: string, text: string, most: number) => {
 const readArguments = (): Run => {
   const { values } = parseArgs({
     options: {
+      "synchronous-commit": { type: "string", default: "on" },
       seed: { type: "string", default: "1" },
       minutes: { type: "string", default: "5" },
       rate: { type: "string", default: "200" }
     }
   })
   return {
+    synchronousCommit: values["synchronous-commit"],
     seed: values.seed,
     minutes: number("minutes", values.minutes, 5),
     rate: number("rate", values.rate, 2000)
@@ -66,7 +70,7 @@ const readArguments = (): Run => {
 
 const say = (line: string) => console.log(line)
 
-const run = async ({ minutes, rate, seed }: Run): Promise<boolean> => {
+const run = async (settings: Run): Promise<boolean> => {
   const directory = await fs.mkdtemp(path.join(os.tmpdir(), "order-platform-chaos-"))
   // PostgreSQL runs as another user, and has to get to its part of it.
   await fs.chmod(directory, 0o755)
@@ -86,7 +90,7 @@ const run = async ({ minutes, rate, seed }: Run): Promise<boolean> => {
         .finally(() => process.exit(130))
     })
   try {
-    const passed = await withDirectory(directory, { minutes, rate, seed }, cleanUp)
+    const passed = await withDirectory(directory, settings, cleanUp)
     await end()
     if (passed) await fs.rm(directory, { recursive: true, force: true, maxRetries: 5 })
     else say(`The logs are in ${directory}.`)
@@ -101,14 +105,14 @@ const run = async ({ minutes, rate, seed }: Run): Promise<boolean> => {
 
 const withDirectory = async (
   directory: string,
-  { minutes, rate, seed }: Run,
+  { minutes, rate, seed, synchronousCommit }: Run,
   cleanUp: Array<() => Promise<unknown>>
 ): Promise<boolean> => {
-  const postgres = await startPostgres(directory)
+  const postgres = await startPostgres(directory, { settings: { synchronous_commit: synchronousCommit } })
   cleanUp.push(() => postgres.stop())
   const sql = connect(postgres.url)
   cleanUp.push(() => sql.close())
-  say(`chaos: seed ${seed}, ${minutes} min, ${rate} orders/s; ${postgres.version}; logs in ${directory}`)
+  say(`chaos: seed ${seed}, ${minutes} min, ${rate} orders/s; ${postgres.version}, synchronous_commit ${synchronousCommit}; logs in ${directory}`)
 
   const witness: Witness = {
     lives: [],

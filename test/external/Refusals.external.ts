@@ -9,11 +9,11 @@ const serveOn = Effect.fnUntraced(function* (url: string) {
   const process = yield* run({
     environment: { SERVER_PORT: 0, LOG_FORMAT: "json", DATABASE_URL: url }
   })
+  const ended = Effect.flatMap(process.exit, () => Effect.die(new Error(process.stderr())))
   const base = yield* eventually(
     "it serves",
-    Effect.sync(() => /serves on (http:\/\/[^;]+);/.exec(process.stdout())?.[1]),
-    "30 seconds"
-  )
+    Effect.sync(() => /serves on (http:\/\/[^;]+);/.exec(process.stdout())?.[1])
+  ).pipe(Effect.raceFirst(ended))
   return { ...process, url: base } satisfies Serving
 })
 

@@ -165,3 +165,109 @@ export const shortCases: ReadonlyArray<DatabaseCase> = [
     expected: /^The role \S+ may have 1 connections and the pool up to 3: lower database\.maxConnections/
   }
 ]
+
+/** Settings of a role that change nothing, each with values that differ from ours. */
+export const harmless: Readonly<Record<string, ReadonlyArray<string>>> = {
+  TimeZone: ["'Asia/Kathmandu'", "'America/St_Johns'"],
+  DateStyle: ["'SQL, DMY'", "'German'", "'Postgres, MDY'"],
+  IntervalStyle: ["'iso_8601'", "'sql_standard'", "'postgres_verbose'"],
+  standard_conforming_strings: ["off"],
+  backslash_quote: ["off", "on"],
+  bytea_output: ["'escape'"],
+  search_path: ["''", "pg_catalog", "'$user'", "information_schema"],
+  default_transaction_isolation: ["'serializable'", "'repeatable read'"],
+  default_transaction_deferrable: ["on"],
+  statement_timeout: ["1"],
+  lock_timeout: ["1"],
+  idle_in_transaction_session_timeout: ["1"],
+  idle_session_timeout: ["1"],
+  synchronous_commit: ["off", "local", "remote_write", "remote_apply"],
+  enable_seqscan: ["off"],
+  enable_indexscan: ["off"],
+  enable_bitmapscan: ["off"],
+  enable_indexonlyscan: ["off"],
+  enable_nestloop: ["off"],
+  enable_hashjoin: ["off"],
+  enable_hashagg: ["off"],
+  enable_sort: ["off"],
+  enable_material: ["off"],
+  enable_memoize: ["off"],
+  plan_cache_mode: ["force_generic_plan", "force_custom_plan"],
+  jit: ["on"],
+  jit_above_cost: ["0"],
+  row_security: ["off"],
+  work_mem: ["'64kB'"],
+  extra_float_digits: ["-15"],
+  client_encoding: ["'LATIN1'"],
+  client_min_messages: ["debug1", "error"],
+  array_nulls: ["off"],
+  transform_null_equals: ["on"],
+  quote_all_identifiers: ["on"],
+  xmloption: ["document"],
+  lc_messages: ["'C'"],
+  check_function_bodies: ["off"],
+  from_collapse_limit: ["1"],
+  join_collapse_limit: ["1"],
+  geqo: ["off"],
+  cursor_tuple_fraction: ["1"],
+  constraint_exclusion: ["on"],
+  default_toast_compression: ["pglz"],
+  vacuum_cost_delay: ["100"]
+}
+
+const libc = "LOCALE_PROVIDER libc LOCALE 'C'"
+
+/** The long form: every setting by itself, encodings, collations, schema names. */
+export const longCases: ReadonlyArray<DatabaseCase> = [
+  ...Object.entries(harmless).flatMap(([name, values]) =>
+    values.map((value): DatabaseCase => ({
+      name: `${name} = ${value}`,
+      settings: { [name]: value },
+      expected: "works"
+    }))
+  ),
+  ...["SQL_ASCII", "LATIN1", "EUC_JP"].map((encoding): DatabaseCase => ({
+    name: `encoding ${encoding}`,
+    database: `ENCODING '${encoding}' ${libc}`,
+    expected: new RegExp(`its encoding is ${encoding} and must be UTF8`)
+  })),
+  ...[
+    libc,
+    "LOCALE_PROVIDER icu ICU_LOCALE 'en' LOCALE 'C'",
+    "LOCALE_PROVIDER icu ICU_LOCALE 'tr-TR' LOCALE 'C'"
+  ].map((locale): DatabaseCase => ({
+    name: `locale ${locale}`,
+    database: `ENCODING 'UTF8' ${locale}`,
+    expected: "works"
+  })),
+  ...["user", "select", "Orders", "with space", "with-dash", "ünïcödé", "a".repeat(41), "1"].map(
+    (schema): DatabaseCase => ({ name: `the schema ${schema}`, schema, expected: "works" })
+  ),
+  ...[
+    "a.b",
+    'a"b',
+    "a'b",
+    "a\\b",
+    "a$$b",
+    "a".repeat(42),
+    "a".repeat(63),
+    "a".repeat(64),
+    "ü".repeat(21)
+  ].map((schema): DatabaseCase => ({
+    name: `the schema ${schema}`,
+    schema,
+    expected: /^The database schema cannot be named /
+  })),
+  { name: "the schema pg_orders", schema: "pg_orders", expected: /^The database schema cannot be named / },
+  {
+    name: "a database limited to fewer connections than the pool",
+    database: "ENCODING 'UTF8' LOCALE 'C' CONNECTION LIMIT 3",
+    expected: /^The database \S+ may have 3 connections and the pool up to 4/
+  },
+  {
+    name: "triggers turned off by session_replication_role",
+    role: "SUPERUSER",
+    settings: { session_replication_role: "replica" },
+    expected: /session_replication_role is replica/
+  }
+]
