@@ -69,7 +69,6 @@ const runAttempt = (
     Effect.flatMap((next) =>
       next.step === "settle" ? handToSettle(attempt, next.outcome, state) : drop(attempt, state)
     ),
-    Effect.catchCause((cause) => dropUnstorable(attempt, cause, state)),
     Effect.uninterruptible
   )
 
@@ -112,9 +111,11 @@ const commit = (attempt: Attempt, writes: Writes["writes"], state: WorkerState) 
   return settleWithWrites(attempt.order, writes, state).pipe(
     Effect.map((outcome): NextStep => (outcome === null ? { step: "drop" } : { step: "settle", outcome })),
     Effect.interruptible,
-    Effect.catchCause((cause) =>
-      attempt.interruption === "worker stopped" ? Effect.succeed(released(state)) : Effect.failCause(cause)
-    )
+    Effect.catchCause((cause): Effect.Effect<NextStep> => {
+      if (attempt.interruption === "worker stopped") return Effect.succeed(released(state))
+      // The store could not write the outcome, which is a bug. The heartbeat releases the order.
+      return Effect.as(Effect.logError(`Order ${attempt.order.id} was dropped`, cause), { step: "drop" })
+    })
   )
 }
 
@@ -132,7 +133,3 @@ const drop = (attempt: Attempt, state: WorkerState): Effect.Effect<void> => {
   state.slots.release(1)
   return recordInFlight(state)
 }
-
-/** The store could not write the outcome, which is a bug. The heartbeat releases the order. */
-const dropUnstorable = (attempt: Attempt, cause: Cause.Cause<never>, state: WorkerState) =>
-  Effect.andThen(drop(attempt, state), Effect.logError(`Order ${attempt.order.id} was dropped`, cause))
