@@ -39,7 +39,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "event written after the commit (SQL)",
-    file: `${postgres}/StoreOrders.ts`,
+    file: `${postgres}/intake/SubmitOrders.ts`,
     find: "sql`WITH ${storing(batch, sql``)} ${recording}`",
     replace:
       "sql`WITH ${storing(batch, sql``)} SELECT id FROM stored`.pipe(Effect.tap(() => sql`INSERT INTO ${orderEvents} (order_id, version, event, to_status, at, attempt) SELECT id, 1, 'created', 'PENDING', created_at, 1 FROM ${orders} WHERE id = ANY (${uuids(batch.map(({ id }) => id))}::uuid[])`))",
@@ -73,7 +73,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "lease taken from the worker's clock",
-    file: `${postgres}/KeepLeases.ts`,
+    file: `${postgres}/work/RenewLeases.ts`,
     find: "UPDATE ${orders} o SET lease_until = ${now} + ${Duration.toMillis(lease)}::float8 * interval '1 millisecond'",
     replace:
       "UPDATE ${orders} o SET lease_until = ${new Date(Date.now() + Duration.toMillis(lease))}::timestamptz",
@@ -81,15 +81,15 @@ export const mutants: ReadonlyArray<Mutant> = [
     simulation: false
   },
   {
-    name: "rescue by age instead of lease (SQL)",
-    file: `${postgres}/KeepLeases.ts`,
+    name: "expire by age instead of lease (SQL)",
+    file: `${postgres}/work/RenewLeases.ts`,
     find: "WHERE status = 'PROCESSING' AND lease_until <= ${now}",
     replace: "WHERE status = 'PROCESSING' AND updated_at <= ${now} - interval '30 seconds'",
     tests: [repositoryOnPostgres],
     simulation: false
   },
   {
-    name: "rescue by age instead of lease (memory)",
+    name: "expire by age instead of lease (memory)",
     file: memory,
     find: "DateTime.isLessThanOrEqualTo(order.leaseUntil, at) && !locked.has(order.id)",
     replace:
@@ -115,7 +115,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "reprocess without the status check (SQL)",
-    file: `${postgres}/TakeDeadLetters.ts`,
+    file: `${postgres}/dead-letters/ReprocessOrder.ts`,
     find: "WHERE id = ${id}::uuid AND status = 'FAILED' AND discarded_at IS NULL\n        AND version = coalesce(${ifVersion}::int, version)\n      RETURNING *\n    ), history AS (\n      INSERT INTO ${orderEvents} (order_id, version, event, from_status, to_status, at, attempt)\n      SELECT id, version, 'reprocessed'",
     replace:
       "WHERE id = ${id}::uuid AND version = coalesce(${ifVersion}::int, version)\n      RETURNING *\n    ), history AS (\n      INSERT INTO ${orderEvents} (order_id, version, event, from_status, to_status, at, attempt)\n      SELECT id, version, 'reprocessed'",
@@ -133,15 +133,15 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "shutdown that counts an attempt",
     file: "src/application/work/RunAttempt.ts",
-    find: 'finish(attempt, { event: "released", detail: `worker ${settings.name} was stopped` })',
+    find: 'outcome: { event: "released", detail: `worker ${settings.name} was stopped` }',
     replace:
-      'finish(attempt, { event: "retried", delay: settings.pollInterval, failure: { reasonCode: "DEFECT", reason: "stopped" } })',
+      'outcome: { event: "retried", delay: settings.pollInterval, failure: { reasonCode: "DEFECT", reason: "stopped" } }',
     tests: ["test/application/work/OrderWorker.test.ts"],
     simulation: true
   },
   {
     name: "idempotency key taken in another transaction than its order",
-    file: `${postgres}/StoreOrdersOnce.ts`,
+    file: `${postgres}/intake/SubmitOrdersOnce.ts`,
     find: "const takers = new Set((yield* take(orders, asked, isInTransaction)).map(({ requestId }) => requestId))",
     replace:
       "const takers = new Set((yield* take([], asked.map((each) => ({ ...each, orders: [] })), isInTransaction)).map(({ requestId }) => requestId))\n    yield* take([...orders, ...asked.filter(({ requestId }) => takers.has(requestId)).flatMap((each) => each.orders)], [], isInTransaction)",
@@ -150,7 +150,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "retention that deletes by age whatever the status (SQL)",
-    file: `${postgres}/DeleteOrders.ts`,
+    file: `${postgres}/upkeep/DeleteOldOrders.ts`,
     find: "AND status = ${sql.literal(`'${status}'`)}",
     replace: "AND ${sql.literal(`'${status}'`)} <> ''",
     tests: [repositoryOnPostgres],
@@ -174,7 +174,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "retry delay restarted from zero after a crash",
-    file: "src/application/work/ProcessOrder.ts",
+    file: "src/application/work/AttemptOutcome.ts",
     find: "yield* delayAfter(yield* RetryPolicy, attemptOf(order), yield* Random.next)",
     replace: "yield* delayAfter(yield* RetryPolicy, 1, yield* Random.next)",
     tests: ["test/application/work/OrderWorker.test.ts"],
@@ -183,8 +183,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a lost claim's orders are charged",
     file: "src/application/work/RenewLeases.ts",
-    find: "release(inHand.without(held).filter(isNoClaimUnderWay))",
-    replace: "release([])",
+    find: "yield* Effect.timeoutOption(releaseOrders(unknown), claimTimeout(settings))",
+    replace: "yield* Effect.timeoutOption(releaseOrders([]), claimTimeout(settings))",
     tests: [],
     simulation: true
   },

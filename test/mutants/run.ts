@@ -37,9 +37,9 @@ const firstFailure = (directory: string, tests: ReadonlyArray<string>): string |
     {
       cwd: directory,
       encoding: "utf8",
-      timeout: 240_000,
+      timeout: 900_000,
       maxBuffer: 64 << 20,
-      env: { ...process.env, SIMULATION_HISTORIES: "1500" }
+      env: { ...process.env, SIMULATION_HISTORIES: process.env["SIMULATION_HISTORIES"] ?? "1500" }
     }
   )
   if (status === 0) return null
