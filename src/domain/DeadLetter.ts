@@ -2,10 +2,7 @@ import { type DateTime, Schema } from "effect"
 import { ReasonCode } from "./Failure.ts"
 import { OrderId } from "./OrderId.ts"
 
-/**
- * One entry of the dead letter queue: an order that is FAILED and was neither reprocessed nor discarded has
- * exactly one, every other order none.
- */
+/** An entry of the dead letter queue. An order has exactly one while it is FAILED and not discarded, otherwise none. */
 export const DeadLetter = Schema.Struct({
   orderId: OrderId,
   reason: Schema.String,

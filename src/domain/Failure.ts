@@ -1,10 +1,9 @@
 import { Schema } from "effect"
 
 /**
- * Why an attempt failed, as a code that programs may depend on.
- * PROCESSING_FAILED and PERMANENT: the processor said so; TIMEOUT: it took longer than the attempt may;
- * WORKER_LOST: the lease ran out; DEFECT: it threw; UNDECODABLE: the stored payload does not fit the schema
- * any more; SIMULATED: the simulated processor failed on purpose.
+ * Why an attempt failed, as a stable code for programs. PROCESSING_FAILED and PERMANENT: the processor reported a failure;
+ * TIMEOUT: the attempt reached its time limit; WORKER_LOST: the lease ended; DEFECT: the processor threw; UNDECODABLE: the
+ * stored payload does not fit the schema; SIMULATED: a failure of the simulated processor.
  */
 export const ReasonCode = Schema.Literals([
   "PROCESSING_FAILED",
@@ -17,7 +16,7 @@ export const ReasonCode = Schema.Literals([
 ])
 export type ReasonCode = typeof ReasonCode.Type
 
-/** Why an attempt failed: the code, and a sentence for people of at most {@link maxReasonLength} characters. */
+/** Why an attempt failed: the code, and a sentence of at most {@link maxReasonLength} characters. */
 export interface Failure {
   readonly reasonCode: ReasonCode
   readonly reason: string
@@ -26,7 +25,7 @@ export interface Failure {
 /** The longest reason kept, in characters (Unicode code points). */
 export const maxReasonLength = 2000
 
-/** At most so many characters of a text from its start, and no half of one. */
+/** The first `max` characters (Unicode code points) of a text. */
 export const cutText = (text: string, max: number): string =>
   text.length <= max
     ? text
@@ -35,13 +34,13 @@ export const cutText = (text: string, max: number): string =>
         .join("")
 
 /**
- * Makes any text storable as a reason: PostgreSQL has no U+0000, and JSON no lone surrogates; both would fail
- * the whole batch that the reason is written in, so each becomes U+FFFD.
+ * Makes any text storable as a reason. PostgreSQL rejects U+0000 and JSON lone surrogates; either would fail the whole batch of
+ * the reason, so each becomes U+FFFD.
  */
 export const cleanReason = (text: string): string =>
   cutText(text, maxReasonLength).replaceAll("\u0000", "\uFFFD").toWellFormed()
 
-/** A failure whose reason is cleaned; the only way failures are made. */
+/** A failure with a storable reason. Every failure is made here. */
 export const failure = (reasonCode: ReasonCode, reason: string): Failure => ({
   reasonCode,
   reason: cleanReason(reason)

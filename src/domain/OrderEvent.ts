@@ -2,16 +2,15 @@ import { DateTime, Schema } from "effect"
 import { ReasonCode } from "./Failure.ts"
 import { edges, OrderStatus } from "./OrderStatus.ts"
 
-/** What happened to an order, in the past tense; one per version. */
+/** The names of events, in the past tense. */
 export const OrderEventName = Schema.Literals(
   Object.keys(edges) as [keyof typeof edges, ...Array<keyof typeof edges>]
 )
 export type OrderEventName = keyof typeof edges
 
 /**
- * One transition of one order, as its history keeps it. `version` is the order's after the transition and
- * counts from 1 without gaps. `attempt` is the one the event is about: failed attempts so far + 1, from 1 again
- * after a reprocess. `worker` is the process that held the lease, where there was one.
+ * One transition in the history of an order. `version` is the order's version after it: 1, 2, 3 … without gaps. `attempt` is
+ * the number of the attempt, which restarts at 1 after a reprocess. `worker` is the process that held the lease, if one did.
  */
 export const OrderEvent = Schema.Struct({
   at: Schema.DateTimeUtcFromString,
@@ -38,5 +37,5 @@ export interface OrderEvent {
   readonly detail: string | null
 }
 
-/** Whether the event ended an attempt, whatever came of it. */
+/** Whether the event ended an attempt, with whatever outcome. */
 export const endsAttempt = (event: OrderEvent): boolean => event.from === "PROCESSING"

@@ -1,9 +1,8 @@
 import { Schema, SchemaTransformation } from "effect"
 
 /**
- * Identifies one order: a UUID, read in either case (RFC 9562) and lower case from then on. We make it ourselves
- * (version 7, so that ids made later sort later), not the database, so that a submit whose answer got lost can be
- * repeated by id.
+ * The id of an order: a UUID, decoded in either case (RFC 9562) and in lower case from then on. The program makes it (version 7,
+ * which sorts by time), not the database, so that a submit whose reply was lost can be repeated with the same id.
  */
 export const OrderId = Schema.String.annotate({ format: "uuid" }).pipe(
   Schema.decodeTo(

@@ -1,38 +1,36 @@
 import { Cause, Exit, Result, Schema } from "effect"
 
 /**
- * What the orders of one app carry: the schema is a parameter of the HTTP contract, the platform and the
- * processor. It is stored encoded, as JSON, with `version`, so that an app that changes its schema can still read
- * what it stored before.
+ * The payload of an app's orders: a parameter of the HTTP contract, the platform and the processor. It is stored as JSON together
+ * with `version`, so that an app that changes its schema can still read older orders.
  */
 export interface OrderPayload<P> {
-  /** Tells this payload from every other one in the process, in the keys of its services. */
+  /** Distinguishes this payload from all others in the process, in the keys of its services. */
   readonly key: string
   readonly schema: Schema.Codec<P, Schema.JsonObject>
-  /** What is stored from now on is of this version. */
+  /** The version that new orders are stored with. */
   readonly version: number
-  /** Reads what was stored as the given version; a failure says why that cannot be done. */
+  /** Decodes a payload that was stored with this version; a failure is the reason in words. */
   readonly decode: (stored: unknown, version: number) => Result.Result<P, string>
 }
 
-/** What an app may say about its payload besides the schema. */
+/** Options of a payload besides its schema. */
 export interface PayloadOptions<P> {
-  /** Names the payload where a service of it is missing; "order" by default. It need not be unique. */
+  /** Appears in the error for a missing service; "order" by default. Need not be unique. */
   readonly name?: string
-  /** A whole number, to be raised with each change that reads older orders differently; 1 by default. */
+  /** A whole number, 1 by default. Raise it with each change of the schema that older orders do not fit. */
   readonly version?: number
   /**
-   * How to read what was stored under other versions: a schema that decodes each of them into today's type. A version
-   * that is missing here is not guessed at: its orders end in the dead letter queue as UNDECODABLE, without running.
+   * For each older version a schema that decodes it into today's type. Orders of any other version become dead letters with the
+   * code UNDECODABLE, without running.
    */
   readonly previous?: Readonly<Record<number, Schema.Decoder<P>>>
 }
 
-// Two payloads of different types in one process must never stand in for each other, whatever their names: the services
-// of each are found by a key of its own. It is lived with in one process only and stored nowhere.
+// Counts payloads, so that each has services of its own even if two have the same name. The number is not stored.
 let declared = 0
 
-/** Declares the payload of an app's orders: once an app, and the same value for platform, processor, worker and routes. */
+/** Declares the payload of an app's orders. Declare it once, and use that value for platform, processor, worker and routes. */
 export const make = <P>(
   schema: Schema.Codec<P, Schema.JsonObject>,
   { name = "order", previous = {}, version = 1 }: PayloadOptions<P> = {}
@@ -68,10 +66,10 @@ const jsonObject = make(
   })
 )
 
-/** Any JSON object: what the shipped server takes. */
+/** Any JSON object: the payload of the shipped server. */
 export const anyJsonObject: OrderPayload<Schema.JsonObject> = {
   ...jsonObject,
-  // A store keeps nothing but JSON objects. A copy, so that what a processor does to it is not done to what is stored.
+  // A store holds JSON objects only. A copy, because a processor may change what it is given.
   decode: (stored, version) =>
     version === jsonObject.version
       ? Result.succeed({ ...(stored as Schema.JsonObject) })

@@ -5,8 +5,8 @@ export const OrderStatus = Schema.Literals(["PENDING", "PROCESSING", "PROCESSED"
 export type OrderStatus = typeof OrderStatus.Type
 
 /**
- * The state machine as data: each event with the edges it may take. The pure transitions in `Order.ts`, the
- * conditions in SQL and the guard inside the database all follow this table; a test holds the guard against it.
+ * The state machine as data: the edges of each event. The pure transitions, the statements in SQL and the guard in the database
+ * all take these edges; a test compares the guard with this table.
  */
 export const edges = {
   created: [[null, "PENDING"]],
@@ -24,6 +24,6 @@ export const edges = {
   discarded: [["FAILED", "FAILED"]]
 } as const satisfies Record<string, ReadonlyArray<readonly [OrderStatus | null, OrderStatus]>>
 
-/** Whether an order in this state is done: nothing but an operator's reprocess moves it again. */
+/** Whether the state is final: only a reprocess by an operator leaves it. */
 export const isFinal = (status: OrderStatus): status is "PROCESSED" | "FAILED" =>
   status === "PROCESSED" || status === "FAILED"

@@ -1,8 +1,8 @@
 import { Context, Duration, Effect, Pull, Schedule } from "effect"
 
 /**
- * How long an order waits after a failed attempt. `jitter` is the share (0 to 1) by which a delay may differ
- * from the plain one, up or down; `maxDelay` caps the delay after jitter.
+ * How long an order waits after a failed attempt. `jitter` is the share (0 to 1) by which a delay may be longer or shorter;
+ * `maxDelay` is the longest delay, jitter included.
  */
 export interface RetryPolicy {
   readonly backoff: "exponential" | "fixed"
@@ -11,7 +11,7 @@ export interface RetryPolicy {
   readonly jitter: number
 }
 
-/** The policy in force: 1 s, doubled each time up to 5 minutes, ± 20 %, unless an app provides another. */
+/** The policy in force. Default: 1 s, doubled after each failure up to 5 minutes, ± 20 %. */
 export const RetryPolicy = Context.Reference<RetryPolicy>("order-platform/domain/RetryPolicy", {
   defaultValue: () => ({
     backoff: "exponential",
@@ -21,7 +21,7 @@ export const RetryPolicy = Context.Reference<RetryPolicy>("order-platform/domain
   })
 })
 
-/** The policy as a Schedule, capped and without jitter: its n-th step is the delay after the n-th failure. */
+/** The policy as a Schedule, with the cap and without jitter: its n-th step is the delay after the n-th failure. */
 export const schedule = (policy: RetryPolicy): Schedule.Schedule<unknown> =>
   Schedule.min([
     policy.backoff === "exponential" ? Schedule.exponential(policy.delay) : Schedule.spaced(policy.delay),
@@ -29,9 +29,9 @@ export const schedule = (policy: RetryPolicy): Schedule.Schedule<unknown> =>
   ])
 
 /**
- * The delay after the given failed attempt (from 1), in whole milliseconds. The number of attempts is in the
- * stored order, so the schedule is stepped to it from the start and a restarted worker goes on where the last one was.
- * `random` is from [0, 1) and decides the jitter of this step only.
+ * The delay after the given failed attempt (from 1), in whole milliseconds. The schedule is stepped to the attempt from the
+ * start, because the number of attempts is stored with the order and a schedule is not: so a restart changes no delay. `random`,
+ * from [0, 1), decides the jitter of this step only.
  */
 export const delayAfter = Effect.fnUntraced(function* (policy: RetryPolicy, attempt: number, random: number) {
   const step = yield* Schedule.toStep(schedule(policy))

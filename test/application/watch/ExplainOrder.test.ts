@@ -2,7 +2,7 @@ import { assert, it } from "@effect/vitest"
 import { DateTime, Duration } from "effect"
 import { explain } from "../../../src/application/watch/ExplainOrder.ts"
 import { failure } from "../../../src/domain/Failure.ts"
-import * as Order from "../../../src/domain/Order.ts"
+import * as Order from "../../../src/domain/OrderTransitions.ts"
 import { OrderId } from "../../../src/domain/OrderId.ts"
 
 const at = (second: number) => DateTime.makeUnsafe(`2026-11-22T12:00:${String(second).padStart(2, "0")}.000Z`)

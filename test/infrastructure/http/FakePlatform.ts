@@ -4,7 +4,7 @@ import type { OrderPlatform } from "../../../src/application/OrderPlatform.ts"
 import type { Submission, WrongSubmission } from "../../../src/application/intake/Submission.ts"
 import type { DeadLetter } from "../../../src/domain/DeadLetter.ts"
 import { failure } from "../../../src/domain/Failure.ts"
-import * as Order from "../../../src/domain/Order.ts"
+import * as Order from "../../../src/domain/OrderTransitions.ts"
 import { OrderNotFound, OrderNotInDeadLetterQueue } from "../../../src/domain/OrderErrors.ts"
 import { OrderId } from "../../../src/domain/OrderId.ts"
 

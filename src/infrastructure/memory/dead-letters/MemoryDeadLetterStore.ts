@@ -1,7 +1,8 @@
 import { type DateTime, Effect, Layer } from "effect"
 import { DeadLetterStore } from "../../../application/ports/DeadLetterStore.ts"
 import type { DeadLetter } from "../../../domain/DeadLetter.ts"
-import { discard, type FailedOrder, type Order, reprocess, type Transition } from "../../../domain/Order.ts"
+import { type FailedOrder, type Order } from "../../../domain/Order.ts"
+import { discard, reprocess, type Transition } from "../../../domain/OrderTransitions.ts"
 import {
   OrderNotFound,
   OrderNotInDeadLetterQueue,

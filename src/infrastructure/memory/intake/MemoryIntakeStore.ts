@@ -1,6 +1,7 @@
 import { DateTime, Duration, Effect, Layer } from "effect"
 import { IntakeStore, type KeyedOrders, type StoredAnswer } from "../../../application/ports/IntakeStore.ts"
-import { isDue, type NewOrder, submit } from "../../../domain/Order.ts"
+import { isDue, type NewOrder } from "../../../domain/Order.ts"
+import { submit } from "../../../domain/OrderTransitions.ts"
 import { atNow, dueAmong, MemoryOrders, ratePerSecond } from "../MemoryOrders.ts"
 
 type Key = Pick<KeyedOrders, "scope" | "key">

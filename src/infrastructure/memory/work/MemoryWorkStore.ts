@@ -7,7 +7,8 @@ import {
   WorkStore,
   WritesRefused
 } from "../../../application/ports/WorkStore.ts"
-import { expire, isDue, type PendingOrder, settle, start } from "../../../domain/Order.ts"
+import { isDue, type PendingOrder } from "../../../domain/Order.ts"
+import { expire, settle, start } from "../../../domain/OrderTransitions.ts"
 import { atNow, bestFirst, copyOf, earliest, MemoryOrders } from "../MemoryOrders.ts"
 
 const untilFirst = (times: ReadonlyArray<DateTime.Utc>, at: DateTime.Utc): Duration.Duration | null => {

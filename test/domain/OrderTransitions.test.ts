@@ -4,23 +4,25 @@ import type { DeadLetter } from "../../src/domain/DeadLetter.ts"
 import { failure } from "../../src/domain/Failure.ts"
 import {
   attemptOf,
-  deadLetterOf,
-  discard,
-  expire,
   type FailedOrder,
   isDue,
   isLastAttempt,
   type NewOrder,
   type Order,
   type PendingOrder,
-  type ProcessingOrder,
+  type ProcessingOrder
+} from "../../src/domain/Order.ts"
+import {
+  deadLetterOf,
+  discard,
+  expire,
   reprocess,
   settle,
   start,
   submit,
   type Transition,
   workerLost
-} from "../../src/domain/Order.ts"
+} from "../../src/domain/OrderTransitions.ts"
 import type { OrderEvent } from "../../src/domain/OrderEvent.ts"
 import { edges } from "../../src/domain/OrderStatus.ts"
 import { newOrder } from "../TestOrders.ts"

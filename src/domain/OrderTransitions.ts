@@ -1,0 +1,180 @@
+import { DateTime, type Duration } from "effect"
+import type { DeadLetter } from "./DeadLetter.ts"
+import { type Failure, failure } from "./Failure.ts"
+import {
+  attemptOf,
+  type FailedOrder,
+  isLastAttempt,
+  type NewOrder,
+  type Order,
+  type Outcome,
+  type PendingOrder,
+  type ProcessedOrder,
+  type ProcessingOrder
+} from "./Order.ts"
+import type { OrderEvent, OrderEventName } from "./OrderEvent.ts"
+
+// The edges between the four states, as pure functions. They are the specification of an order, and the memory store decides by
+// them. In production SQL decides: the claim, settle, expire, reprocess and discard statements take the same edges, and the
+// guard in the database refuses every other. test/OrderHistories.property.test.ts holds both stores to the same histories.
+
+/** The order after a transition, and the event for its history. A store writes both, or neither. */
+export interface Transition<To extends Order> {
+  readonly order: To
+  readonly event: OrderEvent
+}
+
+const event = (
+  name: OrderEventName,
+  from: Order | null,
+  to: Order,
+  attempt: number,
+  more: Partial<Pick<OrderEvent, "worker" | "reason" | "reasonCode" | "detail">> = {}
+): OrderEvent => ({
+  at: to.updatedAt,
+  event: name,
+  from: from?.status ?? null,
+  to: to.status,
+  version: to.version,
+  attempt,
+  worker: null,
+  reason: null,
+  reasonCode: null,
+  detail: null,
+  ...more
+})
+
+const next = (order: Order, at: DateTime.Utc) => ({
+  id: order.id,
+  payload: order.payload,
+  payloadVersion: order.payloadVersion,
+  priority: order.priority,
+  maxRetries: order.maxRetries,
+  metadata: order.metadata,
+  correlationId: order.correlationId,
+  retryCount: order.retryCount,
+  failureReason: order.failureReason,
+  createdAt: order.createdAt,
+  updatedAt: at,
+  version: order.version + 1
+})
+
+/** - → PENDING, version 1, due at once or at `notBefore`. */
+export const submit = ({ notBefore, ...order }: NewOrder, at: DateTime.Utc): Transition<PendingOrder> => {
+  const dueAt = notBefore === null ? at : DateTime.max(notBefore, at)
+  const to: PendingOrder = {
+    ...order,
+    status: "PENDING",
+    version: 1,
+    retryCount: 0,
+    failureReason: null,
+    createdAt: at,
+    updatedAt: at,
+    dueAt
+  }
+  return { order: to, event: event("created", null, to, attemptOf(to)) }
+}
+
+/** PENDING → PROCESSING: the worker holds the order until its lease ends. Only for an order that is due. */
+export const start = (
+  order: PendingOrder,
+  worker: string,
+  lease: Duration.Duration,
+  at: DateTime.Utc
+): Transition<ProcessingOrder> => {
+  const leaseUntil = DateTime.addDuration(at, lease)
+  const to: ProcessingOrder = {
+    ...next(order, at),
+    status: "PROCESSING",
+    dueAt: order.dueAt,
+    worker,
+    leaseUntil
+  }
+  return { order: to, event: event("started", order, to, attemptOf(to), { worker }) }
+}
+
+/**
+ * PROCESSING → PROCESSED, PENDING or FAILED, by the outcome of the attempt. A failure counts, a release and a snooze do not. A
+ * released order is due at once.
+ */
+export const settle = (order: ProcessingOrder, outcome: Outcome, at: DateTime.Utc): Transition<Order> => {
+  const about = { worker: order.worker }
+  switch (outcome.event) {
+    case "completed": {
+      const to: ProcessedOrder = { ...next(order, at), status: "PROCESSED" }
+      return { order: to, event: event("completed", order, to, attemptOf(order), about) }
+    }
+    case "released": {
+      const to: PendingOrder = { ...next(order, at), status: "PENDING", dueAt: order.dueAt }
+      const { detail } = outcome
+      return { order: to, event: event("released", order, to, attemptOf(order), { ...about, detail }) }
+    }
+    case "snoozed": {
+      const dueAt = DateTime.addDuration(at, outcome.delay)
+      const to: PendingOrder = { ...next(order, at), status: "PENDING", dueAt }
+      const { detail } = outcome
+      return { order: to, event: event("snoozed", order, to, attemptOf(order), { ...about, detail }) }
+    }
+    case "retried":
+      return countFailure("retried", order, outcome.failure, at, outcome.delay)
+    case "failed":
+      return countFailure("failed", order, outcome.failure, at, null)
+  }
+}
+
+const countFailure = (
+  name: "retried" | "failed" | "expired",
+  order: ProcessingOrder,
+  failure: Failure,
+  at: DateTime.Utc,
+  retryIn: Duration.Input | null
+): Transition<PendingOrder | FailedOrder> => {
+  const base = { ...next(order, at), retryCount: order.retryCount + 1, failureReason: failure.reason }
+  const to: PendingOrder | FailedOrder =
+    retryIn === null
+      ? { ...base, status: "FAILED", discardedAt: null }
+      : { ...base, status: "PENDING", dueAt: DateTime.addDuration(at, retryIn) }
+  return { order: to, event: event(name, order, to, attemptOf(order), { worker: order.worker, ...failure }) }
+}
+
+/** The failure that a lease which ended counts as. */
+export const workerLost = failure(
+  "WORKER_LOST",
+  "The worker was lost: its lease ran out before the attempt ended."
+)
+
+/** PROCESSING → PENDING, due at once, or FAILED: the lease ended, which counts as a failed attempt. */
+export const expire = (order: ProcessingOrder, at: DateTime.Utc): Transition<PendingOrder | FailedOrder> =>
+  countFailure("expired", order, workerLost, at, isLastAttempt(order) ? null : 0)
+
+/** FAILED → PENDING, due at once, with no failed attempts. Only for an order that was not discarded. */
+export const reprocess = (order: FailedOrder, at: DateTime.Utc): Transition<PendingOrder> => {
+  const base = { ...next(order, at), retryCount: 0, failureReason: null }
+  const to: PendingOrder = { ...base, status: "PENDING", dueAt: at }
+  return { order: to, event: event("reprocessed", order, to, attemptOf(to)) }
+}
+
+/** FAILED → FAILED: removes the dead letter for good. The event keeps the operator's reason. */
+export const discard = (
+  order: FailedOrder,
+  reason: string | null,
+  at: DateTime.Utc
+): Transition<FailedOrder> => {
+  const to: FailedOrder = { ...next(order, at), status: "FAILED", discardedAt: at }
+  return { order: to, event: event("discarded", order, to, order.retryCount, { reason }) }
+}
+
+/** The dead letter that a transition adds; null unless the transition ends an attempt in FAILED. */
+export const deadLetterOf = ({ event, order }: Transition<Order>): DeadLetter | null =>
+  order.status === "FAILED" &&
+  order.discardedAt === null &&
+  event.reason !== null &&
+  event.reasonCode !== null
+    ? {
+        orderId: order.id,
+        reason: event.reason,
+        reasonCode: event.reasonCode,
+        retryCount: order.retryCount,
+        failedAt: event.at
+      }
+    : null
