@@ -1,5 +1,5 @@
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
-import { Cause, Duration, Effect, Exit, Layer, Logger, Option } from "effect"
+import { Cause, Duration, Effect, Exit, Layer, Option } from "effect"
 import { HttpServer } from "effect/http"
 import { SqlClient } from "effect/sql"
 import { OrderWorker } from "../src/application/work/OrderWorker.ts"
@@ -11,6 +11,7 @@ import {
   Writes
 } from "../src/application/ports/OrderProcessor.ts"
 import { client, queue } from "../src/processes/Composition.ts"
+import { layerLogging } from "../src/infrastructure/telemetry/Logging.ts"
 import { references } from "../src/processes/References.ts"
 import { anyJsonObject } from "../src/domain/OrderPayload.ts"
 import { Environment } from "../src/Environment.ts"
@@ -102,7 +103,9 @@ const worker = Layer.unwrap(
 )
 
 Layer.launch(worker).pipe(
-  Effect.provide(Layer.mergeAll(Logger.layer([Logger.consoleJson]), Environment.layerFile(Option.none()))),
+  Effect.provide(
+    Layer.mergeAll(layerLogging({ format: "json", level: "Info" }), Environment.layerFile(Option.none()))
+  ),
   Effect.tapCause((cause) =>
     Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.sync(() => console.error(Cause.pretty(cause)))
   ),

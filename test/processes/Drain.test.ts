@@ -133,7 +133,7 @@ describe("requests at shutdown", { concurrent: true }, () => {
       }).pipe(onSchemaOfItsOwn)
   )
 
-  const restarts = Number(process.env["RESTARTS"] ?? 3)
+  const restarts = 3
   const clients = 24
 
   it.live("clients that keep connections alive lose no answer and store no order twice over restarts", () =>

@@ -1,9 +1,12 @@
-import { Context, type Duration, type Effect } from "effect"
+import { Context, Duration, type Effect } from "effect"
 import type { Order } from "../../domain/Order.ts"
 import type { OrderNotFound, OrdersUnavailable } from "../../domain/OrderErrors.ts"
 import type { OrderEvent } from "../../domain/OrderEvent.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
 import type { ListedOrder, Listing, OrderFilter, Page, Stats } from "../../domain/OrderQueries.ts"
+
+/** How long a store may take to answer `ping` before the process is not ready. */
+export const readinessLimit = Duration.seconds(2)
 
 /** The orders that are not final. `oldestDueAge` is how long the longest-due order has waited; null if none is due. */
 export interface Backlog {
@@ -53,7 +56,7 @@ export class OrderReads extends Context.Service<
     /** Figures of all orders. Orders that are not final and dead letters are counted exactly up to 100,000 of each. */
     readonly stats: Effect.Effect<Stats, OrdersUnavailable>
 
-    /** Succeeds if the store answers. */
+    /** Succeeds if the store could store an order now. */
     readonly ping: Effect.Effect<void, OrdersUnavailable>
   }
 >()("order-platform/application/ports/OrderReads") {}

@@ -1,4 +1,5 @@
-import { Context, Effect, Layer, Ref } from "effect"
+import { Context, Duration, Effect, Layer, Ref } from "effect"
+import { readinessLimit } from "../../../application/ports/OrderReads.ts"
 import { Unavailable } from "../../../contract/RequestErrors.ts"
 
 const make = (notReady: Ref.Ref<ReadonlyArray<string>>) => ({
@@ -20,9 +21,6 @@ export const Readiness = Object.assign(reference, {
   layer: Layer.effect(reference, Effect.map(Ref.make<ReadonlyArray<string>>([]), make))
 })
 
-/** How long the store may take to answer before the process is not ready. */
-const pingLimit = "2 seconds"
-
 /** Succeeds if the process takes requests: it does not drain, and the store of orders answers in time and could store one. */
 export const checkReady = Effect.fnUntraced(function* (
   ping: Effect.Effect<void, { readonly message: string }>
@@ -33,9 +31,13 @@ export const checkReady = Effect.fnUntraced(function* (
   yield* ping.pipe(
     Effect.mapError(({ message }) => new Unavailable({ message })),
     Effect.timeoutOrElse({
-      duration: pingLimit,
+      duration: readinessLimit,
       orElse: () =>
-        Effect.fail(new Unavailable({ message: `The database did not answer within ${pingLimit}.` }))
+        Effect.fail(
+          new Unavailable({
+            message: `The database did not answer within ${Duration.toSeconds(readinessLimit)} seconds.`
+          })
+        )
     })
   )
 })

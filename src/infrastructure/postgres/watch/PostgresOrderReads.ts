@@ -1,5 +1,5 @@
 import { Duration, Effect, Layer } from "effect"
-import { OrderReads } from "../../../application/ports/OrderReads.ts"
+import { OrderReads, readinessLimit } from "../../../application/ports/OrderReads.ts"
 import { repeatAfterTrouble, repeatIdempotent } from "../client/RepeatStatements.ts"
 import { Database } from "../Database.ts"
 import { countDueBefore } from "./ExplainOrder.ts"
@@ -8,8 +8,8 @@ import { listOrders } from "./ListOrders.ts"
 import { readBacklog, readStats } from "./Stats.ts"
 import { eventsAfter } from "./WatchOrders.ts"
 
-/** Slightly less than the time limit of readiness, so that a silent database is in the log by then. */
-const pingLimit = Duration.millis(1900)
+/** Before readiness gives up, so that a silent database is in the log by then. */
+const pingLimit = Duration.subtract(readinessLimit, Duration.millis(100))
 
 /** All reads are retried. Reads of one order are given up early and repeated on another connection; lists and stats are not. */
 export const layer = Layer.effect(
