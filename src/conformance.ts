@@ -1,4 +1,12 @@
-// order-platform/testing/conformance: what every adapter must do, as suites of @effect/vitest to run on one's own.
+// order-platform/testing/conformance: what every adapter must do, as suites of @effect/vitest to run in your own tests.
 
 export { wakeUpContract } from "./testing/WakeUpContract.ts"
-export { storesContract, type SetStoreClock } from "./testing/StoresContract.ts"
+export {
+  deadLetterStoreContract,
+  intakeStoreContract,
+  orderReadsContract,
+  storesContract,
+  upkeepStoreContract,
+  workStoreContract
+} from "./testing/StoresContract.ts"
+export type { SetStoreClock, StoreContract } from "./testing/StoreScenario.ts"

@@ -1,0 +1,83 @@
+import { assert } from "@effect/vitest"
+import { DateTime, Duration, Effect, type Layer } from "effect"
+import { TestClock } from "effect/testing"
+import type { Stores } from "../application/ports/Stores.ts"
+import { failure } from "../domain/Failure.ts"
+import type { Outcome } from "../domain/Order.ts"
+import type { Listing, Page, Position } from "../domain/OrderQueries.ts"
+import { allStores } from "./AllStores.ts"
+import { newOrder } from "./NewOrders.ts"
+
+/** Moves the store's own clock to the test's; nothing for a store that uses Effect's Clock. */
+export type SetStoreClock<R> = (time: DateTime.Utc) => Effect.Effect<unknown, unknown, R>
+
+/** Runs one suite against an adapter, under the adapter's name. The tests of a suite share one store. */
+export type StoreContract = <R>(
+  name: string,
+  layer: Layer.Layer<Stores | R, unknown>,
+  setStoreClock: SetStoreClock<R>
+) => void
+
+export const lease = Duration.seconds(30)
+export const completed: Outcome = { event: "completed" }
+export const failed: Outcome = { event: "failed", failure: failure("PERMANENT", "broken") }
+export const retried = (millis: number): Outcome => ({
+  event: "retried",
+  delay: Duration.millis(millis),
+  failure: failure("PROCESSING_FAILED", "not yet")
+})
+
+/** What the suites of all stores do before and between their steps. */
+export const storeScenario = <R>(setStoreClock: SetStoreClock<R>) => {
+  const advance = Effect.fnUntraced(function* (by: Duration.Input) {
+    yield* TestClock.adjust(by)
+    yield* Effect.orDie(setStoreClock(yield* DateTime.now))
+  })
+
+  /** The stores a day later, with everything settled that earlier tests left due. */
+  const fresh = Effect.gen(function* () {
+    const stores = yield* allStores
+    yield* advance("1 day")
+    yield* stores.work.expire(1000)
+    const { orders } = yield* stores.work.claim({ worker: "cleaner", lease, max: 1000 })
+    yield* stores.work.settle(orders.map((order) => ({ order, outcome: completed })))
+    return stores
+  })
+
+  const claimOne = Effect.fnUntraced(function* (worker = "w1") {
+    const { work } = yield* allStores
+    const { orders } = yield* work.claim({ worker, lease, max: 1 })
+    const [order] = orders
+    assert(order !== undefined, "no order was due")
+    return order
+  })
+
+  /** The id of an order that has failed permanently. */
+  const failedOrder = Effect.gen(function* () {
+    const { intake, work } = yield* allStores
+    const order = newOrder()
+    yield* intake.submit([order])
+    yield* work.settle([{ order: yield* claimOne(), outcome: failed }])
+    return order.id
+  })
+
+  return { advance, claimOne, failedOrder, fresh }
+}
+
+/** All entries of a list, page by page; `between` runs after each page. */
+export const followPages = Effect.fnUntraced(function* <A, R = never>(
+  list: (page: Page) => Effect.Effect<Listing<A>, unknown>,
+  limit: number,
+  between?: Effect.Effect<unknown, unknown, R>
+) {
+  const found: Array<A> = []
+  let after: Position | null = null
+  do {
+    const page: Listing<A> = yield* list({ limit, after })
+    assert.isAtMost(page.entries.length, limit)
+    found.push(...page.entries)
+    after = page.next
+    if (between !== undefined) yield* between
+  } while (after !== null)
+  return found
+}, Effect.orDie)
