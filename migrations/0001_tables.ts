@@ -265,7 +265,7 @@ const guardDeadLetters: Statements = (s) => [
 ]
 
 /**
- * Tables, indexes and guards. The database itself refuses every transition that src/domain/Order.ts does not allow,
+ * Tables, indexes and guards. The database itself refuses every transition that src/domain/OrderTransitions.ts does not allow,
  * whoever writes it. The SQL functions of claim and settle are not here: see src/infrastructure/postgres/functions.
  *
  * Not frozen yet: nothing is released. It is written anew once more, under a new name, in the milestone "One claim" (one

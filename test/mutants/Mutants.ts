@@ -2,6 +2,8 @@
 export interface Mutant {
   readonly name: string
   readonly file: string
+  /** An import that the replacement needs and the file does not have. */
+  readonly imports?: string
   readonly find: string
   readonly replace: string
   /** Test files of which at least one must fail. */
@@ -12,9 +14,11 @@ export interface Mutant {
 
 const insertBatcher = "src/application/intake/InsertBatcher.ts"
 const postgres = "src/infrastructure/postgres"
-const memory = "src/infrastructure/memory/MemoryStores.ts"
-const migration = "migrations/0001_orders.ts"
-const repositoryOnMemory = "test/infrastructure/memory/MemoryStores.test.ts"
+const memory = "src/infrastructure/memory"
+const memoryWork = `${memory}/work/MemoryWorkStore.ts`
+const settleFunction = `${postgres}/functions/SettleOrders.ts`
+const migration = "migrations/0001_tables.ts"
+const repositoryOnMemory = "test/infrastructure/memory/Memory.test.ts"
 const repositoryOnPostgres = "test/infrastructure/postgres/PostgresStores.test.ts"
 const oneTransaction = "test/infrastructure/postgres/OneTransaction.test.ts"
 
@@ -40,24 +44,25 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "event written after the commit (SQL)",
     file: `${postgres}/intake/SubmitOrders.ts`,
-    find: "sql`WITH ${storing(batch, sql``)} ${recording}`",
+    imports: 'import { Effect } from "effect"',
+    find: "sql`WITH ${orders(batch, sql``)} ${events}`",
     replace:
-      "sql`WITH ${storing(batch, sql``)} SELECT id FROM stored`.pipe(Effect.tap(() => sql`INSERT INTO ${orderEvents} (order_id, version, event, to_status, at, attempt) SELECT id, 1, 'created', 'PENDING', created_at, 1 FROM ${orders} WHERE id = ANY (${uuids(batch.map(({ id }) => id))}::uuid[])`))",
+      "sql`WITH ${orders(batch, sql``)} SELECT id FROM submitted`.pipe(Effect.tap(() => sql`INSERT INTO ${tablesOf(sql, schema).orderEvents} (order_id, version, event, to_status, at, attempt) SELECT id, 1, 'created', 'PENDING', created_at, 1 FROM ${tablesOf(sql, schema).orders} WHERE id = ANY (${uuids(batch.map(({ id }) => id))}::uuid[])`))",
     tests: [oneTransaction],
     simulation: false
   },
   {
     name: "event written after the commit (memory)",
-    file: memory,
-    find: "settle: (settlements) => now((at) => settlements.map((settlement) => settleOne(settlement, at))),",
+    file: memoryWork,
+    find: "store(settle(stored.order, outcome, at))",
     replace:
-      "settle: (settlements) => now((at) => settlements.map((settlement) => { const before = orders.get(settlement.order.id); const result = settleOne(settlement, at); const after = orders.get(settlement.order.id); if (before !== undefined && after !== undefined) orders.set(settlement.order.id, { order: after.order, events: before.events }); return result })),",
+      "const settled = settle(stored.order, outcome, at)\n    store(settled)\n    ;(orders as Map<unknown, unknown>).set(id, { order: settled.order, events: stored.events })",
     tests: [repositoryOnMemory],
     simulation: true
   },
   {
     name: "settle without the version check (SQL)",
-    file: "migrations/0005_settle.ts",
+    file: settleFunction,
     find: "WHERE o.id = outcome.id AND o.version = outcome.version AND o.lease_until IS NOT NULL",
     replace: "WHERE o.id = outcome.id AND o.lease_until IS NOT NULL",
     tests: [repositoryOnPostgres],
@@ -65,9 +70,9 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "settle without the version check (memory)",
-    file: memory,
-    find: 'if (kept?.order.status === "PROCESSING" && kept.order.version === version) {',
-    replace: 'if (kept?.order.status === "PROCESSING") {',
+    file: memoryWork,
+    find: 'if (stored?.order.status === "PROCESSING" && stored.order.version === version) {',
+    replace: 'if (stored?.order.status === "PROCESSING") {',
     tests: [repositoryOnMemory],
     simulation: true
   },
@@ -82,7 +87,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "expire by age instead of lease (SQL)",
-    file: `${postgres}/work/RenewLeases.ts`,
+    file: `${postgres}/work/ExpireLeases.ts`,
     find: "WHERE status = 'PROCESSING' AND lease_until <= ${now}",
     replace: "WHERE status = 'PROCESSING' AND updated_at <= ${now} - interval '30 seconds'",
     tests: [repositoryOnPostgres],
@@ -90,7 +95,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "expire by age instead of lease (memory)",
-    file: memory,
+    file: memoryWork,
     find: "DateTime.isLessThanOrEqualTo(order.leaseUntil, at) && !locked.has(order.id)",
     replace:
       "DateTime.isLessThanOrEqualTo(DateTime.add(order.updatedAt, { seconds: 3 }), at) && !locked.has(order.id)",
@@ -99,7 +104,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "DLQ entry in a second transaction",
-    file: "migrations/0005_settle.ts",
+    file: settleFunction,
     find: "FROM settled WHERE status = 'FAILED'",
     replace: "FROM settled WHERE status = 'later'",
     tests: [repositoryOnPostgres],
@@ -107,9 +112,10 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "DLQ entry forgotten when the last lease runs out (memory)",
-    file: memory,
-    find: "if (entry === null) deadLetters.delete(order.id)",
-    replace: 'if (entry === null || entry.reasonCode === "WORKER_LOST") deadLetters.delete(order.id)',
+    file: `${memory}/MemoryOrders.ts`,
+    find: "if (deadLetter === null) deadLetters.delete(order.id)",
+    replace:
+      'if (deadLetter === null || deadLetter.reasonCode === "WORKER_LOST") deadLetters.delete(order.id)',
     tests: [repositoryOnMemory],
     simulation: true
   },
@@ -124,7 +130,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "reprocess without the status check (memory)",
-    file: memory,
+    file: `${memory}/dead-letters/MemoryDeadLetterStore.ts`,
     find: 'if (order.status !== "FAILED" || order.discardedAt !== null)',
     replace: 'if (order.status === "PROCESSED")',
     tests: [repositoryOnMemory],
@@ -141,10 +147,10 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "idempotency key taken in another transaction than its order",
-    file: `${postgres}/intake/SubmitOrdersOnce.ts`,
-    find: "const takers = new Set((yield* take(orders, asked, isInTransaction)).map(({ requestId }) => requestId))",
+    file: `${postgres}/intake/SubmitKeyedOrders.ts`,
+    find: "const taken = new Set((yield* take(orders, asked, isInTransaction)).map(({ requestId }) => requestId))",
     replace:
-      "const takers = new Set((yield* take([], asked.map((each) => ({ ...each, orders: [] })), isInTransaction)).map(({ requestId }) => requestId))\n    yield* take([...orders, ...asked.filter(({ requestId }) => takers.has(requestId)).flatMap((each) => each.orders)], [], isInTransaction)",
+      "const taken = new Set((yield* take([], asked.map((each) => ({ ...each, orders: [] })), isInTransaction)).map(({ requestId }) => requestId))\n    yield* take([...orders, ...asked.filter(({ requestId }) => taken.has(requestId)).flatMap((each) => each.orders)], [], isInTransaction)",
     tests: [oneTransaction],
     simulation: false
   },
@@ -158,9 +164,10 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "retention that deletes by age whatever the status (memory)",
-    file: memory,
-    find: "const old = withStatus(status)\n",
-    replace: "const old = Array.from(orders.values(), ({ order }) => order)\n",
+    file: `${memory}/upkeep/MemoryUpkeepStore.ts`,
+    find: "(inStatus(status))",
+    replace:
+      '((["PENDING", "PROCESSING", "PROCESSED", "FAILED"] as const).flatMap((each) => inStatus(each)))',
     tests: [repositoryOnMemory],
     simulation: false
   },

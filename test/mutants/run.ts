@@ -70,12 +70,12 @@ const withCopy = <A>(use: (directory: string) => A): A => {
   }
 }
 
-const mutate = (directory: string, { file, find, name, replace }: Mutant) => {
+const mutate = (directory: string, { file, find, imports, name, replace }: Mutant) => {
   const source = readFileSync(join(directory, file), "utf8")
   if (source.split(find).length !== 2) throw new Error(`"${name}": its text is not in ${file} exactly once`)
   writeFileSync(
     join(directory, file),
-    source.replace(find, () => replace)
+    `${imports === undefined ? "" : `${imports}\n`}${source.replace(find, () => replace)}`
   )
 }
 
