@@ -29,6 +29,7 @@ const submitting = {
   headers: { "idempotency-key": IdempotencyKey },
   error: [
     Problems.InvalidRequest,
+    Problems.TextNotStorable,
     Problems.BodyTooLarge,
     Problems.UnsupportedMediaType,
     Problems.IdempotencyMismatch,

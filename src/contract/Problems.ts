@@ -108,6 +108,12 @@ export const Problems = {
     "unsupported-media-type",
     "The media type is not supported"
   ),
+  TextNotStorable: problem(
+    Orders.TextNotStorable,
+    400,
+    "invalid-request",
+    "The database cannot store a character of the order"
+  ),
   IdempotencyMismatch: problem(
     Orders.IdempotencyMismatch,
     422,

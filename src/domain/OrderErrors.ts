@@ -39,6 +39,11 @@ export class OrdersUnavailable extends Schema.TaggedError<OrdersUnavailable>()("
   message: message("The store of orders does not answer. No accepted order is lost; try again later.")
 }) {}
 
+/** An order has a character that the store cannot hold; nothing of its call was stored. */
+export class TextNotStorable extends Schema.TaggedError<TextNotStorable>()("TextNotStorable", {
+  message: message("The order has a character that the database cannot store in its encoding.")
+}) {}
+
 /** The same caller used this key before, for the same call with another request. */
 export class IdempotencyMismatch extends Schema.TaggedError<IdempotencyMismatch>()("IdempotencyMismatch", {
   message: message("The idempotency key was used before with another request.")

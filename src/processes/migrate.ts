@@ -7,7 +7,7 @@ import { references } from "./References.ts"
 /** Brings the database to this version and ends. */
 export const migrate = Effect.flatMap(Environment, (settings) =>
   Effect.andThen(
-    Migrations.migrate,
+    Migrations.migrateOrExplain,
     Effect.logInfo(`The database ${databaseOf(settings)} is at this version.`)
   ).pipe(Effect.provide(client(settings).pipe(Layer.provideMerge(references(settings)))))
 )

@@ -2,7 +2,7 @@ import { assert, layer as describeLayer } from "@effect/vitest"
 import { Duration, Effect, Exit } from "effect"
 import type { KeyedOrders, StoredAnswer } from "../application/ports/IntakeStore.ts"
 import type { NewOrder } from "../domain/Order.ts"
-import type { OrdersUnavailable } from "../domain/OrderErrors.ts"
+import type { OrdersUnavailable, TextNotStorable } from "../domain/OrderErrors.ts"
 import { allStores } from "./AllStores.ts"
 import { keepFor, keyedOrder, ordersOf, requestIdsOf } from "./KeyedOrders.ts"
 import { newOrder } from "./NewOrders.ts"
@@ -121,14 +121,13 @@ export const submitKeyedContract: StoreContract = (name, layer, setStoreClock) =
             // Asks again where another call is taking the key, as a submit does.
             const submitUntilAnswered: (
               batch: ReadonlyArray<KeyedOrders>
-            ) => Effect.Effect<ReadonlyArray<StoredAnswer>, OrdersUnavailable> = Effect.fnUntraced(
-              function* (batch) {
+            ) => Effect.Effect<ReadonlyArray<StoredAnswer>, OrdersUnavailable | TextNotStorable> =
+              Effect.fnUntraced(function* (batch) {
                 const answers = yield* stores.intake.submit([], batch)
                 const open = batch.filter((_, n) => answers[n] === null)
                 const rest = open.length === 0 ? [] : yield* submitUntilAnswered(open)
                 return [...answers.filter((each) => each !== null), ...rest]
-              }
-            )
+              })
             const taken = yield* Effect.forEach(batches, submitUntilAnswered, { concurrency: "unbounded" })
             const all = new Set(taken.flat().map(({ requestId }) => requestId))
             assert.strictEqual(all.size, keys.length)

@@ -1,6 +1,6 @@
-import { Deferred, Duration, Effect, Exit, Metric } from "effect"
+import { Cause, Deferred, Duration, Effect, Exit, Metric, Option } from "effect"
 import type { NewOrder } from "../../domain/Order.ts"
-import { OrdersUnavailable, type Overloaded } from "../../domain/OrderErrors.ts"
+import { OrdersUnavailable, type Overloaded, type TextNotStorable } from "../../domain/OrderErrors.ts"
 import { makeBatchQueue } from "../../concurrency/BatchQueue.ts"
 import { IntakeStore, type KeyedOrders, type StoredAnswer } from "../ports/IntakeStore.ts"
 import { WakeUp } from "../ports/WakeUp.ts"
@@ -22,20 +22,28 @@ interface Insert {
   readonly orders: ReadonlyArray<NewOrder>
   readonly keyed: KeyedOrders | null
   readonly size: number
-  readonly stored: Deferred.Deferred<StoredAnswer | null, OrdersUnavailable>
+  readonly stored: Deferred.Deferred<StoredAnswer | null, OrdersUnavailable | TextNotStorable>
 }
 
 /** The result of a call; null where there is no key, or another call is taking it. */
-type Inserted = Effect.Effect<StoredAnswer | null, OrdersUnavailable | Overloaded>
+type Inserted = Effect.Effect<StoredAnswer | null, OrdersUnavailable | Overloaded | TextNotStorable>
 
 const stopping = Effect.fail(
   new OrdersUnavailable({ message: "The process is stopping; repeat the call at another one." })
 )
 
 /** Completes the calls of a batch that have no result yet. */
-const completeAll = (batch: ReadonlyArray<Insert>, result: Effect.Effect<never, OrdersUnavailable>): void => {
+const completeAll = (
+  batch: ReadonlyArray<Insert>,
+  result: Effect.Effect<never, OrdersUnavailable | TextNotStorable>
+): void => {
   for (const { stored } of batch) Deferred.doneUnsafe(stored, result)
 }
+
+/** Whether the store refuses an order of the batch, and not all of them. */
+const isOfOneOrder = (cause: Cause.Cause<OrdersUnavailable | TextNotStorable>): boolean =>
+  Cause.hasDies(cause) ||
+  Cause.findErrorOption(cause).pipe(Option.exists(({ _tag }) => _tag === "TextNotStorable"))
 
 type Announce = (orders: ReadonlyArray<NewOrder>) => Effect.Effect<void>
 
@@ -54,7 +62,7 @@ const makeStoreBatch = (announce: Announce) =>
         // Stored or not: the callers get an error that promises neither.
         if (Exit.hasInterrupts(exit)) return completeAll(batch, stopping)
         // A row that the store refuses fails the whole statement; written call by call, it fails its own call alone.
-        if (Exit.hasDies(exit) && batch.length > 1)
+        if (Exit.isFailure(exit) && isOfOneOrder(exit.cause) && batch.length > 1)
           return yield* Effect.forEach(batch, (call) => storeBatch([call]), { discard: true })
         if (Exit.isFailure(exit)) return completeAll(batch, Exit.failCause(exit.cause))
         yield* announce(complete(batch, exit.value))

@@ -1,6 +1,11 @@
 import { Effect, type Schema } from "effect"
 import type { NewOrder } from "../../domain/Order.ts"
-import type { IdempotencyMismatch, OrdersUnavailable, Overloaded } from "../../domain/OrderErrors.ts"
+import type {
+  IdempotencyMismatch,
+  OrdersUnavailable,
+  Overloaded,
+  TextNotStorable
+} from "../../domain/OrderErrors.ts"
 import { OrderId } from "../../domain/OrderId.ts"
 import type { OrderPayload } from "../../domain/OrderPayload.ts"
 import { timed } from "../../concurrency/Measure.ts"
@@ -20,7 +25,7 @@ import { createSeconds } from "./IntakeMetrics.ts"
 import { makeNewOrder, type Submission } from "./Submission.ts"
 
 /** Why a submit fails. A payload that its schema cannot encode or that is too large, and an invalid key, are a `SchemaError`. */
-export type SubmitError = OrdersUnavailable | Overloaded | Schema.SchemaError
+export type SubmitError = OrdersUnavailable | Overloaded | TextNotStorable | Schema.SchemaError
 
 /** Checks for backpressure, then stores new orders; what is stored is committed when the effect succeeds. */
 export const makeStoreOrders = Effect.gen(function* () {
@@ -31,7 +36,7 @@ export const makeStoreOrders = Effect.gen(function* () {
   const storeOrders = (orders: ReadonlyArray<NewOrder>) =>
     Effect.flatMap(
       backpressure.refusal(orders),
-      (refusal): Effect.Effect<void, OrdersUnavailable | Overloaded> => {
+      (refusal): Effect.Effect<void, OrdersUnavailable | Overloaded | TextNotStorable> => {
         if (refusal !== null) return Effect.fail(refusal)
         return orders.length === 0 ? Effect.void : insert(orders)
       }

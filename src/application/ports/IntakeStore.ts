@@ -1,6 +1,6 @@
 import { Context, type Duration, type Effect } from "effect"
 import type { NewOrder } from "../../domain/Order.ts"
-import type { OrdersUnavailable } from "../../domain/OrderErrors.ts"
+import type { OrdersUnavailable, TextNotStorable } from "../../domain/OrderErrors.ts"
 
 /** The orders of a request that carries an idempotency key, and the answer for its repetitions. */
 export interface KeyedOrders {
@@ -37,7 +37,7 @@ export class IntakeStore extends Context.Service<
     readonly submit: (
       orders: ReadonlyArray<NewOrder>,
       keyed?: ReadonlyArray<KeyedOrders>
-    ) => Effect.Effect<ReadonlyArray<StoredAnswer | null>, OrdersUnavailable>
+    ) => Effect.Effect<ReadonlyArray<StoredAnswer | null>, OrdersUnavailable | TextNotStorable>
 
     /** The answer stored under this key; null if there is none or it has expired. Changes nothing. */
     readonly findAnswer: (

@@ -98,6 +98,10 @@ const examples: Readonly<Record<keyof typeof Problems, ProblemExample>> = {
     new Orders.TooManyWatched({ max: 1000 }),
     "The process has the maximum number of streams open, or the caller has half of them. Try again when others have ended."
   ),
+  TextNotStorable: example(
+    new Orders.TextNotStorable(),
+    "The database cannot store a character of the order in its encoding. Nothing of this call was stored."
+  ),
   OrdersUnavailable: example(
     new Orders.OrdersUnavailable(),
     "The database does not respond at the moment. No accepted order is lost; the same call may be repeated."

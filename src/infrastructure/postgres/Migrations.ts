@@ -44,12 +44,12 @@ const withLongLimit = <A, E, R>(sql: SqlClient.SqlClient, effect: Effect.Effect<
 
 /** Permanent SQL errors as one sentence: the server's message, its SQLSTATE, and what to do. */
 const refusedWith =
-  (schema: string) =>
+  (schema: string, isRefusal = (error: SqlError.SqlError) => !isTransient(error)) =>
   <A, E, R>(effect: Effect.Effect<A, E | SqlError.SqlError, R>) =>
     Effect.catchIf(
       effect,
       (error): error is Extract<E | SqlError.SqlError, SqlError.SqlError> =>
-        SqlError.isSqlError(error) && !isTransient(error),
+        SqlError.isSqlError(error) && isRefusal(error),
       (error) =>
         Effect.fail(
           new DatabaseRefuses({
@@ -190,13 +190,20 @@ const checkApplied = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, sche
 })
 
 // An interrupted migration was either rolled back or committed, so it may be repeated.
-const retried = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.flatMap(retryStart, (schedule) =>
-    Effect.retry(effect, { while: (error) => SqlError.isSqlError(error) && isTransient(error), schedule })
-  )
+const retried = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E | SqlError.SqlError, R>) {
+  const all = refusedWith(yield* DatabaseSchema, () => true)
+  const schedule = yield* retryStart
+  return yield* Effect.retry(effect, {
+    while: (error) => SqlError.isSqlError(error) && isTransient(error),
+    schedule
+  }).pipe(all)
+})
+
+/** `migrate` that waits for a database that does not answer, and fails with one sentence. */
+export const migrateOrExplain = retried(migrate)
 
 /** A layer that migrates when it is built; it waits for a database that does not answer. */
-export const layer = Layer.effectDiscard(retried(migrate))
+export const layer = Layer.effectDiscard(migrateOrExplain)
 
 /** A layer that is only built on tables that were migrated before. */
 export const layerCheck = Layer.effectDiscard(retried(check))

@@ -6,7 +6,7 @@ import { makeInsertBatcher, maxQueued } from "../../../src/application/intake/In
 import { IntakeStore } from "../../../src/application/ports/IntakeStore.ts"
 import { WakeUp } from "../../../src/application/ports/WakeUp.ts"
 import type { NewOrder } from "../../../src/domain/Order.ts"
-import { OrdersUnavailable } from "../../../src/domain/OrderErrors.ts"
+import { OrdersUnavailable, TextNotStorable } from "../../../src/domain/OrderErrors.ts"
 import * as Memory from "../../../src/infrastructure/memory/Memory.ts"
 import { storesOf } from "../../../src/testing/AllStores.ts"
 import { newOrder } from "../../TestOrders.ts"
@@ -24,6 +24,8 @@ const gatedStores = (log: Array<string>, gate: Deferred.Deferred<void>) =>
           yield* Deferred.await(gate)
           if (orders.some(({ metadata }) => metadata["poison"] !== undefined))
             return yield* Effect.die("refused")
+          if (orders.some(({ metadata }) => metadata["untranslatable"] !== undefined))
+            return yield* new TextNotStorable()
           if (orders.some(({ metadata }) => metadata["away"] !== undefined))
             return yield* new OrdersUnavailable()
           const answers = yield* intake.submit(orders, keyed)
@@ -116,6 +118,24 @@ describe("InsertBatcher", () => {
       yield* Effect.forEach([first, before, after], Fiber.join)
       assert.strictEqual((yield* Fiber.await(poison))._tag, "Failure")
     })
+  )
+
+  it.effect("an order with a character that the store cannot hold fails alone, with that error", () =>
+    Effect.gen(function* () {
+      const { commit, insert, log } = yield* batcher
+      const first = yield* insert()
+      yield* settled
+      const others = [yield* insert(), yield* insert({ metadata: { untranslatable: "" } }), yield* insert()]
+      yield* commit
+      const errors = yield* Effect.forEach([first, ...others], (call) =>
+        Effect.flip(Fiber.join(call)).pipe(Effect.option)
+      )
+      assert.deepStrictEqual(
+        errors.map((error) => (error._tag === "Some" ? error.value._tag : null)),
+        [null, null, "TextNotStorable", null]
+      )
+      assert.deepStrictEqual(commitsOf(log), ["commit 1", "commit 1", "commit 1"])
+    }).pipe(Effect.scoped)
   )
 
   it.effect("while the store is unavailable every call of the batch fails, and the next one is stored", () =>

@@ -96,7 +96,7 @@ const makeForMigrations = (options: Options, { prepare, statementTimeout }: Conn
   PgClient.make({
     ...options,
     maxConnections: 1,
-    ...(prepare && { startupParameters: sessionSettings(statementTimeout) })
+    ...(prepare && { startupParameters: { ...sessionSettings(statementTimeout), statement_timeout: "0" } })
   }).pipe(Effect.provide(Reactivity.layer))
 
 /** Succeeds once the database answers; waits as long as it is only away, and says so once. */

@@ -1,6 +1,9 @@
 import { Effect, Layer } from "effect"
-import type { SqlError } from "effect/sql"
+import { SqlError } from "effect/sql"
 import { IntakeStore, type KeyedOrders, type StoredAnswer } from "../../../application/ports/IntakeStore.ts"
+import { type OrdersUnavailable, TextNotStorable } from "../../../domain/OrderErrors.ts"
+import { sqlStateOf } from "../client/SqlErrors.ts"
+import { meaningOf } from "../client/SqlStates.ts"
 import { repeatAfterTrouble, repeatIdempotent } from "../client/RepeatStatements.ts"
 import { Database } from "../Database.ts"
 import { countDue, countScheduled } from "./CountPending.ts"
@@ -8,6 +11,10 @@ import { findAnswer, submitKeyedOrders } from "./SubmitKeyedOrders.ts"
 import { submitOrders } from "./SubmitOrders.ts"
 
 const noAnswers: ReadonlyArray<StoredAnswer> = []
+
+// A start refuses every encoding but UTF8, in which there is no such character; an app's own checks may let others pass.
+const isNotStorable = (error: SqlError.SqlError | OrdersUnavailable): boolean =>
+  SqlError.isSqlError(error) && meaningOf(sqlStateOf(error) ?? "") === "not storable"
 
 const countOrders = (orders: ReadonlyArray<unknown>, keyed: ReadonlyArray<KeyedOrders>): number =>
   keyed.reduce((sum, { orders }) => sum + orders.length, orders.length)
@@ -32,7 +39,7 @@ export const layer = Layer.effect(
               SqlError.SqlError
             > = keyed.length === 0 ? Effect.as(submit(orders), noAnswers) : submitKeyed(orders, keyed, inside)
             return inside ? store : repeatIdempotent(store, countOrders(orders, keyed))
-          })
+          }).pipe(Effect.catchIf(isNotStorable, () => Effect.fail(new TextNotStorable())))
         ),
       findAnswer: (key) => call(repeatAfterTrouble(find(key))),
       countDue: (max) => call(due(max)),
