@@ -17,7 +17,8 @@ export interface Deadlines {
 
 /**
  * Deadlines that are all the same duration away. They pass in the order in which they were set, so one fiber and one timer
- * watch the earliest; neither exists while no deadline is set. Plain form: `Effect.sleep` in a fiber for each one.
+ * watch the earliest; neither exists while no deadline is set. Plain form: a timer for each one. As `Effect.timeoutOrElse` around
+ * each attempt that costs 8 µs of some 75 µs of CPU time that an order takes in a drain.
  */
 export const makeDeadlines = Effect.fnUntraced(function* (
   after: Duration.Duration

@@ -1,6 +1,8 @@
 import { type DateTime, Schema } from "effect"
 import { ReasonCode } from "./Failure.ts"
+import type { Order } from "./Order.ts"
 import { OrderId } from "./OrderId.ts"
+import type { Transition } from "./OrderTransitions.ts"
 
 /** An entry of the dead letter queue. An order has exactly one while it is FAILED and not discarded, otherwise none. */
 export const DeadLetter = Schema.Struct({
@@ -17,3 +19,18 @@ export interface DeadLetter {
   readonly retryCount: number
   readonly failedAt: DateTime.Utc
 }
+
+/** The dead letter that a transition adds; null unless the transition ends an attempt in FAILED. */
+export const deadLetterOf = ({ event, order }: Transition<Order>): DeadLetter | null =>
+  order.status === "FAILED" &&
+  order.discardedAt === null &&
+  event.reason !== null &&
+  event.reasonCode !== null
+    ? {
+        orderId: order.id,
+        reason: event.reason,
+        reasonCode: event.reasonCode,
+        retryCount: order.retryCount,
+        failedAt: event.at
+      }
+    : null

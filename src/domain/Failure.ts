@@ -45,3 +45,9 @@ export const failure = (reasonCode: ReasonCode, reason: string): Failure => ({
   reasonCode,
   reason: cleanReason(reason)
 })
+
+/** The failure that a lease which ended counts as. */
+export const workerLost = failure(
+  "WORKER_LOST",
+  "The worker was lost: its lease ran out before the attempt ended."
+)

@@ -1,6 +1,5 @@
 import { DateTime, type Duration } from "effect"
-import type { DeadLetter } from "./DeadLetter.ts"
-import { type Failure, failure } from "./Failure.ts"
+import { type Failure, workerLost } from "./Failure.ts"
 import {
   attemptOf,
   type FailedOrder,
@@ -137,12 +136,6 @@ const countFailure = (
   return { order: to, event: event(name, order, to, attemptOf(order), { worker: order.worker, ...failure }) }
 }
 
-/** The failure that a lease which ended counts as. */
-export const workerLost = failure(
-  "WORKER_LOST",
-  "The worker was lost: its lease ran out before the attempt ended."
-)
-
 /** PROCESSING → PENDING, due at once, or FAILED: the lease ended, which counts as a failed attempt. */
 export const expire = (order: ProcessingOrder, at: DateTime.Utc): Transition<PendingOrder | FailedOrder> =>
   countFailure("expired", order, workerLost, at, isLastAttempt(order) ? null : 0)
@@ -163,18 +156,3 @@ export const discard = (
   const to: FailedOrder = { ...next(order, at), status: "FAILED", discardedAt: at }
   return { order: to, event: event("discarded", order, to, order.retryCount, { reason }) }
 }
-
-/** The dead letter that a transition adds; null unless the transition ends an attempt in FAILED. */
-export const deadLetterOf = ({ event, order }: Transition<Order>): DeadLetter | null =>
-  order.status === "FAILED" &&
-  order.discardedAt === null &&
-  event.reason !== null &&
-  event.reasonCode !== null
-    ? {
-        orderId: order.id,
-        reason: event.reason,
-        reasonCode: event.reasonCode,
-        retryCount: order.retryCount,
-        failedAt: event.at
-      }
-    : null

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Duration, Schema } from "effect"
-import type { DeadLetter } from "../../src/domain/DeadLetter.ts"
-import { failure } from "../../src/domain/Failure.ts"
+import { type DeadLetter, deadLetterOf } from "../../src/domain/DeadLetter.ts"
+import { failure, workerLost } from "../../src/domain/Failure.ts"
 import {
   attemptOf,
   type FailedOrder,
@@ -13,15 +13,13 @@ import {
   type ProcessingOrder
 } from "../../src/domain/Order.ts"
 import {
-  deadLetterOf,
   discard,
   expire,
   reprocess,
   settle,
   start,
   submit,
-  type Transition,
-  workerLost
+  type Transition
 } from "../../src/domain/OrderTransitions.ts"
 import type { OrderEvent } from "../../src/domain/OrderEvent.ts"
 import { edges } from "../../src/domain/OrderStatus.ts"

@@ -14,7 +14,7 @@ export type Behaviour =
 export interface Plan {
   readonly order: NewOrder
   readonly behaviours: ReadonlyArray<Behaviour>
-  /** A run that succeeds hands over writes. */
+  /** A run that succeeds returns writes. */
   readonly writes: boolean
   /** Its payload does not fit the schema, so it never runs. */
   readonly undecodable: boolean
@@ -34,7 +34,7 @@ export type Fact =
       readonly id: OrderId
       readonly version: number
       readonly dueAt: number
-      /** How many facts there were when the worker had the answer in hand; Infinity if it never had. */
+      /** How many facts there were when the worker had received the reply; Infinity if it never did. */
       readonly reply: { delivered: number }
     }
   | { readonly fact: "renewed"; readonly at: number; readonly id: OrderId; readonly version: number }
@@ -76,8 +76,8 @@ export interface Stored {
 /** A worker that lives to the end: nothing of it may be in use any more. */
 export interface Idle {
   readonly worker: string
-  readonly inHand: number
-  readonly freeHands: number
+  readonly inFlight: number
+  readonly freeSlots: number
 }
 
 /** A whole history, ready to be judged. */

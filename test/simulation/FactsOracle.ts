@@ -79,17 +79,17 @@ export const judgeFacts = ({ facts, idle, staleCounted }: History, say: (what: s
           !stopping.has(worker) &&
           !disturbed
         )
-          say(`${id} ${version} was released by ${worker}, which had it in hand and was not stopping`)
+          say(`${id} ${version} was released by ${worker}, which was running it and was not stopping`)
         settles.set(`${id} ${version}`, said)
         leases.delete(id)
         break
       }
     }
   }
-  for (const { freeHands, inHand, worker } of idle) {
+  for (const { freeSlots, inFlight, worker } of idle) {
     if (stopping.has(worker)) continue
-    if (inHand !== 0) say(`${worker} has ${inHand} orders in hand and nothing to do`)
-    if (freeHands !== figures.concurrency) say(`${worker} has ${freeHands} free hands and nothing to do`)
+    if (inFlight !== 0) say(`${worker} has ${inFlight} orders in flight and nothing to do`)
+    if (freeSlots !== figures.concurrency) say(`${worker} has ${freeSlots} free slots and nothing to do`)
   }
   const stale = facts.filter((fact) => fact.fact === "settled" && fact.result === "stale").length
   if (staleCounted > stale) say(`${staleCounted} stale settles were counted, ${stale} occurred`)

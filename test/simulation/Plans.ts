@@ -7,7 +7,7 @@ import type { Seed } from "./SeededScheduler.ts"
 
 /** What the simulated orders carry. */
 export const payload = OrderPayload.make(Schema.Struct({ drink: Schema.String }))
-/** An order and what its runs will do: at most five troubles, and then an end, good or bad. */
+/** An order and what its runs will do: at most five failures, and then a final success or failure. */
 export const plan = (seed: Seed, number: number, now: number): Plan => {
   const digits = (length: number) =>
     seed

@@ -1,7 +1,7 @@
 import { fork } from "node:child_process"
 import { availableParallelism } from "node:os"
 
-/** Which seeds are simulated, and for how long at most. */
+/** Which seeds are simulated, and the time limit. */
 export interface Range {
   readonly first: number
   readonly histories: number

@@ -57,7 +57,7 @@ const call = <A, E>(
       world.struck("lost reply", `${process.name} ${name}`)
       return yield* refused
     }
-    // Nothing can come between: whoever asked has the answer now.
+    // Nothing runs in between: the caller has the reply now.
     if (Exit.isSuccess(exit)) delivered()
     return yield* exit
   })
@@ -104,7 +104,7 @@ export const simulatedStores = (world: SimulatedWorld, process: SimulatedProcess
       Effect.suspend(() => {
         const reply = { delivered: Infinity }
         const asked = time.now
-        process.freeHands = request.max
+        process.freeSlots = request.max
         let isCarriedOut = false
         const carryOut = Effect.suspend(() => {
           isCarriedOut = true
@@ -117,19 +117,19 @@ export const simulatedStores = (world: SimulatedWorld, process: SimulatedProcess
             facts.push({ fact: "claimed", at: time.now, worker, id, version, dueAt: due, reply })
           }
         }
-        // On its way to the store when it was given up, it may still be carried out there, and nobody hears of it.
+        // On its way to the store when it was given up, it may still be executed there, without a reply.
         const arriveLate = () => {
           if (isCarriedOut || process.scheduler.dead || !world.strikes("late claim")) return
           world.struck("late claim", process.name)
           time.at(time.now + seed.between(0, 3000), () => {
             const exit = world.statementExit(carryOut)
             if (Exit.isSuccess(exit)) done(exit.value)
-            // If it stops before its next heartbeat, nobody releases them.
+            // If it stops before its next heartbeat, they are not released.
             world.disturb(process, 0)
           })
         }
         return statement("claim", carryOut, done, () => {
-          // One that comes after the time limit of a claim is no answer any more: nobody waits for it.
+          // One that comes after the time limit of a claim is dropped: its caller has given up.
           if (time.now - asked < figures.claimTimeoutMs) reply.delivered = facts.length
         }).pipe(Effect.onInterrupt(() => Effect.sync(arriveLate)))
       }),
@@ -152,7 +152,7 @@ export const simulatedStores = (world: SimulatedWorld, process: SimulatedProcess
           process.transactions.add(rollback)
           fiber.addObserver((exit) => {
             process.transactions.delete(rollback)
-            // Rolled back: nobody waits for it any more.
+            // Rolled back: its caller has given up.
             if (Exit.isSuccess(exit)) process.scheduler.scheduleTask(() => resume(Effect.succeed(exit.value)))
           })
           return Effect.sync(rollback)

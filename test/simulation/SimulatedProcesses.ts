@@ -58,7 +58,7 @@ export const startWorker = (world: SimulatedWorld, name: string): SimulatedProce
       const ear = yield* Layer.buildWithScope(MemoryWakeUp.layer, process.scope)
       process.ear = Context.get(ear, WakeUp)
       const worker = yield* Layer.buildWithScope(OrderWorker.layer(payload), process.scope)
-      process.inHand = Context.get(worker, OrderWorker).inFlight
+      process.inFlight = Context.get(worker, OrderWorker).inFlight
     })
   )
   return process

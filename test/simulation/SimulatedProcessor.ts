@@ -16,7 +16,7 @@ import type { SimulatedProcess, SimulatedWorld } from "./SimulatedWorld.ts"
 
 type Payload = typeof payload.schema.Type
 
-/** The processor of one worker: each run of an order does what the plan says, whoever runs it. */
+/** The processor of one worker: each run of an order does what its plan says, in any worker. */
 export const processOf =
   (world: SimulatedWorld, process: SimulatedProcess) =>
   (attempt: Attempt<Payload>): Effect.Effect<void | Writes, AttemptError> =>

@@ -9,10 +9,10 @@ interface Wake {
 }
 
 /**
- * The one clock of a simulated world: TestClock, which has the time, and who sleeps until when, so that time can go straight
- * to the next moment at which something happens. Nobody is woken but by the run queue of his process: the sleep of a
- * crashed process never ends, and that of a frozen one ends when it is woken. (TestClock's own sleep is a fiber of
- * several dozen operations: a quarter of all that a history took.)
+ * The one clock of a simulated world: a TestClock, and a list of all sleeps, so that time can jump to the next moment at which
+ * something happens. A sleep ends by the run queue of its process: in a crashed process it never ends, in a frozen one it
+ * ends when the process is thawed. (TestClock's own sleep is a fiber of several dozen operations, and took a quarter of the
+ * time of a history.)
  */
 export class SimulatedTime {
   private readonly own = new SeededScheduler(new Seed(0), Infinity)
@@ -22,7 +22,7 @@ export class SimulatedTime {
   private readonly wakes = new Set<Wake>()
 
   constructor() {
-    // From its first adjustment on it has no need to warn, by the wall clock, that nobody adjusts it.
+    // After a first adjustment TestClock does not warn that it is never adjusted.
     this.run(this.clock.adjust(0))
   }
 

@@ -58,8 +58,8 @@ export interface SimulatedProcess {
   ear: WakeUp["Service"] | null
   /** Builds its layers; a signal may come before it is done. */
   building: Fiber.Fiber<void> | null
-  inHand: Effect.Effect<number>
-  freeHands: number
+  inFlight: Effect.Effect<number>
+  freeSlots: number
   /** Orders that it has stored or reprocessed, and that it has announced. */
   stored: number
   announced: number
@@ -100,7 +100,7 @@ export class SimulatedWorld {
     this.stores = this.statement(Effect.map(Effect.scoped(Layer.build(Memory.layerStores)), storesOf))
   }
 
-  /** Runs a statement of the store in one piece, as a database would: whoever asked for it cannot stop it half-way. */
+  /** Runs a statement of the store in one piece, as a database would: its caller cannot interrupt it half-way. */
   statementExit<A, E>(effect: Effect.Effect<A, E>): Exit.Exit<A, E> {
     return Effect.runSyncExitWith(this.serverReferences)(effect)
   }
@@ -108,7 +108,7 @@ export class SimulatedWorld {
     return Effect.runSyncWith(this.serverReferences)(effect)
   }
 
-  /** For whoever wants to read or compare the history; thousands of others do without. */
+  /** Recorded only for a history that is printed or compared, since most are not. */
   note(what: string): void {
     if (this.trace === null) return
     const text = `${this.time.now} ${what}`
@@ -142,8 +142,8 @@ export class SimulatedWorld {
       scope: Scope.makeUnsafe(),
       ear: null,
       building: null,
-      inHand: Effect.succeed(0),
-      freeHands: 0,
+      inFlight: Effect.succeed(0),
+      freeSlots: 0,
       stored: 0,
       announced: 0
     }

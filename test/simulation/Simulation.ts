@@ -33,7 +33,7 @@ const rates = (seed: Seed): Readonly<Record<FaultKind, number>> => {
 
 /** One history of the real application code in a world where everything goes wrong, decided by its seed alone. */
 export const simulate = (number: number, traced = false): Verdict => {
-  // Simulated troubles are errors by the thousand; nobody reads where they were made.
+  // Faults make thousands of errors, whose stack traces are never read.
   const { stackTraceLimit } = Error
   Error.stackTraceLimit = 0
   try {
@@ -132,7 +132,7 @@ const run = (number: number, traced: boolean): Verdict => {
     }
   }
 
-  // While faults last, everything interleaves: tasks, the director's doings and, when nobody can run, time.
+  // While there are faults, everything interleaves: tasks, the director's actions and, when no task can run, time.
   while (world.steps < least || world.plans.size < orders || seed.chance(0.97)) {
     if (seed.chance(0.02)) act()
     if (runOne(world.schedulers, seed)) continue
@@ -156,8 +156,8 @@ const run = (number: number, traced: boolean): Verdict => {
       (id) => world.statementExit(world.stores.reads.find(id))._tag === "Success"
     )
 
-  const isIdle = ({ freeHands, inHand }: SimulatedProcess) =>
-    freeHands === figures.concurrency && world.statement(inHand) === 0
+  const isIdle = ({ freeSlots, inFlight }: SimulatedProcess) =>
+    freeSlots === figures.concurrency && world.statement(inFlight) === 0
 
   // Now everything must become final by itself, and then everybody idle, at the latest with the next poll: after an answer
   // that was delayed, and the pause if it came too late.

@@ -13,7 +13,7 @@ const counts = new Map<string, number>()
 const failed: Array<readonly [number, ReadonlyArray<string>]> = []
 let histories = 0
 let steps = 0
-// Nobody is there any more to tell: it has been told, or whoever started it is gone.
+// The parent process has the result already, or has ended.
 process.once("disconnect", () => process.exit())
 for (let seed = from; seed <= to && (histories < atLeast || Date.now() < until); seed += step) {
   const verdict = simulate(seed)

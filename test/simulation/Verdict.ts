@@ -4,7 +4,7 @@ import type { History, Stored } from "./Facts.ts"
 import { judge } from "./Oracle.ts"
 import { countedStale, type SimulatedWorld } from "./SimulatedWorld.ts"
 
-/** The fewest port calls a history has; most have several times as many. */
+/** The smallest number of port calls in a history; a typical one has several times as many. */
 export const leastSteps = 50
 
 /** What became of one history. */
@@ -43,10 +43,10 @@ export const conclude = (world: SimulatedWorld, seed: number): Verdict => {
     stored,
     deadLetters,
     ledger: world.ledger,
-    idle: world.living("worker").map(({ freeHands, inHand, name }) => ({
+    idle: world.living("worker").map(({ freeSlots, inFlight, name }) => ({
       worker: name,
-      inHand: world.statement(inHand),
-      freeHands
+      inFlight: world.statement(inFlight),
+      freeSlots
     })),
     staleCounted: countedStale() - world.countedStaleBefore
   }

@@ -26,7 +26,7 @@ const coffee = OrderPayload.make(Schema.Struct({ drink: Schema.String }))
 type Coffee = typeof coffee.schema.Type
 const platform = OrderPlatform.service(coffee)
 
-/** Platform and worker in memory with a scripted processor; the repository outlives the worker. */
+/** Platform and worker in memory with a scripted processor; the stores outlive the worker. */
 const app = (
   process: (attempt: Attempt<Coffee>) => Effect.Effect<void, AttemptError>,
   settings: Partial<WorkerSettings> = {}
@@ -64,7 +64,7 @@ describe("OrderWorker", () => {
   })
 
   it.effect(
-    "the orders of a claim whose answer was lost are released before the next claim, however late",
+    "the orders of a claim whose reply was lost are released before the next claim, even if the release is late",
     () => {
       let lost = 0
       let refused = 0
@@ -96,7 +96,7 @@ describe("OrderWorker", () => {
     }
   )
 
-  it.effect("a claim that dies is no end: the worker says so, and looks again with all its hands", () => {
+  it.effect("after a claim that dies the worker logs it, and claims again with all its slots", () => {
     let claims = 0
     const dyingOnce = Layer.effect(
       WorkStore,
@@ -200,7 +200,7 @@ describe("OrderWorker", () => {
   )
 
   it.effect(
-    "a defect, a processor that interrupts itself and one that takes too long each cost an attempt and harm nobody else",
+    "a defect, a processor that interrupts itself and a timeout each cost an attempt and affect no other order",
     () =>
       Effect.gen(function* () {
         const orders = yield* platform
@@ -236,34 +236,42 @@ describe("OrderWorker", () => {
       )
   )
 
-  it.effect("a snooze costs no attempt, and a delay given by the processor goes before the policy", () =>
-    Effect.gen(function* () {
-      const [snoozed, delayed] = [yield* submit("snooze"), yield* submit("delay")]
-      yield* pass("29 seconds")
-      const orders = yield* platform
-      assert.deepStrictEqual(
-        [(yield* orders.find(snoozed)).retryCount, (yield* orders.find(delayed)).retryCount],
-        [0, 1]
-      )
-      assert.deepStrictEqual(yield* events(delayed), ["created", "started", "retried"])
-      yield* pass("1 second")
-      assert.deepStrictEqual(yield* events(delayed), ["created", "started", "retried", "started", "retried"])
-      assert.deepStrictEqual((yield* events(snoozed)).slice(0, 5), [
-        "created",
-        "started",
-        "snoozed",
-        "started",
-        "snoozed"
-      ])
-    }).pipe(
-      Effect.provide(
-        app(({ payload: { drink } }) =>
-          drink === "snooze"
-            ? new Snooze({ delay: Duration.seconds(15) })
-            : new RetryableFailure({ reason: "busy", retryIn: Duration.seconds(30) })
+  it.effect(
+    "a snooze costs no attempt, and a delay given by the processor takes precedence over the policy",
+    () =>
+      Effect.gen(function* () {
+        const [snoozed, delayed] = [yield* submit("snooze"), yield* submit("delay")]
+        yield* pass("29 seconds")
+        const orders = yield* platform
+        assert.deepStrictEqual(
+          [(yield* orders.find(snoozed)).retryCount, (yield* orders.find(delayed)).retryCount],
+          [0, 1]
+        )
+        assert.deepStrictEqual(yield* events(delayed), ["created", "started", "retried"])
+        yield* pass("1 second")
+        assert.deepStrictEqual(yield* events(delayed), [
+          "created",
+          "started",
+          "retried",
+          "started",
+          "retried"
+        ])
+        assert.deepStrictEqual((yield* events(snoozed)).slice(0, 5), [
+          "created",
+          "started",
+          "snoozed",
+          "started",
+          "snoozed"
+        ])
+      }).pipe(
+        Effect.provide(
+          app(({ payload: { drink } }) =>
+            drink === "snooze"
+              ? new Snooze({ delay: Duration.seconds(15) })
+              : new RetryableFailure({ reason: "busy", retryIn: Duration.seconds(30) })
+          )
         )
       )
-    )
   )
 
   it.effect(
@@ -373,50 +381,53 @@ describe("OrderWorker", () => {
     )
   })
 
-  it.effect("a worker that holds nothing stops without a warning, also while the store is away", () => {
-    const said: Array<string> = []
-    const logger = Logger.make(({ logLevel, message }) => void said.push(`${logLevel}: ${String(message)}`))
-    let isAway = false
-    const gone = Effect.fail(new OrdersUnavailable({ message: "the database went away" }))
-    const troubled = Layer.effect(
-      WorkStore,
-      Effect.map(WorkStore, (work) => ({
-        ...work,
-        settle: (...them: Parameters<typeof work.settle>) => (isAway ? gone : work.settle(...them)),
-        renew: (...lease: Parameters<typeof work.renew>) => (isAway ? gone : work.renew(...lease))
-      }))
-    ).pipe(Layer.provideMerge(Memory.layer))
-    const stopped = Effect.fnUntraced(function* (
-      before: Effect.Effect<unknown, OrdersUnavailable, OrderPlatform<Coffee>>
-    ) {
-      isAway = false
-      said.length = 0
-      const scope = yield* Scope.make()
-      yield* Layer.buildWithScope(
-        OrderWorker.layer(coffee).pipe(Layer.provide(OrderProcessor.layer(coffee, () => Effect.void))),
-        scope
+  it.effect(
+    "a worker that holds no order stops without a warning, even while the store is unavailable",
+    () => {
+      const said: Array<string> = []
+      const logger = Logger.make(({ logLevel, message }) => void said.push(`${logLevel}: ${String(message)}`))
+      let isAway = false
+      const gone = Effect.fail(new OrdersUnavailable({ message: "the database went away" }))
+      const troubled = Layer.effect(
+        WorkStore,
+        Effect.map(WorkStore, (work) => ({
+          ...work,
+          settle: (...them: Parameters<typeof work.settle>) => (isAway ? gone : work.settle(...them)),
+          renew: (...lease: Parameters<typeof work.renew>) => (isAway ? gone : work.renew(...lease))
+        }))
+      ).pipe(Layer.provideMerge(Memory.layer))
+      const stopped = Effect.fnUntraced(function* (
+        before: Effect.Effect<unknown, OrdersUnavailable, OrderPlatform<Coffee>>
+      ) {
+        isAway = false
+        said.length = 0
+        const scope = yield* Scope.make()
+        yield* Layer.buildWithScope(
+          OrderWorker.layer(coffee).pipe(Layer.provide(OrderProcessor.layer(coffee, () => Effect.void))),
+          scope
+        )
+        yield* pass("100 millis")
+        isAway = true
+        yield* before
+        const stopping = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+        yield* pass("3 seconds")
+        assert.isDefined(stopping.pollUnsafe())
+        return said.filter((line) => line.startsWith("Warn"))
+      })
+      return Effect.gen(function* () {
+        assert.deepStrictEqual(yield* stopped(Effect.void), [])
+        assert.deepStrictEqual(yield* stopped(Effect.andThen(Effect.orDie(submit()), pass("100 millis"))), [
+          "Warn: The worker stopped with unwritten results; their leases will run out."
+        ])
+      }).pipe(
+        Effect.provide(
+          Layer.merge(OrderPlatform.layer(coffee).pipe(Layer.provideMerge(troubled)), Logger.layer([logger]))
+        )
       )
-      yield* pass("100 millis")
-      isAway = true
-      yield* before
-      const stopping = yield* Effect.forkChild(Scope.close(scope, Exit.void))
-      yield* pass("3 seconds")
-      assert.isDefined(stopping.pollUnsafe())
-      return said.filter((line) => line.startsWith("Warn"))
-    })
-    return Effect.gen(function* () {
-      assert.deepStrictEqual(yield* stopped(Effect.void), [])
-      assert.deepStrictEqual(yield* stopped(Effect.andThen(Effect.orDie(submit()), pass("100 millis"))), [
-        "Warn: The worker stopped with unwritten results; their leases will run out."
-      ])
-    }).pipe(
-      Effect.provide(
-        Layer.merge(OrderPlatform.layer(coffee).pipe(Layer.provideMerge(troubled)), Logger.layer([logger]))
-      )
-    )
-  })
+    }
+  )
 
-  it.effect("the drain deadline counts from the stop, also while a claim is under way", () => {
+  it.effect("the drain timeout counts from the stop, even while a claim is under way", () => {
     let slow = false
     const slowClaims = Layer.effect(
       WorkStore,
@@ -454,7 +465,7 @@ describe("OrderWorker", () => {
   })
 
   it.effect(
-    "a worker that stops lets attempts finish until the drain deadline and releases the rest, charged nothing",
+    "a worker that stops lets attempts complete until the drain timeout and releases the others, which costs them no attempt",
     () =>
       Effect.gen(function* () {
         const base = yield* Layer.build(OrderPlatform.layer(coffee).pipe(Layer.provideMerge(Memory.layer)))

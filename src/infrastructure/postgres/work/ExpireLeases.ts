@@ -1,5 +1,5 @@
 import type { SqlClient } from "effect/sql"
-import { workerLost } from "../../../domain/OrderTransitions.ts"
+import { workerLost } from "../../../domain/Failure.ts"
 import type { OrderRow } from "../client/OrderRow.ts"
 import { tablesOf } from "../client/Tables.ts"
 
