@@ -15,7 +15,7 @@ const platformOn = <E, R>(stores: Layer.Layer<Layer.Success<typeof Memory.layer>
     Context.get(OrderPlatform.service(anyJsonObject))
   )
 
-/** `stats` of a platform whose store answers like this. */
+/** The `stats` call of a platform whose store answers with `stats`. */
 const statsFrom = Effect.fnUntraced(function* (read: Effect.Effect<Stats, OrdersUnavailable>) {
   const memory = yield* Layer.build(Memory.layer)
   const reads = OrderReads.of({ ...Context.get(memory, OrderReads), stats: read })
@@ -55,7 +55,7 @@ describe("Stats", () => {
   )
 
   it.effect(
-    "a read that takes longer than a second is shared, and survives the interruption of its first caller",
+    "a read that takes longer than a second is shared, and continues when its first caller is interrupted",
     () =>
       Effect.gen(function* () {
         let reads = 0
@@ -76,7 +76,7 @@ describe("Stats", () => {
       })
   )
 
-  it.effect("a read that failed is not repeated within the second, and is repeated after it", () =>
+  it.effect("a failed read is repeated after a second, not before", () =>
     Effect.gen(function* () {
       let reads = 0
       const stats = yield* statsFrom(
@@ -94,10 +94,10 @@ describe("Stats", () => {
 
 describe("The size of a payload", () => {
   const limited = Effect.provideService(platformOn(Memory.layer), MaxPayloadBytes, 20)
-  // As JSON: {"t":"..."}, eight bytes around the text.
+  // As JSON this is {"t":"..."}: eight bytes besides the text.
   const textOf = (letter: string, count: number) => ({ payload: { t: letter.repeat(count) } })
 
-  it.effect("is limited in bytes of JSON, for one order and for each of many", () =>
+  it.effect("is limited in bytes of JSON, for a single order and for each order of a bulk", () =>
     Effect.gen(function* () {
       const { submit, submitMany } = yield* limited
       yield* submit(textOf("x", 12))
@@ -116,7 +116,7 @@ describe("The size of a payload", () => {
     })
   )
 
-  it.effect("is not checked where the limit is infinite", () =>
+  it.effect("is not checked when the limit is infinite", () =>
     Effect.gen(function* () {
       const { submit } = yield* Effect.provideService(platformOn(Memory.layer), MaxPayloadBytes, Infinity)
       yield* submit(textOf("x", 2_000_000))

@@ -43,7 +43,7 @@ describe("BatchQueue", () => {
     })
   )
 
-  it.effect("an entry larger than the capacity is taken by an empty queue only", () =>
+  it.effect("an entry larger than the capacity is accepted only by an empty queue", () =>
     Effect.gen(function* () {
       const queue = queueOf(10)
       assert.isTrue(queue.offerUnsafe({ name: "huge", size: 50 }))
@@ -53,7 +53,7 @@ describe("BatchQueue", () => {
   )
 
   it.effect(
-    "an offer is refused after its timeout, or at once where as much as the capacity waits already",
+    "an offer is refused after its timeout, or at once when as much as the capacity waits already",
     () =>
       Effect.gen(function* () {
         const queue = queueOf(10)
@@ -70,7 +70,7 @@ describe("BatchQueue", () => {
       })
   )
 
-  it.effect("an entry that is removed frees its capacity for one that waits", () =>
+  it.effect("a removed entry frees its capacity for a waiting one", () =>
     Effect.gen(function* () {
       const queue = queueOf(10)
       const [first, second] = [
@@ -89,7 +89,7 @@ describe("BatchQueue", () => {
     })
   )
 
-  it.effect("entries that wait behind one that gives up are queued as soon as they fit", () =>
+  it.effect("entries that wait behind one that times out are queued as soon as they fit", () =>
     Effect.gen(function* () {
       const queue = queueOf(10)
       queue.offerUnsafe({ name: "first", size: 8 })

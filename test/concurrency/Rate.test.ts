@@ -13,7 +13,7 @@ describe("Rate", () => {
     assert.strictEqual(rate.perSecond(30_000), 0)
   })
 
-  it("a wait is between 1 and 3600 seconds, and 60 while the rate is zero", () => {
+  it("gives a wait between 1 and 3600 seconds, and 60 while it is zero", () => {
     assert.strictEqual(secondsToDrain(100, 10), 10)
     assert.strictEqual(secondsToDrain(1, 1000), 1)
     assert.strictEqual(secondsToDrain(1_000_000, 1), 3600)

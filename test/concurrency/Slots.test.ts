@@ -3,7 +3,7 @@ import { Effect, Fiber } from "effect"
 import { makeSlots } from "../../src/concurrency/Slots.ts"
 
 describe("Slots", () => {
-  it.effect("take answers all free slots up to the maximum, and waits while none is free", () =>
+  it.effect("take returns all free slots up to the maximum, and waits while none is free", () =>
     Effect.gen(function* () {
       const slots = makeSlots(5)
       assert.strictEqual(yield* slots.take(3), 3)

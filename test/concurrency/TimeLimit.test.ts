@@ -10,7 +10,7 @@ const limited = (log: Array<string>, name: string, millis: number) =>
   )
 
 describe("TimeLimit", () => {
-  it.effect("an effect that takes longer is interrupted at its own limit, and no other is", () =>
+  it.effect("an effect that takes too long is interrupted at its own limit, and no other effect", () =>
     Effect.gen(function* () {
       const log: Array<string> = []
       const { within } = yield* makeTimeLimit(Duration.millis(100))
@@ -53,25 +53,27 @@ describe("TimeLimit", () => {
     })
   )
 
-  it.effect("lastWithin passes on success and failure, and continues with the answer for a timeout", () =>
-    Effect.gen(function* () {
-      const log: Array<string> = []
-      const { lastWithin } = yield* makeTimeLimit(Duration.millis(100))
-      // The answer is used in the same uninterruptible region: the fiber is interrupted afterwards.
-      const begin = (name: string, effect: Effect.Effect<string, string>) =>
-        lastWithin(effect, Effect.succeed(`${name} late`)).pipe(
-          Effect.catch((error) => Effect.succeed(`${name} ${error}`)),
-          Effect.tap((answer) => Effect.sync(() => log.push(answer))),
-          Effect.uninterruptible,
-          Effect.forkChild({ startImmediately: true })
-        )
-      const slow = yield* begin("slow", limited(log, "slow", 1000))
-      yield* begin("fast", limited(log, "fast", 20))
-      yield* begin("wrong", Effect.fail("failed"))
-      yield* TestClock.adjust("100 millis")
-      yield* Fiber.await(slow)
-      assert.deepStrictEqual(log, ["wrong failed", "fast in time", "slow interrupted", "slow late"])
-    })
+  it.effect(
+    "lastWithin passes success and failure through, and continues with the fallback on a timeout",
+    () =>
+      Effect.gen(function* () {
+        const log: Array<string> = []
+        const { lastWithin } = yield* makeTimeLimit(Duration.millis(100))
+        // The result is used in the same uninterruptible region: the fiber is interrupted afterwards.
+        const begin = (name: string, effect: Effect.Effect<string, string>) =>
+          lastWithin(effect, Effect.succeed(`${name} late`)).pipe(
+            Effect.catch((error) => Effect.succeed(`${name} ${error}`)),
+            Effect.tap((answer) => Effect.sync(() => log.push(answer))),
+            Effect.uninterruptible,
+            Effect.forkChild({ startImmediately: true })
+          )
+        const slow = yield* begin("slow", limited(log, "slow", 1000))
+        yield* begin("fast", limited(log, "fast", 20))
+        yield* begin("wrong", Effect.fail("failed"))
+        yield* TestClock.adjust("100 millis")
+        yield* Fiber.await(slow)
+        assert.deepStrictEqual(log, ["wrong failed", "fast in time", "slow interrupted", "slow late"])
+      })
   )
 
   it.effect("a limit still holds while the scope that made it closes", () =>
@@ -79,7 +81,7 @@ describe("TimeLimit", () => {
       const scope = yield* Scope.make()
       const { within } = yield* Scope.provide(makeTimeLimit(Duration.millis(100)), scope)
       const how = yield* Deferred.make<string>()
-      // Added before the first deadline is set, as the drain of a worker is.
+      // Added before the first deadline is set, like the drain of a worker.
       yield* Scope.addFinalizer(scope, Effect.asVoid(Deferred.await(how)))
       yield* Effect.forkChild(
         Effect.flatMap(within(Effect.never, Effect.succeed("late")), (end) => Deferred.succeed(how, end)),

@@ -22,7 +22,7 @@ const importsOf = (file: string) => {
   return [...imported, ...exported, ...dynamic]
 }
 
-/** Every file of ours that the entry needs, directly or not, and what each imports from packages. */
+/** Every source file that the entry imports, directly or not, and what each imports from packages. */
 const closureOf = (entry: string) => {
   const files = new Set<string>()
   const packages: Array<{
@@ -45,7 +45,7 @@ const closureOf = (entry: string) => {
 describe("order-platform/contract", () => {
   const { files, packages } = closureOf("src/contract.ts")
 
-  it("needs files of domain and contract only, by value or by type", () => {
+  it("imports files of domain and contract only, by value or by type", () => {
     assert.isAbove(files.length, 30)
     assert.deepStrictEqual(
       files.filter((file) => !/^src\/(domain|contract)\/|^src\/contract\.ts$/.test(file)),
@@ -53,7 +53,7 @@ describe("order-platform/contract", () => {
     )
   })
 
-  it("imports no package but effect: nothing of Node", () => {
+  it("imports no package but effect, and nothing of Node", () => {
     assert.deepStrictEqual(
       packages.filter(({ from }) => !/^effect(\/|$)/.test(from)),
       []
@@ -67,7 +67,7 @@ describe("order-platform/contract", () => {
     )
   })
 
-  it("is found out where it is not so: the closure of the whole package", () => {
+  it("the same checks find the layers and Node modules of the whole package", () => {
     const whole = closureOf("src/index.ts")
     assert.isTrue(whole.files.some((file) => file.startsWith("src/infrastructure/")))
     assert.isTrue(whole.packages.some(({ from }) => from.startsWith("node:")))

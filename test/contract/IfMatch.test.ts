@@ -7,7 +7,7 @@ const Version = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 999_999
 
 describe("If-Match", () => {
   it.effect.prop(
-    "is written so that it is read as the same versions, also where it names none",
+    "is decoded as the versions it was encoded from, also when it names none",
     { versions: Schema.NullOr(Schema.Array(Version)) },
     ({ versions }) =>
       Effect.gen(function* () {

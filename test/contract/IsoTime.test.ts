@@ -25,7 +25,7 @@ describe("an ISO 8601 time", () => {
     ["2016-12-31T23:59:60Z", "2017-01-01T00:00:00.000Z"],
     ["2016-12-31T23:59:60.7Z", "2017-01-01T00:00:00.000Z"],
     ["1990-12-31T15:59:60-08:00", "1991-01-01T00:00:00.000Z"]
-  ] as const)("is taken in every form of the standard, and comes back in one: %s", (text, expected) => {
+  ] as const)("is accepted in every form of the standard and returned in one: %s", (text, expected) => {
     assert.deepStrictEqual(readAs(text), Result.succeed(expected))
   })
 
@@ -58,7 +58,7 @@ describe("an ISO 8601 time", () => {
       "20261122T120000Z",
       "1790000000"
     ].map((text) => [text, /^Expected an ISO 8601 time with a zone, like .*\+01:00$/] as const)
-  ] as const)("is refused with the reason where it is none: %s", (text, message) => {
+  ] as const)("is refused with the reason when it is not valid: %s", (text, message) => {
     const issues = Result.match(decode(text), { onSuccess: () => [], onFailure: validationIssues })
     assert.strictEqual(issues.length, 1, text)
     if (typeof message === "string") assert.strictEqual(issues[0]?.message, message)

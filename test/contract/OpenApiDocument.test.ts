@@ -51,7 +51,7 @@ const types =
   "not-found invalid-request idempotency-mismatch not-in-dlq version-mismatch unauthorized forbidden overloaded unavailable method-not-allowed not-acceptable too-large unsupported-media-type internal"
 
 describe("the OpenAPI document", () => {
-  it("describes every type of problem, with an example, in the answers with its status", () => {
+  it("describes every type of problem, with an example, in the responses with its status", () => {
     const described = Object.entries(schemas).flatMap(([name, { properties }]) =>
       (properties?.type?.enum ?? []).map((type) => [name, type] as const)
     )
@@ -68,13 +68,13 @@ describe("the OpenAPI document", () => {
         })
       )
       assert.isNotEmpty(given, name)
-      // What no operation of the document can give is under "default": it is about other paths and methods.
+      // Problems about paths and methods outside the document are under "default".
       const expected = name === "NoSuchPath" || name === "MethodNotAllowed" ? "default" : String(status)
       for (const [at] of given) assert.strictEqual(at, expected, name)
     }
   })
 
-  it("has an example of every body, in requests and answers", () => {
+  it("has an example of every request and response body", () => {
     for (const { operationId, requestBody, responses } of operations) {
       const bodies = [requestBody?.content, ...Object.values(responses).map(({ content }) => content)]
       for (const [type, { example, examples }] of bodies.flatMap((content) => Object.entries(content ?? {})))
@@ -82,7 +82,7 @@ describe("the OpenAPI document", () => {
     }
   })
 
-  it("has examples that the schemas of the endpoints take", () => {
+  it("has examples that the schemas of the endpoints accept", () => {
     const answers: Readonly<Record<string, Schema.Codec<unknown, unknown>>> = {
       "orders.submit": AcceptedOrder,
       "orders.submitMany": SubmittedOrders,
@@ -106,7 +106,7 @@ describe("the OpenAPI document", () => {
     Schema.decodeUnknownSync(submitOrdersBody(order), strictly)(bodyOf("orders.submitMany"))
   })
 
-  it("invents no payload for an app: its example has the one of the app's schema, or none", () => {
+  it("has the example payload of the app's schema, or none", () => {
     const Coffee = Schema.Struct({ shots: Schema.Int }).annotate({ identifier: "Coffee" })
     const exampleFor = <P>(schema: Schema.Codec<P, Schema.JsonObject>) =>
       documentOf(OrderPayload.make(schema)).operations.find((it) => it.operationId === "orders.submit")
@@ -117,7 +117,7 @@ describe("the OpenAPI document", () => {
     })
   })
 
-  it("shows the stream of events as it is on the wire, and how to resume it", () => {
+  it("shows the event stream as it is on the wire, and how to resume it", () => {
     const { parameters, responses } = operation("orders.watch")
     assert.isTrue(parameters.some((it) => it.name === "Last-Event-ID" && it.in === "header"))
     const { example, schema } = responses["200"]?.content?.["text/event-stream"] ?? assert.fail("no stream")

@@ -18,8 +18,8 @@ const served = Effect.gen(function* () {
   return { baseUrl: `http://127.0.0.1:${port}`, submitted }
 })
 
-describe("the client for Effect apps", () => {
-  it.live("submits, reads and lists by its key, all typed", () =>
+describe("OrderClient", () => {
+  it.live("submits, reads and lists orders with its key, typed", () =>
     Effect.gen(function* () {
       const { baseUrl, submitted } = yield* served
       const client = yield* OrderClient.make(coffee, { baseUrl, key: secret })
@@ -38,7 +38,7 @@ describe("the client for Effect apps", () => {
     }).pipe(Effect.provide(FetchHttpClient.layer))
   )
 
-  it.live("fails with the problem that the server answered, as an error of its type", () =>
+  it.live("fails with the server's problem as an error of its type", () =>
     Effect.gen(function* () {
       const { baseUrl } = yield* served
       const shop = yield* OrderClient.make(coffee, { baseUrl, key: secret })

@@ -1,4 +1,4 @@
-// The script of a web page that submits an order; BrowserBundle.test.ts bundles it and runs it in Chromium.
+// The script of a web page that submits an order. BrowserBundle.test.ts bundles it and runs it in Chromium.
 import { Effect, Redacted } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { OrderClient, OrderId, OrderPayload } from "order-platform/contract"
@@ -20,7 +20,7 @@ const submitAndGet = (baseUrl: string, secret: string) =>
     return { orderId, status: body.status, payload: body.payload, etag: headers.etag, unknown }
   }).pipe(Effect.provide(FetchHttpClient.layer), Effect.runPromise)
 
-/** What the page saw. */
+/** What the page received. */
 export type Seen = Awaited<ReturnType<typeof submitAndGet>>
 
 Object.assign(globalThis, { submitAndGet })

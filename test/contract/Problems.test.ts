@@ -10,7 +10,7 @@ import { Overloaded } from "../../src/domain/OrderErrors.ts"
 import { anyJsonObject } from "../../src/domain/OrderPayload.ts"
 import { serveFake } from "../infrastructure/http/TestServer.ts"
 
-// Other people's programs depend on these.
+// Clients depend on these.
 const types = `
   400 invalid-request
   401 unauthorized
@@ -35,13 +35,13 @@ const encoded = Object.entries(Problems).map(([name, schema]) => ({
   problem: problemExamples[name]?.value as Problem
 }))
 
-describe("the table of problems", () => {
+describe("the table of problem types", () => {
   it("has every type of the contract with its status, and no other", () => {
     const rows = encoded.map(({ problem: { status, type } }) => `${status} ${type.split(":").at(-1)}`)
     assert.deepStrictEqual([...new Set(rows)].sort(), types.trim().split(/\n\s*/))
   })
 
-  it("decodes every problem as the error it was made of, and encodes that as the same problem", () => {
+  it("decodes every problem as the error it was encoded from, and encodes that to the same problem", () => {
     for (const { name, problem, schema } of encoded) {
       const error = Schema.decodeUnknownSync(schema)(JSON.parse(JSON.stringify(problem)))
       assert.strictEqual(error._tag, name)
@@ -51,14 +51,14 @@ describe("the table of problems", () => {
     }
   })
 
-  it("decodes a problem whose title was reworded, and none of another type", () => {
+  it("decodes a problem with a different title, but none of another type", () => {
     const { problem, schema } = encoded[0] ?? assert.fail("no row")
     const decode = Schema.decodeUnknownSync(schema)
     assert.strictEqual(decode({ ...problem, title: "Reworded" }).message, problem.detail)
     assert.throws(() => decode({ ...problem, type: "urn:order-platform:other" }))
   })
 
-  it("keeps the words of HTTP out of the errors of the domain", () => {
+  it("domain errors contain no HTTP words", () => {
     const orderId = "01a20586-1e1c-764a-aee9-11cfc7017fe9"
     for (const error of [
       new OrderErrors.OrderNotFound({ orderId }),
@@ -86,7 +86,7 @@ describe("an error of a handler", () => {
   const overloaded = new Overloaded({ message: "Too many orders are waiting.", retryAfterSeconds: 42 })
   const exhausted = new BodyBudgetExhausted({ message: "No memory left.", maxBytes: 1, retryAfterSeconds: 1 })
 
-  it.live("reaches the typed client as itself, and the response says when to try again", () =>
+  it.live("reaches the typed client unchanged, and the response has Retry-After", () =>
     Effect.gen(function* () {
       const { call, port } = yield* serveFake({
         submit: () => Effect.fail(overloaded),
@@ -113,7 +113,7 @@ describe("an error of a handler", () => {
     }).pipe(Effect.provide(FetchHttpClient.layer))
   )
 
-  it("is told apart from another one of the same type by its members", () => {
+  it("is distinguished by its members from another error of the same type", () => {
     const submitErrors = Schema.Union([Problems.BodyBudgetExhausted, Problems.Overloaded])
     for (const error of [overloaded, exhausted]) {
       const problem = Schema.encodeSync(submitErrors)(error)

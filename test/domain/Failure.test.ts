@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Schema } from "effect"
 import { cleanReason, failure, maxReasonLength } from "../../src/domain/Failure.ts"
 
-/** Texts of what makes a reason hard to store, mixed with plain ones and of any length up to beyond the limit. */
+/** Plain characters mixed with those that are hard to store, of any length up to beyond the limit. */
 const piece = Schema.Union([
   Schema.Literals(["\u0000", "\uD800", "\uDC00", "\uD83D\uDE00", "\uFFFD", "e\u0301", "a", "\n", "\\u0000"]),
   Schema.String
@@ -26,7 +26,7 @@ describe("Failure", () => {
     assert.strictEqual(cleanReason(""), "")
   })
 
-  it("U+0000 and lone surrogates become U+FFFD, each in its place", () => {
+  it("U+0000 and lone surrogates are each replaced by U+FFFD", () => {
     assert.strictEqual(cleanReason("a\u0000b\uD800c\uDC00d"), "a\uFFFDb\uFFFDc\uFFFDd")
   })
 

@@ -5,7 +5,7 @@ import { OrderId } from "../../src/domain/OrderId.ts"
 const decode = Schema.decodeUnknownResult(OrderId)
 
 describe("OrderId", () => {
-  it("is read in either case, and is lower case from then on", () => {
+  it("is accepted in either case and stored in lower case", () => {
     const id = "019ac7b3-5e2f-7abc-8def-0123456789ab"
     for (const text of [id, id.toUpperCase(), "019AC7b3-5E2F-7abC-8dEf-0123456789aB"])
       assert.deepStrictEqual(decode(text), Result.succeed(OrderId.make(id)))
@@ -20,7 +20,7 @@ describe("OrderId", () => {
     "019ac7b3-5e2f-7abc-8def-0123456789ag",
     "019ac7b3-5e2f-7abc-8def-0123456789ab\n",
     "019ac7b3-5e2f-7abc-8def-0123456789a\u212A"
-  ])("is nothing but the 36 characters of a UUID: %j", (text) => {
+  ])("is refused if it is not the 36 characters of a UUID: %j", (text) => {
     assert.isTrue(Result.isFailure(decode(text)))
   })
 })

@@ -14,7 +14,7 @@ const CoffeeV1 = Schema.Struct({ drink: Schema.String }).pipe(
 )
 
 describe("OrderPayload", () => {
-  it("reads each version by its own schema, and the current one by the current", () => {
+  it("reads each version by its own schema", () => {
     const { decode } = OrderPayload.make(Coffee, { version: 2, previous: { 1: CoffeeV1 } })
     assert.deepStrictEqual(decode({ drink: "latte" }, 1), Result.succeed({ drink: "latte", cups: 1 }))
     assert.deepStrictEqual(
@@ -23,7 +23,7 @@ describe("OrderPayload", () => {
     )
   })
 
-  it("does not guess: a version it has no schema for is refused although today's schema would fit", () => {
+  it("refuses a version without a schema, even if the current schema would fit", () => {
     const { decode } = OrderPayload.make(Coffee, { version: 3, previous: { 1: CoffeeV1 } })
     const stored = { drink: "latte", cups: 2 }
     for (const version of [2, 4])
@@ -33,13 +33,13 @@ describe("OrderPayload", () => {
       )
   })
 
-  it("says where what was stored does not fit", () => {
+  it("names the path where the stored payload does not fit", () => {
     const decoded = OrderPayload.make(Coffee).decode({ drink: "latte", cups: "two" }, 1)
     assert(Result.isFailure(decoded))
     assert.match(decoded.failure, /^The stored payload does not fit the schema: .*cups/s)
   })
 
-  it("gives a processor an object of its own, which it may change", () => {
+  it("gives a processor its own copy, which it may change", () => {
     for (const { decode } of [OrderPayload.anyJsonObject, OrderPayload.make(Schema.JsonObject)]) {
       const stored = { drink: "latte" }
       const decoded = decode(stored, 1)
@@ -49,7 +49,7 @@ describe("OrderPayload", () => {
     }
   })
 
-  it("has a key of its own, also when two share their name and their type", () => {
+  it("has its own service key, also when two payloads share their name and type", () => {
     const keys = [OrderPayload.make(Coffee), OrderPayload.make(Coffee)].map(({ key }) => key)
     assert.notStrictEqual(keys[0], keys[1])
     assert.isTrue(OrderPayload.make(Coffee, { name: "coffee" }).key.startsWith("coffee#"))

@@ -55,7 +55,7 @@ const failed = (order: Order): FailedOrder => {
 }
 
 describe("Order", () => {
-  it("a submitted order is PENDING in version 1, has not failed yet and is due at once", () => {
+  it("a submitted order is PENDING in version 1, without a failure and due at once", () => {
     const given = newOrder({ payload: { cups: 2 }, priority: 4, metadata: { shop: "42" } })
     const { notBefore: _, ...kept } = given
     const { event, order } = submit(given, at(5))
@@ -83,7 +83,7 @@ describe("Order", () => {
     })
   })
 
-  it("an order is due at `notBefore`, and one whose `notBefore` is past is due at once", () => {
+  it("an order is due at `notBefore`, or at once if that is past", () => {
     const later = submit(newOrder({ notBefore: at(60) }), at(5)).order
     assert.deepStrictEqual(later.dueAt, at(60))
     assert.deepStrictEqual([isDue(later, at(59)), isDue(later, at(60))], [false, true])
@@ -107,7 +107,7 @@ describe("Order", () => {
     assert.deepStrictEqual([event.event, event.attempt, event.worker], ["completed", 1, "w1"])
   })
 
-  it("a retried order counts the failure, says why, and is due after the delay", () => {
+  it("a retried order counts the failure, keeps its reason and is due after the delay", () => {
     const { event, order } = retry(started(), 2)
     assertStatus(order, "PENDING")
     assert.deepStrictEqual([order.retryCount, order.failureReason, order.dueAt], [1, "not yet", at(3)])
@@ -118,7 +118,7 @@ describe("Order", () => {
     assert.strictEqual(attemptOf(order), 2)
   })
 
-  it("an order whose last attempt completes keeps the reason of the failure before", () => {
+  it("a completed order keeps the reason of its last failure", () => {
     const again = started(pending(retry(started()).order), 4)
     const { order } = settle(again, { event: "completed" }, at(5))
     assert.deepStrictEqual([order.status, order.retryCount, order.failureReason], ["PROCESSED", 1, "not yet"])
@@ -193,13 +193,13 @@ describe("Order", () => {
     )
   })
 
-  it("an order that expires in its last attempt is FAILED and in the dead letter queue as WORKER_LOST", () => {
+  it("an order whose last attempt expires is FAILED and in the dead letter queue as WORKER_LOST", () => {
     const transition = expire(started(submitted({ maxRetries: 1 })), at(31))
     assert.deepStrictEqual([transition.event.event, transition.event.to], ["expired", "FAILED"])
     assert.strictEqual(deadLetterOf(transition)?.reasonCode, "WORKER_LOST")
   })
 
-  it("a reprocessed order starts anew: attempt 1, no reason, due at once", () => {
+  it("a reprocessed order starts over: attempt 1, no reason, due at once", () => {
     const { event, order } = reprocess(failed(fail().order), at(100))
     assert.deepStrictEqual(
       [order.status, order.retryCount, order.failureReason, order.dueAt, attemptOf(order)],
@@ -209,7 +209,7 @@ describe("Order", () => {
     assert.strictEqual(start(order, "w2", lease, at(101)).event.attempt, 1)
   })
 
-  it("a discarded order stays FAILED without an entry, and the operator's reason is in its history only", () => {
+  it("a discarded order stays FAILED without a dead letter; the operator's reason is only in its history", () => {
     const transition = discard(failed(fail().order), "test data", at(100))
     assert.deepStrictEqual(
       [transition.order.status, transition.order.failureReason, transition.order.discardedAt],
@@ -223,12 +223,12 @@ describe("Order", () => {
   })
 })
 
-// Whatever may happen to an order next, picked by number: illegal choices fall back to a legal one.
+// The next transition of an order, picked by number; illegal choices fall back to a legal one.
 const Choice = Schema.Struct({
   pick: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 6 })),
   seconds: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 90 }))
 })
-const Life = {
+const History = {
   maxRetries: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 4 })),
   choices: Schema.Array(Choice).check(Schema.isMaxLength(40))
 }
@@ -266,7 +266,7 @@ const next = (order: Order, pick: number, now: DateTime.Utc): Transition<Order> 
   }
 }
 
-/** The transitions of one order, from its submit on. */
+/** The transitions of one order, starting with its submit. */
 const transitionsOf = (maxRetries: number, choices: ReadonlyArray<typeof Choice.Type>) => {
   let now = at(0)
   const transitions: [Transition<Order>, ...Array<Transition<Order>>] = [
@@ -283,8 +283,8 @@ const transitionsOf = (maxRetries: number, choices: ReadonlyArray<typeof Choice.
   return transitions
 }
 
-/** What the history alone says of an order. */
-const folded = (events: ReadonlyArray<OrderEvent>) => {
+/** The state of an order, derived from its history alone. */
+const derived = (events: ReadonlyArray<OrderEvent>) => {
   let state = {
     status: "PENDING" as Order["status"],
     version: 0,
@@ -311,7 +311,7 @@ const folded = (events: ReadonlyArray<OrderEvent>) => {
   return state
 }
 
-const summary = (order: Order): ReturnType<typeof folded> => ({
+const summary = (order: Order): ReturnType<typeof derived> => ({
   status: order.status,
   version: order.version,
   retryCount: order.retryCount,
@@ -322,14 +322,14 @@ const summary = (order: Order): ReturnType<typeof folded> => ({
   updatedAt: order.updatedAt
 })
 
-describe("every life of an order", () => {
-  const everyLife = (
+describe("every history of an order", () => {
+  const everyHistory = (
     name: string,
     holds: (transitions: ReturnType<typeof transitionsOf>, maxRetries: number) => void
   ) =>
     it.prop(
       name,
-      Life,
+      History,
       ({ choices, maxRetries }) => {
         holds(transitionsOf(maxRetries, choices), maxRetries)
         return true
@@ -337,7 +337,7 @@ describe("every life of an order", () => {
       { arbitrary: { runs: 500, size: 60 } }
     )
 
-  everyLife("raises the version by exactly one with every transition, from 1 on", (transitions) => {
+  everyHistory("raises the version by exactly one with every transition, from 1 on", (transitions) => {
     assert.deepStrictEqual(
       transitions.map(({ order }) => order.version),
       transitions.map((_, n) => n + 1)
@@ -348,28 +348,25 @@ describe("every life of an order", () => {
     )
   })
 
-  everyLife(
-    "takes only edges that the table has for the event, from the state the order was in",
-    (transitions) => {
-      transitions.forEach(({ event, order }, n) => {
-        assert.strictEqual(event.from, transitions[n - 1]?.order.status ?? null)
-        assert.strictEqual(event.to, order.status)
-        const allowed: ReadonlyArray<readonly [string | null, string]> = edges[event.event]
-        assert(
-          allowed.some(([from, to]) => from === event.from && to === event.to),
-          `${event.event}: ${event.from} -> ${event.to} is no edge`
-        )
-      })
-    }
-  )
-
-  everyLife("can be told from its history alone", (transitions) => {
-    transitions.forEach(({ order }, n) => {
-      assert.deepStrictEqual(folded(transitions.slice(0, n + 1).map(({ event }) => event)), summary(order))
+  everyHistory("takes only the edges that the table allows for each event", (transitions) => {
+    transitions.forEach(({ event, order }, n) => {
+      assert.strictEqual(event.from, transitions[n - 1]?.order.status ?? null)
+      assert.strictEqual(event.to, order.status)
+      const allowed: ReadonlyArray<readonly [string | null, string]> = edges[event.event]
+      assert(
+        allowed.some(([from, to]) => from === event.from && to === event.to),
+        `${event.event}: ${event.from} -> ${event.to} is no edge`
+      )
     })
   })
 
-  everyLife(
+  everyHistory("can be derived from its history alone", (transitions) => {
+    transitions.forEach(({ order }, n) => {
+      assert.deepStrictEqual(derived(transitions.slice(0, n + 1).map(({ event }) => event)), summary(order))
+    })
+  })
+
+  everyHistory(
     "never fails more often than maxRetries allows, and keeps what was submitted",
     (transitions, max) => {
       const [{ order: first }] = transitions
@@ -382,7 +379,7 @@ describe("every life of an order", () => {
     }
   )
 
-  everyLife("has a dead letter exactly while it is FAILED and not discarded", (transitions) => {
+  everyHistory("has a dead letter exactly while it is FAILED and not discarded", (transitions) => {
     let entry: DeadLetter | null = null
     for (const transition of transitions) {
       entry = deadLetterOf(transition)

@@ -22,7 +22,7 @@ const unjittered = (given: typeof Policy.Type) => policyOf({ ...given, jitter: 0
 const millisAfter = (policy: RetryPolicy, attempt: number, random = 0.5) =>
   Effect.map(delayAfter(policy, attempt, random), Duration.toMillis)
 
-/** The delay in a table: base, doubled with each failure where the policy says so, and capped. */
+/** The expected delay: the base, doubled with each failure if the policy is exponential, and capped. */
 const plain = ({ backoff, delay, maxDelay }: typeof Policy.Type, attempt: number) =>
   Math.min(backoff === "fixed" ? delay : delay * 2 ** (attempt - 1), maxDelay)
 
@@ -35,7 +35,7 @@ describe("RetryPolicy", () => {
     })
   )
 
-  it.effect("the default differs from that by up to a fifth, as the random number says", () =>
+  it.effect("the default jitter changes that by up to a fifth, depending on the random number", () =>
     Effect.gen(function* () {
       const policy = yield* RetryPolicy
       const delays = yield* Effect.forEach([0, 0.25, 0.5, 0.75], (random) => millisAfter(policy, 3, random))
@@ -63,7 +63,7 @@ describe("RetryPolicy", () => {
   )
 
   it.effect.prop(
-    "every unjittered delay is base * 2^(attempt - 1) (or the base, if fixed), capped",
+    "every unjittered delay is base * 2^(attempt - 1), or the base if fixed, capped",
     { policy: Policy, attempt: Attempt, random: Random },
     ({ attempt, policy, random }) =>
       Effect.gen(function* () {
@@ -76,7 +76,7 @@ describe("RetryPolicy", () => {
   )
 
   it.effect.prop(
-    "every jittered delay is in whole milliseconds, within the policy's share of the plain one and never above the cap",
+    "every jittered delay is in whole milliseconds, within the policy's share of the unjittered one, and never above the cap",
     { policy: Policy, attempt: Attempt, random: Random },
     ({ attempt, policy, random }) =>
       Effect.gen(function* () {
@@ -120,7 +120,7 @@ describe("RetryPolicy", () => {
   )
 
   it.effect.prop(
-    "a worker that starts anew at any persisted attempt waits as long as one that ran the schedule on",
+    "a worker that starts at any stored attempt waits as long as one that ran the whole schedule",
     { policy: Policy, attempt: Attempt },
     ({ attempt, policy }) =>
       Effect.gen(function* () {

@@ -10,7 +10,7 @@ import { IntakeStore } from "../../../src/application/ports/IntakeStore.ts"
 import { storesOf } from "../../../src/testing/AllStores.ts"
 import { pass } from "../../VirtualTime.ts"
 
-/** A platform in memory without a worker, with these limits; `counts` says how often each limit was sampled. */
+/** A platform in memory without a worker, with these limits; `counts` counts the samples of each limit. */
 const platformWith = Effect.fnUntraced(function* (limits: {
   readonly maxPending?: number
   readonly maxScheduled?: number
@@ -61,13 +61,13 @@ describe("Backpressure", () => {
     Effect.gen(function* () {
       const { complete, submit } = yield* platformWith({ maxPending: 3 })
       for (let n = 0; n < 5; n++) yield* submit()
-      // The first sample counted one order; the next comes a second later, although no order comes in any more.
+      // The first sample counted one order; the next is a second later, although no more orders arrive.
       yield* pass("1 second")
       assert.strictEqual((yield* refused(submit())).retryAfterSeconds, 60, "no order became final lately")
       assert.strictEqual((yield* refused(submit(inSeconds(300)))).retryAfterSeconds, 60)
       yield* complete(1)
       yield* pass("1 second")
-      // One order too many and one more, at one order in ten seconds.
+      // Two orders above the limit, at one final order every ten seconds.
       assert.strictEqual((yield* refused(submit())).retryAfterSeconds, 20)
       yield* complete(3)
       yield* pass("1 second")
@@ -91,20 +91,20 @@ describe("Backpressure", () => {
       for (let n = 4; n <= 8; n++) yield* submit(inSeconds(n))
       yield* pass("1 second")
       const first = yield* refused(submit(inSeconds(300)))
-      // There is room for one when the first is due.
+      // One order can be accepted when the first is due.
       assert.strictEqual(first.retryAfterSeconds, 3)
       assert.include(first.message, "wait for their time")
       yield* refused(submitMany([{ payload: {} }, { payload: {}, ...inSeconds(300) }]))
       yield* submit()
       yield* submit({ notBefore: DateTime.makeUnsafe(0) })
       yield* submitMany([{ payload: {} }, { payload: {} }])
-      // Two are due: three are left.
+      // Two are due, so three are left.
       yield* pass("5 seconds")
       yield* submit(inSeconds(300))
     })
   )
 
-  it.effect("while orders are refused, a repetition with its key gets the first answer", () =>
+  it.effect("while orders are refused, a repeated request with its key gets the first answer", () =>
     Effect.gen(function* () {
       const { submit, submitOnce } = yield* platformWith({ maxPending: 1 })
       const first = yield* submitOnce("k", 1)
@@ -119,7 +119,7 @@ describe("Backpressure", () => {
   )
 
   it.effect(
-    "each limit is sampled while orders that count for it come in, once after that, and then not",
+    "each limit is sampled while orders of its kind arrive, once more after the last one, and not again",
     () =>
       Effect.gen(function* () {
         const { counts, submit } = yield* platformWith({})
@@ -140,7 +140,7 @@ describe("Backpressure", () => {
       })
   )
 
-  it.effect("a sample that fails changes nothing, and is repeated with the next order", () =>
+  it.effect("a failed sample changes nothing and is repeated with the next order", () =>
     Effect.gen(function* () {
       const memory = yield* Layer.build(Memory.layer)
       const intake = Context.get(memory, IntakeStore)

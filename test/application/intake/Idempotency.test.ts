@@ -5,7 +5,7 @@ import { DefaultMaxRetries } from "../../../src/application/intake/Submission.ts
 import { anyJsonObject } from "../../../src/domain/OrderPayload.ts"
 import * as Memory from "../../../src/infrastructure/memory/Memory.ts"
 
-/** Two processes on one store, the second started with another `order.worker.maxRetries`. */
+/** Two processes on one store; the second was started with a different `order.worker.maxRetries`. */
 const processes = Effect.gen(function* () {
   const store = yield* Layer.build(Memory.layer)
   const start = (maxRetries: number) =>
@@ -20,25 +20,25 @@ const processes = Effect.gen(function* () {
   return { before: yield* start(3), after: yield* start(5) }
 })
 
-describe("a request is the same", () => {
+describe("a request repeated after the default of maxRetries changed", () => {
   const absent = { payload: {} }
   const asked = (maxRetries: number) => ({ payload: {}, maxRetries })
   const idempotency = { key: "k" }
 
-  // What was sent, what is sent again under another default, and whether it is the same request.
+  // The first request, the repeated one after the default changed from 3 to 5, and whether they count as the same.
   const repeated = [
-    ["said nothing, and says nothing", absent, absent, true],
-    ["said the default of then, and says so again", asked(3), asked(3), true],
-    ["said what is the default now, and says so again", asked(5), asked(5), true],
-    ["said nothing, and says what the order got", absent, asked(3), true],
-    ["said nothing, and says what it would get now", absent, asked(5), false],
-    ["said the default of then, and says nothing", asked(3), absent, false],
-    ["said what is the default now, and says nothing", asked(5), absent, true],
-    ["said something, and says something else", asked(4), asked(3), false]
+    ["none, then none", absent, absent, true],
+    ["the old default, then the same", asked(3), asked(3), true],
+    ["the new default, then the same", asked(5), asked(5), true],
+    ["none, then the old default", absent, asked(3), true],
+    ["none, then the new default", absent, asked(5), false],
+    ["the old default, then none", asked(3), absent, false],
+    ["the new default, then none", asked(5), absent, true],
+    ["one value, then another", asked(4), asked(3), false]
   ] as const
 
   for (const [what, first, second, isSame] of repeated) {
-    it.effect(`whatever the default has become meanwhile, if it ${what}: ${isSame}`, () =>
+    it.effect(`maxRetries ${what}: ${isSame ? "the same request" : "another request"}`, () =>
       Effect.gen(function* () {
         const { after, before } = yield* processes
         const one = yield* before.submit(first, { idempotency })

@@ -12,7 +12,7 @@ import { storesOf } from "../../../src/testing/AllStores.ts"
 import { newOrder } from "../../TestOrders.ts"
 import { settled } from "../../VirtualTime.ts"
 
-/** Memory stores that log each write, wait for `gate` before it, and fail for orders that say so in their metadata. */
+/** Memory stores that log each write, wait for `gate` before it, and refuse orders whose metadata says so. */
 const gatedStores = (log: Array<string>, gate: Deferred.Deferred<void>) =>
   Layer.effect(
     IntakeStore,
@@ -36,7 +36,7 @@ const gatedStores = (log: Array<string>, gate: Deferred.Deferred<void>) =>
     )
   ).pipe(Layer.provideMerge(Memory.layerStores))
 
-/** The batcher over gated stores; `commit` opens the gate for good. */
+/** The batcher over gated stores; `commit` opens the gate permanently. */
 const batcherWith = Effect.fnUntraced(function* (
   announce: (log: Array<string>, count: number) => Effect.Effect<void>
 ) {
@@ -104,7 +104,7 @@ describe("InsertBatcher", () => {
     })
   )
 
-  it.effect("an order that the store refuses fails alone, and the others of its batch are stored", () =>
+  it.effect("an order that the store refuses fails alone; the others of its batch are stored", () =>
     Effect.gen(function* () {
       const { commit, insert } = yield* batcher
       const first = yield* insert()
@@ -138,7 +138,7 @@ describe("InsertBatcher", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("while the store is unavailable every call of the batch fails, and the next one is stored", () =>
+  it.effect("when the store is unavailable every call of the batch fails, and the next call is stored", () =>
     Effect.gen(function* () {
       const { commit, insert } = yield* batcher
       yield* commit
@@ -158,12 +158,12 @@ describe("InsertBatcher", () => {
     })
   )
 
-  it.effect("a full queue refuses calls after five seconds, and what is queued is stored", () =>
+  it.effect("a full queue refuses calls after five seconds, and stores what is queued", () =>
     Effect.gen(function* () {
       const { commit, insert, insertMany, log } = yield* batcher
       const first = yield* insert()
       yield* settled
-      // The first is being written; these fill the queue, and as many wait for room in it.
+      // The first is being written; these fill the queue, and as many again wait to enter it.
       const queued = yield* insertMany(maxQueued)
       const waiting = yield* insertMany(maxQueued)
       yield* settled
@@ -196,7 +196,7 @@ describe("InsertBatcher", () => {
     })
   )
 
-  it.effect("an interrupted call frees its room in the queue at once", () =>
+  it.effect("an interrupted call frees its capacity in the queue at once", () =>
     Effect.gen(function* () {
       const { commit, insert, insertMany, log } = yield* batcher
       const first = yield* insert()
@@ -205,7 +205,7 @@ describe("InsertBatcher", () => {
       const waiting = yield* insert()
       yield* settled
       yield* Fiber.interrupt(queued)
-      // Had it still to wait for room, it would be refused by now.
+      // If it still had to wait for capacity, it would have been refused by now.
       yield* TestClock.adjust("6 seconds")
       assert.isUndefined(waiting.pollUnsafe())
       yield* commit
@@ -214,7 +214,7 @@ describe("InsertBatcher", () => {
     })
   )
 
-  it.effect("nothing is written where every queued call was interrupted, and the next order is stored", () =>
+  it.effect("nothing is written when every queued call was interrupted, and the next order is stored", () =>
     Effect.gen(function* () {
       const { commit, insert, log } = yield* batcher
       const first = yield* insert()
@@ -231,7 +231,7 @@ describe("InsertBatcher", () => {
     })
   )
 
-  it.effect("an announcement that dies undoes nothing and does not end the batcher", () =>
+  it.effect("a defect in an announcement undoes no insert and does not stop the batcher", () =>
     Effect.gen(function* () {
       const { commit, insert, reads } = yield* batcherWith(() => Effect.die("a wake-up with a bug"))
       yield* commit
@@ -243,7 +243,7 @@ describe("InsertBatcher", () => {
     })
   )
 
-  it.effect("when the process stops, calls that wait and calls that come later fail at once", () =>
+  it.effect("when the process stops, waiting and later calls fail at once", () =>
     Effect.gen(function* () {
       const { close, insert, insertMany, log } = yield* batcher
       const writing = yield* insert()

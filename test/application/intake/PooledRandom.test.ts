@@ -4,7 +4,7 @@ import { SecureRandom } from "effect/crypto"
 import { layerPooledRandom } from "../../../src/application/intake/PooledRandom.ts"
 
 describe("PooledRandom", () => {
-  it.effect("gives out no bytes twice, over many pools, and more than a pool at once", () =>
+  it.effect("never returns the same bytes twice, over many pools and for requests larger than a pool", () =>
     Effect.gen(function* () {
       const random = yield* SecureRandom.SecureRandom
       const seen = new Set<string>()
@@ -20,7 +20,7 @@ describe("PooledRandom", () => {
     }).pipe(Effect.provide(layerPooledRandom))
   )
 
-  it.effect("what was given out is the caller's own: later bytes do not change it", () =>
+  it.effect("later calls do not change bytes that were returned before", () =>
     Effect.gen(function* () {
       const random = yield* SecureRandom.SecureRandom
       const first = yield* random.randomBytes(16)

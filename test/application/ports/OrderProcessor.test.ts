@@ -18,7 +18,7 @@ const attempt: Attempt<typeof anyJsonObject.schema.Type> = {
 }
 
 describe("OrderProcessor", () => {
-  it.effect("each attempt has the services of the layer, and the context that it runs in itself", () => {
+  it.effect("each attempt has the services of its layer and the context it runs in", () => {
     const seen: Array<[string, string]> = []
     const process = () =>
       Effect.gen(function* () {

@@ -11,7 +11,7 @@ interface Answer {
   readonly tookMs?: number
 }
 
-/** Runs retention over a store that answers by the script and then has nothing; what it was asked for, and when. */
+/** Runs retention on a store that answers by the script and then finds nothing; returns each call with its time. */
 const asked = Effect.fnUntraced(function* (
   retention: Context.Service.Shape<typeof Retention>,
   script: Array<Answer | "away"> = []
@@ -39,7 +39,7 @@ const asked = Effect.fnUntraced(function* (
 const times = (asked: ReadonlyArray<readonly [number, ...ReadonlyArray<unknown>]>) => asked.map(([at]) => at)
 
 describe("retention", () => {
-  it.effect("asks for nothing where all orders are kept for ever", () =>
+  it.effect("deletes nothing when all orders are kept forever", () =>
     Effect.gen(function* () {
       const requests = yield* asked({ processed: null, failed: null })
       yield* TestClock.adjust("1 hour")
@@ -47,7 +47,7 @@ describe("retention", () => {
     })
   )
 
-  it.effect("asks for each status by its own age, in bounded batches", () =>
+  it.effect("deletes each status by its own age, in bounded batches", () =>
     Effect.gen(function* () {
       const requests = yield* asked({ processed: Duration.days(7), failed: Duration.days(90) })
       assert.deepStrictEqual(requests, [
@@ -57,7 +57,7 @@ describe("retention", () => {
     })
   )
 
-  it.effect("pauses between two batches, and after a slow one for as long as it took", () =>
+  it.effect("pauses between batches, after a slow one for as long as it took", () =>
     Effect.gen(function* () {
       const requests = yield* asked({ processed: Duration.days(7), failed: null }, [
         { deleted: 500 },
@@ -69,7 +69,7 @@ describe("retention", () => {
     })
   )
 
-  it.effect("looks again about once a minute, also after trouble with the store", () =>
+  it.effect("polls about once a minute, also after an error of the store", () =>
     Effect.gen(function* () {
       const requests = yield* asked({ processed: Duration.days(7), failed: null }, [{ deleted: 3 }, "away"])
       yield* TestClock.adjust("10 minutes")

@@ -22,7 +22,7 @@ const submit = (notBefore: DateTime.Utc | null) =>
   )
 const declined = failure("PROCESSING_FAILED", "card declined")
 
-it("one sentence says where an order stands in each state", () => {
+it("one sentence explains an order in each state", () => {
   const events = []
   const created = submit(null)
   events.push(created.event)

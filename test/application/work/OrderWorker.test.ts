@@ -68,16 +68,17 @@ describe("OrderWorker", () => {
     () => {
       let lost = 0
       let refused = 0
-      const gone = Effect.fail(new OrdersUnavailable({ message: "the database went away" }))
+      const unavailable = Effect.fail(new OrdersUnavailable({ message: "the database went away" }))
       const troubled = Layer.effect(
         WorkStore,
         Effect.map(WorkStore, (work) => ({
           ...work,
           claim: (request: Parameters<typeof work.claim>[0]) =>
             Effect.flatMap(work.claim(request), (claimed) =>
-              claimed.orders.length > 0 && ++lost === 1 ? gone : Effect.succeed(claimed)
+              claimed.orders.length > 0 && ++lost === 1 ? unavailable : Effect.succeed(claimed)
             ),
-          renew: (...lease: Parameters<typeof work.renew>) => (++refused <= 2 ? gone : work.renew(...lease))
+          renew: (...lease: Parameters<typeof work.renew>) =>
+            ++refused <= 2 ? unavailable : work.renew(...lease)
         }))
       ).pipe(Layer.provideMerge(Memory.layer))
       const worker = OrderWorker.layer(coffee).pipe(
@@ -87,7 +88,7 @@ describe("OrderWorker", () => {
       )
       return Effect.gen(function* () {
         const id = yield* submit()
-        // Long before the heartbeat, which would find it, too.
+        // Long before the heartbeat, which would find them too.
         yield* pass("3 seconds")
         assert.strictEqual(refused, 3)
         assert.deepStrictEqual(yield* events(id), ["created", "started", "released", "started", "completed"])
@@ -290,7 +291,7 @@ describe("OrderWorker", () => {
   )
 
   it.effect(
-    "never more attempts at the same time than its concurrency, and a slow order holds back no other",
+    "no more attempts run at once than the concurrency allows, and a slow order delays no other",
     () => {
       let running = 0
       let most = 0
@@ -320,7 +321,7 @@ describe("OrderWorker", () => {
     }
   )
 
-  it.effect("a running attempt keeps its lease for as long as it runs", () =>
+  it.effect("the lease of a running attempt is renewed for as long as it runs", () =>
     Effect.gen(function* () {
       const id = yield* submit()
       yield* pass("100 seconds")
@@ -335,7 +336,7 @@ describe("OrderWorker", () => {
         const stores = yield* allStores
         const id = yield* submit()
         yield* pass("1 second")
-        // Another worker takes the order away, as it would after this one was frozen past its lease.
+        // Another worker claims the order, as it would after this one was frozen past its lease.
         const [held] = yield* stores.work.renew("w1", Duration.zero)
         assert.strictEqual(held?.id, id)
         yield* stores.work.expire(1)
@@ -353,7 +354,7 @@ describe("OrderWorker", () => {
     })
   )
 
-  it.effect("an outcome that the store cannot write with the app's writes costs the order no attempt", () => {
+  it.effect("an outcome that cannot be stored with the app's writes costs the order no attempt", () => {
     let broken = true
     const brokenOnce = Layer.effect(
       WorkStore,
@@ -384,35 +385,39 @@ describe("OrderWorker", () => {
   it.effect(
     "a worker that holds no order stops without a warning, even while the store is unavailable",
     () => {
-      const said: Array<string> = []
-      const logger = Logger.make(({ logLevel, message }) => void said.push(`${logLevel}: ${String(message)}`))
-      let isAway = false
-      const gone = Effect.fail(new OrdersUnavailable({ message: "the database went away" }))
+      const lines: Array<string> = []
+      const logger = Logger.make(
+        ({ logLevel, message }) => void lines.push(`${logLevel}: ${String(message)}`)
+      )
+      let isUnavailable = false
+      const unavailable = Effect.fail(new OrdersUnavailable({ message: "the database went away" }))
       const troubled = Layer.effect(
         WorkStore,
         Effect.map(WorkStore, (work) => ({
           ...work,
-          settle: (...them: Parameters<typeof work.settle>) => (isAway ? gone : work.settle(...them)),
-          renew: (...lease: Parameters<typeof work.renew>) => (isAway ? gone : work.renew(...lease))
+          settle: (...settlements: Parameters<typeof work.settle>) =>
+            isUnavailable ? unavailable : work.settle(...settlements),
+          renew: (...lease: Parameters<typeof work.renew>) =>
+            isUnavailable ? unavailable : work.renew(...lease)
         }))
       ).pipe(Layer.provideMerge(Memory.layer))
       const stopped = Effect.fnUntraced(function* (
         before: Effect.Effect<unknown, OrdersUnavailable, OrderPlatform<Coffee>>
       ) {
-        isAway = false
-        said.length = 0
+        isUnavailable = false
+        lines.length = 0
         const scope = yield* Scope.make()
         yield* Layer.buildWithScope(
           OrderWorker.layer(coffee).pipe(Layer.provide(OrderProcessor.layer(coffee, () => Effect.void))),
           scope
         )
         yield* pass("100 millis")
-        isAway = true
+        isUnavailable = true
         yield* before
         const stopping = yield* Effect.forkChild(Scope.close(scope, Exit.void))
         yield* pass("3 seconds")
         assert.isDefined(stopping.pollUnsafe())
-        return said.filter((line) => line.startsWith("Warn"))
+        return lines.filter((line) => line.startsWith("Warn"))
       })
       return Effect.gen(function* () {
         assert.deepStrictEqual(yield* stopped(Effect.void), [])
@@ -507,7 +512,7 @@ describe("OrderWorker", () => {
       })
   )
 
-  it.effect("what the last worker left is found in the table by the next one, announced or not", () =>
+  it.effect("orders left by the last worker are claimed by the next one, announced or not", () =>
     Effect.gen(function* () {
       const stores = yield* allStores
       const orders = Array.from({ length: 300 }, () => newOrder({ payload: { drink: "left over" } }))

@@ -7,7 +7,7 @@ import * as OrderPayload from "../../../src/domain/OrderPayload.ts"
 import * as Memory from "../../../src/infrastructure/memory/Memory.ts"
 import { pass } from "../../VirtualTime.ts"
 
-// One app, released three times: each release is a payload, a platform and a worker on the same orders.
+// One app in three releases: each release is a payload, a platform and a worker on the same orders.
 
 const Drink = Schema.Struct({ drink: Schema.String })
 const Coffee = Schema.Struct({ drink: Schema.String, cups: Schema.Int })
@@ -43,7 +43,7 @@ const submitted = Effect.gen(function* () {
 }).pipe(Effect.provide(OrderPlatform.layer(first)))
 
 describe("Orders stored by an older version of the app", () => {
-  it.effect("run with their payload in today's type", () =>
+  it.effect("run with their payload in the current type", () =>
     Effect.gen(function* () {
       const seen: Array<Coffee> = []
       const id = yield* submitted
@@ -57,7 +57,7 @@ describe("Orders stored by an older version of the app", () => {
   )
 
   it.effect(
-    "end in the DLQ as UNDECODABLE without running, and run after the fix when they are reprocessed",
+    "end in the DLQ as UNDECODABLE without running, and run when they are reprocessed after a fix",
     () =>
       Effect.gen(function* () {
         const seen: Array<Coffee> = []
