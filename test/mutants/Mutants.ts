@@ -165,9 +165,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "retention that deletes by age whatever the status (memory)",
     file: `${memory}/upkeep/MemoryUpkeepStore.ts`,
-    find: "(inStatus(status))",
-    replace:
-      '((["PENDING", "PROCESSING", "PROCESSED", "FAILED"] as const).flatMap((each) => inStatus(each)))',
+    find: "inStatus(status)",
+    replace: '(["PENDING", "PROCESSING", "PROCESSED", "FAILED"] as const).flatMap((each) => inStatus(each))',
     tests: [repositoryOnMemory],
     simulation: false
   },

@@ -1,6 +1,6 @@
 import { Layer } from "effect"
 import * as PostgresDeadLetterStore from "./dead-letters/PostgresDeadLetterStore.ts"
-import { Database } from "./Database.ts"
+import { Database } from "./client/Database.ts"
 import * as PostgresIntakeStore from "./intake/PostgresIntakeStore.ts"
 import * as PostgresUpkeepStore from "./upkeep/PostgresUpkeepStore.ts"
 import * as PostgresOrderReads from "./watch/PostgresOrderReads.ts"

@@ -16,7 +16,7 @@ import { expireLeases } from "../../../src/infrastructure/postgres/work/ExpireLe
 import { renewStatement } from "../../../src/infrastructure/postgres/work/RenewLeases.ts"
 import { listOrdersStatement } from "../../../src/infrastructure/postgres/watch/ListOrders.ts"
 import { countDueBeforeStatement } from "../../../src/infrastructure/postgres/watch/ExplainOrder.ts"
-import { eventsAfterStatement } from "../../../src/infrastructure/postgres/watch/WatchOrders.ts"
+import { eventsAfterStatement } from "../../../src/infrastructure/postgres/watch/WatchOrder.ts"
 import { settleOrders } from "../../../src/infrastructure/postgres/work/SettleOrders.ts"
 import { claimStatement } from "../../../src/infrastructure/postgres/work/ClaimOrders.ts"
 import * as TestPostgres from "../../TestPostgres.ts"

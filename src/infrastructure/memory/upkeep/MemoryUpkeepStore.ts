@@ -10,7 +10,7 @@ export const layer = Layer.effect(
     return UpkeepStore.of({
       deleteOldOrders: (status, age, max) =>
         atNow((at) => {
-          const old = Array.from<ReturnType<typeof inStatus>[number]>(inStatus(status))
+          const old = inStatus(status)
             .filter(({ updatedAt }) => DateTime.isLessThan(updatedAt, DateTime.subtractDuration(at, age)))
             .sort((a, b) => DateTime.Order(a.updatedAt, b.updatedAt))
             .slice(0, max)

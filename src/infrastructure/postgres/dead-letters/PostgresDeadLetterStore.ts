@@ -4,7 +4,7 @@ import { OrderNotInDeadLetterQueue, OrderVersionMismatch } from "../../../domain
 import type { OrderId } from "../../../domain/OrderId.ts"
 import { type OrderRow, toOrder } from "../client/OrderRow.ts"
 import { repeatAfterTrouble, repeatIdempotent } from "../client/RepeatStatements.ts"
-import { Database } from "../Database.ts"
+import { Database } from "../client/Database.ts"
 import { findOrder } from "../watch/FindOrder.ts"
 import { discardOrder } from "./DiscardOrder.ts"
 import { findDeadLetter, listDeadLetters } from "./ListDeadLetters.ts"

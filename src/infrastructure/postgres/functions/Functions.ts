@@ -1,8 +1,7 @@
 import { Effect } from "effect"
 import type { SqlClient } from "effect/sql"
 import { texts } from "../client/Columns.ts"
-import { claimOrders } from "./ClaimOrders.ts"
-import { nextPoll } from "./NextPoll.ts"
+import { claimOrders, nextPoll } from "./ClaimOrders.ts"
 import { settleOrders } from "./SettleOrders.ts"
 
 /** A SQL function: its name ends in its version, and `create` is its whole text in a schema, given as a quoted name. */

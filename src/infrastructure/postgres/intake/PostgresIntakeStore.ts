@@ -5,7 +5,7 @@ import { type OrdersUnavailable, TextNotStorable } from "../../../domain/OrderEr
 import { sqlStateOf } from "../client/SqlErrors.ts"
 import { meaningOf } from "../client/SqlStates.ts"
 import { repeatAfterTrouble, repeatIdempotent } from "../client/RepeatStatements.ts"
-import { Database } from "../Database.ts"
+import { Database } from "../client/Database.ts"
 import { countDue, countScheduled } from "./CountPending.ts"
 import { findAnswer, submitKeyedOrders } from "./SubmitKeyedOrders.ts"
 import { submitOrders } from "./SubmitOrders.ts"

@@ -1,7 +1,7 @@
 import { Effect, Layer } from "effect"
 import { UpkeepStore } from "../../../application/ports/UpkeepStore.ts"
 import { repeatAfterTrouble } from "../client/RepeatStatements.ts"
-import { Database } from "../Database.ts"
+import { Database } from "../client/Database.ts"
 import { deleteExpiredKeys } from "./DeleteExpiredKeys.ts"
 import { deleteOldOrders } from "./DeleteOldOrders.ts"
 

@@ -1,12 +1,12 @@
 import { Duration, Effect, Layer } from "effect"
 import { OrderReads, readinessLimit } from "../../../application/ports/OrderReads.ts"
 import { repeatAfterTrouble, repeatIdempotent } from "../client/RepeatStatements.ts"
-import { Database } from "../Database.ts"
+import { Database } from "../client/Database.ts"
 import { countDueBefore } from "./ExplainOrder.ts"
 import { findOrder, readTimeline } from "./FindOrder.ts"
 import { listOrders } from "./ListOrders.ts"
 import { readBacklog, readStats } from "./Stats.ts"
-import { eventsAfter } from "./WatchOrders.ts"
+import { eventsAfter } from "./WatchOrder.ts"
 
 /** Before readiness gives up, so that a silent database is in the log by then. */
 const pingLimit = Duration.subtract(readinessLimit, Duration.millis(100))

@@ -3,8 +3,7 @@ import type { SqlClient } from "effect/sql"
 import type { Claim } from "../../../application/ports/WorkStore.ts"
 import { type OrderRow, toProcessingOrder } from "../client/OrderRow.ts"
 import { tablesOf } from "../client/Tables.ts"
-import { claimOrders as claimFunction } from "../functions/ClaimOrders.ts"
-import { nextPoll } from "../functions/NextPoll.ts"
+import { claimOrders as claimFunction, nextPoll } from "../functions/ClaimOrders.ts"
 
 interface ClaimRow extends OrderRow {
   readonly next_due_ms: number | null

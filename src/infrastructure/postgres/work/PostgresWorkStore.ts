@@ -2,12 +2,11 @@ import { Duration, Effect, Layer } from "effect"
 import { WorkStore } from "../../../application/ports/WorkStore.ts"
 import { toOrder } from "../client/OrderRow.ts"
 import { fullBatch, repeatIdempotent } from "../client/RepeatStatements.ts"
-import { Database } from "../Database.ts"
+import { Database } from "../client/Database.ts"
 import { claimOrders } from "./ClaimOrders.ts"
 import { expireLeases } from "./ExpireLeases.ts"
 import { renewLeases } from "./RenewLeases.ts"
-import { settleOrders } from "./SettleOrders.ts"
-import { settleWithWrites } from "./SettleWithWrites.ts"
+import { settleOrders, settleWithWrites } from "./SettleOrders.ts"
 
 /**
  * Settle and renew are idempotent, so they are retried. Claim and expire are not: a claim whose reply was lost holds

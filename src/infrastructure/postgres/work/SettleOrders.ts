@@ -1,8 +1,17 @@
-import { Duration } from "effect"
-import type { SqlClient } from "effect/sql"
-import type { Settlement, SettleResult } from "../../../application/ports/WorkStore.ts"
+import { Duration, Effect } from "effect"
+import { type SqlClient, SqlError } from "effect/sql"
+import type { Writes } from "../../../application/ports/OrderProcessor.ts"
+import {
+  OutcomeNotStorable,
+  type Settlement,
+  type SettleResult,
+  WritesRefused
+} from "../../../application/ports/WorkStore.ts"
 import { attemptOf } from "../../../domain/Order.ts"
 import { integers, milliseconds, texts, uuids } from "../client/Columns.ts"
+import { repeatAfterTrouble, runInTransaction } from "../client/RepeatStatements.ts"
+import { isTransient, messageOf, sqlStateOf } from "../client/SqlErrors.ts"
+import { tablesOf } from "../client/Tables.ts"
 import { settleOrders as settleFunction } from "../functions/SettleOrders.ts"
 
 /** Writes the outcomes of attempts by one call of the settle function; one row per settlement, in their order. */
@@ -21,4 +30,57 @@ export const settleOrders = (sql: SqlClient.SqlClient, schema: string) => {
       ${texts(settlements.map(({ outcome }) => ("failure" in outcome ? outcome.failure.reasonCode : null)))}::text[],
       ${texts(settlements.map(({ outcome }) => ("detail" in outcome ? outcome.detail : null)))}::text[]
     ) AS result`
+}
+
+/** Fails the transaction of an order that was settled or lost while its writes ran, so that the writes are rolled back. */
+class RolledBack {
+  readonly result: SettleResult
+  constructor(result: SettleResult) {
+    this.result = result
+  }
+}
+
+// 25P02: an earlier error of the app's writes, which the app caught, has aborted the transaction.
+const isCausedByWrites = (error: SqlError.SqlError) => sqlStateOf(error) === "25P02"
+
+/** Makes a permanent error of our own statement a defect, so that it is not blamed on the app's writes. */
+const ownStatement = <A, R>(statement: Effect.Effect<A, SqlError.SqlError, R>) =>
+  Effect.catchIf(
+    statement,
+    (error) => !isTransient(error) && !isCausedByWrites(error),
+    (error) => Effect.die(new OutcomeNotStorable({ cause: error }))
+  )
+
+/** Commits an app's own writes together with the fenced settle of their order, in one transaction. */
+export const settleWithWrites = (sql: SqlClient.SqlClient, schema: string) => {
+  const { orders } = tablesOf(sql, schema)
+  const settle = settleOrders(sql, schema)
+
+  /** One row while the order is as this attempt started it. */
+  const isStarted = ({ order }: Settlement) =>
+    sql`SELECT FROM ${orders} WHERE id = ${order.id}::uuid AND version = ${order.version} AND status = 'PROCESSING'`
+
+  return (settlement: Settlement, writes: Writes["writes"]) =>
+    Effect.gen(function* () {
+      // Writes first: the order is not locked while they run, so its lease can be renewed or expire.
+      const [started] = yield* ownStatement(isStarted(settlement))
+      if (started !== undefined) yield* writes
+      const [row] = yield* ownStatement(settle([settlement]))
+      const result = row?.result ?? "stale"
+      return started === undefined || result === "settled"
+        ? result
+        : yield* Effect.fail(new RolledBack(result))
+    }).pipe(
+      runInTransaction(sql),
+      Effect.catchIf(
+        (error) => error instanceof RolledBack,
+        ({ result }) => Effect.succeed(result)
+      ),
+      repeatAfterTrouble,
+      Effect.catchIf(
+        (error) => SqlError.isSqlError(error) && !isTransient(error),
+        (error) =>
+          Effect.fail(new WritesRefused({ reason: SqlError.isSqlError(error) ? messageOf(error) : "" }))
+      )
+    )
 }

@@ -1,11 +1,11 @@
 import { Context, Duration, Effect, Layer, Option } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import type { OrdersUnavailable } from "../../domain/OrderErrors.ts"
-import { CallTimeLimit, makeCatchSqlErrors } from "./client/CatchSqlErrors.ts"
-import { DatabaseSchema } from "./client/DatabaseSchema.ts"
-import { makeProbeStore } from "./client/ProbeStore.ts"
-import { readOnly } from "./client/ServerChecks.ts"
-import { submitOrders } from "./intake/SubmitOrders.ts"
+import type { OrdersUnavailable } from "../../../domain/OrderErrors.ts"
+import { CallTimeLimit, makeCatchSqlErrors } from "./CatchSqlErrors.ts"
+import { DatabaseSchema } from "./DatabaseSchema.ts"
+import { makeProbeStore } from "./ProbeStore.ts"
+import { readOnly } from "./ServerChecks.ts"
+import { submitOrders } from "../intake/SubmitOrders.ts"
 
 type Call = <A, E, R>(
   effect: Effect.Effect<A, E, R>
@@ -26,7 +26,7 @@ export class Database extends Context.Service<
     readonly checkStores: Effect.Effect<void, SqlError.SqlError | OrdersUnavailable>
     readonly inTransaction: Effect.Effect<boolean>
   }
->()("order-platform/infrastructure/postgres/Database") {
+>()("order-platform/infrastructure/postgres/client/Database") {
   static readonly layer = Layer.effect(
     Database,
     Effect.gen(function* () {

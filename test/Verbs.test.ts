@@ -1,0 +1,95 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Layer } from "effect"
+import { HttpApi } from "effect/http-api"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import { makeOrderApi } from "../src/contract/OrderApi.ts"
+import { OrderEventName } from "../src/domain/OrderEvent.ts"
+import * as OrderPayload from "../src/domain/OrderPayload.ts"
+import * as Memory from "../src/infrastructure/memory/Memory.ts"
+import { functions } from "../src/infrastructure/postgres/functions/Functions.ts"
+import { type Verb, verbs } from "./Verbs.ts"
+
+const all: ReadonlyArray<readonly [string, Verb]> = Object.entries(verbs)
+const source = (file: string) =>
+  fs.readFileSync(path.join(fileURLToPath(new URL("..", import.meta.url)), "src", file), "utf8")
+const isNamedAfter = (verb: string, file: string) =>
+  path.basename(file).toLowerCase().startsWith(verb.toLowerCase())
+
+const endpoints = new Map<string, string>()
+HttpApi.reflect(makeOrderApi(OrderPayload.anyJsonObject), {
+  onGroup: () => {},
+  onEndpoint: ({ endpoint, group }) =>
+    void endpoints.set(`${group.identifier}.${endpoint.identifier}`, endpoint.method)
+})
+
+describe("One word for each step", () => {
+  it("the endpoint of a verb has its name, and every endpoint that changes something has a verb", () => {
+    const named = all.flatMap(([verb, { endpoints }]) =>
+      endpoints.map((endpoint) => [verb, endpoint] as const)
+    )
+    for (const [verb, endpoint] of named) {
+      assert.isTrue(endpoints.has(endpoint), `${endpoint} is in the contract`)
+      assert.isTrue(endpoint.split(".")[1]?.startsWith(verb), `${endpoint} is named ${verb}`)
+    }
+    const changing = [...endpoints].filter(([, method]) => method !== "GET").map(([endpoint]) => endpoint)
+    assert.includeMembers(
+      named.map(([, endpoint]) => endpoint),
+      changing
+    )
+  })
+
+  it("the platform's method, the application's file and the statement's file have its name", () => {
+    for (const [verb, { application, platform, postgres }] of all) {
+      if (platform !== null) assert.strictEqual(platform, verb)
+      assert.isTrue(isNamedAfter(verb, application), `${application} is named ${verb}`)
+      const isSettle = verb === "release"
+      assert.isTrue(isNamedAfter(isSettle ? "settle" : verb, postgres), `${postgres} is named ${verb}`)
+      for (const file of [application, postgres]) assert.include(source(file), "export const", file)
+    }
+  })
+
+  it.effect(
+    "the port has a member for it, which both adapters have, under its name where it is not a read",
+    () =>
+      Effect.gen(function* () {
+        const memory = yield* Layer.build(Memory.layerStores)
+        for (const [verb, { memory: inMemory, port, postgres }] of all) {
+          assert.isFunction(Context.getUnsafe(memory, port.store)[port.member], `${port.port}.${port.member}`)
+          if (port.port !== "OrderReads" && verb !== "release") assert.strictEqual(port.member, verb)
+          assert.match(source(inMemory), new RegExp(`\\b${port.member}[:,]`), inMemory)
+          const store = path.join(path.dirname(postgres), `Postgres${port.port}.ts`)
+          assert.match(source(store), new RegExp(`\\b${port.member}:`), store)
+          assert.include(source(store), `"./${path.basename(postgres)}"`, store)
+        }
+      })
+  )
+
+  it("its SQL function has its name, is created by migrate and is called by its statement", () => {
+    for (const [verb, { postgres, sqlFunction }] of all) {
+      if (sqlFunction === null) continue
+      assert.match(sqlFunction.name, /^order_platform_(claim|settle)_v\d+$/)
+      if (verb !== "release") assert.include(sqlFunction.name, verb)
+      assert.include(functions, sqlFunction)
+      assert.match(source(postgres), /from "\.\.\/functions\//)
+    }
+  })
+
+  it("every event is written by exactly one verb, whose SQL names it", () => {
+    const written = all.flatMap(([, { events }]) => events)
+    assert.sameMembers(written, [...OrderEventName.literals])
+    for (const [, { events, postgres, sqlFunction }] of all)
+      for (const event of events) {
+        // Settle gets the event as a parameter, and knows by it what becomes of the order.
+        const sql = sqlFunction === null ? source(postgres) : sqlFunction.create('"s"')
+        if (event !== "snoozed") assert.include(sql, `'${event}'`, postgres)
+      }
+  })
+
+  it("its routes call the platform's method", () => {
+    for (const [, { platform, routes }] of all)
+      if (routes !== null && platform !== null)
+        assert.match(source(routes), new RegExp(`\\.${platform}(Many)?\\b`), routes)
+  })
+})

@@ -1,0 +1,159 @@
+import type { Context } from "effect"
+import type { OrderPlatform } from "../src/application/OrderPlatform.ts"
+import { DeadLetterStore } from "../src/application/ports/DeadLetterStore.ts"
+import { IntakeStore } from "../src/application/ports/IntakeStore.ts"
+import { OrderReads } from "../src/application/ports/OrderReads.ts"
+import { WorkStore } from "../src/application/ports/WorkStore.ts"
+import type { OrderEventName } from "../src/domain/OrderEvent.ts"
+import type { SqlFunction } from "../src/infrastructure/postgres/functions/Functions.ts"
+import { claimOrders } from "../src/infrastructure/postgres/functions/ClaimOrders.ts"
+import { settleOrders } from "../src/infrastructure/postgres/functions/SettleOrders.ts"
+
+/** One member of a port: its store and its name. */
+interface PortMember {
+  readonly store: Context.Key<never, Readonly<Record<string, unknown>>>
+  readonly port: string
+  readonly member: string
+}
+
+const member = <Self, S extends object>(
+  store: Context.Key<Self, S>,
+  member: keyof S & string
+): PortMember => ({
+  store: store as unknown as PortMember["store"],
+  port: store.key.slice(store.key.lastIndexOf("/") + 1),
+  member
+})
+
+/** One step of an order, under the same word from HTTP to SQL. Files are named below `src/`, each by its layer's room. */
+export interface Verb {
+  /** Endpoints of the contract, by group and name; none where only workers do it. */
+  readonly endpoints: ReadonlyArray<string>
+  /** The HTTP routes of the endpoints. */
+  readonly routes: string | null
+  /** The method of `OrderPlatform`. */
+  readonly platform: keyof OrderPlatform<never> | null
+  readonly application: string
+  readonly port: PortMember
+  readonly memory: string
+  readonly postgres: string
+  /** The SQL function that the statement calls. */
+  readonly sqlFunction: SqlFunction | null
+  /** The events that it writes into the history of orders. */
+  readonly events: ReadonlyArray<OrderEventName>
+}
+
+/** Every verb, in the order of an order's life. The verb table of ARCHITECTURE.md. */
+export const verbs = {
+  submit: {
+    endpoints: ["orders.submit", "orders.submitMany"],
+    routes: "infrastructure/http/routes/SubmitRoutes.ts",
+    platform: "submit",
+    application: "application/intake/SubmitOrder.ts",
+    port: member(IntakeStore, "submit"),
+    memory: "infrastructure/memory/intake/MemoryIntakeStore.ts",
+    postgres: "infrastructure/postgres/intake/SubmitOrders.ts",
+    sqlFunction: null,
+    events: ["created"]
+  },
+  claim: {
+    endpoints: [],
+    routes: null,
+    platform: null,
+    application: "application/work/ClaimOrders.ts",
+    port: member(WorkStore, "claim"),
+    memory: "infrastructure/memory/work/MemoryWorkStore.ts",
+    postgres: "infrastructure/postgres/work/ClaimOrders.ts",
+    sqlFunction: claimOrders,
+    events: ["started"]
+  },
+  renew: {
+    endpoints: [],
+    routes: null,
+    platform: null,
+    application: "application/work/RenewLeases.ts",
+    port: member(WorkStore, "renew"),
+    memory: "infrastructure/memory/work/MemoryWorkStore.ts",
+    postgres: "infrastructure/postgres/work/RenewLeases.ts",
+    sqlFunction: null,
+    events: []
+  },
+  expire: {
+    endpoints: [],
+    routes: null,
+    platform: null,
+    application: "application/work/ExpireLeases.ts",
+    port: member(WorkStore, "expire"),
+    memory: "infrastructure/memory/work/MemoryWorkStore.ts",
+    postgres: "infrastructure/postgres/work/ExpireLeases.ts",
+    sqlFunction: null,
+    events: ["expired"]
+  },
+  settle: {
+    endpoints: [],
+    routes: null,
+    platform: null,
+    application: "application/work/SettleAttempts.ts",
+    port: member(WorkStore, "settle"),
+    memory: "infrastructure/memory/work/MemoryWorkStore.ts",
+    postgres: "infrastructure/postgres/work/SettleOrders.ts",
+    sqlFunction: settleOrders,
+    events: ["completed", "retried", "failed", "snoozed"]
+  },
+  // A release is the settle of an attempt that did not end.
+  release: {
+    endpoints: [],
+    routes: null,
+    platform: null,
+    application: "application/work/ReleaseOrders.ts",
+    port: member(WorkStore, "settle"),
+    memory: "infrastructure/memory/work/MemoryWorkStore.ts",
+    postgres: "infrastructure/postgres/work/SettleOrders.ts",
+    sqlFunction: settleOrders,
+    events: ["released"]
+  },
+  reprocess: {
+    endpoints: ["deadLetters.reprocess"],
+    routes: "infrastructure/http/routes/DeadLetterRoutes.ts",
+    platform: "reprocess",
+    application: "application/dead-letters/ReprocessOrder.ts",
+    port: member(DeadLetterStore, "reprocess"),
+    memory: "infrastructure/memory/dead-letters/MemoryDeadLetterStore.ts",
+    postgres: "infrastructure/postgres/dead-letters/ReprocessOrder.ts",
+    sqlFunction: null,
+    events: ["reprocessed"]
+  },
+  discard: {
+    endpoints: ["deadLetters.discard"],
+    routes: "infrastructure/http/routes/DeadLetterRoutes.ts",
+    platform: "discard",
+    application: "application/dead-letters/DiscardOrder.ts",
+    port: member(DeadLetterStore, "discard"),
+    memory: "infrastructure/memory/dead-letters/MemoryDeadLetterStore.ts",
+    postgres: "infrastructure/postgres/dead-letters/DiscardOrder.ts",
+    sqlFunction: null,
+    events: ["discarded"]
+  },
+  watch: {
+    endpoints: ["orders.watch"],
+    routes: "infrastructure/http/routes/OrderRoutes.ts",
+    platform: "watch",
+    application: "application/watch/WatchOrder.ts",
+    port: member(OrderReads, "eventsAfter"),
+    memory: "infrastructure/memory/watch/MemoryOrderReads.ts",
+    postgres: "infrastructure/postgres/watch/WatchOrder.ts",
+    sqlFunction: null,
+    events: []
+  },
+  explain: {
+    endpoints: ["orders.explain"],
+    routes: "infrastructure/http/routes/OrderRoutes.ts",
+    platform: "explain",
+    application: "application/watch/ExplainOrder.ts",
+    port: member(OrderReads, "countDueBefore"),
+    memory: "infrastructure/memory/watch/MemoryOrderReads.ts",
+    postgres: "infrastructure/postgres/watch/ExplainOrder.ts",
+    sqlFunction: null,
+    events: []
+  }
+} as const satisfies Readonly<Record<string, Verb>>
