@@ -1,5 +1,4 @@
 import { Cause, Effect, Exit, Queue } from "effect"
-import { timed } from "../../concurrency/Measure.ts"
 import type { Outcome, ProcessingOrder } from "../../domain/Order.ts"
 import type { OrderPayload } from "../../domain/OrderPayload.ts"
 import { OrderProcessor, type Writes } from "../ports/OrderProcessor.ts"
@@ -8,7 +7,6 @@ import { type AttemptFailure, AttemptTimeout, outcomeOfFailure } from "./Attempt
 import { type Process, processOrder } from "./ProcessOrder.ts"
 import { settleWithWrites } from "./SettleWithWrites.ts"
 import { type Attempt, interruptAttempt, recordInFlight, type WorkerState } from "./WorkerState.ts"
-import { processingSeconds } from "./WorkMetrics.ts"
 
 /** What follows for an attempt once its processor has ended. */
 export type NextStep =
@@ -31,6 +29,7 @@ export const makeStartAttempts = Effect.fnUntraced(function* <P>(
   const fork = Effect.runForkWith(yield* Effect.context<WorkStore>())
 
   const start = (attempt: Attempt) => {
+    state.stopwatch.start(attempt)
     const fiber = fork(runAttempt(attempt, process, state))
     // An attempt that waited for nothing has ended by now, and needs neither an interruption nor a timer.
     if (attempt.phase === "ended") return
@@ -60,7 +59,6 @@ const runAttempt = (
 ): Effect.Effect<void, never, WorkStore> =>
   process(attempt.order).pipe(
     Effect.interruptible,
-    timed(processingSeconds),
     Effect.exit,
     Effect.flatMap((exit) => decideNextStep(attempt, exit, state)),
     Effect.flatMap((next) =>
@@ -78,6 +76,7 @@ const decideNextStep = (
   exit: Exit.Exit<void | Writes, AttemptFailure>,
   state: WorkerState
 ): Effect.Effect<NextStep> => {
+  state.stopwatch.stop(attempt)
   if (attempt.deadline !== null) state.deadlines.cancel(attempt.deadline)
   attempt.deadline = null
   switch (attempt.interruption) {
