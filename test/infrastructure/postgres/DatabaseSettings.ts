@@ -251,7 +251,7 @@ export const longCases: ReadonlyArray<DatabaseCase> = [
     "a$$b",
     "a".repeat(42),
     "a".repeat(63),
-    "a".repeat(64),
+    "b".repeat(64),
     "ü".repeat(21)
   ].map((schema): DatabaseCase => ({
     name: `the schema ${schema}`,
