@@ -1,7 +1,26 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { databaseUrl } from "../../TestPostgres.ts"
+import { SqlClient } from "effect/sql"
+import { DatabaseSchema } from "../../../src/infrastructure/postgres/client/DatabaseSchema.ts"
+import { neededRights } from "../../../src/infrastructure/postgres/client/ServerChecks.ts"
+import * as Postgres from "../../../src/infrastructure/postgres/Postgres.ts"
+import { databaseUrl, schemaOfItsOwn } from "../../TestPostgres.ts"
 import { outcomeOf, shortCases } from "./DatabaseSettings.ts"
+
+describe("the rights that a start checks", () => {
+  it.live("are those on every table that the migrations make", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* Postgres.migrate
+      const tables = yield* sql<{ readonly name: string }>`
+        SELECT tablename AS name FROM pg_tables WHERE schemaname = ${yield* DatabaseSchema}`
+      assert.sameMembers(
+        tables.map(({ name }) => name),
+        Object.keys(neededRights)
+      )
+    }).pipe(Effect.provide(schemaOfItsOwn()))
+  )
+})
 
 describe("a database or a role with", () => {
   for (const given of shortCases) {

@@ -1,5 +1,5 @@
 import { Duration, Redacted } from "effect"
-import type { Draft, TlsVersion } from "./DatabaseUrl.ts"
+import type { Draft, TlsVersion } from "./DatabaseAddress.ts"
 
 /** A parameter that is honoured, for the values that it may have, or one that is refused, and why. */
 export type Parameter =

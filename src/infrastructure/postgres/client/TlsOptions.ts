@@ -2,7 +2,7 @@ import { Data, Effect, Redacted } from "effect"
 import { readFile } from "node:fs/promises"
 import { isIP } from "node:net"
 import { type ConnectionOptions, getCACertificates } from "node:tls"
-import type { DatabaseAddress, Tls } from "./DatabaseUrl.ts"
+import type { DatabaseAddress, Tls } from "./DatabaseAddress.ts"
 
 /** A certificate that the URL names cannot be read; the message is the rest of a sentence. */
 export class CertificateNotReadable extends Data.TaggedError("CertificateNotReadable")<{
@@ -11,7 +11,7 @@ export class CertificateNotReadable extends Data.TaggedError("CertificateNotRead
 
 const read = (parameter: string, path: string | undefined) =>
   path === undefined
-    ? Effect.succeed(undefined)
+    ? Effect.undefined
     : Effect.tryPromise({
         try: () => readFile(path, "utf8"),
         catch: (error) =>
