@@ -1,4 +1,4 @@
-// order-platform/testing/conformance: what every adapter must do, as suites of @effect/vitest to run in your own tests.
+// order-platform/testing/conformance: suites of @effect/vitest that test the adapters of an app against the ports.
 
 export { wakeUpContract } from "./testing/WakeUpContract.ts"
 export {

@@ -1,4 +1,4 @@
-// order-platform/contract: what may be asked over HTTP, for servers, clients and browsers. It imports nothing of Node.
+// order-platform/contract: the HTTP contract, for servers, clients and browsers. It imports nothing of Node.
 
 export * as OrderPayload from "./domain/OrderPayload.ts"
 export { OrderId } from "./domain/OrderId.ts"

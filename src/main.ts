@@ -12,9 +12,7 @@ import { serve } from "./processes/serve.ts"
 import { worker } from "./processes/worker.ts"
 
 const config = Flag.String("config").pipe(
-  Flag.withDescription(
-    "The settings file; without it application.yaml in the working directory, if there is one"
-  ),
+  Flag.withDescription("Settings file; by default application.yaml in the working directory, if it exists"),
   Flag.optional
 )
 
@@ -25,8 +23,8 @@ const logging = Layer.unwrap(
   })
 )
 
-// A process that cannot start says why in one sentence; only a bug shows where it happened.
-const explain = (cause: Cause.Cause<unknown>) => {
+// A process that cannot start prints the reason as one sentence. Only a defect prints its stack trace.
+const printReason = (cause: Cause.Cause<unknown>) => {
   const error = Option.getOrUndefined(Cause.findErrorOption(cause))
   const sentence =
     Predicate.hasProperty(error, "message") && Predicate.isString(error.message) ? error.message : null
@@ -36,13 +34,13 @@ const explain = (cause: Cause.Cause<unknown>) => {
 const withSettings = <A, E, R>(program: Effect.Effect<A, E, R>, file: Option.Option<string>) =>
   program.pipe(
     Effect.provide(logging.pipe(Layer.provideMerge(Environment.layerFile(file)))),
-    Effect.tapCause((cause) => (Cause.hasInterruptsOnly(cause) ? Effect.void : explain(cause)))
+    Effect.tapCause((cause) => (Cause.hasInterruptsOnly(cause) ? Effect.void : printReason(cause)))
   )
 
 const orderPlatform = Command.make("order-platform").pipe(
   Command.withSharedFlags({ config }),
   Command.withHandler(({ config }) => withSettings(Layer.launch(serve), config)),
-  Command.withDescription("Resilient order processing: PostgreSQL keeps the orders, a worker processes them")
+  Command.withDescription("Resilient order processing: PostgreSQL stores orders, workers process them")
 )
 
 const subcommand = <A, E, R>(name: string, program: Effect.Effect<A, E, R>, description: string) =>
@@ -51,14 +49,14 @@ const subcommand = <A, E, R>(name: string, program: Effect.Effect<A, E, R>, desc
   ).pipe(Command.withDescription(description))
 
 const subcommands = [
+  subcommand("serve", Layer.launch(serve), "Accept and process orders in one process (the default)"),
+  subcommand("api", Layer.launch(api), "Accept orders, which worker processes process"),
   subcommand(
-    "serve",
-    Layer.launch(serve),
-    "Take and process orders in one process; what order-platform does by itself"
+    "worker",
+    Layer.launch(worker),
+    "Process orders; run as many api and worker processes as needed"
   ),
-  subcommand("api", Layer.launch(api), "Take orders; worker processes process them"),
-  subcommand("worker", Layer.launch(worker), "Process orders; any number of these beside any number of api"),
-  subcommand("migrate", migrate, "Bring the database to this version and end")
+  subcommand("migrate", migrate, "Migrate the database to this version and exit")
 ] as const
 
 ignoreOutputErrors()
@@ -69,7 +67,7 @@ orderPlatform.pipe(
   Command.withSubcommands(subcommands),
   Command.run({ version: apiVersion }),
   Effect.provide(NodeServices.layer),
-  // No spans are exported; without this each request and each statement would create some.
+  // No spans are exported, so none are created for requests and statements.
   Effect.withTracerEnabled(false),
   NodeRuntime.runMain({
     disableErrorReporting: true,

@@ -43,13 +43,14 @@ type ReadError = OrderNotFound | OrdersUnavailable
 type DeadLetterError = ReadError | OrderNotInDeadLetterQueue
 
 /**
- * Everything a caller can do with orders. HTTP routes, command line and embedding apps call this and nothing else. `P` is
- * the type of the decoded payload.
+ * All operations on orders. HTTP routes, the command line and embedding apps call only this. `P` is the type of the
+ * decoded payload.
  */
 export interface OrderPlatform<in out P> {
   /**
-   * Stores the order and returns its id after the commit: from then on it is never lost. With an idempotency key it is safe
-   * to repeat: the same submission returns the first id again, another one fails with `IdempotencyMismatch`.
+   * Stores the order and returns its id after the commit; from then on the order is never lost. With an idempotency key
+   * the call can be repeated safely: the same submission returns the first id again, a different one fails with
+   * `IdempotencyMismatch`.
    */
   readonly submit: {
     (submission: Submission<P>): Effect.Effect<OrderId, SubmitError>
@@ -59,8 +60,8 @@ export interface OrderPlatform<in out P> {
     ): Effect.Effect<Replayable<OrderId>, SubmitError | IdempotencyMismatch>
   }
   /**
-   * Stores up to 1000 orders in one commit and returns a result for each, in their order. A submission that is refused does
-   * not affect the others. An idempotency key is for the whole call.
+   * Stores up to 1000 orders in one commit and returns a result for each, in their order. A refused submission does not
+   * affect the others. An idempotency key applies to the whole call.
    */
   readonly submitMany: (
     submissions: ReadonlyArray<Submission<P> | WrongSubmission>,
@@ -77,9 +78,10 @@ export interface OrderPlatform<in out P> {
     id: OrderId
   ) => Effect.Effect<{ readonly events: ReadonlyArray<OrderEvent>; readonly explanation: string }, ReadError>
   /**
-   * Every transition of the order after the version `after` (0 by default), oldest first, then each new one, whichever
-   * process makes it. Ends after the event that made the order PROCESSED or FAILED; errors of the store only delay it. Open
-   * until its scope closes; `Stream.unwrap` makes one stream of it. A named `caller` may have half of `MaxWatched`.
+   * Every transition of the order after the version `after` (0 by default), oldest first, then each new one from any
+   * process. The stream ends after the event that made the order PROCESSED or FAILED, or when its scope closes; errors
+   * of the store only delay it. `Stream.unwrap` turns the effect into a stream. A named `caller` may have at most half
+   * of `MaxWatched` streams.
    */
   readonly watch: (
     id: OrderId,
@@ -96,17 +98,20 @@ export interface OrderPlatform<in out P> {
   readonly deadLetter: (
     id: OrderId
   ) => Effect.Effect<DeadLetter & { readonly attempts: ReadonlyArray<OrderEvent> }, DeadLetterError>
-  /** Takes the order out of the dead letter queue and makes it due again with all its attempts. */
+  /** Removes the order from the dead letter queue and makes it due again with all its attempts. */
   readonly reprocess: (
     id: OrderId,
     options?: { readonly ifVersion?: number }
   ) => Effect.Effect<Order, DeadLetterError | OrderVersionMismatch>
-  /** Takes the order out of the dead letter queue for good; it stays FAILED. The reason is cleaned and kept in its history. */
+  /**
+   * Removes the order from the dead letter queue for good; it stays FAILED. The reason is cleaned (`cleanReason`) and
+   * kept in its history.
+   */
   readonly discard: (
     id: OrderId,
     options?: { readonly reason?: string; readonly ifVersion?: number }
   ) => Effect.Effect<Order, DeadLetterError | OrderVersionMismatch>
-  /** The orders that wait and that run. */
+  /** The number of waiting and of running orders. */
   readonly backlog: Effect.Effect<Backlog, OrdersUnavailable>
   /** Figures of all orders, at most a second old. */
   readonly stats: Effect.Effect<Stats, OrdersUnavailable>
@@ -140,7 +145,8 @@ const layer = <P>(payload: OrderPayload<P>): Layer.Layer<OrderPlatform<P>, never
         reprocess: (id, options) => Effect.provideContext(reprocessOrder(id, options), context),
         discard: (id, options) => Effect.provideContext(discardOrder(id, options), context),
         backlog: reads.backlog,
-        // However many callers ask, the store is asked once a second; a failure is kept as long, to spare a store in trouble.
+        // All callers share one read a second. A failure is cached as well, so that a failing store gets no more reads
+        // than a healthy one.
         stats: yield* Effect.cachedWithTTL(reads.stats, "1 second"),
         ping: reads.ping
       } satisfies OrderPlatform<P>
@@ -148,8 +154,8 @@ const layer = <P>(payload: OrderPayload<P>): Layer.Layer<OrderPlatform<P>, never
   ).pipe(Layer.provide([layerPooledRandom, Digest.layerWebCrypto]))
 
 /**
- * The platform for an app without a worker that need not wake any, such as a script: it needs nothing but the stores, and
- * workers elsewhere find its orders by their poll. To wake them at once, use `layer` with a `WakeUp`.
+ * The platform for an app without a worker, such as a script. It needs only the stores. It announces nothing, so
+ * workers in other processes find its orders by polling; to wake them at once, use `layer` with a `WakeUp`.
  */
 const layerClientOnly = <P>(payload: OrderPayload<P>): Layer.Layer<OrderPlatform<P>, never, Stores> =>
   Layer.provide(

@@ -20,7 +20,7 @@ export const DeadLetterWithAttempts = Schema.Struct({
   })
 }).annotate({ identifier: "DeadLetterWithAttempts" })
 
-/** The query of `GET /dlq`; all filters are combined. */
+/** The query of `GET /dlq`. An entry must match every filter. */
 export const DeadLetterQuery = Schema.Struct({
   reasonCode: Schema.optionalKey(ReasonCode),
   reason: Schema.optionalKey(
@@ -34,7 +34,7 @@ export const DeadLetterQuery = Schema.Struct({
 
 const describeQuery = describeParameters({
   limit: limitDescription,
-  reason: { description: "A part of the reason, case-sensitive." },
+  reason: { description: "Text that the reason contains; case-sensitive." },
   failedAfter: { description: "Failed at this time or later." },
   failedBefore: { description: "Failed before this time." }
 })
@@ -45,7 +45,7 @@ const DiscardReason = Schema.optionalKey(
   })
 )
 
-/** The operators' endpoints of the dead letter queue. */
+/** The endpoints of the dead letter queue, for operators. */
 export const DeadLettersApi = HttpApiGroup.make("deadLetters")
   .add(
     HttpApiEndpoint.get("list", "/dlq", {
@@ -60,7 +60,7 @@ export const DeadLettersApi = HttpApiGroup.make("deadLetters")
         OpenApi.annotations({
           summary: "List the dead letter queue, newest first",
           description:
-            'If there are more entries, the header `Link` has the next page as rel="next"; a page may be shorter than its limit, even empty, and have one. All filters are combined. A cursor is valid only with the filters it was returned for.',
+            'The header `Link` with rel="next" leads to the next page; the last page has no such header. Any page can have fewer entries than its limit, even none. An entry must match every filter. A cursor is valid only with the filters it was returned for.',
           transform: describeQuery
         })
       ),
@@ -87,9 +87,9 @@ export const DeadLettersApi = HttpApiGroup.make("deadLetters")
       .annotate(HttpApi.HeadersParseOptions, { errors: "all" })
       .annotateMerge(
         OpenApi.annotations({
-          summary: "Process an order again with all its attempts",
+          summary: "Reprocess an order with all its attempts",
           description:
-            "The entry is deleted, the order is PENDING again with retryCount 0, and it is announced, in one transaction. Of two calls at the same time one gets 202 and one 409. A request body is ignored."
+            "Deletes the entry and makes the order PENDING with retryCount 0, in one transaction. Of two concurrent calls, one gets 202 and one 409. A request body is ignored."
         })
       ),
     HttpApiEndpoint.delete("discard", "/dlq/:orderId", {
@@ -110,7 +110,7 @@ export const DeadLettersApi = HttpApiGroup.make("deadLetters")
         OpenApi.annotations({
           summary: "Discard an entry",
           description:
-            "The entry is deleted; the order stays FAILED with `discardedAt`, and can no longer be reprocessed. Of two calls at the same time one gets 204 and one 409."
+            "Deletes the entry. The order stays FAILED, with `discardedAt` set, and can no longer be reprocessed. Of two concurrent calls, one gets 204 and one 409."
         })
       )
   )
@@ -118,5 +118,5 @@ export const DeadLettersApi = HttpApiGroup.make("deadLetters")
   .middleware(AcceptableAnswers)
   .middleware(OperatorsOnly)
   .annotateMerge(
-    OpenApi.annotations({ title: "Dead letter queue", description: "Orders that failed permanently." })
+    OpenApi.annotations({ title: "Dead letter queue", description: "FAILED orders that were not discarded." })
   )

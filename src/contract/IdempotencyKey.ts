@@ -6,7 +6,7 @@ export const IdempotencyKey = Schema.optionalKey(
     Schema.isPattern(/^[\x20-\x7E]{1,255}$/, { expected: "1 to 255 printable ASCII characters" })
   ).annotate({
     description:
-      "1 to 255 printable ASCII characters, a new key for each operation. The same call with the same key and body gets the first response again, with `Idempotency-Replayed: true`; with another body it is a 422. Keys are scoped to the caller and the endpoint."
+      "1 to 255 printable ASCII characters; use a new key for each operation. A call repeated with the same key and body gets the first response again, with `Idempotency-Replayed: true`; with a different body it gets 422. A key belongs to one caller and one endpoint."
   })
 )
 

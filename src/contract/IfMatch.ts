@@ -11,13 +11,13 @@ const versionsOf = (text: string): ReadonlyArray<number> =>
   ).flat()
 
 /**
- * The precondition `If-Match` (RFC 9110, 13.1.1) as the versions that it names: ETags of the order, in quotes. `*` is
- * null and matches every existing order, as if the header were absent.
+ * The header `If-Match` (RFC 9110, 13.1.1) as the order versions that it names. `*` becomes null and matches every
+ * existing order, as if the header were absent.
  */
 export const IfMatch = Schema.optionalKey(
   Schema.String.check(Schema.isPattern(tags, { expected: 'ETags of the order, like "3", or *' }))
     .annotate({
-      description: "The ETag of the order: the call is done only if the order still has this version."
+      description: "ETags of the order. The call fails with 412 if the order has none of these versions."
     })
     .pipe(
       Schema.decodeTo(
@@ -25,7 +25,7 @@ export const IfMatch = Schema.optionalKey(
         SchemaTransformation.transform({
           decode: (text) => (text === "*" ? null : versionsOf(text)),
           encode: (versions) =>
-            // Without a version: a tag that no order has, so that nothing matches.
+            // Without a version: the empty tag, which matches no order.
             versions === null ? "*" : versions.map((version) => `"${version}"`).join(", ") || '""'
         })
       )

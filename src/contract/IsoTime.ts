@@ -1,7 +1,7 @@
 import { DateTime, Effect, Option, Result, Schema, SchemaIssue, SchemaTransformation } from "effect"
 
-// RFC 3339, which lets T and Z be lower case, and what ISO 8601 allows besides: no seconds, a comma before fractions,
-// an offset of hours alone.
+// RFC 3339, in which T and Z may be lower case, and three forms that only ISO 8601 allows: no seconds, a comma before
+// the fraction, an offset in hours only.
 const isoTime =
   /^(\d{4}-\d{2}-\d{2})T([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d|60)(?:[.,](\d+))?)?(Z|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?)$/i
 
@@ -9,24 +9,24 @@ const parse = (text: string): Option.Option<DateTime.Utc> => Option.map(DateTime
 
 const milliseconds = (fraction: string) => fraction.slice(0, 3).padEnd(3, "0")
 
-// As JavaScript reads it: +01 and +0100 as +01:00.
+// JavaScript reads only +01:00, so +01 and +0100 are rewritten.
 const offsetOf = (zone: string) =>
   zone.toUpperCase() === "Z" ? "Z" : `${zone.slice(0, 3)}:${zone.slice(3).replace(":", "") || "00"}`
 
 const expected =
   "Expected an ISO 8601 time with a zone, like 2026-11-22T12:00:03Z or 2026-11-22T13:00:03+01:00"
 
-/** A time, or why it is none. */
+/** The time, or a sentence that says why the text is not one. */
 const timeOf = (text: string): Result.Result<DateTime.Utc, string> => {
   const [matched, day = "", hour = "", minute = "", second = "00", fraction = "", zone = ""] =
     isoTime.exec(text) ?? []
   if (matched === undefined)
-    return Result.fail(/ \d\d:?\d\d$/.test(text) ? `${expected}; in a query a + is written %2B` : expected)
+    return Result.fail(/ \d\d:?\d\d$/.test(text) ? `${expected}; in a query, write + as %2B` : expected)
   const isLeap = second === "60"
   const time = parse(
     `${day}T${hour}:${minute}:${isLeap ? "59" : second}.${isLeap ? "999" : milliseconds(fraction)}${offsetOf(zone)}`
   )
-  // JavaScript reads 31 February as 3 March; a client that writes it made a mistake.
+  // JavaScript reads 31 February as 3 March. Here it is an error.
   const midnight = Option.map(parse(`${day}T00:00:00Z`), DateTime.formatIso)
   if (Option.isNone(time) || Option.isNone(midnight) || !midnight.value.startsWith(day))
     return Result.fail(`There is no day ${day} in the calendar`)
@@ -34,16 +34,16 @@ const timeOf = (text: string): Result.Result<DateTime.Utc, string> => {
   const next = DateTime.add(time.value, { milliseconds: 1 })
   return isInRange(next) && DateTime.formatIso(next).endsWith("-01T00:00:00.000Z")
     ? Result.succeed(next)
-    : Result.fail("Second 60 is a leap second, which only the last minute of a month has, in UTC")
+    : Result.fail("Second 60 is a leap second, which is possible only in the last minute of a month in UTC")
 }
 
-// Of other years the text has more digits, which not every store reads.
+// Other years have more digits in ISO 8601, which not every store reads.
 const isInRange = (time: DateTime.Utc) => /^\d{4}-/.test(DateTime.formatIso(time))
 const outOfRange = "Expected a time in the years 0000 to 9999, in UTC"
 
 /**
- * A time in ISO 8601 with its zone, of a day that is in the calendar. Digits behind the milliseconds are left out, and a
- * leap second is the second after it, as in PostgreSQL.
+ * An ISO 8601 time with a zone, on a day that exists. Digits after the milliseconds are dropped, and a leap second
+ * becomes the second after it, as in PostgreSQL.
  */
 export const IsoTime = Schema.String.annotate({ format: "date-time" }).pipe(
   Schema.decodeTo(

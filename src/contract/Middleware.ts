@@ -1,28 +1,28 @@
 import { HttpApiMiddleware, HttpApiSecurity, OpenApi } from "effect/http-api"
 import { Problems } from "./Problems.ts"
 
-// The keys only: what each of them does is in the server's `edge` folder.
+// Service keys only. The server implements them in `infrastructure/http/edge`.
 
 const bearer = (description: string) =>
   HttpApiSecurity.bearer.pipe(HttpApiSecurity.annotateMerge(OpenApi.annotations({ description })))
 
 const refusals = [Problems.Unauthorized, Problems.Forbidden] as const
 
-/** Requires the role client, which an operator has too: 401 without a known key. Checked before the body is read. */
+/** Requires the role client or operator: 401 without a valid key. Checked before the body is read. */
 export class ClientsOnly extends HttpApiMiddleware.Service<ClientsOnly>()(
   "order-platform/contract/ClientsOnly",
   {
     error: refusals,
     security: {
-      clientKey: bearer("The secret of a client's key, or of an operator's: its role includes the client's.")
+      clientKey: bearer("The secret of a client key or of an operator key.")
     }
   }
 ) {}
 
-/** Requires the role operator: 401 without a known key, 403 with a client's. Checked before the body is read. */
+/** Requires the role operator: 401 without a valid key, 403 with a client key. Checked before the body is read. */
 export class OperatorsOnly extends HttpApiMiddleware.Service<OperatorsOnly>()(
   "order-platform/contract/OperatorsOnly",
-  { error: refusals, security: { operatorKey: bearer("The secret of an operator's key.") } }
+  { error: refusals, security: { operatorKey: bearer("The secret of an operator key.") } }
 ) {}
 
 /** Answers 406 when the request's `Accept` excludes every media type of the endpoint, before anything is done. */
@@ -31,7 +31,7 @@ export class AcceptableAnswers extends HttpApiMiddleware.Service<AcceptableAnswe
   { error: Problems.NotAcceptable }
 ) {}
 
-/** Answers 400 with every issue when the path, query or headers break the contract. */
+/** Answers 400 with every issue when the path, query or headers are invalid. */
 export class RequestDecoding extends HttpApiMiddleware.Service<RequestDecoding>()(
   "order-platform/contract/RequestDecoding",
   { error: Problems.InvalidRequest }

@@ -9,7 +9,10 @@ import { maxMetadataEntries, maxMetadataKey, maxMetadataValue } from "./SubmitOr
 /** The prefix of metadata filters: `metadata.KEY=VALUE`. */
 export const metadataPrefix = "metadata."
 
-/** The query of `GET /orders`; all filters are combined, with `metadata.KEY=VALUE` for as many keys as an order can have. */
+/**
+ * The query of `GET /orders`. An order must match every filter; `metadata.KEY=VALUE` may occur as often as an order has
+ * metadata entries.
+ */
 export const OrderListingQuery = Schema.StructWithRest(
   Schema.Struct({
     status: Schema.optionalKey(OrderStatus),
@@ -42,14 +45,17 @@ export const OrderListingQuery = Schema.StructWithRest(
   })
 )
 
-/** Describes its parameters. In OpenAPI an exploded form object stands for parameters with any name that fits. */
+/**
+ * Describes the parameters of the query. In OpenAPI, an exploded form object describes parameters by a pattern of their
+ * names.
+ */
 export const describeOrderListing = describeParameters({
   limit: limitDescription,
   createdAfter: { description: "Created at this time or later." },
   createdBefore: { description: "Created before this time." },
   metadata: {
     description:
-      "`metadata.KEY=VALUE`: orders with this value under this key; several are combined. Keys are not nested.",
+      "`metadata.KEY=VALUE`: orders with this value under this key. An order must match all of them. A dot in KEY is part of the key.",
     style: "form",
     explode: true,
     schema: {
@@ -65,6 +71,6 @@ export const describeOrderListing = describeParameters({
 export const OrderListing = Schema.Struct({
   orders: Schema.Array(ListedOrderView).annotate({ description: "Newest first." }),
   nextCursor: Schema.NullOr(Schema.String).annotate({
-    description: "Null on the last page. A page that has one may be shorter than its limit, even empty."
+    description: "Null on the last page. Any page can have fewer orders than its limit, even none."
   })
 }).annotate({ identifier: "OrderListing" })

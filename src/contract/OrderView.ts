@@ -4,7 +4,7 @@ import type { Order } from "../domain/Order.ts"
 import { OrderId } from "../domain/OrderId.ts"
 import { OrderStatus } from "../domain/OrderStatus.ts"
 
-/** The JSON of an order, without what only the platform needs (worker, lease, payload version). */
+/** An order as JSON, without internal fields (worker, lease, payload version). */
 export const OrderView = Schema.Struct({
   id: OrderId,
   status: OrderStatus,
@@ -15,7 +15,7 @@ export const OrderView = Schema.Struct({
   dueAt: Schema.NullOr(Schema.DateTimeUtcFromString).annotate({
     description: "Null when PROCESSED or FAILED."
   }),
-  // As stored, so that orders of an older payload schema can be read.
+  // The stored JSON, so that orders with an older payload schema can be read.
   payload: Schema.JsonObject,
   priority: Schema.Int,
   maxRetries: Schema.Int,
@@ -34,7 +34,7 @@ export const ListedOrderView = Schema.Struct(listed).annotate({ identifier: "Lis
 /** The order as JSON. */
 export const viewOrder = (order: Order): OrderView => ({ ...viewListedOrder(order), payload: order.payload })
 
-/** The order as JSON of a list. */
+/** The order as an entry of a list. */
 export const viewListedOrder = (order: ListedOrder): typeof ListedOrderView.Type => ({
   id: order.id,
   status: order.status,

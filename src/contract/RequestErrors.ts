@@ -2,7 +2,7 @@ import { Effect, Schema } from "effect"
 
 const message = (text: string) => Schema.String.pipe(Schema.withConstructorDefault(Effect.succeed(text)))
 
-/** One thing wrong with a request: `path` is where, as the client wrote it, inside the part `in`. */
+/** One fault of a request: `in` is the part of the request, `path` the place in that part as the client wrote it. */
 export const RequestIssue = Schema.Struct({
   in: Schema.Literals(["body", "query", "path", "header"]),
   path: Schema.Array(Schema.Union([Schema.String, Schema.Int])),
@@ -10,18 +10,18 @@ export const RequestIssue = Schema.Struct({
 }).annotate({ identifier: "RequestIssue" })
 export type RequestIssue = typeof RequestIssue.Type
 
-/** The request breaks the contract; `errors` has every issue that there is room for, not only the first. */
+/** The request is invalid; `errors` lists every issue, up to a limit of size. */
 export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()("InvalidRequest", {
   message: Schema.String,
   errors: Schema.Array(RequestIssue)
 }) {}
 
-/** The request carries no key that the server knows; the message is the same for a missing and for a wrong key. */
+/** The request has no valid key. The message is the same for a missing and for a wrong key. */
 export class Unauthorized extends Schema.TaggedError<Unauthorized>()("Unauthorized", {
-  message: message("Send the secret of a key that this server knows, as Authorization: Bearer <secret>.")
+  message: message("Send the secret of a key of this server as Authorization: Bearer <secret>.")
 }) {}
 
-/** The request is not allowed, such as with a key of another role. */
+/** The request is not allowed, for example because its key has another role. */
 export class Forbidden extends Schema.TaggedError<Forbidden>()("Forbidden", { message: Schema.String }) {}
 
 /** Nothing is served at this path. */
@@ -29,7 +29,7 @@ export class NoSuchPath extends Schema.TaggedError<NoSuchPath>()("NoSuchPath", {
   message: message("Nothing is served at this path; see /openapi.json.")
 }) {}
 
-/** The path exists, the method does not; the header `Allow` names the methods that do. */
+/** The path does not support the method; the header `Allow` lists the methods it supports. */
 export class MethodNotAllowed extends Schema.TaggedError<MethodNotAllowed>()("MethodNotAllowed", {
   message: Schema.String
 }) {}
@@ -62,7 +62,7 @@ export class Unavailable extends Schema.TaggedError<Unavailable>()("Unavailable"
   message: Schema.String
 }) {}
 
-/** A fault of the server. The cause is only in its log, under the correlation id of the response. */
+/** A fault of the server. Only the server's log has the cause, under the correlation id of the response. */
 export class InternalFault extends Schema.TaggedError<InternalFault>()("InternalFault", {
-  message: message("The cause is in our log, under the correlation id of this answer.")
+  message: message("The cause is in the server's log, under the correlation id of this response.")
 }) {}

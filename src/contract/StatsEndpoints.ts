@@ -29,7 +29,7 @@ export const StatsView = Schema.Struct({
   })
 }).annotate({ identifier: "Stats" })
 
-/** Statistics of all orders, of all processes. */
+/** The endpoint of the statistics, for operators. */
 export const StatsApi = HttpApiGroup.make("stats")
   .add(
     HttpApiEndpoint.get("get", "/stats", {

@@ -20,14 +20,14 @@ const NotBefore = IsoTime.pipe(
   )
 )
 
-/** The most entries of metadata that an order has. */
+/** The maximum number of metadata entries of an order. */
 export const maxMetadataEntries = 32
 /** The longest key of metadata, in characters. */
 export const maxMetadataKey = 64
 /** The longest value of metadata, in characters. */
 export const maxMetadataValue = 512
 
-// A filter on the whole, not on keys: a key that fails its own check would be ignored like one that does not apply.
+// The filter is on the whole record, because a record schema ignores keys that fail a check of the key schema.
 const Metadata = Schema.Record(
   Schema.String,
   Schema.String.check(
@@ -35,7 +35,7 @@ const Metadata = Schema.Record(
   )
 )
   .annotate({
-    description: `Kept with the order: at most ${maxMetadataEntries} entries, keys of 1 to ${maxMetadataKey} and values of at most ${maxMetadataValue} characters.`
+    description: `Stored with the order: at most ${maxMetadataEntries} entries, with keys of 1 to ${maxMetadataKey} and values of at most ${maxMetadataValue} characters.`
   })
   .check(
     Schema.isMaxProperties(maxMetadataEntries, { expected: `at most ${maxMetadataEntries} entries` }),
@@ -69,5 +69,5 @@ export const submitOrderBody = <P>(payload: OrderPayload<P>) =>
     metadata: Schema.optionalKey(Metadata)
   }).annotate({ identifier: "SubmitOrder" })
 
-/** Such a body, decoded. */
+/** The decoded body of `POST /orders`. */
 export type SubmitOrder<P> = ReturnType<typeof submitOrderBody<P>>["Type"]

@@ -3,7 +3,7 @@ import { maxSubmissions } from "../domain/Order.ts"
 import { OrderId } from "../domain/OrderId.ts"
 import { Problems } from "./Problems.ts"
 
-/** The body of `POST /orders/bulk`, made of bodies of `POST /orders`. */
+/** The body of `POST /orders/bulk`: a list of bodies of `POST /orders`. */
 export const submitOrdersBody = <Order extends Schema.Constraint>(order: Order) =>
   Schema.Struct({
     orders: Schema.Array(order).check(

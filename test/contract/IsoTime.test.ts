@@ -36,9 +36,18 @@ describe("an ISO 8601 time", () => {
     ["2026-00-10T00:00:00Z", "There is no day 2026-00-10 in the calendar"],
     ["0000-01-01T00:00:00+01:00", "Expected a time in the years 0000 to 9999, in UTC"],
     ["9999-12-31T23:59:59-01:00", "Expected a time in the years 0000 to 9999, in UTC"],
-    ["2026-11-22T23:59:60Z", "Second 60 is a leap second, which only the last minute of a month has, in UTC"],
-    ["2026-11-30T12:00:60Z", "Second 60 is a leap second, which only the last minute of a month has, in UTC"],
-    ["9999-12-31T23:59:60Z", "Second 60 is a leap second, which only the last minute of a month has, in UTC"],
+    [
+      "2026-11-22T23:59:60Z",
+      "Second 60 is a leap second, which is possible only in the last minute of a month in UTC"
+    ],
+    [
+      "2026-11-30T12:00:60Z",
+      "Second 60 is a leap second, which is possible only in the last minute of a month in UTC"
+    ],
+    [
+      "9999-12-31T23:59:60Z",
+      "Second 60 is a leap second, which is possible only in the last minute of a month in UTC"
+    ],
     ["2026-11-22T12:00:00 01:00", / like 2026-11-22T12:00:03Z or .*; in a query a \+ is written %2B$/],
     ...[
       "",

@@ -17,25 +17,31 @@ export const MaxScheduled = Context.Reference<number>("order-platform/applicatio
   defaultValue: () => 10_000_000
 })
 
-/** Refused callers come back when this share of the limit is free, so that they do not all return for one place. */
+/**
+ * `Retry-After` is the time until this share of the limit is free, so that refused callers do not compete for a single
+ * place.
+ */
 const shareToFree = 0.01
 const roomFor = (limit: number) => Math.ceil(limit * shareToFree)
 
 /** The pause between two samples. */
 const interval = Duration.seconds(1)
 
-/** Counting ten million orders takes a second or more: the pause is 20 times as long as the count took, up to this. */
+/**
+ * Counting ten million orders takes a second or more, so the pause is 20 times the duration of the count, up to this
+ * limit.
+ */
 const longestInterval = Duration.minutes(1)
 const pauseAfterCounting = (took: Duration.Duration) =>
   Duration.clamp(Duration.times(took, 20), { minimum: interval, maximum: longestInterval })
 
-/** Whether these orders wait for their time. */
+/** Whether the order is not due yet. */
 const isScheduled = ({ notBefore }: NewOrder, now: DateTime.Utc) =>
   notBefore !== null && DateTime.isGreaterThan(notBefore, now)
 
 /**
- * A limit that is checked by sampling: at intervals while orders come in, once after that, and as long as it is exceeded.
- * A sample that fails changes nothing. Until the first sample the limit counts as not exceeded.
+ * A limit that is checked by sampling: at intervals while orders are stored, once after the last one, and as long as
+ * the limit is exceeded. A sample that fails changes nothing. Before the first sample the limit counts as not exceeded.
  */
 const sampledLimit = Effect.fnUntraced(function* (
   sample: Effect.Effect<Overloaded | null, OrdersUnavailable>,
@@ -64,7 +70,7 @@ const makePendingLimit = Effect.gen(function* () {
     due <= max
       ? null
       : new Overloaded({
-          message: `More than ${max} orders are due and waiting; nothing of this call was stored.`,
+          message: `More than ${max} due orders are waiting; nothing was stored.`,
           retryAfterSeconds: secondsToDrain(due - max + roomFor(max), drainPerSecond)
         })
   )
@@ -78,7 +84,7 @@ const makeScheduledLimit = Effect.gen(function* () {
     scheduled <= max
       ? null
       : new Overloaded({
-          message: `More than ${max} orders wait for their time; nothing of this call was stored.`,
+          message: `More than ${max} orders are waiting for their notBefore; nothing was stored.`,
           retryAfterSeconds: secondsToDrain(Duration.toSeconds(roomIn), 1)
         })
   )
@@ -102,7 +108,10 @@ export const makeBackpressure = Effect.gen(function* () {
           orders.some((order) => isScheduled(order, now)) ? tooManyScheduled : null
         )
       }),
-    /** These orders were stored: their limits are sampled soon. Returns how many of the orders are due. */
+    /**
+     * Records that these orders were stored, so that their limits are sampled soon. Returns how many of the orders are
+     * due.
+     */
     recordStored: (orders: ReadonlyArray<NewOrder>) =>
       Effect.map(DateTime.now, (now) => {
         stored.record(orders.length, DateTime.toEpochMillis(now))
@@ -111,13 +120,13 @@ export const makeBackpressure = Effect.gen(function* () {
         if (later < orders.length) pending.sampleSoon()
         return orders.length - later
       }),
-    /** The refusal of an order for which the insert queue, with so many orders in it, had no room. */
+    /** The refusal when the insert queue is full; `queued` is the number of orders in it. */
     queueFull: (queued: number) =>
       Effect.map(
         Clock.currentTimeMillis,
         (now) =>
           new Overloaded({
-            message: "More orders come in than can be stored at the moment; nothing of this call was stored.",
+            message: "Orders arrive faster than they can be stored at the moment; nothing was stored.",
             retryAfterSeconds: secondsToDrain(queued, stored.perSecond(now))
           })
       )

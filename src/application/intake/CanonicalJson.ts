@@ -1,9 +1,9 @@
-/** Deeper values are omitted. No stored payload is that deep, and the recursion cannot exhaust the stack. */
+/** Deeper values become "…", so that the recursion cannot exhaust the stack. No stored payload is nested this deep. */
 const maxDepth = 100
 
 /**
- * JSON text that is equal for equal values whatever the order of their keys: keys sorted, no white space, numbers and
- * strings as JavaScript writes them. Source: RFC 8785 (JCS).
+ * JSON text that is the same for equal values: keys sorted, no white space, numbers and strings as JavaScript writes
+ * them. Source: RFC 8785 (JCS).
  */
 export const canonicalJson = (value: unknown, depth = 0): string => {
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null"

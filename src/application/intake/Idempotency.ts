@@ -6,11 +6,11 @@ import type { KeyedOrders, StoredAnswer } from "../ports/IntakeStore.ts"
 import { canonicalJson } from "./CanonicalJson.ts"
 import type { Submission, SubmissionRefused, WrongSubmission } from "./Submission.ts"
 
-/** Makes a call safe to repeat: a repetition with the same key gets the answer of the first call. */
+/** The idempotency key of a call: a repetition with the same key gets the answer of the first call. */
 export interface Idempotency {
-  /** 1 to 255 printable ASCII characters, chosen by the caller: a new key for each thing that should happen once. */
+  /** 1 to 255 printable ASCII characters, chosen by the caller: a new key for each operation. */
   readonly key: string
-  /** The scope in which the key is unique, such as the caller and the call; 1 to 255 printable ASCII characters. */
+  /** The scope in which the key is unique, for example caller and operation; 1 to 255 printable ASCII characters. */
   readonly scope?: string
 }
 
@@ -31,8 +31,8 @@ const printable = Schema.String.check(Schema.isPattern(/^[\x20-\x7E]{1,255}$/))
 /** The key and its scope, checked. */
 export const decodeKey = Schema.decodeUnknownEffect(Schema.Struct({ key: printable, scope: printable }))
 
-// What makes two requests for this order the same: everything that was requested except the correlation id, without values
-// that equal the default. `maxRetries`, whose default is a setting, is compared separately.
+// The part of a request that must be equal in a repetition: everything except the correlation id, without values that
+// equal the default. `maxRetries`, whose default is a setting, is compared separately.
 const requested = (order: NewOrder) => ({
   payload: order.payload,
   priority: order.priority === 0 ? undefined : order.priority,
@@ -52,7 +52,7 @@ export const makeFingerprint = Effect.map(Digest.Digest, (digest) => {
     sent: ReadonlyArray<number | undefined>,
     resolved: ReadonlyArray<number | undefined>
   ) {
-    // A request may be large, so it is read once.
+    // A request may be large, so it is hashed only once.
     const rest = yield* digestOf(request)
     return `${yield* digestOf([rest, sent])} ${yield* digestOf([rest, resolved])}`
   })
@@ -75,17 +75,17 @@ export const makeFingerprint = Effect.map(Digest.Digest, (digest) => {
   }
 })
 
-// Both said the same, or what they said resolved to the same.
+// Equal as sent, or equal as resolved.
 const isSameRequest = (a: string, b: string): boolean => {
   const digests = b.split(" ")
   return a.split(" ").some((digest, index) => digest === digests[index])
 }
 
-/** Whether it was this call that took the key. */
+/** Whether this call took the key, and not an earlier one. */
 export const hasTakenKey = (keyed: KeyedOrders, stored: StoredAnswer | null): boolean =>
   stored?.requestId === keyed.requestId
 
-/** The answer to a call whose key has this answer: the same for the same request, else `IdempotencyMismatch`. */
+/** The stored answer, if it belongs to the same request; else fails with `IdempotencyMismatch`. */
 export const replay = (
   keyed: KeyedOrders,
   stored: StoredAnswer
@@ -98,14 +98,15 @@ const keyInUse = new OrdersUnavailable({
   message: "Another call with the same idempotency key is still in progress; repeat this one later."
 })
 
-// From 5 to 200 ms between two tries, for ten seconds.
+// Pauses of 5 to 200 ms, for ten seconds.
 const retryUntilFree = Schedule.min([Schedule.exponential("5 millis"), Schedule.spaced("200 millis")]).pipe(
   Schedule.upTo({ duration: "10 seconds" })
 )
 
 /**
- * The stored answer of a key that another call may be taking at this moment, in a transaction or in another process: then
- * `submit` is repeated with pauses, so that no connection is held while waiting.
+ * Repeats `submit` until it returns the stored answer of its key. It returns null while another call, in a transaction
+ * or in another process, is taking the key. No connection is held during the pauses. Fails with `OrdersUnavailable`
+ * after ten seconds.
  */
 export const awaitAnswer = <E>(
   submit: Effect.Effect<StoredAnswer | null, E>

@@ -14,8 +14,8 @@ export const DefaultMaxRetries = Context.Reference<number>(
 )
 
 /**
- * The largest payload of one order, in bytes of JSON; 1 MiB by default. `Infinity` checks nothing: for an app in which
- * something else limits payloads, as the shipped server limits request bodies.
+ * The largest payload of one order, in bytes of JSON; 1 MiB by default. `Infinity` disables the check, for an app that
+ * limits payloads elsewhere, as the shipped server limits request bodies.
  */
 export const MaxPayloadBytes = Context.Reference<number>(
   "order-platform/application/intake/MaxPayloadBytes",
@@ -24,7 +24,7 @@ export const MaxPayloadBytes = Context.Reference<number>(
   }
 )
 
-/** What a caller may say about an order. */
+/** An order as a caller submits it. */
 export interface Submission<P> {
   readonly payload: P
   /** 0 to 9, higher first; 0 by default. */
@@ -55,8 +55,8 @@ export class SubmissionRefused extends Schema.TaggedError<SubmissionRefused>()("
 }
 
 /**
- * One submission of several that the caller has already found invalid; its result keeps its position. Two of these are the
- * same request if `given` is equal.
+ * One submission of several that the caller has already found invalid; its result keeps its position. `given` is what
+ * was sent: a repetition with the same idempotency key must send the same.
  */
 export interface WrongSubmission {
   readonly refused: SubmissionRefused
@@ -93,7 +93,7 @@ export const makeNewOrder = Effect.fnUntraced(function* <P>(payload: OrderPayloa
     })
 })
 
-/** The payload, if it can be written as JSON of at most so many bytes. */
+/** The payload, if its JSON has at most `maxBytes` bytes. */
 const checkSize = <A>(payload: A, maxBytes: number): Effect.Effect<A, Schema.SchemaError> => {
   const message = sizeIssue(payload, maxBytes)
   return message === null
@@ -104,7 +104,7 @@ const checkSize = <A>(payload: A, maxBytes: number): Effect.Effect<A, Schema.Sch
 const sizeIssue = (payload: unknown, maxBytes: number): string | null => {
   try {
     const json = JSON.stringify(payload) ?? ""
-    // A UTF-16 code unit takes at most three bytes in UTF-8, so most payloads need not be encoded to know that they fit.
+    // A UTF-16 code unit takes at most three bytes in UTF-8, so most payloads are known to fit without being encoded.
     if (json.length * 3 <= maxBytes || new TextEncoder().encode(json).length <= maxBytes) return null
     return `Expected a payload of at most ${maxBytes} bytes as JSON`
   } catch (error) {

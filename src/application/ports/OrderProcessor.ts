@@ -7,7 +7,7 @@ import type { OrderPayload } from "../../domain/OrderPayload.ts"
 /** One attempt at one order, as the processor receives it. */
 export interface Attempt<P> {
   readonly orderId: OrderId
-  /** The same for every attempt and after a reprocess. Send it to other services as their idempotency key. */
+  /** The same for every attempt, also after a reprocess. Send it to other services as their idempotency key. */
   readonly effectKey: string
   readonly payload: P
   /** Failed attempts so far + 1. */
@@ -24,25 +24,25 @@ export class RetryableFailure extends Data.TaggedError("RetryableFailure")<{
   readonly reasonCode?: Extract<ReasonCode, "PROCESSING_FAILED" | "SIMULATED">
 }> {}
 
-/** The attempt failed and no other can succeed. The order fails and becomes a dead letter at once. */
+/** The attempt failed and no further attempt can succeed. The order becomes FAILED, with a dead letter, at once. */
 export class PermanentFailure extends Data.TaggedError("PermanentFailure")<{ readonly reason: string }> {}
 
-/** Not now: the order waits for the given time, and the attempt is not counted. */
+/** Postpones the order by `delay`. The attempt is not counted. */
 export class Snooze extends Data.TaggedError("Snooze")<{
   readonly delay: Duration.Duration
   readonly reason?: string
 }> {}
 
 /**
- * Writes of the app to the same database, by its own SQL client, that a successful attempt may return. They run after the
- * processor has ended, in one short transaction with the outcome: both are committed or neither, and never by a worker that
- * lost its lease. A failure of the writes is a failure of the attempt; a transient error of the database is retried.
+ * Writes of the app to the same database, by its own SQL client, that a successful attempt may return. They run after
+ * the processor, in one short transaction with the outcome: both are committed or neither, and neither if the worker
+ * has lost its lease. If the writes fail, the attempt fails; a transient database error is retried.
  */
 export class Writes extends Data.TaggedClass("Writes")<{
   readonly writes: Effect.Effect<unknown, AttemptError | SqlError.SqlError>
 }> {}
 
-/** The errors of a processor. The union is closed: an error that is not classified does not compile. */
+/** The errors of a processor. The union is closed, so that every error of the app must be classified. */
 export type AttemptError = RetryableFailure | PermanentFailure | Snooze
 
 /**
@@ -58,7 +58,7 @@ export interface OrderProcessor<in out P> {
 const service = <P>(payload: OrderPayload<P>): Context.Service<OrderProcessor<P>, OrderProcessor<P>> =>
   Context.Service<OrderProcessor<P>>(`order-platform/application/ports/OrderProcessor/${payload.key}`)
 
-/** Makes the layer of a processor from a function, whose services are taken from the layer's context. */
+/** Makes the layer of a processor from a function. The function gets its services from the layer's context. */
 const layer = <P, R = never>(
   payload: OrderPayload<P>,
   process: (attempt: Attempt<P>) => Effect.Effect<void | Writes, AttemptError, R>

@@ -5,7 +5,7 @@ import type { OrderEvent } from "../../domain/OrderEvent.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
 import type { ListedOrder, Listing, OrderFilter, Page, Stats } from "../../domain/OrderQueries.ts"
 
-/** How long a store may take to answer `ping` before the process is not ready. */
+/** A process is not ready if `ping` of its store takes longer. */
 export const readinessLimit = Duration.seconds(2)
 
 /** The orders that are not final. `oldestDueAge` is how long the longest-due order has waited; null if none is due. */
@@ -16,8 +16,8 @@ export interface Backlog {
 }
 
 /**
- * Reads orders, their history and figures about them. Each read sees every transition committed before it began, and never
- * half of one. It changes nothing and may be repeated.
+ * Reads orders, their history and figures about them. Each read sees every transition that was committed before it
+ * began, and no partial one. It changes nothing and may be repeated.
  */
 export class OrderReads extends Context.Service<
   OrderReads,
@@ -38,7 +38,9 @@ export class OrderReads extends Context.Service<
       limits: { readonly maxEach: number; readonly maxAll: number }
     ) => Effect.Effect<ReadonlyArray<ReadonlyArray<OrderEvent>>, OrdersUnavailable>
 
-    /** How many due orders a claim takes before this one, counted up to `limit`; null if the order is not PENDING and due. */
+    /**
+     * How many due orders are claimed before this one, counted up to `limit`; null if the order is not PENDING and due.
+     */
     readonly countDueBefore: (
       id: OrderId,
       limit: number

@@ -1,13 +1,14 @@
 import { Context, type Duration, type Effect } from "effect"
 import type { OrdersUnavailable } from "../../domain/OrderErrors.ts"
 
-/** Deletes what is no longer needed, in small batches. Every call may be repeated; several processes may call at once. */
+/** Deletes expired data, in small batches. Every call may be repeated, and several processes may call at once. */
 export class UpkeepStore extends Context.Service<
   UpkeepStore,
   {
     /**
-     * Deletes up to `max` orders in this final state whose last transition is older than `age`, oldest first, each
-     * with its history and its dead letter. Deletes none while another process runs the same call. Returns the number.
+     * Deletes up to `max` orders in this final state whose last transition is older than `age`, oldest first, each with
+     * its history and its dead letter. Deletes none while another process runs the same call. Returns the number of
+     * deleted orders.
      */
     readonly deleteOldOrders: (
       status: "PROCESSED" | "FAILED",

@@ -1,15 +1,17 @@
 import { Context, type Effect } from "effect"
 
 /**
- * Wakes workers up when orders become due. Delivery is at most once and to any one of the listening workers: a wake-up may
- * be lost, late or repeated, and no order is lost by it, because every worker also polls the store.
+ * Wakes workers when orders become due. Delivery is best effort: an announcement may be lost, late or repeated, and
+ * need not reach every worker. No order is lost by this, because every worker also polls the store.
  */
 export class WakeUp extends Context.Service<
   WakeUp,
   {
-    /** Announces that this many orders are due. Never fails and never blocks for long: the orders are already stored. */
+    /**
+     * Announces that `count` orders are due. It never fails and returns soon, because the orders are already stored.
+     */
     readonly announce: (count: number) => Effect.Effect<void>
-    /** Waits until something was announced since the last call. */
+    /** Waits for an announcement; returns at once if there was one since the last call. */
     readonly awaitAnnouncement: Effect.Effect<void>
   }
 >()("order-platform/application/ports/WakeUp") {}

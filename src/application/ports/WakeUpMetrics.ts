@@ -7,9 +7,9 @@ export const announced = counter("order_queue_announced_total", "Orders announce
 /** Orders whose announcement failed, by queue; the next poll finds them. */
 export const announceFailed = counter("order_queue_announce_failed_total", "Orders whose announcement failed")
 
-/** Whether this process receives announcements of others. */
+/** Whether this process receives announcements from other processes. */
 export const listenUp = Metric.gauge("order_queue_listen_up", {
-  description: "1 while announcements are received"
+  description: "1 while this process listens for announcements of other processes, else 0"
 })
 
 /** Registers the counters of one kind of queue. */

@@ -19,8 +19,8 @@ export interface Claim {
 }
 
 /**
- * The result of a settlement. `settled`: stored now. `repeated`: already stored before, by the same worker for the same
- * attempt, whose reply was lost. `stale`: the order was taken from this worker meanwhile; nothing was changed.
+ * The result of a settlement. `settled`: stored now. `repeated`: the same worker had already stored the outcome of this
+ * attempt, and the reply was lost. `stale`: the worker no longer held the order; nothing was changed.
  */
 export type SettleResult = "settled" | "repeated" | "stale"
 
@@ -28,8 +28,8 @@ export type SettleResult = "settled" | "repeated" | "stale"
 export class WritesRefused extends Data.TaggedError("WritesRefused")<{ readonly reason: string }> {}
 
 /**
- * The defect a store dies with when it cannot write an outcome and the app's writes are not the cause. It is a bug of the
- * store, so it must not cost the order an attempt.
+ * The defect of a store that cannot write an outcome although the app's writes are not the cause. It is a bug of the
+ * store, so it must not count as a failed attempt.
  */
 export class OutcomeNotStorable extends Data.TaggedError("OutcomeNotStorable")<{ readonly cause: unknown }> {}
 
@@ -42,7 +42,10 @@ export class OutcomeNotStorable extends Data.TaggedError("OutcomeNotStorable")<{
 export class WorkStore extends Context.Service<
   WorkStore,
   {
-    /** Starts up to `max` of the best due orders: by priority descending, then due time, then id. No order goes to two claims. */
+    /**
+     * Starts up to `max` due orders: the first ones by priority descending, then due time, then id. Concurrent claims
+     * never return the same order.
+     */
     readonly claim: (request: {
       readonly worker: string
       readonly lease: Duration.Duration
@@ -67,13 +70,13 @@ export class WorkStore extends Context.Service<
       writes: Writes["writes"]
     ) => Effect.Effect<SettleResult, OrdersUnavailable | AttemptError | WritesRefused>
 
-    /** Extends every lease of this worker, and returns the orders it holds. */
+    /** Extends every lease of this worker, and returns them. */
     readonly renew: (
       worker: string,
       lease: Duration.Duration
     ) => Effect.Effect<ReadonlyArray<Lease>, OrdersUnavailable>
 
-    /** Takes up to `max` orders from workers whose lease has ended, as a failed attempt `WORKER_LOST`. */
+    /** Expires up to `max` orders whose lease has ended. Each counts as a failed attempt with `WORKER_LOST`. */
     readonly expire: (max: number) => Effect.Effect<ReadonlyArray<Order>, OrdersUnavailable>
   }
 >()("order-platform/application/ports/WorkStore") {}

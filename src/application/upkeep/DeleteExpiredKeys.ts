@@ -6,8 +6,8 @@ const interval = "1 hour"
 const batchSize = 1000
 
 /**
- * Deletes expired idempotency keys in small batches, once an hour as long as the scope is open. It only frees space: an
- * expired answer is never returned.
+ * Deletes expired idempotency keys in small batches, once an hour while the scope is open. This only frees space,
+ * because an expired answer is never returned. Errors of the store only delay it.
  */
 export const deleteExpiredKeys = Effect.gen(function* () {
   const store = yield* UpkeepStore

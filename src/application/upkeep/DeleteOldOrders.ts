@@ -15,7 +15,7 @@ const batchSize = 500
 /** The shortest pause between two batches, in milliseconds; after a slow batch the pause is as long as the batch took. */
 const minPause = 50
 
-/** The pause after everything old enough was deleted, in milliseconds. */
+/** The pause between two runs, in milliseconds, shortened by jitter of up to 20 %. */
 const interval = 60_000
 
 const deleteAll = Effect.fnUntraced(function* (status: "PROCESSED" | "FAILED", age: Duration.Duration) {
@@ -28,12 +28,12 @@ const deleteAll = Effect.fnUntraced(function* (status: "PROCESSED" | "FAILED", a
     if (deleted < batchSize) break
     yield* Effect.sleep(Math.max(minPause, (yield* Clock.currentTimeMillis) - start))
   }
-  if (total > 0) yield* Effect.logInfo(`Deleted ${total} ${status} orders that had reached their retention.`)
+  if (total > 0) yield* Effect.logInfo(`Deleted ${total} ${status} orders whose retention had ended.`)
 })
 
 /**
- * Deletes final orders after their retention, each with its history and its dead letter, as long as the layer lives: in
- * small batches with pauses, one process at a time. It never deletes an order that is not final. Errors of the store only
+ * Deletes final orders after their retention, each with its history and its dead letter: in small batches with pauses,
+ * one process at a time, while the layer is open. It never deletes an order that is not final. Errors of the store only
  * delay it.
  */
 export const DeleteOldOrders = {

@@ -4,9 +4,9 @@ import type { Backlog } from "../ports/OrderReads.ts"
 /** Orders that are not final, by status. */
 const backlogOrders = Metric.gauge("order_backlog", { description: "Orders that are not final, by status" })
 
-/** How long the order that has been due longest has waited. */
+/** How long the oldest due order has waited since it became due. */
 const oldestDueAgeSeconds = Metric.gauge("order_oldest_due_age_seconds", {
-  description: "Seconds that the order due longest has waited"
+  description: "Seconds since the oldest due order became due"
 })
 
 /** Sets the gauges of the backlog; they keep their value while it cannot be read. */

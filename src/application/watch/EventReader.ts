@@ -5,21 +5,21 @@ import type { OrderId } from "../../domain/OrderId.ts"
 import { isFinal } from "../../domain/OrderStatus.ts"
 import { OrderReads } from "../ports/OrderReads.ts"
 
-/** The events queued for one subscription; no more are read for it until it has taken them. */
+/** The maximum number of events queued for one subscription. No more are read for it until it has taken them all. */
 export const maxQueuedEvents = 100
 
-/** The events read by one statement, for all subscriptions together. */
+/** The maximum number of events read by one statement, for all subscriptions together. */
 const maxRead = 2000
 
-/** Milliseconds between two reads: doubled from the shortest to the longest while nothing happens. */
+/** Milliseconds between two reads: doubled from the shortest to the longest while there are no new events. */
 const shortestInterval = 100
 const longestInterval = 500
 
-/** Every so many reads also check, by the event that each subscription had last, whether its order still exists. */
+/** One read in this many also checks whether each order still exists, by reading the last known event again. */
 const readsPerExistenceCheck = 20
 
-/** A pause before each read, in milliseconds, so that subscriptions that open at the same time share it. */
-const gathering = 20
+/** A pause before each read, in milliseconds, so that subscriptions opened at the same time share one read. */
+const gatherPause = 20
 
 /** One open stream of the events of an order. */
 export interface Subscription {
@@ -31,7 +31,9 @@ export interface Subscription {
   isActive: boolean
   /** The version of the last event in the queue. */
   after: number
-  /** A version that the order has reached; below `after` if a client claims a version that is still to come. */
+  /**
+   * A version that the order has reached; lower than `after` if the client named a version that does not exist yet.
+   */
   known: number
   /** Whether the last event in the queue left the order in a final state. */
   isFinal: boolean
@@ -44,7 +46,7 @@ const end = (subscription: Subscription) => {
   Queue.endUnsafe(subscription.events)
 }
 
-/** Queues the events that the subscription has not had. `isComplete`: the read was not cut off at `maxRead`. */
+/** Queues the events that are new to the subscription. `isComplete`: the read was not cut off at `maxRead`. */
 const deliver = (subscription: Subscription, found: ReadonlyArray<OrderEvent>, isComplete: boolean) => {
   const events = found.filter(({ version }) => version > subscription.after)
   const last = events.at(-1)
@@ -58,7 +60,7 @@ const deliver = (subscription: Subscription, found: ReadonlyArray<OrderEvent>, i
   if (!subscription.hasMore && subscription.isFinal) end(subscription)
 }
 
-/** Reads once for every subscription that has taken all of its events; returns the number of events. */
+/** Reads once for all subscriptions whose queue is empty; returns the number of events read. */
 const makeRead = (reads: OrderReads["Service"], subscriptions: ReadonlySet<Subscription>) => {
   let count = 0
   return Effect.gen(function* () {
@@ -66,7 +68,7 @@ const makeRead = (reads: OrderReads["Service"], subscriptions: ReadonlySet<Subsc
       ({ events, isActive }) => isActive && Queue.sizeUnsafe(events) === 0
     )
     if (waiting.length === 0) return 0
-    // Many subscriptions may be at the same version of the same order: it is read once.
+    // Subscriptions at the same version of the same order share one position of the read.
     const groups = Array.from(Map.groupBy(waiting, ({ after, id }) => `${id} ${after}`).values())
     const checksExistence = ++count % readsPerExistenceCheck === 0
     const positions = groups.flatMap(([first]) =>
@@ -77,7 +79,7 @@ const makeRead = (reads: OrderReads["Service"], subscriptions: ReadonlySet<Subsc
     for (const [index, group] of groups.entries()) {
       const events = found[index] ?? []
       for (const subscription of group) {
-        // The order was deleted with its history: nothing more will happen to it.
+        // The order was deleted with its history, so it has no further events.
         if (checksExistence && events.length === 0 && total < maxRead) end(subscription)
         else deliver(subscription, events, total < maxRead)
       }
@@ -87,9 +89,9 @@ const makeRead = (reads: OrderReads["Service"], subscriptions: ReadonlySet<Subsc
 }
 
 /**
- * Reads events for all subscriptions by one statement, from the store, so that it does not matter which process runs an
- * order. It does nothing while there is no subscription. Nothing is read for a subscription that has not taken its last
- * events, and each read begins after the version that it had last, so no event is lost or repeated.
+ * Reads the events of all subscriptions from the store with one statement, so that transitions made by any process are
+ * seen. It is idle without subscriptions. Nothing is read for a subscription that still has queued events, and each
+ * read begins after the last queued version, so no event is lost or repeated.
  */
 export const makeEventReader = Effect.gen(function* () {
   const subscriptions = new Set<Subscription>()
@@ -102,12 +104,15 @@ export const makeEventReader = Effect.gen(function* () {
     const total = yield* read
     interval = total > 0 ? shortestInterval : Math.min(longestInterval, interval * 2)
     if (total < maxRead) yield* Effect.timeoutOption(Queue.take(wake), interval)
-    yield* Effect.sleep(gathering)
+    yield* Effect.sleep(gatherPause)
   }).pipe(
     Effect.catchTag("OrdersUnavailable", () => pauseBeforeRetry),
-    // A defect is a bug of ours: it is logged, and must not end the streams.
+    // A defect must not end the streams.
     Effect.catchDefect((defect) =>
-      Effect.andThen(Effect.logError("Watched orders could not be read", defect), Effect.sleep("5 seconds"))
+      Effect.andThen(
+        Effect.logError("Could not read the events of watched orders", defect),
+        Effect.sleep("5 seconds")
+      )
     )
   )
   yield* Effect.forkScoped(Effect.forever(readNext))
@@ -115,12 +120,12 @@ export const makeEventReader = Effect.gen(function* () {
   return {
     add: (subscription: Subscription) => void subscriptions.add(subscription),
     remove: (subscription: Subscription) => void subscriptions.delete(subscription),
-    /** The number of subscriptions, in all or of one caller. */
+    /** The number of subscriptions, of all callers or of one. */
     count: (caller?: string) =>
       caller === undefined
         ? subscriptions.size
         : Array.from(subscriptions).filter((each) => each.caller === caller).length,
-    /** Reads soon. */
+    /** Ends the current pause, so that the next read starts. */
     wake: Queue.offer(wake, undefined)
   }
 })

@@ -4,7 +4,7 @@ import { endsAttempt, type OrderEvent } from "../../domain/OrderEvent.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
 import { OrderReads } from "../ports/OrderReads.ts"
 
-/** Orders that are due before this one are counted up to here; beyond it the sentence says "more than". */
+/** The maximum count of orders that are due before this one; the sentence says "more than" above it. */
 const maxDueBefore = 10_000
 
 /** The timeline of an order, and one sentence on why it is not running or done right now. */
@@ -38,7 +38,7 @@ export const explain = (
           : `it was discarded at ${DateTime.formatIso(order.discardedAt)}`
       }`
     case "PENDING":
-      // The clock of the store may be behind ours.
+      // The order may be due by this process's clock and not yet by the store's.
       return dueBefore !== null || isDue(order, now)
         ? waitingForWorker(order, dueBefore ?? 0)
         : `waiting until ${DateTime.formatIso(order.dueAt)}${waitingFor(order, events)}`
@@ -52,14 +52,14 @@ const waitingForWorker = (order: PendingOrder, before: number) => {
   return `waiting: ${count} ${before === 1 ? "order is" : "orders are"} due before it; ${since}`
 }
 
-/** 3120 as 3,120. */
+/** Adds thousands separators: 3120 becomes 3,120. */
 const grouped = (count: number) => String(count).replace(/\B(?=(?:\d{3})+$)/g, ",")
 
 /** `maxRetries` 0 counts as 1. */
 const ofAttempts = (count: number, order: Order) => `${count} of ${Math.max(1, order.maxRetries)}`
 
 const failed = (order: Order) => {
-  // An order that fails before its attempts are used up failed permanently.
+  // An order that is FAILED with attempts left had a permanent failure.
   const how =
     order.retryCount < Math.max(1, order.maxRetries)
       ? `permanently in attempt ${ofAttempts(order.retryCount, order)}`
@@ -72,7 +72,7 @@ const waitingFor = (order: Order, events: ReadonlyArray<OrderEvent>) => {
   if (last === undefined || !endsAttempt(last))
     return last?.event === "created" ? ", the time it was submitted for" : ""
   if (last.event === "snoozed") {
-    return `: attempt ${ofAttempts(last.attempt, order)} asked for later${last.detail === null ? "" : `: ${last.detail}`}`
+    return `: attempt ${ofAttempts(last.attempt, order)} was snoozed${last.detail === null ? "" : `: ${last.detail}`}`
   }
   if (last.event === "released") return ""
   return ` after attempt ${ofAttempts(last.attempt, order)} failed${last.reason === null ? "" : `: ${last.reason}`}`

@@ -6,7 +6,7 @@ import { isFinal } from "../../domain/OrderStatus.ts"
 import { OrderReads } from "../ports/OrderReads.ts"
 import { makeEventReader, maxQueuedEvents, type Subscription } from "./EventReader.ts"
 
-/** The limit of open streams in one process, half of them for one caller; one more is refused. 1000 by default. */
+/** The maximum number of open streams in one process; one caller may have half of them. 1000 by default. */
 export const MaxWatched = Context.Reference<number>("order-platform/application/watch/MaxWatched", {
   defaultValue: () => 1000
 })
@@ -14,19 +14,20 @@ export const MaxWatched = Context.Reference<number>("order-platform/application/
 /** Why a stream cannot be opened. */
 export type WatchError = OrderNotFound | OrdersUnavailable | TooManyWatched
 
-/** Opens streams of the events of orders, all of them read by one shared reader. */
+/** Opens streams of the events of orders. One shared reader reads for all of them. */
 export const makeWatchOrder = Effect.gen(function* () {
   const reads = yield* OrderReads
   const max = yield* MaxWatched
   const reader = yield* makeEventReader
 
-  // Otherwise one caller could keep all others out.
+  // So that one caller cannot use up all streams.
   const maxPerCaller = Math.ceil(max / 2)
 
   const subscribe = Effect.fnUntraced(function* (id: OrderId, after: number, caller: string | undefined) {
     if (reader.count() >= max) return yield* new TooManyWatched({ max })
     if (caller !== undefined && reader.count(caller) >= maxPerCaller) {
-      const message = "You have as many streams of events open as one caller may, half of all. End one first."
+      const message =
+        "You have the maximum number of event streams that one caller may have open. Close one first."
       return yield* new TooManyWatched({ max: maxPerCaller, message })
     }
     const subscription: Subscription = {

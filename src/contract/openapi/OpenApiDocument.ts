@@ -22,7 +22,7 @@ const streamType = "text/event-stream"
 const correlationId = {
   type: "string",
   pattern: "^[\\x20-\\x7E]{1,128}$",
-  description: "Ties a request, its order, and every log line about them together."
+  description: "Identifies a request and its order in every log line about them."
 }
 
 const requestHeader = {
@@ -33,7 +33,7 @@ const requestHeader = {
   schema: correlationId
 }
 
-/** Adds examples: to problems one of each type, to other responses that of the operation. */
+/** Adds examples: one for each type of problem, or that of the operation. */
 const withExamples = (content: Content, operationId: string): Content =>
   mapValues(content, (media, type) => {
     if (type === streamType) return exampleStream
@@ -81,9 +81,8 @@ const payloadExampleIn = (schemas: Readonly<Record<string, Json>>): unknown => {
 }
 
 /**
- * Completes the document derived from the endpoints for readers, linters and generators: adds what applies to every
- * request and is declared by no endpoint (correlation id, problems of the server), examples, and the event stream in its
- * wire format.
+ * Completes the document that Effect derives from the endpoints. It adds what applies to every request and no endpoint
+ * declares (correlation id, problems of the server), examples, and the wire format of the event stream.
  */
 export const describeEveryAnswer = (spec: Record<string, unknown>): Record<string, unknown> => {
   const given = spec as unknown as OpenApiParts
@@ -105,7 +104,7 @@ export const describeEveryAnswer = (spec: Record<string, unknown>): Record<strin
       schemas: { ...schemas, Problem: problemSchema },
       parameters: { CorrelationId: requestHeader },
       headers: {
-        Allow: { description: "With a 405: the methods that the path has.", schema: { type: "string" } },
+        Allow: { description: "With a 405: the methods that the path supports.", schema: { type: "string" } },
         CorrelationId: { description: correlationId.description, schema: correlationId },
         WwwAuthenticate: { description: "The authentication scheme to use.", schema: { const: "Bearer" } },
         RetryAfter: { description: "Seconds to wait before the next attempt.", schema: { type: "integer" } }

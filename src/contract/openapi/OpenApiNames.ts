@@ -1,6 +1,6 @@
 import type { OpenApiParts } from "./OpenApiParts.ts"
 
-/** A header name in its usual case; HTTP accepts any. */
+/** A header name in its usual case, which HTTP ignores. */
 export const headerName = (name: string): string =>
   name === "etag"
     ? "ETag"
@@ -26,8 +26,8 @@ const openObject = (value: unknown): unknown => {
 }
 
 /**
- * The document without the suffix that effect adds to the names of encoded schemas. Where both names exist, the one with
- * the suffix is the text of a server-sent event, which is not described by a schema here, and is dropped.
+ * The document without the suffix that effect adds to the names of encoded schemas. If both names exist, the one with
+ * the suffix is dropped: it is the text of a server-sent event, which the document shows as an example.
  */
 export const withPlainNames = (document: OpenApiParts): OpenApiParts => {
   const named = JSON.parse(

@@ -6,7 +6,7 @@ export interface OpenApiParts {
     Record<string, unknown>
   >
 }
-/** Any other JSON of it. */
+/** A JSON object of the document, such as a schema. */
 export type Json = Readonly<Record<string, unknown>>
 /** An operation. */
 export interface Operation {

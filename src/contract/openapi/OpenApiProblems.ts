@@ -55,7 +55,7 @@ export const withCommonProblems = (responses: Operation["responses"]): Operation
   return {
     "400": problems("The request is not valid", "InvalidRequest"),
     ...others,
-    "500": problems("A fault of ours", "InternalFault"),
+    "500": problems("A fault of the server", "InternalFault"),
     "503": problems(
       declared?.description.replaceAll(" | ", "; or: ") ?? "The service is unavailable at the moment",
       ...new Set([...unavailable, "Unavailable"])

@@ -1,6 +1,6 @@
 /**
- * Describes query parameters whose schema in the document is only text. A parameter that the document does not have yet
- * is added.
+ * Adds to the query parameters of an operation what the derived document lacks: there, each is an undescribed string. A
+ * parameter that the document does not have is added.
  */
 export const describeParameters =
   (descriptions: Readonly<Record<string, object>>) => (operation: Record<string, unknown>) => {

@@ -66,7 +66,7 @@ it("one sentence explains an order in each state", () => {
   )
   assert.strictEqual(
     explain(snoozed.order, [...events, snoozed.event], null, at(2)),
-    "waiting until 2026-11-22T12:00:05.000Z: attempt 1 of 2 asked for later: bank closed"
+    "waiting until 2026-11-22T12:00:05.000Z: attempt 1 of 2 was snoozed: bank closed"
   )
   const failed = Order.settle(
     { ...started.order, retryCount: 1 },

@@ -157,7 +157,7 @@ describe("GET /orders/{id}/events", () => {
       assert.deepInclude((yield* call(path, { headers: as("a") })).json, {
         type: "urn:order-platform:overloaded",
         max: 2,
-        detail: "You have as many streams of events open as one caller may, half of all. End one first."
+        detail: "You have the maximum number of event streams that one caller may have open. Close one first."
       })
       const others = [yield* openStream(url, as("b")), yield* openStream(url, as("o"))]
       assert.deepStrictEqual(
