@@ -37,9 +37,9 @@ const submitting = {
   ]
 } as const
 
-/** What clients may do with orders that carry `P`. */
+/** The endpoints for clients, for orders that carry `P`. */
 export const makeOrdersApi = <P>(payload: OrderPayload<P>) => {
-  // One schema for both endpoints: with two, the document would define it twice.
+  // Both endpoints share one schema; with two, the document would define it twice.
   const order = submitOrderBody(payload)
   const submit = HttpApiEndpoint.post("submit", "/orders", {
     payload: [order, HttpApiSchema.NoContent],
@@ -54,7 +54,7 @@ export const makeOrdersApi = <P>(payload: OrderPayload<P>) => {
       OpenApi.annotations({
         summary: "Submit an order",
         description:
-          "Answers 202 after the order is committed; from then on it is never lost. The body is optional; unknown keys are errors, and the last of duplicate keys wins. Text with U+0000 or lone surrogates, nesting beyond 64 levels, integers beyond 2^53 - 1 and numbers that would come back as another number are refused.",
+          "Answers 202 after the order is committed; from then on it is never lost. The body is optional; unknown keys are errors, and the last of duplicate keys wins. Answers 400 for text with U+0000 or lone surrogates, nesting beyond 64 levels, integers beyond 2^53 - 1, and numbers that could not be returned unchanged.",
         transform: (operation) => ({
           ...operation,
           requestBody: { ...operation["requestBody"], required: false }
@@ -72,7 +72,7 @@ export const makeOrdersApi = <P>(payload: OrderPayload<P>) => {
         OpenApi.annotations({
           summary: "Submit up to 1000 orders",
           description:
-            "Answers 202 after all valid orders are committed together. An invalid order does not affect the others: its result is its problem. So the status is 202 even if every order is invalid, and 400 only if the body is not a list of at most 1000. An `Idempotency-Key` applies to the whole call."
+            "Answers 202 after all valid orders are committed together. An invalid order does not affect the others; its result is a problem. So the status is 202 even if every order is invalid, and 400 only if the body is not a list of at most 1000 orders. An `Idempotency-Key` applies to the whole call."
         })
       ),
     HttpApiEndpoint.get("list", "/orders", {
@@ -85,7 +85,7 @@ export const makeOrdersApi = <P>(payload: OrderPayload<P>) => {
         OpenApi.annotations({
           summary: "List orders, newest first",
           description:
-            "All filters are combined. Following `nextCursor` until it is null returns every order that existed throughout exactly once. A cursor is valid only with the filters it was returned for.",
+            "An order must match every filter. Following `nextCursor` until it is null returns every order that existed the whole time exactly once. A cursor is valid only with the filters it was returned for.",
           transform: describeOrderListing
         })
       ),
@@ -112,7 +112,7 @@ export const makeOrdersApi = <P>(payload: OrderPayload<P>) => {
         OpenApi.annotations({
           summary: "Follow an order live",
           description:
-            "Server-sent events: every transition so far, oldest first, then each as it happens, until the order is PROCESSED or FAILED; then the stream ends. `id` is the version, `event` its name, `data` the event as JSON. A comment comes every 15 seconds. After a disconnect a client resumes with `Last-Event-ID`, and receives each event once."
+            "Server-sent events: every transition so far, oldest first, then each as it happens, until the order is PROCESSED or FAILED; then the stream ends. `id` is the version, `event` its name, `data` the event as JSON. The server sends a comment every 15 seconds. After a disconnect, a client resumes with `Last-Event-ID` and receives each event once."
         })
       )
   ] as const

@@ -7,7 +7,7 @@ import * as Requests from "./RequestErrors.ts"
 /** The media type of every error. */
 export const problemMediaType = ProblemDetails.contentType
 
-/** What every error is as JSON (RFC 9457); an error may have further members, such as `orderId`. */
+/** The members that every error has as JSON (RFC 9457). An error may have others, such as `orderId`. */
 export interface Problem {
   readonly type: `urn:order-platform:${string}`
   readonly title: string
@@ -15,15 +15,15 @@ export interface Problem {
   readonly detail: string
 }
 
-/** A class of errors whose `message` is a sentence for people. */
-interface ErrorClass<E, I> extends Schema.Codec<E, I> {
+/** A class of errors with a `message` for people. */
+export interface ErrorClass<E, I> extends Schema.Codec<E, I> {
   readonly fields: Readonly<Record<string, Schema.Codec<unknown, unknown>>>
   readonly identifier: string
 }
 
 /**
- * The schema of an error in responses. Decoded it is the error itself, so that handlers and clients fail with it; encoded
- * it is the problem. The `detail` is the message of the error, unless `httpDetail` replaces it.
+ * The schema of an error in responses. Its decoded form is the error that handlers and clients fail with, its encoded
+ * form is the problem. The `detail` is the message of the error, unless `httpDetail` replaces it.
  */
 const problem = <E, I extends { readonly _tag: string; readonly message: string }>(
   error: ErrorClass<E, I>,
@@ -47,7 +47,7 @@ const problem = <E, I extends { readonly _tag: string; readonly message: string 
         error,
         SchemaTransformation.transform({
           decode: ({ detail, status: _status, title: _title, type: _type, ...members }) =>
-            // The compiler does not know which members a class has beside these.
+            // The compiler does not know that these are all members of the class.
             ({ ...members, _tag: error.identifier, message: detail }) as unknown as I,
           encode: ({ _tag: _, message, ...members }) => ({
             ...members,
@@ -63,13 +63,16 @@ const problem = <E, I extends { readonly _tag: string; readonly message: string 
     )
 }
 
-/** The one table of errors: HTTP status, problem type, title, and a `detail` in words of HTTP where it needs one. */
+/**
+ * Every error of a response, with its status, problem type and title, and a `detail` where the message does not name
+ * the header.
+ */
 export const Problems = {
   InvalidRequest: problem(Requests.InvalidRequest, 400, "invalid-request", "The request is not valid"),
-  Unauthorized: problem(Requests.Unauthorized, 401, "unauthorized", "A key is needed"),
+  Unauthorized: problem(Requests.Unauthorized, 401, "unauthorized", "A valid key is required"),
   Forbidden: problem(Requests.Forbidden, 403, "forbidden", "The request is not allowed"),
   OrderNotFound: problem(Orders.OrderNotFound, 404, "not-found", "There is no such order"),
-  NoSuchPath: problem(Requests.NoSuchPath, 404, "not-found", "There is nothing here"),
+  NoSuchPath: problem(Requests.NoSuchPath, 404, "not-found", "There is no such path"),
   MethodNotAllowed: problem(
     Requests.MethodNotAllowed,
     405,
@@ -80,7 +83,7 @@ export const Problems = {
     Requests.NotAcceptable,
     406,
     "not-acceptable",
-    "The response has no media type that is accepted"
+    "No media type of the response is acceptable"
   ),
   OrderNotInDeadLetterQueue: problem(
     Orders.OrderNotInDeadLetterQueue,
@@ -98,7 +101,7 @@ export const Problems = {
     Orders.OrderVersionMismatch,
     412,
     "version-mismatch",
-    "The order has another version",
+    "The order has a different version",
     "The order has changed since the version that If-Match names."
   ),
   BodyTooLarge: problem(Requests.BodyTooLarge, 413, "too-large", "The body is too large"),
@@ -118,8 +121,8 @@ export const Problems = {
     Orders.IdempotencyMismatch,
     422,
     "idempotency-mismatch",
-    "The idempotency key belongs to another request",
-    "This Idempotency-Key was sent before with another body. Repeat that request as it was, or take a new key."
+    "The idempotency key belongs to a different request",
+    "This Idempotency-Key was sent before with a different body. Repeat that request unchanged, or use a new key."
   ),
   InternalFault: problem(Requests.InternalFault, 500, "internal", "Something went wrong on our side"),
   BodyBudgetExhausted: problem(
@@ -139,14 +142,14 @@ export const Problems = {
   Unavailable: problem(Requests.Unavailable, 503, "unavailable", "The service is unavailable at the moment")
 }
 
-/** Every error that a response can be. */
+/** Any error of the table. */
 export type ProblemError = (typeof Problems)[keyof typeof Problems]["Type"]
 
-/** The header `Retry-After` of the errors that know after how many seconds a new attempt is worthwhile. */
+/** The header `Retry-After` of an error with `retryAfterSeconds`. */
 export const retryAfterOf = (error: ProblemError): { readonly "retry-after"?: number } =>
   "retryAfterSeconds" in error ? { "retry-after": error.retryAfterSeconds } : {}
 
-/** What an endpoint may answer with status 503: one of these errors, with `Retry-After`. */
+/** The 503 response of an endpoint: one of these errors, with `Retry-After` if the error has it. */
 export const temporary = <const E extends ReadonlyArray<ProblemError>>(
   ...problems: { readonly [K in keyof E]: Schema.Codec<E[K], Problem> }
 ) => {

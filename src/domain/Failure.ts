@@ -34,19 +34,19 @@ export const cutText = (text: string, max: number): string =>
         .join("")
 
 /**
- * Makes any text storable as a reason. PostgreSQL rejects U+0000 and JSON lone surrogates; either would fail the whole batch of
- * the reason, so each becomes U+FFFD.
+ * Makes any text storable as a reason. PostgreSQL rejects U+0000 and lone surrogates; either would make the whole batch
+ * of settles fail, so each becomes U+FFFD.
  */
 export const cleanReason = (text: string): string =>
   cutText(text, maxReasonLength).replaceAll("\u0000", "\uFFFD").toWellFormed()
 
-/** A failure with a storable reason. Every failure is made here. */
+/** A failure with a storable reason. Every failure is created by this function. */
 export const failure = (reasonCode: ReasonCode, reason: string): Failure => ({
   reasonCode,
   reason: cleanReason(reason)
 })
 
-/** The failure that a lease which ended counts as. */
+/** The failure of an attempt whose lease ended. */
 export const workerLost = failure(
   "WORKER_LOST",
   "The worker was lost: its lease ran out before the attempt ended."

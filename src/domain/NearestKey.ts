@@ -1,18 +1,18 @@
 const maxLength = 100
 
 /**
- * The known key that a wrong one most likely means, if one is close: a typing error, or the right name under another
- * section.
+ * The known key that an unknown key most likely stands for: the closest one, if at most a quarter of the characters
+ * differ, or the only one with the same last name in another section.
  */
 export const nearestKey = (wrong: string, keys: Iterable<string>): string | undefined => {
   if (wrong.length > maxLength) return undefined
   const known = [...keys]
-  const most = Math.max(1, Math.floor(wrong.length / 4))
+  const maxDistance = Math.max(1, Math.floor(wrong.length / 4))
   const close = known
-    // A distance is never less than the difference in length, which costs nothing to see.
-    .filter((key) => Math.abs(plain(key).length - plain(wrong).length) <= most)
+    // The distance is at least the difference in length, which is cheaper to compute.
+    .filter((key) => Math.abs(plain(key).length - plain(wrong).length) <= maxDistance)
     .map((key) => ({ key, distance: distanceBetween(plain(wrong), plain(key)) }))
-    .filter(({ distance }) => distance <= most)
+    .filter(({ distance }) => distance <= maxDistance)
     .sort((a, b) => a.distance - b.distance)
   if (close[0] !== undefined) return close[0].key
   const sameName = known.filter((key) => plain(lastName(key)) === plain(lastName(wrong)))

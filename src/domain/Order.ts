@@ -47,7 +47,7 @@ export interface ProcessingOrder extends Stored {
   readonly leaseUntil: DateTime.Utc
 }
 
-/** What a worker has to know of an order it started in order to settle it: `version` fences the settle. */
+/** What a worker needs to settle an order that it started. `version` is the fencing token of the settle. */
 export type Lease = Pick<
   ProcessingOrder,
   "id" | "version" | "retryCount" | "worker" | "updatedAt" | "leaseUntil"
@@ -58,7 +58,7 @@ export interface ProcessedOrder extends Stored {
   readonly status: "PROCESSED"
 }
 
-/** Failed for good. It is in the dead letter queue unless it was discarded. */
+/** Failed permanently. It is in the dead letter queue unless it was discarded. */
 export interface FailedOrder extends Stored {
   readonly status: "FAILED"
   readonly discardedAt: DateTime.Utc | null
@@ -78,7 +78,9 @@ export type Outcome =
 /** The number of the order's current attempt, or of its next one: failed attempts so far + 1. */
 export const attemptOf = (order: Pick<Order, "retryCount">): number => order.retryCount + 1
 
-/** Whether the order fails for good if its current or next attempt fails. `maxRetries` 0 and 1 both mean one attempt. */
+/**
+ * Whether the order becomes FAILED if its current or next attempt fails. `maxRetries` 0 and 1 both mean one attempt.
+ */
 export const isLastAttempt = (order: Order): boolean => attemptOf(order) >= Math.max(1, order.maxRetries)
 
 /** Whether the order may be started at this time. */

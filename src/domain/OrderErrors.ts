@@ -1,7 +1,7 @@
 import { Effect, Schema } from "effect"
 import { OrderStatus } from "./OrderStatus.ts"
 
-// The message is for people: where an error is raised it may be replaced by a more precise one.
+// The default message, for people. The code that raises the error may give a more precise one.
 const message = (text: string) => Schema.String.pipe(Schema.withConstructorDefault(Effect.succeed(text)))
 
 /** No order has this id. */
@@ -15,38 +15,36 @@ export class OrderNotInDeadLetterQueue extends Schema.TaggedError<OrderNotInDead
   "OrderNotInDeadLetterQueue",
   {
     orderId: Schema.String,
-    message: message(
-      "Only an order that is FAILED, and was neither reprocessed nor discarded since, is in the dead letter queue."
-    )
+    message: message("Only orders that are FAILED and were not discarded are in the dead letter queue.")
   }
 ) {}
 
-/** The order is in a state that does not allow what was asked for. */
+/** The state of the order does not allow the operation. */
 export class OrderStateConflict extends Schema.TaggedError<OrderStateConflict>()("OrderStateConflict", {
   orderId: Schema.String,
   orderStatus: OrderStatus,
   message: Schema.String
 }) {}
 
-/** The order is not in the version that the caller expects. */
+/** The order does not have the version that the caller expects. */
 export class OrderVersionMismatch extends Schema.TaggedError<OrderVersionMismatch>()("OrderVersionMismatch", {
   orderId: Schema.String,
-  message: message("The order is no longer in the version expected.")
+  message: message("The order no longer has the expected version.")
 }) {}
 
 /** Orders cannot be stored or read at the moment. Nothing is lost, and the same call may be repeated. */
 export class OrdersUnavailable extends Schema.TaggedError<OrdersUnavailable>()("OrdersUnavailable", {
-  message: message("The store of orders does not answer. No accepted order is lost; try again later.")
+  message: message("The order store does not respond. No accepted order is lost; try again later.")
 }) {}
 
-/** An order has a character that the store cannot hold; nothing of its call was stored. */
+/** The encoding of the database lacks a character of the order; nothing of the call was stored. */
 export class TextNotStorable extends Schema.TaggedError<TextNotStorable>()("TextNotStorable", {
-  message: message("The order has a character that the database cannot store in its encoding.")
+  message: message("The encoding of the database lacks a character of this order.")
 }) {}
 
-/** The same caller used this key before, for the same call with another request. */
+/** The same caller has already used this key for a different request. */
 export class IdempotencyMismatch extends Schema.TaggedError<IdempotencyMismatch>()("IdempotencyMismatch", {
-  message: message("The idempotency key was used before with another request.")
+  message: message("The idempotency key was used before with a different request.")
 }) {}
 
 /** Too many orders are waiting; nothing was stored. The same call may succeed after `retryAfterSeconds`. */
@@ -55,10 +53,10 @@ export class Overloaded extends Schema.TaggedError<Overloaded>()("Overloaded", {
   retryAfterSeconds: Schema.Int
 }) {}
 
-/** The process watches as many orders as it may, in total or for one caller, until another watch ends. */
+/** The process, or one caller, has its maximum number of event streams open. */
 export class TooManyWatched extends Schema.TaggedError<TooManyWatched>()("TooManyWatched", {
   max: Schema.Int,
   message: message(
-    "This process watches as many orders as it may at the same time. Try again when others have ended."
+    "This process has its maximum number of event streams open. Try again when another stream has ended."
   )
 }) {}

@@ -37,5 +37,5 @@ export interface OrderEvent {
   readonly detail: string | null
 }
 
-/** Whether the event ended an attempt, with whatever outcome. */
+/** Whether the event ended an attempt, with any outcome. */
 export const endsAttempt = (event: OrderEvent): boolean => event.from === "PROCESSING"

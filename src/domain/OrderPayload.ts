@@ -5,12 +5,12 @@ import { Cause, Exit, Result, Schema } from "effect"
  * with `version`, so that an app that changes its schema can still read older orders.
  */
 export interface OrderPayload<P> {
-  /** Distinguishes this payload from all others in the process, in the keys of its services. */
+  /** A part of the service keys for this payload; unique in the process. */
   readonly key: string
   readonly schema: Schema.Codec<P, Schema.JsonObject>
   /** The version that new orders are stored with. */
   readonly version: number
-  /** Decodes a payload that was stored with this version; a failure is the reason in words. */
+  /** Decodes a payload that was stored with this version, or fails with the reason as a sentence. */
   readonly decode: (stored: unknown, version: number) => Result.Result<P, string>
 }
 
@@ -27,10 +27,13 @@ export interface PayloadOptions<P> {
   readonly previous?: Readonly<Record<number, Schema.Decoder<P>>>
 }
 
-// Counts payloads, so that each has services of its own even if two have the same name. The number is not stored.
+// Counts payloads, so that two with the same name have different service keys. The number is not stored.
 let declared = 0
 
-/** Declares the payload of an app's orders. Declare it once, and use that value for platform, processor, worker and routes. */
+/**
+ * Declares the payload of an app's orders. Declare it once, and use this value for platform, processor, worker and
+ * routes.
+ */
 export const make = <P>(
   schema: Schema.Codec<P, Schema.JsonObject>,
   { name = "order", previous = {}, version = 1 }: PayloadOptions<P> = {}
@@ -69,7 +72,7 @@ const jsonObject = make(
 /** Any JSON object: the payload of the shipped server. */
 export const anyJsonObject: OrderPayload<Schema.JsonObject> = {
   ...jsonObject,
-  // A store holds JSON objects only. A copy, because a processor may change what it is given.
+  // The cast is safe, because stores hold only JSON objects. The value is copied, because a processor may change it.
   decode: (stored, version) =>
     version === jsonObject.version
       ? Result.succeed({ ...(stored as Schema.JsonObject) })

@@ -18,15 +18,16 @@ export interface Page {
 }
 
 /**
- * The content of a page. Following `next` until it is null visits every entry that existed all the time exactly once. A page
- * may be short or even empty and still have a next one, since a search for rare entries stops after a bounded stretch.
+ * The content of a page. Following `next` until it is null returns every entry that existed the whole time exactly
+ * once. Any page may have fewer entries than its limit, even none, because each search examines a bounded number of
+ * entries.
  */
 export interface Listing<A> {
   readonly entries: ReadonlyArray<A>
   readonly next: Position | null
 }
 
-/** Lists the orders that match every condition. */
+/** The orders that match every condition. */
 export interface OrderFilter {
   readonly status?: OrderStatus
   /** PENDING after a failed attempt. */
@@ -39,7 +40,7 @@ export interface OrderFilter {
   readonly metadata?: Readonly<Record<string, string>>
 }
 
-/** Lists the dead letters that match every condition. */
+/** The dead letters that match every condition. */
 export interface DeadLetterFilter {
   readonly reasonCode?: ReasonCode
   /** A part of the reason; case matters. */
@@ -62,11 +63,11 @@ export interface Stats {
   /** PENDING after a failed attempt. */
   readonly retrying: number
   readonly deadLetters: number
-  /** How long the order that became due first has waited; null if no order is due. */
+  /** How long the oldest due order has waited since it became due; null if no order is due. */
   readonly oldestDueAge: Duration.Duration | null
-  /** Orders created per second, recently. */
+  /** Orders created per second in the last ten seconds. */
   readonly createdPerSecond: number
-  /** Orders completed per second, recently. */
+  /** Orders completed per second in the last ten seconds. */
   readonly completedPerSecond: number
   readonly asOf: DateTime.Utc
   /** Whether a count of orders that are not final, or of dead letters, stopped at 100,000. */

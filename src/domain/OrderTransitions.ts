@@ -13,9 +13,10 @@ import {
 } from "./Order.ts"
 import type { OrderEvent, OrderEventName } from "./OrderEvent.ts"
 
-// The edges between the four states, as pure functions. They are the specification of an order, and the memory store decides by
-// them. In production SQL decides: the claim, settle, expire, reprocess and discard statements take the same edges, and the
-// guard in the database refuses every other. test/OrderHistories.property.test.ts holds both stores to the same histories.
+// The edges between the four states, as pure functions. They are the specification, and the memory store runs them. In
+// production SQL decides: the claim, settle, expire, reprocess and discard statements take the same edges, and a
+// trigger in the database refuses every other. test/OrderHistories.property.test.ts holds both stores to the same
+// histories.
 
 /** The order after a transition, and the event for its history. A store writes both, or neither. */
 export interface Transition<To extends Order> {
@@ -93,8 +94,8 @@ export const start = (
 }
 
 /**
- * PROCESSING → PROCESSED, PENDING or FAILED, by the outcome of the attempt. A failure counts, a release and a snooze do not. A
- * released order is due at once.
+ * PROCESSING → PROCESSED, PENDING or FAILED, by the outcome of the attempt. A failure counts as a failed attempt, a
+ * release or a snooze does not. A released order is due at once.
  */
 export const settle = (order: ProcessingOrder, outcome: Outcome, at: DateTime.Utc): Transition<Order> => {
   const about = { worker: order.worker }

@@ -1,7 +1,7 @@
 import { type Schema, type SchemaAST, SchemaIssue } from "effect"
 import { nearestKey } from "./NearestKey.ts"
 
-/** One thing that is wrong with a value, and where in it. */
+/** One fault of a value, and its path. */
 export interface ValidationIssue {
   readonly path: ReadonlyArray<string | number>
   readonly message: string
@@ -15,7 +15,7 @@ const anyOf = (words: ReadonlyArray<string>): string => {
 const isInteger = ({ checks }: SchemaAST.AST): boolean =>
   checks !== undefined && checks.some(({ annotations }) => annotations?.expected === "an integer")
 
-/** What a schema expects, in the words of JSON: never by the name of a schema, which says nothing to a caller. */
+/** What a schema expects, in terms of JSON. Names of schemas mean nothing to a caller, so they are never used. */
 const expectedBy = (ast: SchemaAST.AST): string => {
   switch (ast._tag) {
     case "Null":
@@ -51,11 +51,11 @@ const typeOf = (value: unknown): string => {
   return value === undefined ? "nothing" : `a ${typeof value}`
 }
 
-/** What was found: the JSON type of a value, never the value itself unless it is a number. */
+/** The JSON type of the wrong value, as the end of a message. */
 const gotAfter = (expected: string, issue: SchemaIssue.Issue): string => {
   if (!SchemaIssue.hasInput(issue)) return ""
   const type = typeOf(issue.input)
-  // A text in place of one of several texts differs in what it says, not in its type.
+  // If a string was expected as well, the type says nothing.
   return type === "a string" && expected.includes('"') ? "" : `, got ${type}`
 }
 
@@ -64,7 +64,7 @@ const textOf = (annotations: Schema.Annotations.Annotations | undefined, key: st
   return typeof text === "string" ? text : undefined
 }
 
-// What Effect's own checks say, in the words of the other messages.
+// Rewords what Effect's own checks expect like the other messages.
 const plain = (expected: string): string =>
   expected
     .replace("an integer", "a whole number")
@@ -72,8 +72,8 @@ const plain = (expected: string): string =>
     .replace("code points", "characters")
 
 const messageOfCheck = (issue: SchemaIssue.Filter): string | undefined => {
-  const said = SchemaIssue.defaultCheckHook(issue)
-  if (said !== undefined || issue.issue._tag !== "InvalidValue") return said
+  const message = SchemaIssue.defaultCheckHook(issue)
+  if (message !== undefined || issue.issue._tag !== "InvalidValue") return message
   const { annotations } = issue.filter
   const expected = textOf(issue.issue.annotations, "expected") ?? textOf(annotations, "expected")
   if (expected === undefined) return "This value is not valid here"
@@ -132,12 +132,12 @@ const collect = (
   return [{ path, message: message ?? messageOf(issue, path) }]
 }
 
-// Of an array's index a number, as JSON has it.
+// An array index stays a number.
 const segment = (key: PropertyKey): string | number => (typeof key === "number" ? key : String(key))
 
 /**
- * Everything that is wrong with a value that broke a schema, in words for people who do not know the code. Not by
- * Effect's own formatter, whose messages name schemas and show values.
+ * Every issue of a value that does not fit a schema, in words for people who do not know the code. Effect's own
+ * formatter is not used, because its messages name schemas and show values.
  */
 export const validationIssues = ({ issue }: Schema.SchemaError): ReadonlyArray<ValidationIssue> =>
   collect(issue, [])

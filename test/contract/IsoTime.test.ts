@@ -48,7 +48,7 @@ describe("an ISO 8601 time", () => {
       "9999-12-31T23:59:60Z",
       "Second 60 is a leap second, which is possible only in the last minute of a month in UTC"
     ],
-    ["2026-11-22T12:00:00 01:00", / like 2026-11-22T12:00:03Z or .*; in a query a \+ is written %2B$/],
+    ["2026-11-22T12:00:00 01:00", / like 2026-11-22T12:00:03Z or .*; in a query, write \+ as %2B$/],
     ...[
       "",
       "x",

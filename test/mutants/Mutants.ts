@@ -173,8 +173,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a poison row that fails its batch mates",
     file: insertBatcher,
-    find: "if (Exit.hasDies(exit) && batch.length > 1)",
-    replace: "if (Exit.hasDies(exit) && batch.length > 1_000_000)",
+    find: "if (Exit.isFailure(exit) && isOfOneOrder(exit.cause) && batch.length > 1)",
+    replace: "if (Exit.isFailure(exit) && isOfOneOrder(exit.cause) && batch.length > 1_000_000)",
     tests: ["test/application/intake/InsertBatcher.test.ts"],
     simulation: true
   },

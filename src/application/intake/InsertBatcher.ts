@@ -8,7 +8,7 @@ import type { Backpressure } from "./Backpressure.ts"
 import { hasTakenKey } from "./Idempotency.ts"
 import { ordersCreated } from "./IntakeMetrics.ts"
 
-/** The number of orders written by one statement; orders of one call stay together, so the last call may exceed it. */
+/** The number of orders written by one statement. Orders of one call stay together, so the last call may exceed it. */
 const maxBatch = 256
 
 /** The number of orders that may be queued for the next statements; as many again may wait for room in the queue. */
@@ -25,11 +25,11 @@ interface Insert {
   readonly stored: Deferred.Deferred<StoredAnswer | null, OrdersUnavailable | TextNotStorable>
 }
 
-/** The result of a call; null where there is no key, or another call is taking it. */
+/** The result of a call; null if it has no key, or if another call is taking the key. */
 type Inserted = Effect.Effect<StoredAnswer | null, OrdersUnavailable | Overloaded | TextNotStorable>
 
 const stopping = Effect.fail(
-  new OrdersUnavailable({ message: "The process is stopping; repeat the call at another one." })
+  new OrdersUnavailable({ message: "This process is stopping; repeat the call at another process." })
 )
 
 /** Completes the calls of a batch that have no result yet. */
@@ -40,7 +40,7 @@ const completeAll = (
   for (const { stored } of batch) Deferred.doneUnsafe(stored, result)
 }
 
-/** Whether the store refuses an order of the batch, and not all of them. */
+/** Whether the store may have refused only one order of the batch. */
 const isOfOneOrder = (cause: Cause.Cause<OrdersUnavailable | TextNotStorable>): boolean =>
   Cause.hasDies(cause) ||
   Cause.findErrorOption(cause).pipe(Option.exists(({ _tag }) => _tag === "TextNotStorable"))
@@ -59,27 +59,27 @@ const makeStoreBatch = (announce: Announce) =>
             keyed
           )
         )
-        // Stored or not: the callers get an error that promises neither.
+        // It is unknown whether the batch was stored, and the error says neither.
         if (Exit.hasInterrupts(exit)) return completeAll(batch, stopping)
-        // A row that the store refuses fails the whole statement; written call by call, it fails its own call alone.
+        // A row that the store refuses makes the whole statement fail. Written call by call, only its own call fails.
         if (Exit.isFailure(exit) && isOfOneOrder(exit.cause) && batch.length > 1)
           return yield* Effect.forEach(batch, (call) => storeBatch([call]), { discard: true })
         if (Exit.isFailure(exit)) return completeAll(batch, Exit.failCause(exit.cause))
         yield* announce(complete(batch, exit.value))
       }
     )
-    // A defect is a bug of ours: it must neither stop the loop nor leave a call without a result.
+    // A defect must neither stop the loop nor leave a call without a result.
     return (batch: ReadonlyArray<Insert>) =>
       storeBatch(batch).pipe(
         Effect.catchDefect((defect) => {
           completeAll(batch, Effect.die(defect))
-          return Effect.logError("A batch of new orders was not stored, or stored and not announced", defect)
+          return Effect.logError("Could not store a batch of new orders, or could not announce it", defect)
         }),
         Effect.onInterrupt(() => Effect.sync(() => completeAll(batch, stopping)))
       )
   })
 
-/** Queues calls; a loop takes them in batches, each while the statement of the batch before it is running. */
+/** Queues calls. A loop writes them in batches: the calls that arrive during one statement are the next batch. */
 const makeInsertQueue = Effect.fnUntraced(function* (
   storeBatch: (batch: ReadonlyArray<Insert>) => Effect.Effect<void>,
   queueFull: Backpressure["queueFull"]

@@ -24,10 +24,12 @@ import { makeInsertBatcher } from "./InsertBatcher.ts"
 import { createSeconds } from "./IntakeMetrics.ts"
 import { makeNewOrder, type Submission } from "./Submission.ts"
 
-/** Why a submit fails. A payload that its schema cannot encode or that is too large, and an invalid key, are a `SchemaError`. */
+/**
+ * Why a submit fails. `SchemaError`: the payload cannot be encoded or is too large, or the idempotency key is invalid.
+ */
 export type SubmitError = OrdersUnavailable | Overloaded | TextNotStorable | Schema.SchemaError
 
-/** Checks for backpressure, then stores new orders; what is stored is committed when the effect succeeds. */
+/** Checks for backpressure, then stores new orders. They are committed when the effect succeeds. */
 export const makeStoreOrders = Effect.gen(function* () {
   const store = yield* IntakeStore
   const backpressure = yield* makeBackpressure
@@ -45,7 +47,7 @@ export const makeStoreOrders = Effect.gen(function* () {
   const storeOrdersOnce = Effect.fnUntraced(function* (keyed: KeyedOrders) {
     const refusal = yield* backpressure.refusal(keyed.orders)
     if (refusal === null) return yield* replay(keyed, yield* awaitAnswer(insertOnce(keyed)))
-    // A repetition brings no new orders, so it gets its answer all the same.
+    // A repetition stores nothing, so it gets its answer even if new orders are refused.
     const answer = yield* store.findAnswer(keyed)
     return answer === null ? yield* refusal : yield* replay(keyed, answer)
   }, timed(createSeconds))
@@ -63,7 +65,7 @@ export const makeSubmitOrder = Effect.fnUntraced(function* <P>(
   const fingerprint = yield* makeFingerprint
   const keepFor = yield* IdempotencyTtl
 
-  // Without a span: if nothing exports it, the span would cost more than the rest of a submit.
+  // Without a span, which would cost more than the rest of a submit even if nothing exports it.
   const submitWithoutKey = (submission: Submission<P>) =>
     Effect.flatMap(newOrder(submission), (order) => Effect.as(storeOrders([order]), order.id))
 

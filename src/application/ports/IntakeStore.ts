@@ -9,7 +9,9 @@ export interface KeyedOrders {
   readonly key: string
   /** Two requests with the same fingerprint are the same request. Opaque to the store. */
   readonly fingerprint: string
-  /** A UUID of this call. By it a call recognises its own key when the store's first reply was lost. */
+  /**
+   * A UUID of this call, by which a repetition after a lost reply recognises that the key was taken by the same call.
+   */
   readonly requestId: string
   /** Stored only if this call takes the key. */
   readonly orders: ReadonlyArray<NewOrder>
@@ -22,8 +24,8 @@ export interface KeyedOrders {
 export type StoredAnswer = Pick<KeyedOrders, "answer" | "fingerprint" | "requestId">
 
 /**
- * Takes new orders. Each is stored with its first event in one transaction, or not at all. Time is the store's own clock.
- * After `OrdersUnavailable` the result is unknown; every call may be repeated unchanged.
+ * Stores new orders, each with its first event in one transaction, or not at all. Time is the store's own clock. After
+ * `OrdersUnavailable` the result is unknown; every call may be repeated unchanged.
  */
 export class IntakeStore extends Context.Service<
   IntakeStore,
@@ -32,7 +34,8 @@ export class IntakeStore extends Context.Service<
      * Stores new orders, all or none, in the caller's transaction if there is one. An id that is already stored is
      * skipped. The orders of a key are stored if the key is free (never used, or expired), and take it; of two
      * concurrent calls with one key, one takes it. Returns what is stored under each key now, in the order given; null
-     * where another call is taking it at this moment: ask again. Inside the caller's transaction that call is waited for.
+     * where another call is taking the key, so that this call should be repeated. Inside the caller's transaction it
+     * waits for the other call instead.
      */
     readonly submit: (
       orders: ReadonlyArray<NewOrder>,
@@ -45,16 +48,16 @@ export class IntakeStore extends Context.Service<
     ) => Effect.Effect<StoredAnswer | null, OrdersUnavailable>
 
     /**
-     * The number of PENDING orders that are due, counted up to `max + 1`; beyond `max` also how many orders per second
-     * became final lately.
+     * The number of PENDING orders that are due, counted up to `max + 1`, and, if they are more than `max`, how many
+     * orders per second became final recently.
      */
     readonly countDue: (
       max: number
     ) => Effect.Effect<{ readonly due: number; readonly drainPerSecond: number }, OrdersUnavailable>
 
     /**
-     * The number of PENDING orders that wait for their time, counted up to `max + 1`; beyond `max` also how long it takes
-     * until the next `room` of them are due: infinity if that is more than an hour away.
+     * The number of PENDING orders that are not due yet, counted up to `max + 1`, and, if they are more than `max`, the
+     * time until the next `room` of them are due: infinity if it is longer than an hour.
      */
     readonly countScheduled: (
       max: number,

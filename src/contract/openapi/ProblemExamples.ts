@@ -3,7 +3,7 @@ import * as Orders from "../../domain/OrderErrors.ts"
 import { type ProblemError, Problems } from "../Problems.ts"
 import * as Requests from "../RequestErrors.ts"
 
-/** A problem as the OpenAPI document explains it. */
+/** A problem in the OpenAPI document. */
 export interface ProblemExample {
   /** When it occurs, and what the client can do. */
   readonly description: string
@@ -11,7 +11,7 @@ export interface ProblemExample {
   readonly value: unknown
 }
 
-// Encoded by the table that responses are made from, so that no example shows what no response is.
+// Encoded by the table that responses use, so that each example is a possible response.
 const encode = Schema.encodeSync(Schema.Union(Object.values(Problems)))
 
 const example = (error: ProblemError, description: string): ProblemExample => ({
@@ -27,7 +27,7 @@ const examples: Readonly<Record<keyof typeof Problems, ProblemExample>> = {
       message: "priority (body): Expected a whole number from 0 to 9, got 12.",
       errors: [{ in: "body", path: ["priority"], message: "Expected a whole number from 0 to 9, got 12" }]
     }),
-    "The request breaks the contract; `errors` has every issue with its path. Repeating the same request does not help."
+    "The request is invalid; `errors` has every issue with its path. Repeating the same request does not help."
   ),
   Unauthorized: example(
     new Requests.Unauthorized(),
@@ -41,7 +41,7 @@ const examples: Readonly<Record<keyof typeof Problems, ProblemExample>> = {
   NoSuchPath: example(new Requests.NoSuchPath(), "Nothing is served at the path."),
   MethodNotAllowed: example(
     new Requests.MethodNotAllowed({ message: "Allowed here: GET, HEAD, OPTIONS, POST." }),
-    "The path exists and does not have the method; `Allow` names the methods it has. Its status is 405."
+    "The path does not support the method; `Allow` lists the methods it supports. The status is 405."
   ),
   NotAcceptable: example(
     new Requests.NotAcceptable({ message: "The answer is application/json." }),
@@ -80,7 +80,7 @@ const examples: Readonly<Record<keyof typeof Problems, ProblemExample>> = {
   ),
   Overloaded: example(
     new Orders.Overloaded({
-      message: "More than 1000000 orders are waiting; nothing of this call was stored.",
+      message: "More than 1000000 due orders are waiting; nothing was stored.",
       retryAfterSeconds: 42
     }),
     "Too many orders are waiting. Nothing was stored; `Retry-After` is computed from the rate at which orders are processed."
@@ -88,7 +88,7 @@ const examples: Readonly<Record<keyof typeof Problems, ProblemExample>> = {
   BodyBudgetExhausted: example(
     new Requests.BodyBudgetExhausted({
       message:
-        "The bodies of the requests in progress fill the memory reserved for them; nothing of this call was stored.",
+        "The bodies of the requests in progress use all the memory reserved for them; nothing was stored.",
       maxBytes: 33_554_432,
       retryAfterSeconds: 1
     }),
@@ -96,11 +96,11 @@ const examples: Readonly<Record<keyof typeof Problems, ProblemExample>> = {
   ),
   TooManyWatched: example(
     new Orders.TooManyWatched({ max: 1000 }),
-    "The process has the maximum number of streams open, or the caller has half of them. Try again when others have ended."
+    "The process, or the caller, has its maximum number of streams open. Try again when another stream has ended."
   ),
   TextNotStorable: example(
     new Orders.TextNotStorable(),
-    "The database cannot store a character of the order in its encoding. Nothing of this call was stored."
+    "The encoding of the database lacks a character of the order. Nothing was stored."
   ),
   OrdersUnavailable: example(
     new Orders.OrdersUnavailable(),
@@ -112,7 +112,7 @@ const examples: Readonly<Record<keyof typeof Problems, ProblemExample>> = {
   ),
   InternalFault: example(
     new Requests.InternalFault(),
-    "A fault of ours. Its cause is in the server's log, under the correlation id of the answer."
+    "A fault of the server. Its cause is in the server's log, under the correlation id of the response."
   )
 }
 

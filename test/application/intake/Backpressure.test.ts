@@ -93,7 +93,7 @@ describe("Backpressure", () => {
       const first = yield* refused(submit(inSeconds(300)))
       // One order can be accepted when the first is due.
       assert.strictEqual(first.retryAfterSeconds, 3)
-      assert.include(first.message, "wait for their time")
+      assert.include(first.message, "waiting for their notBefore")
       yield* refused(submitMany([{ payload: {} }, { payload: {}, ...inSeconds(300) }]))
       yield* submit()
       yield* submit({ notBefore: DateTime.makeUnsafe(0) })
