@@ -25,24 +25,34 @@ const args = [
 ]
 
 /** A headless Chromium until the scope ends; for tests with `skipWithoutBrowser`. */
-export const launchBrowser = Effect.acquireRelease(
-  Effect.promise(() =>
-    chromium.launch({ args, headless: true, timeout: 30_000, ...(executablePath && { executablePath }) })
-  ),
-  (browser) =>
-    Effect.ignore(
-      Effect.timeout(
-        Effect.promise(() => browser.close()),
-        "10 seconds"
+const launchBrowser = (moreArgs: ReadonlyArray<string>) =>
+  Effect.acquireRelease(
+    Effect.promise(() =>
+      chromium.launch({
+        args: [...args, ...moreArgs],
+        headless: true,
+        timeout: 30_000,
+        ...(executablePath && { executablePath })
+      })
+    ),
+    (browser) =>
+      Effect.ignore(
+        Effect.timeout(
+          Effect.promise(() => browser.close()),
+          "10 seconds"
+        )
       )
-    )
-)
+  )
+
+/** An empty page of such a browser with more arguments, whose calls end after 30 seconds. */
+export const openPageWith = (...moreArgs: ReadonlyArray<string>) =>
+  Effect.flatMap(launchBrowser(moreArgs), (browser) =>
+    Effect.promise(async () => {
+      const page = await browser.newPage()
+      page.setDefaultTimeout(30_000)
+      return page
+    })
+  )
 
 /** An empty page of such a browser, whose calls end after 30 seconds. */
-export const openPage = Effect.flatMap(launchBrowser, (browser) =>
-  Effect.promise(async () => {
-    const page = await browser.newPage()
-    page.setDefaultTimeout(30_000)
-    return page
-  })
-)
+export const openPage = openPageWith()

@@ -2,6 +2,7 @@ import { Effect } from "effect"
 import { HttpApiBuilder, HttpApiSchema } from "effect/http-api"
 import type { OrderPlatform } from "../../../application/OrderPlatform.ts"
 import type { OrderApi } from "../../../contract/OrderApi.ts"
+import { OrderVersionMismatch } from "../../../domain/OrderErrors.ts"
 import type { OrderId } from "../../../domain/OrderId.ts"
 import { layerHandlers } from "../edge/PipelinedRoutes.ts"
 import { bindingOf, cursorOf, pageOf } from "./ListingCursor.ts"
@@ -10,16 +11,32 @@ import { deadLetterFilterOf, linkTo } from "./ListingFilters.ts"
 /** A version that no order has: they begin with 1. */
 const noVersion = 0
 
-/** The version that the caller expects the order in, if it names any. Of several, the one that the order is in. */
-const expected = <E>(
+interface IfVersion {
+  readonly ifVersion?: number
+}
+
+/**
+ * Runs a call with the version that `If-Match` expects. Of several it is the one that the order is in. If the order
+ * changes between the read and the call, both are repeated; since a version only grows, that ends behind the last one.
+ */
+const withIfMatch = <A, E, E2, R>(
   { "if-match": versions = null }: { readonly "if-match"?: ReadonlyArray<number> | null },
-  version: Effect.Effect<number, E>
-): Effect.Effect<{ readonly ifVersion?: number }, E> => {
-  if (versions === null) return Effect.succeed({})
+  version: Effect.Effect<number, E2>,
+  call: (options: IfVersion) => Effect.Effect<A, E | OrderVersionMismatch, R>
+): Effect.Effect<A, E | E2 | OrderVersionMismatch, R> => {
+  if (versions === null) return call({})
   const [ifVersion = noVersion, ...others] = versions
-  return others.length === 0
-    ? Effect.succeed({ ifVersion })
-    : Effect.map(version, (now) => ({ ifVersion: versions.includes(now) ? now : noVersion }))
+  if (others.length === 0) return call({ ifVersion })
+  const readAndCall: Effect.Effect<A, E | E2 | OrderVersionMismatch, R> = Effect.flatMap(version, (now) =>
+    versions.includes(now)
+      ? Effect.catchIf(
+          call({ ifVersion: now }),
+          (error) => error instanceof OrderVersionMismatch,
+          () => readAndCall
+        )
+      : call({ ifVersion: noVersion })
+  )
+  return readAndCall
 }
 
 /** The handlers of the group `deadLetters`. */
@@ -37,14 +54,14 @@ export const deadLetterHandlers = <P>(api: OrderApi<P>, platform: OrderPlatform<
         }),
         get: ({ params }) => platform.deadLetter(params.orderId),
         reprocess: Effect.fnUntraced(function* ({ headers, params: { orderId } }) {
-          yield* platform.reprocess(orderId, yield* expected(headers, versionOf(orderId)))
+          yield* withIfMatch(headers, versionOf(orderId), (options) => platform.reprocess(orderId, options))
           return { orderId }
         }),
         discard: Effect.fnUntraced(function* ({ headers, params: { orderId }, query: { reason = "" } }) {
-          yield* platform.discard(orderId, {
-            ...(yield* expected(headers, versionOf(orderId))),
-            ...(reason.trim() === "" ? {} : { reason })
-          })
+          const given = reason.trim() === "" ? {} : { reason }
+          yield* withIfMatch(headers, versionOf(orderId), (options) =>
+            platform.discard(orderId, { ...options, ...given })
+          )
         })
       })
     )

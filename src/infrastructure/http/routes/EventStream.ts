@@ -1,15 +1,27 @@
-import { Cause, Context, Duration, Effect, Fiber, Latch, Schema, Scope, Stream } from "effect"
+import {
+  Cause,
+  Context,
+  Duration,
+  Effect,
+  Fiber,
+  Latch,
+  Pull,
+  References,
+  Schema,
+  Scope,
+  Stream
+} from "effect"
 import { Sse } from "effect/encoding"
 import { HttpServerResponse } from "effect/http"
-import { makeDeadlines, type Deadline } from "../../../concurrency/Deadlines.ts"
+import { type Deadline, type Deadlines, makeDeadlines } from "../../../concurrency/Deadlines.ts"
 import { OrderEvent } from "../../../domain/OrderEvent.ts"
 
-/** How often a stream says that it is still there: below the idle time limits of proxies, which begin at 30 s. */
+/** The time between two keep-alive comments: below the idle timeouts of proxies, which begin at 30 s. */
 const keepAlive = Duration.seconds(15)
 
 /**
- * Opens when the server that these streams run on is about to close. A stream may have no end for days, so the server
- * does not wait for it: it ends, and its client comes back to another process with the id it had last.
+ * Opens when the server that these streams run on is about to close. A stream may last for days, so the server does not
+ * wait for it: it ends, and its client reconnects to another process with the id of its last event.
  */
 export const ServerCloses = Context.Reference<Latch.Latch>(
   "order-platform/infrastructure/http/ServerCloses",
@@ -23,80 +35,117 @@ const toText = (event: OrderEvent): string =>
 
 const headers = {
   "cache-control": "no-cache, no-store",
-  // Or nginx keeps the events back until it has a buffer full of them.
+  // Without it nginx keeps events back until its buffer is full.
   "x-accel-buffering": "no"
 }
 
 const encoder = new TextEncoder()
 const comment = encoder.encode(": keep-alive\n\n")
 
-/** The events as server-sent events, with a comment at once and then every 15 s, until they or the server end. */
-export type EventStreams = (events: Stream.Stream<OrderEvent>) => HttpServerResponse.HttpServerResponse
+const encodeEvents = (events: ReadonlyArray<OrderEvent>): [Uint8Array] => [
+  encoder.encode(events.map(toText).join(""))
+]
+
+/** What all streams of a server share. */
+interface OpenStreams {
+  readonly deadlines: Deadlines
+  readonly context: Context.Context<never>
+  /** Called when the server closes, one for each open stream. */
+  readonly wakes: Set<() => void>
+  isClosed: boolean
+}
 
 /**
- * Streams that cost little while nothing happens, which is nearly always: one timer for the comments of all, one fiber
- * that waits for the end of the server, and for each stream the one that waits for its next events.
+ * Reads events in chunks of bytes, with a comment at once and after each keep-alive interval. While no event comes, an
+ * open stream costs the fiber that waits for it and an entry in the list of deadlines.
  */
+const readWithComments = (streams: OpenStreams, pull: Pull.Pull<ReadonlyArray<OrderEvent>>) => {
+  let reading: Fiber.Fiber<ReadonlyArray<OrderEvent>, Cause.Done> | undefined
+  let deadline: Deadline | undefined
+  let check = () => {}
+  const wake = () => check()
+
+  const setDeadline = () => {
+    deadline = streams.deadlines.set(() => {
+      deadline = undefined
+      wake()
+    })
+  }
+
+  /** What can be sent now; undefined while there is nothing. */
+  const available = (): Pull.Pull<[Uint8Array]> | undefined => {
+    if (streams.isClosed) return Cause.done()
+    if (deadline === undefined) {
+      setDeadline()
+      return Effect.succeed([comment])
+    }
+    const isNew = reading === undefined
+    reading ??= Effect.runForkWith(streams.context)(pull)
+    const exit = reading.pollUnsafe()
+    if (exit === undefined) {
+      if (isNew) reading.addObserver(wake)
+      return undefined
+    }
+    reading = undefined
+    return Effect.flatMap(exit, (events) => Effect.sync(() => encodeEvents(events)))
+  }
+
+  const next = Effect.callback<[Uint8Array], Cause.Done>((resume) => {
+    check = () => {
+      const chunk = available()
+      if (chunk === undefined) return
+      check = () => {}
+      resume(chunk)
+    }
+    check()
+    return Effect.sync(() => void (check = () => {}))
+  })
+
+  const close = Effect.suspend(() => {
+    streams.wakes.delete(wake)
+    if (deadline !== undefined) streams.deadlines.cancel(deadline)
+    return reading === undefined ? Effect.void : Fiber.interrupt(reading)
+  })
+  streams.wakes.add(wake)
+  return { close, next }
+}
+
+// The status is sent already, so the response can only be cut off: its client reconnects after its last event.
+const logFailure = (annotations: Readonly<Record<string, unknown>>) =>
+  Effect.tapCause((cause: Cause.Cause<unknown>) =>
+    Cause.hasDies(cause)
+      ? Effect.annotateLogs(Effect.logError("An event stream failed", cause), annotations)
+      : Effect.void
+  )
+
+/** The response with these events as server-sent events, until they or the server end. */
+export type EventStreams = (
+  events: Stream.Stream<OrderEvent>
+) => Effect.Effect<HttpServerResponse.HttpServerResponse>
+
+/** Makes the responses of all event streams of a server. */
 export const makeEventStreams = Effect.fnUntraced(function* (
   serverCloses: Latch.Latch
 ): Effect.fn.Return<EventStreams, never, Scope.Scope> {
-  const deadlines = yield* makeDeadlines(keepAlive)
-  const context = yield* Effect.context()
-  /** What each open stream does when the server closes. */
-  const open = new Set<() => void>()
-  let isClosed = false
+  const streams: OpenStreams = {
+    deadlines: yield* makeDeadlines(keepAlive),
+    context: yield* Effect.context(),
+    wakes: new Set(),
+    isClosed: false
+  }
   yield* Effect.forkScoped(
     Effect.map(serverCloses.await, () => {
-      isClosed = true
-      for (const look of open) look()
+      streams.isClosed = true
+      for (const wake of streams.wakes) wake()
     })
   )
 
-  const withComments = (events: Stream.Stream<OrderEvent>) =>
-    Stream.transformPull(events, (pull, scope) => {
-      let reading: Fiber.Fiber<ReadonlyArray<OrderEvent>, Cause.Done> | undefined
-      let deadline: Deadline | undefined
-      /** Looks whether there is something for the client, while it is waited for. */
-      let look = () => {}
-      const wake = () => look()
-
-      const next = Effect.callback<[Uint8Array], Cause.Done>((resume) => {
-        const answer = (what: Effect.Effect<[Uint8Array], Cause.Done>) => {
-          look = () => {}
-          resume(what)
-        }
-        look = () => {
-          if (isClosed) return answer(Cause.done())
-          if (deadline === undefined) {
-            deadline = deadlines.set(() => {
-              deadline = undefined
-              wake()
-            })
-            return answer(Effect.succeed([comment]))
-          }
-          const isNew = reading === undefined
-          const fiber = (reading ??= Effect.runForkWith(context)(pull))
-          const exit = fiber.pollUnsafe()
-          if (exit === undefined) {
-            if (isNew) fiber.addObserver(wake)
-            return
-          }
-          reading = undefined
-          answer(Effect.map(exit, (events) => [encoder.encode(events.map(toText).join(""))]))
-        }
-        look()
-        return Effect.sync(() => void (look = () => {}))
-      })
-
-      const leave = Effect.suspend(() => {
-        open.delete(wake)
-        if (deadline !== undefined) deadlines.cancel(deadline)
-        return reading === undefined ? Effect.void : Fiber.interrupt(reading)
-      })
-      open.add(wake)
-      return Effect.as(Scope.addFinalizer(scope, leave), next)
-    })
-
   return (events) =>
-    HttpServerResponse.stream(withComments(events), { contentType: "text/event-stream", headers })
+    Effect.map(References.CurrentLogAnnotations, (annotations) => {
+      const chunks = Stream.transformPull(events, (pull, scope) => {
+        const { close, next } = readWithComments(streams, pull)
+        return Effect.as(Scope.addFinalizer(scope, close), logFailure(annotations)(next))
+      })
+      return HttpServerResponse.stream(chunks, { contentType: "text/event-stream", headers })
+    })
 })

@@ -54,7 +54,7 @@ const orderHandlers = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
               Effect.fnUntraced(function* ({ headers: { "last-event-id": after = 0 }, params }) {
                 const caller = callerName(yield* CurrentRequest)
                 const options = caller === null ? { after } : { after, caller }
-                return eventStream(yield* platform.watch(params.id, options))
+                return yield* eventStream(yield* platform.watch(params.id, options))
               })
             )
         )

@@ -5,13 +5,15 @@ import { MaxWatched } from "../../../../src/application/watch/WatchOrder.ts"
 import type { AllStores } from "../../../../src/testing/AllStores.ts"
 import type { Outcome } from "../../../../src/domain/Order.ts"
 import { failure } from "../../../../src/domain/Failure.ts"
+import type { OrderEvent } from "../../../../src/domain/OrderEvent.ts"
 import { ApiKeys } from "../../../../src/infrastructure/http/edge/Caller.ts"
 import { makeEventStreams } from "../../../../src/infrastructure/http/routes/EventStream.ts"
 import { RequestTimeout } from "../../../../src/infrastructure/http/edge/RequestLimits.ts"
 import { openStream, restOf } from "../../../ServerSentEvents.ts"
 import { newOrder } from "../../../TestOrders.ts"
 import { settled } from "../../../VirtualTime.ts"
-import { serveMemoryWith } from "../TestServer.ts"
+import { failedHistory, idNumber } from "../FakePlatform.ts"
+import { serveFake, serveMemoryWith } from "../TestServer.ts"
 
 const completed: Outcome = { event: "completed" }
 const failed: Outcome = { event: "failed", failure: failure("PERMANENT", "card\ndeclined") }
@@ -202,11 +204,39 @@ describe("GET /orders/{id}/events", () => {
     })
   )
 
+  it.live("a defect while an event is encoded cuts its stream off, is logged once, and harms no other", () =>
+    Effect.gen(function* () {
+      const [created = assert.fail(), ...others] = failedHistory
+      const wrong = { ...created, version: 2, attempt: "first" } as unknown as OrderEvent
+      const happens = yield* Latch.make()
+      const broken = Stream.concat(Stream.make(created), Stream.fromEffect(Effect.as(happens.await, wrong)))
+      const server = yield* serveFake({
+        watch: (id) => Effect.succeed(id === idNumber(1) ? broken : Stream.fromIterable(failedHistory))
+      })
+      const url = (n: number) => `http://127.0.0.1:${server.port}/orders/${idNumber(n)}/events`
+      const stream = yield* openStream(url(1))
+      assert.strictEqual((yield* Queue.take(stream.events)).id, "1")
+      yield* happens.open
+      assert.lengthOf(yield* restOf(stream), 0)
+      // Not like the end of the order: the client comes back with the id that it had last.
+      assert.isFalse(stream.isComplete())
+      assert.deepStrictEqual(
+        server.logs.map(({ level, message }) => [level, message]),
+        [["Error", "An event stream failed"]]
+      )
+      const [{ annotations, cause } = assert.fail()] = server.logs
+      assert.include(cause, "attempt")
+      assert.strictEqual(annotations["correlationId"], stream.headers["x-correlation-id"])
+      assert.lengthOf(yield* restOf(yield* openStream(url(2))), 1 + others.length)
+      assert.strictEqual((yield* server.call("/health/live")).status, 200)
+    })
+  )
+
   it.effect("says every 15 seconds that it is still there", () =>
     Effect.gen(function* () {
       const closes = yield* Latch.make()
       const eventStream = yield* makeEventStreams(closes)
-      const { body } = eventStream(Stream.never)
+      const { body } = yield* eventStream(Stream.never)
       assert(body._tag === "Stream")
       const reading = yield* Effect.forkChild(
         Stream.runFold(
@@ -229,14 +259,14 @@ describe("GET /orders/{id}/events", () => {
       const log: Array<string> = []
       const now = Effect.map(Clock.currentTimeMillis, (millis) => `${millis / 1000} s`)
       const note = (what: string) => Effect.map(now, (at) => void log.push(`${at}: ${what}`))
-      const open = (name: string) => {
+      const open = Effect.fnUntraced(function* (name: string) {
         const waits = Stream.fromEffect(Effect.onInterrupt(Effect.never, () => note(`${name} gone`)))
-        const { body } = eventStream(waits)
+        const { body } = yield* eventStream(waits)
         assert(body._tag === "Stream")
-        return Effect.forkChild(
+        return yield* Effect.forkChild(
           Stream.runForEach(Stream.decodeText(body.stream), (text) => note(`${name}${text.trimEnd()}`))
         )
-      }
+      })
       const first = yield* open("first")
       yield* settled
       yield* pass(5)

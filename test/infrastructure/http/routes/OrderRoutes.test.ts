@@ -3,7 +3,8 @@ import { Effect, Exit, Layer, type Schema } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { OpenApi } from "effect/http-api"
 import { OrderPlatform } from "../../../../src/application/OrderPlatform.ts"
-import { OrdersUnavailable } from "../../../../src/domain/OrderErrors.ts"
+import { OrdersUnavailable, OrderVersionMismatch } from "../../../../src/domain/OrderErrors.ts"
+import type { OrderId } from "../../../../src/domain/OrderId.ts"
 import * as OrderPayload from "../../../../src/domain/OrderPayload.ts"
 import { OrderHttpServer } from "../../../../src/infrastructure/http/server/HttpServer.ts"
 import { OrderRoutes } from "../../../../src/infrastructure/http/routes/OrderRoutes.ts"
@@ -182,6 +183,44 @@ describe("dead letters", () => {
       }
       assert.strictEqual((yield* reprocess(', "1", W/"2" ,"\u00E9",,"3" ,')).status, 202)
       assert.strictEqual((yield* reprocess('"1", "4"')).status, 409)
+    })
+  )
+})
+
+describe("If-Match with several tags", () => {
+  /** A platform whose order gets another version between each read and the call that follows, so many times. */
+  const changing = (times: number) => {
+    const calls: Array<unknown> = []
+    let version = 3
+    const change = (id: OrderId, options: { readonly ifVersion?: number } = {}) => {
+      calls.push(options.ifVersion)
+      if (calls.length <= times) version++
+      return options.ifVersion === version
+        ? Effect.succeed(failedOrder.order)
+        : Effect.fail(new OrderVersionMismatch({ orderId: id }))
+    }
+    const find = () => Effect.sync(() => ({ ...failedOrder.order, version }))
+    return { calls, platform: { find, reprocess: change, discard: change } }
+  }
+
+  it.live.each([
+    ["POST", `/dlq/${id}/reprocess`, 202],
+    ["DELETE", `/dlq/${id}`, 204]
+  ] as const)("holds for each of them while the order changes: %s %s", ([method, path, success]) =>
+    Effect.gen(function* () {
+      const ask = Effect.fnUntraced(function* (times: number, match: string) {
+        const { calls, platform } = changing(times)
+        const { call } = yield* serveFake(platform)
+        const { status } = yield* call(path, { method, headers: { "if-match": match } })
+        return { calls, status }
+      })
+      assert.deepStrictEqual(yield* ask(1, '"3", "4"'), { status: success, calls: [3, 4] })
+      assert.deepStrictEqual(yield* ask(2, '"5", "3", "4"'), { status: success, calls: [3, 4, 5] })
+      // The order went on to a version that is not among them: one more read, and no further attempt.
+      assert.deepStrictEqual(yield* ask(2, '"3", "4"'), { status: 412, calls: [3, 4, 0] })
+      assert.deepStrictEqual(yield* ask(9, '"1", "2"'), { status: 412, calls: [0] })
+      // One tag needs no read, and is one attempt.
+      assert.deepStrictEqual(yield* ask(9, '"3"'), { status: 412, calls: [3] })
     })
   )
 })
