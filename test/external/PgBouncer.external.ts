@@ -8,7 +8,7 @@ import { freePort } from "../../chaos/FreePort.ts"
 import {
   eventually,
   onSchemaOfItsOwn,
-  ordersAre,
+  awaitOrders,
   run,
   start,
   submit
@@ -91,11 +91,11 @@ describe("behind PgBouncer in transaction mode", () => {
           const environment = { DATABASE_URL: url, DATABASE_PREPARE: "false", ORDER_QUEUE: "postgres" }
           const server = yield* start({ ...environment, DATABASE_LISTEN_URL: databaseUrl() })
           yield* Effect.forEach(Array.from({ length: 200 }), () => submit(server), { concurrency: 20 })
-          yield* ordersAre({ PROCESSED: 200 })
+          yield* awaitOrders({ PROCESSED: 200 })
           const alone = yield* start(environment)
           assert.include(alone.stdout(), "queue: postgres, by polling alone")
           yield* Effect.forEach(Array.from({ length: 20 }), () => submit(alone), { concurrency: 5 })
-          yield* ordersAre({ PROCESSED: 220 })
+          yield* awaitOrders({ PROCESSED: 220 })
         })
       )
   )

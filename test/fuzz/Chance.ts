@@ -1,4 +1,4 @@
-/** Chance by a seed: the same numbers for the same seed (mulberry32). */
+/** Random numbers from a seed: the same seed gives the same numbers (mulberry32). */
 export const chanceOf = (seed: number) => {
   let state = seed >>> 0
   const next = () => {
@@ -11,11 +11,11 @@ export const chanceOf = (seed: number) => {
   const below = (n: number) => Math.floor(next() * n)
   return {
     below,
-    /** True in so many of a hundred cases. */
+    /** True with a probability of `n` percent. */
     percent: (n: number) => below(100) < n,
     pick: <A>(all: readonly [A, ...ReadonlyArray<A>]): A => all[below(all.length)] ?? all[0]
   }
 }
 
-/** Where the choices of one request come from. */
+/** The source of the random choices of one request. */
 export type Chance = ReturnType<typeof chanceOf>

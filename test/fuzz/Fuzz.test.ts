@@ -6,7 +6,7 @@ import { describe } from "vitest"
 import { call, onSchemaOfItsOwn, type Serving, start, submit } from "../processes/OrderPlatformProcess.ts"
 import { raw } from "../RawHttp.ts"
 import { chanceOf } from "./Chance.ts"
-import { type Document, type FuzzedRequest, requestsBy } from "./FuzzedRequest.ts"
+import { type Document, type FuzzedRequest, requestsFrom } from "./FuzzedRequest.ts"
 import { nastyBytes } from "./Nasties.ts"
 
 // `npm run fuzz` sends 20,000. A failure names its seed: FUZZ_SEED=… FUZZ_REQUESTS=… sends the same ones again.
@@ -37,12 +37,12 @@ interface Answered {
   readonly body: string
 }
 
-/** Bytes by hand often leave the server waiting for more, and then one of these, too. */
+/** Malformed bytes often leave the server waiting for more, which occupies one of these. */
 const atOnce = 48
 
 const agent = new http.Agent({ keepAlive: true, maxSockets: atOnce })
 
-/** An answer, its body up to the end; of a stream of events only the beginning. */
+/** Sends a request and reads the answer with its body; of an event stream only the head. */
 const send = (fuzzed: FuzzedRequest, port: number): Effect.Effect<Answered | string> =>
   Effect.callback<Answered | string>((resume) => {
     const { body, headers, method, path } = fuzzed
@@ -59,7 +59,7 @@ const send = (fuzzed: FuzzedRequest, port: number): Effect.Effect<Answered | str
       response.setEncoding("utf8").on("data", (chunk: string) => void (text += chunk))
       response.on("end", () => answered(text))
     })
-    // Also an idle connection may not be closed: a server that closes one after an answer says so in it.
+    // An idle connection may not be closed either: a server that closes one after an answer must say so in it.
     request.on("error", (error) => resume(Effect.succeed(error.message)))
     request.end(body)
   }).pipe(
@@ -74,8 +74,8 @@ const parsed = (body: string): Readonly<Record<string, unknown>> => {
   }
 }
 
-/** What is wrong with an answer; null if nothing. */
-const complaint = (answered: Answered | string, method: string): string | null => {
+/** The fault of an answer; null if it has none. */
+const faultOf = (answered: Answered | string, method: string): string | null => {
   if (typeof answered === "string") return answered
   const { body, status, type } = answered
   if (status >= 500) return `status ${status}: ${body}`
@@ -90,14 +90,14 @@ const complaint = (answered: Answered | string, method: string): string | null =
     : `no known problem: ${body}`
 }
 
-/** Complaints about raw answers: of several on one connection the first counts, and none at all is allowed. */
-const rawComplaint = (answer: string): string | null => {
+/** The fault of the first answer on a raw connection; no answer at all is allowed. */
+const rawFaultOf = (answer: string): string | null => {
   const [, status = "0"] = /^HTTP\/1\.1 (\d{3})/.exec(answer) ?? []
   if (answer === "" || Number(status) < 400) return null
   const type = /content-type: (.*)\r\n/i.exec(answer)?.[1] ?? ""
   const length = Number(/content-length: (\d+)\r\n/i.exec(answer)?.[1] ?? 0)
   const begin = answer.indexOf("\r\n\r\n") + 4
-  return complaint({ status: Number(status), type, body: answer.slice(begin, begin + length) }, "GET")
+  return faultOf({ status: Number(status), type, body: answer.slice(begin, begin + length) }, "GET")
 }
 
 const residentOf = ({ pid }: Serving) =>
@@ -106,9 +106,9 @@ const residentOf = ({ pid }: Serving) =>
     return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024
   })
 
-describe("requests by the product's own document, and bytes by hand", () => {
+describe("requests generated from the OpenAPI document, and malformed bytes", () => {
   it.live(
-    `${requests} of them (seed ${seed}) get no 5xx, every error is a known problem, and the memory stays`,
+    `get no 5xx, every error is a known problem, and memory does not grow (${requests} requests, seed ${seed})`,
     () =>
       Effect.gen(function* () {
         const server = yield* start({
@@ -122,8 +122,8 @@ describe("requests by the product's own document, and bytes by hand", () => {
           Array.from({ length: 10 }, () => submit(server, { maxRetries: 1 })),
           { concurrency: 5 }
         )
-        const requestOf = requestsBy(json, ids)
-        const complaints: Array<string> = []
+        const requestOf = requestsFrom(json, ids)
+        const faults: Array<string> = []
         const statuses = new Map<number, number>()
         const one = (n: number) =>
           Effect.gen(function* () {
@@ -132,18 +132,17 @@ describe("requests by the product's own document, and bytes by hand", () => {
               const bytes = nastyBytes(chance)
               const answer = yield* Effect.timeoutOrElse(raw(port, bytes), {
                 duration: "2 seconds",
-                // Bytes that may become a request yet are waited for.
+                // The server waits for the rest of an incomplete request.
                 orElse: () => Effect.succeed("")
               })
-              const wrong = rawComplaint(answer)
-              if (wrong !== null)
-                complaints.push(`${n}: ${bytes.toString("latin1").slice(0, 300)} -> ${wrong}`)
+              const wrong = rawFaultOf(answer)
+              if (wrong !== null) faults.push(`${n}: ${bytes.toString("latin1").slice(0, 300)} -> ${wrong}`)
               return
             }
             const request = requestOf(chance)
             const answered = yield* send(request, port)
-            const wrong = complaint(answered, request.method)
-            if (wrong !== null) complaints.push(`${n}: ${JSON.stringify(request).slice(0, 500)} -> ${wrong}`)
+            const wrong = faultOf(answered, request.method)
+            if (wrong !== null) faults.push(`${n}: ${JSON.stringify(request).slice(0, 500)} -> ${wrong}`)
             if (typeof answered !== "string") {
               statuses.set(answered.status, (statuses.get(answered.status) ?? 0) + 1)
             }
@@ -154,20 +153,20 @@ describe("requests by the product's own document, and bytes by hand", () => {
             one,
             { concurrency: atOnce, discard: true }
           )
-        // As many others first: a heap that has just begun grows into its place, and V8 gives little of it back. Only
-        // what goes on growing under the same load is a leak.
+        // The same number of other requests first: a new heap grows to its working size and V8 returns little of it.
+        // Only growth that continues under the same load is a leak.
         yield* range(requests, 2 * requests)
         const before = yield* residentOf(server)
         yield* range(0, requests)
         const after = yield* residentOf(server)
         agent.destroy()
         assert.strictEqual((yield* call(`${server.url}/health/ready`)).status, 200)
-        const said = [...statuses].sort(([a], [b]) => a - b).map(([status, n]) => `${n} x ${status}`)
-        yield* Effect.logInfo(`${said.join(", ")}; ${before >> 20} MB before, ${after >> 20} MB after`)
-        // In a short run the one is not to be told from the other.
-        assert.deepStrictEqual(complaints.slice(0, 20), [])
+        const summary = [...statuses].sort(([a], [b]) => a - b).map(([status, n]) => `${n} x ${status}`)
+        yield* Effect.logInfo(`${summary.join(", ")}; ${before >> 20} MB before, ${after >> 20} MB after`)
+        // A short run cannot tell the two apart.
+        assert.deepStrictEqual(faults.slice(0, 20), [])
         assert.isBelow(after / before, requests >= 10_000 ? 1.3 : 2, `${before} bytes before, ${after} after`)
-        // It gets somewhere: answers of all kinds.
+        // The requests reach all kinds of answers.
         for (const status of [200, 202, 400, 404, 405, 406, 415])
           assert.isAbove(statuses.get(status) ?? 0, 0, String(status))
       }).pipe(onSchemaOfItsOwn),

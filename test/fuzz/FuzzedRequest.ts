@@ -22,13 +22,13 @@ interface Operation {
   readonly requestBody?: { readonly content?: Readonly<Record<string, { readonly schema?: JsonSchema }>> }
 }
 
-/** What of an OpenAPI document requests are made by. */
+/** The parts of an OpenAPI document that requests are generated from. */
 export interface Document {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
   readonly components?: unknown
 }
 
-/** A request, as text: what is in it need not be what HTTP allows. */
+/** A request as text, which need not be valid HTTP. */
 export interface FuzzedRequest {
   readonly method: string
   readonly path: string
@@ -36,8 +36,8 @@ export interface FuzzedRequest {
   readonly body: string | undefined
 }
 
-/** Makes requests by what the document says, and by what it does not. `ids` are orders that exist. */
-export const requestsBy = (document: Document, ids: ReadonlyArray<string>) => {
+/** Generates requests that follow the document and requests that break it. `ids` are existing orders. */
+export const requestsFrom = (document: Document, ids: ReadonlyArray<string>) => {
   const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ method: method.toUpperCase(), path, operation }))
   )
@@ -132,7 +132,7 @@ export const requestsBy = (document: Document, ids: ReadonlyArray<string>) => {
             "a/b/c"
           ])
       if (chance.percent(3)) headers["content-encoding"] = "gzip"
-      // For some methods Node's client would send a body without its length: bytes that nobody can tell from a request.
+      // For some methods Node's client would send a body without its length, which reads as another request.
       headers["content-length"] = String(Buffer.byteLength(body))
     }
     return {

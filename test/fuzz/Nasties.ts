@@ -1,6 +1,6 @@
 import type { Chance } from "./Chance.ts"
 
-/** Texts that programs trip over. */
+/** Texts that often break programs. */
 export const nastyText = (chance: Chance): string =>
   chance.pick<() => string>([
     () => "",
@@ -41,7 +41,7 @@ export const nastyText = (chance: Chance): string =>
     () => String(chance.below(300))
   ])()
 
-/** The same, as somebody may write it into an address: escaped, half escaped or wrong. */
+/** The same in a URL: escaped, partly escaped or escaped wrongly. */
 export const nastyEscape = (chance: Chance): string =>
   chance.pick<() => string>([
     () => encodeURIComponent(nastyText(chance)),
@@ -61,7 +61,7 @@ export const nastyEscape = (chance: Chance): string =>
     () => "*"
   ])()
 
-/** JSON texts, among them some that are none. */
+/** JSON texts, some of them invalid. */
 export const nastyJson = (chance: Chance, depth = 0): string =>
   chance.pick<() => string>([
     () => JSON.stringify(nastyText(chance)),
@@ -98,7 +98,7 @@ export const nastyJson = (chance: Chance, depth = 0): string =>
     () => "Infinity"
   ])()
 
-/** What is hardly HTTP, or is it no more; each leaves the connection to the server to close. */
+/** Malformed or barely valid HTTP. The server has to close the connection. */
 export const nastyBytes = (chance: Chance): Buffer => {
   const path = chance.pick([
     "/orders",
@@ -110,7 +110,10 @@ export const nastyBytes = (chance: Chance): Buffer => {
     "http://other.example/orders"
   ])
   const head = (method: string, lines: string) =>
-    Buffer.from(`${method} ${path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n${lines}\r\n`, "latin1")
+    Buffer.from(
+      `${method} ${path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n${lines}\r\n`,
+      "latin1"
+    )
   return chance.pick<() => Buffer>([
     () => Buffer.from(Array.from({ length: 1 + chance.below(200) }, () => chance.below(256))),
     () => head("GET", "x: \0\r\n"),

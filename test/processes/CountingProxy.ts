@@ -4,7 +4,7 @@ import * as net from "node:net"
 import { databaseUrl } from "../TestPostgres.ts"
 import { messages } from "../PostgresMessages.ts"
 
-/** Stands between a process and the database and counts the statements that the process sends. */
+/** A proxy between a process and the database that counts the statements of the process. */
 export const countingProxy = Effect.acquireRelease(
   Effect.promise(async () => {
     const { hostname, port } = new URL(databaseUrl())
@@ -37,9 +37,9 @@ export const countingProxy = Effect.acquireRelease(
     url.port = String((server.address() as net.AddressInfo).port)
     return {
       url: url.href,
-      /** How many statements were sent so far. */
+      /** The number of statements sent so far. */
       statements: () => statements,
-      /** Breaks all connections; new ones are taken. */
+      /** Closes all connections; new ones are accepted. */
       cut: () => {
         for (const socket of sockets) socket.destroy()
       },

@@ -7,7 +7,7 @@ import {
   eventually,
   onSchemaOfItsOwn,
   order,
-  orderIs,
+  awaitStatus,
   ordersByStatus,
   type Serving,
   start,
@@ -28,7 +28,7 @@ const settings = {
   ORDER_WORKER_POLL_INTERVAL_MS: 100
 }
 
-interface Told {
+interface StoredOrder {
   readonly status: string
   readonly retryCount: number
   readonly version: number
@@ -37,15 +37,15 @@ type Event = Pick<TimelineEvent, "event" | "from" | "to" | "version" | "attempt"
 
 const failures = ["retried", "failed", "expired"]
 
-/** What is wrong with a history, read as the story of this order; empty when it tells it exactly. */
-const wrongWith = (order: Told, history: ReadonlyArray<Event>): ReadonlyArray<string> => {
+/** The differences between a history and the order it must lead to; empty when they agree. */
+const differences = (order: StoredOrder, history: ReadonlyArray<Event>): ReadonlyArray<string> => {
   const wrong: Array<string> = []
   let status: string | null = null
   let retryCount = 0
   for (const [index, { attempt, event, from, to, version }] of history.entries()) {
-    if (version !== index + 1) wrong.push(`version ${version} comes where ${index + 1} belongs`)
-    if (from !== status) wrong.push(`${event} leaves ${from} and the order was ${status}`)
-    // So an attempt has one outcome: PROCESSING is entered by started only, and left by the next event.
+    if (version !== index + 1) wrong.push(`version ${version} instead of ${index + 1}`)
+    if (from !== status) wrong.push(`${event} leaves ${from}, but the order was ${status}`)
+    // So an attempt has one outcome: only started enters PROCESSING, and the next event leaves it.
     if ((event === "started") !== (to === "PROCESSING")) wrong.push(`${event} leads to ${to}`)
     if (event === "reprocessed") retryCount = 0
     if (attempt !== retryCount + 1)
@@ -54,7 +54,7 @@ const wrongWith = (order: Told, history: ReadonlyArray<Event>): ReadonlyArray<st
     status = to
   }
   if (history[0]?.event !== "created") wrong.push("it does not begin with created")
-  if (status !== order.status) wrong.push(`it ends ${status} and the order is ${order.status}`)
+  if (status !== order.status) wrong.push(`it ends ${status}, but the order is ${order.status}`)
   if (history.length !== order.version)
     wrong.push(`it has ${history.length} events for version ${order.version}`)
   if (retryCount !== order.retryCount) wrong.push(`it has ${retryCount} failures of ${order.retryCount}`)
@@ -66,7 +66,7 @@ const histories = Effect.gen(function* () {
   const schema = yield* DatabaseSchema
   const rows = yield* sql<{
     readonly id: string
-    readonly order: Told
+    readonly order: StoredOrder
     readonly history: ReadonlyArray<Event>
   }>`
     SELECT o.id,
@@ -78,7 +78,7 @@ const histories = Effect.gen(function* () {
 })
 
 describe("a process that is killed", { concurrent: true }, () => {
-  it.live("every order that was answered 202 ends, and its history tells how, across a kill -9", () =>
+  it.live("every order answered 202 becomes final across a kill -9, and its history is complete", () =>
     Effect.gen(function* () {
       const answered: Array<string> = []
       let unanswered = 0
@@ -93,21 +93,22 @@ describe("a process that is killed", { concurrent: true }, () => {
         )
 
       const first = yield* start(settings)
-      // Stopped first, to see that it is in the middle of attempts; if it is not, it goes on until something has happened.
-      let looked = orderCount / 2
+      // The process is stopped first, to check that attempts are running; if not, it continues until something has
+      // happened.
+      let checkedAt = orderCount / 2
       const kill = eventually(
         "half of the orders are in and some are being processed",
         Effect.gen(function* () {
-          if (answered.length < looked) return undefined
+          if (answered.length < checkedAt) return undefined
           first.kill("SIGSTOP")
           const { PROCESSED = 0, PROCESSING = 0 } = yield* ordersByStatus
-          const inTheMiddle = PROCESSED > 0 && PROCESSING > 0
-          first.kill(inTheMiddle ? "SIGKILL" : "SIGCONT")
-          looked = answered.length + 1
-          return inTheMiddle ? true : undefined
+          const attemptsAreRunning = PROCESSED > 0 && PROCESSING > 0
+          first.kill(attemptsAreRunning ? "SIGKILL" : "SIGCONT")
+          checkedAt = answered.length + 1
+          return attemptsAreRunning ? true : undefined
         })
       )
-      // Clients go on until the process is gone; then each has at most one order whose fate it does not know.
+      // Clients continue until the process has ended; then each has at most one order with an unknown outcome.
       yield* Effect.raceFirst(
         Effect.all([submitTo(first, orderCount), Effect.never]),
         Effect.andThen(kill, first.exit)
@@ -122,39 +123,39 @@ describe("a process that is killed", { concurrent: true }, () => {
         )
       )
 
-      const told = yield* histories
+      const stored = yield* histories
       assert.deepStrictEqual(
-        answered.filter((id) => !told.has(id)),
+        answered.filter((id) => !stored.has(id)),
         [],
         "answered and lost"
       )
-      assert.isAtMost(told.size, answered.length + clients)
-      const wrong = Array.from(told.values()).flatMap(({ history, id, order }) =>
-        wrongWith(order, history).map((what) => `${id}: ${what}`)
+      assert.isAtMost(stored.size, answered.length + clients)
+      const wrong = Array.from(stored.values()).flatMap(({ history, id, order }) =>
+        differences(order, history).map((what) => `${id}: ${what}`)
       )
       assert.deepStrictEqual(wrong, [])
-      const expired = Array.from(told.values()).filter(({ history }) =>
+      const expired = Array.from(stored.values()).filter(({ history }) =>
         history.some(({ event }) => event === "expired")
       )
-      assert.isAtLeast(expired.length, 1, "what was cut off counts as a lost worker")
+      assert.isAtLeast(expired.length, 1, "interrupted attempts count as a lost worker")
 
       const sample = [...expired.map(({ id }) => id), ...answered].slice(0, 20)
       for (const id of sample) {
-        assert.deepStrictEqual(wrongWith(yield* order(second, id), yield* timeline(second, id)), [])
+        assert.deepStrictEqual(differences(yield* order(second, id), yield* timeline(second, id)), [])
       }
     }).pipe(onSchemaOfItsOwn)
   )
 
-  it.live("another process starts its order again within the lease and two seconds", () =>
+  it.live("another process starts its order again within the lease plus two seconds", () =>
     Effect.gen(function* () {
       const steady = { ...settings, ORDER_WORKER_FAILURE_PROBABILITY: 0, ORDER_WORKER_POLL_INTERVAL_MS: 1000 }
       const lost = yield* start({ ...steady, ORDER_WORKER_PROCESSING_DELAY_MS: 600_000 })
       const id = yield* submit(lost)
-      yield* orderIs("PROCESSING", lost, id)
+      yield* awaitStatus("PROCESSING", lost, id)
       const survivor = yield* start(steady)
       lost.kill("SIGKILL")
       const { at: killed } = yield* lost.exit
-      yield* orderIs("PROCESSED", survivor, id)
+      yield* awaitStatus("PROCESSED", survivor, id)
       const history = yield* timeline(survivor, id)
       assert.deepStrictEqual(
         history.map(({ event, reasonCode }) => (reasonCode === null ? event : `${event} ${reasonCode}`)),

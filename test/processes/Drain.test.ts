@@ -9,7 +9,7 @@ import { eventually, freePort, onSchemaOfItsOwn, ordersByStatus, start } from ".
 
 const post = `POST /orders HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}`
 
-/** Locks the table of orders until the effect it gives is run. */
+/** Locks the table of orders until the returned effect runs. */
 const lockOrders = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const schema = yield* DatabaseSchema
@@ -75,12 +75,12 @@ describe("requests at shutdown", { concurrent: true }, () => {
       assert.strictEqual(status, "202", body)
       assert.match(head, /\r\nconnection: close/i)
       assert.deepInclude(yield* server.exit, { code: 0 })
-      // A claim that waited for the lock as well may have processed it.
+      // A claim that also waited for the lock may have processed it.
       assert.deepStrictEqual(Object.values(yield* ordersByStatus), [1])
     }).pipe(onSchemaOfItsOwn)
   )
 
-  it.live("an order whose outcome is not known in time is answered by a problem that says so", () =>
+  it.live("an order whose outcome is not known in time is answered with a problem that says so", () =>
     Effect.gen(function* () {
       const server = yield* start({ ORDER_WORKER_DRAIN_TIMEOUT_MS: 300 })
       const socket = yield* open(Number(new URL(server.url).port))
@@ -96,7 +96,7 @@ describe("requests at shutdown", { concurrent: true }, () => {
       assert.strictEqual(problem["type"], "urn:order-platform:unavailable")
       assert.include(problem["detail"], "not known")
       assert.match(head, /\r\nconnection: close/i)
-      assert.notMatch(head, /\r\nretry-after/i, "it must not be repeated without a look")
+      assert.notMatch(head, /\r\nretry-after/i, "a client must not repeat it blindly")
       const { at, code } = yield* server.exit
       assert.strictEqual(code, 0)
       assert.isBelow(at - stopped, 300 + 5000)
@@ -104,14 +104,14 @@ describe("requests at shutdown", { concurrent: true }, () => {
   )
 
   it.live(
-    "readiness is 503 and the listener stays for server.drainDelayMs, then idle connections close",
+    "readiness is 503 and the listener stays for server.drainDelayMs, then idle connections are closed",
     () =>
       Effect.gen(function* () {
         const server = yield* start({ SERVER_DRAIN_DELAY_MS: 1000 })
         const port = Number(new URL(server.url).port)
         const [idle, used] = yield* Effect.all([open(port), open(port)])
         const closed = yield* Effect.forkScoped(Effect.map(readToEnd(idle), (text) => [text, Date.now()]))
-        const told = Date.now()
+        const signalledAt = Date.now()
         server.kill("SIGTERM")
         const ready = "GET /health/ready HTTP/1.1\r\nhost: localhost\r\n\r\n"
         const statusOnNewConnection = Effect.gen(function* () {
@@ -128,7 +128,7 @@ describe("requests at shutdown", { concurrent: true }, () => {
         assert.match(partsOf(yield* Fiber.join(answer)).head, /^HTTP\/1\.1 503[^]*\r\nconnection: close/i)
         const [text, at] = yield* Fiber.join(closed)
         assert.strictEqual(text, "")
-        assert.isAtLeast(Number(at) - told, 1000)
+        assert.isAtLeast(Number(at) - signalledAt, 1000)
         assert.deepInclude(yield* server.exit, { code: 0 })
       }).pipe(onSchemaOfItsOwn)
   )
@@ -136,7 +136,7 @@ describe("requests at shutdown", { concurrent: true }, () => {
   const restarts = 3
   const clients = 24
 
-  it.live("clients that keep connections alive lose no answer and store no order twice over restarts", () =>
+  it.live("clients with keep-alive connections lose no answer and store no order twice across restarts", () =>
     Effect.gen(function* () {
       const port = yield* freePort
       const settings = { SERVER_PORT: port, ORDER_WORKER_DRAIN_TIMEOUT_MS: 2000 }
@@ -146,7 +146,7 @@ describe("requests at shutdown", { concurrent: true }, () => {
       const acknowledged: Array<string> = []
       const lastOn = new Map<net.Socket, Seen>()
 
-      /** Sends one order until it is answered, again only where nothing can have been stored. */
+      /** Sends one order until it is answered; repeats it only if it cannot have been stored. */
       const submitOnce = Effect.fnUntraced(function* (
         client: ReturnType<typeof keepAliveClient>,
         serial: string
@@ -178,14 +178,14 @@ describe("requests at shutdown", { concurrent: true }, () => {
       for (let n = 0; n < restarts; n++) {
         const before = acknowledged.length
         yield* eventually(
-          "orders come in",
+          "orders arrive",
           Effect.sync(() => acknowledged.length > before + 200 || undefined)
         )
         const open = new Set(lastOn.keys())
         server.kill("SIGTERM")
         assert.deepInclude(yield* server.exit, { code: 0 })
-        const notTold = [...open].filter((socket) => lastOn.get(socket)?.closes !== true)
-        assert.lengthOf(notTold, 0, "connections without Connection: close")
+        const withoutClose = [...open].filter((socket) => lastOn.get(socket)?.closes !== true)
+        assert.lengthOf(withoutClose, 0, "connections without Connection: close")
         lastOn.clear()
         server = yield* start(settings)
       }

@@ -6,15 +6,15 @@ import {
   call,
   onSchemaOfItsOwn,
   order,
-  orderIs,
-  ordersAre,
+  awaitStatus,
+  awaitOrders,
   type Serving,
   start,
   submit,
   timeline
 } from "./OrderPlatformProcess.ts"
 
-/** An order whose attempts all fail, each at once. */
+/** Every attempt fails at once. */
 const failing = {
   ORDER_WORKER_FAILURE_PROBABILITY: 1,
   ORDER_WORKER_MAX_RETRIES: 3,
@@ -22,8 +22,8 @@ const failing = {
   ORDER_WORKER_PROCESSING_DELAY_MS: 0
 }
 
-/** A worker that gets no further than the first order it takes. */
-const stuck = { ORDER_WORKER_CONCURRENCY: 1, ORDER_WORKER_PROCESSING_DELAY_MS: 600_000 }
+/** A worker that stays busy with its first order. */
+const busy = { ORDER_WORKER_CONCURRENCY: 1, ORDER_WORKER_PROCESSING_DELAY_MS: 600_000 }
 
 interface Entry {
   readonly orderId: string
@@ -45,12 +45,12 @@ const threeAttempts = ["started", "retried", "started", "retried", "started", "f
 
 describe("a process whose orders fail", { concurrent: true }, () => {
   it.live(
-    "an order that keeps failing ends in the DLQ after three attempts, and after a reprocess again",
+    "an order that keeps failing ends in the DLQ after three attempts, and again after a reprocess",
     () =>
       Effect.gen(function* () {
         const server = yield* start(failing)
         const id = yield* submit(server, { payload: { amount: 5 } })
-        const failed = yield* orderIs("FAILED", server, id)
+        const failed = yield* awaitStatus("FAILED", server, id)
         assert.strictEqual(failed.retryCount, 3)
 
         const entries = yield* deadLetters(server)
@@ -72,7 +72,7 @@ describe("a process whose orders fail", { concurrent: true }, () => {
           history.map(({ attempt }) => attempt),
           [1, 1, 1, 2, 2, 3, 3]
         )
-        // 100 ms and its double, each ± 20 %, and what a busy machine adds.
+        // 100 ms and twice that, each ± 20 %, plus the delay of a busy machine.
         const at = history.map(({ at }) => Date.parse(at))
         const waitBefore = (started: number) => (at[started] ?? Number.NaN) - (at[started - 1] ?? Number.NaN)
         for (const [wait, least, most] of [
@@ -85,7 +85,7 @@ describe("a process whose orders fail", { concurrent: true }, () => {
 
         const answer = yield* reprocess(server, id)
         assert.deepStrictEqual([answer.status, answer.json], [202, { orderId: id }])
-        yield* ordersAre({ FAILED: 1 })
+        yield* awaitOrders({ FAILED: 1 })
         const again = (yield* timeline(server, id)).slice(history.length)
         assert.deepStrictEqual(
           again.map(({ event }) => event),
@@ -98,18 +98,18 @@ describe("a process whose orders fail", { concurrent: true }, () => {
       }).pipe(onSchemaOfItsOwn)
   )
 
-  it.live("of many reprocess calls for an order exactly one is answered 202 and the others 409", () =>
+  it.live("of many reprocess calls for one order exactly one is answered 202 and the others 409", () =>
     Effect.gen(function* () {
       const first = yield* start({ ...failing, ORDER_WORKER_MAX_RETRIES: 1 })
       const ids = yield* Effect.all(Array.from({ length: 6 }, () => submit(first)))
-      yield* ordersAre({ FAILED: 6 })
+      yield* awaitOrders({ FAILED: 6 })
       first.kill("SIGKILL")
       yield* first.exit
 
-      // The only hand of this worker is busy, so what is reprocessed stays as the call left it.
-      const server = yield* start(stuck)
+      // The only slot of this worker is in use, so a reprocessed order stays as the call left it.
+      const server = yield* start(busy)
       const blocker = yield* submit(server)
-      yield* orderIs("PROCESSING", server, blocker)
+      yield* awaitStatus("PROCESSING", server, blocker)
 
       const [one = "", ...others] = ids
       assert.strictEqual((yield* reprocess(server, one)).status, 202)
@@ -136,7 +136,7 @@ describe("a process whose orders fail", { concurrent: true }, () => {
         assert.deepStrictEqual(events, ["created", "started", "failed", "reprocessed"])
       }
       assert.deepStrictEqual(yield* deadLetters(server), [])
-      yield* ordersAre({ PENDING: 6, PROCESSING: 1 })
+      yield* awaitOrders({ PENDING: 6, PROCESSING: 1 })
 
       const unknown = yield* reprocess(server, randomUUID())
       assert.deepStrictEqual([unknown.status, unknown.json.type], [404, "urn:order-platform:not-found"])

@@ -15,20 +15,20 @@ import {
   eventually,
   onSchemaOfItsOwn,
   order,
-  ordersAre,
+  awaitOrders,
   ordersByStatus,
   type Serving,
   submit,
   timeline
 } from "./OrderPlatformProcess.ts"
 
-// API and workers as separate processes, and what befalls one of them. `npm run chaos` does all of it at once.
+// API and workers as separate processes, with one fault at a time. `npm run chaos` injects all of them at once.
 
 const fileOf = (name: string) => fileURLToPath(new URL(name, import.meta.url))
 const programs = {
   api: [fileOf("../../bin/order-platform.js"), "api"],
   worker: [fileOf("../../bin/order-platform.js"), "worker"],
-  /** A worker that does what the payload says: ends its process, writes to the ledger. */
+  /** A worker that does what the payload says: ends its process or writes to the ledger. */
   scripted: [fileOf("../../chaos/worker.ts")]
 }
 
@@ -48,7 +48,7 @@ const start = Effect.fnUntraced(function* (
     ...environment
   }
   const ended = yield* Deferred.make<Ended>()
-  const said = { stdout: "", stderr: "" }
+  const output = { stdout: "", stderr: "" }
   const child = yield* Effect.acquireRelease(
     Effect.sync(() => {
       const child = spawn(process.execPath, programs[program], {
@@ -59,8 +59,8 @@ const start = Effect.fnUntraced(function* (
         },
         stdio: ["ignore", "pipe", "pipe"]
       })
-      child.stdout.setEncoding("utf8").on("data", (text: string) => void (said.stdout += text))
-      child.stderr.setEncoding("utf8").on("data", (text: string) => void (said.stderr += text))
+      child.stdout.setEncoding("utf8").on("data", (text: string) => void (output.stdout += text))
+      child.stderr.setEncoding("utf8").on("data", (text: string) => void (output.stderr += text))
       child.on("exit", (code, signal) =>
         Deferred.doneUnsafe(ended, Effect.succeed({ code, signal, at: Date.now() }))
       )
@@ -73,13 +73,13 @@ const start = Effect.fnUntraced(function* (
       )
   )
   const url = yield* eventually(
-    `the ${program} serves, or says why not: ${said.stderr}`,
-    Effect.sync(() => /order-platform serves on (http:\/\/[^;]+);/.exec(said.stdout)?.[1])
+    `the ${program} serves; stderr: ${output.stderr}`,
+    Effect.sync(() => /order-platform serves on (http:\/\/[^;]+);/.exec(output.stdout)?.[1])
   )
   return {
     url,
-    stdout: () => said.stdout,
-    stderr: () => said.stderr,
+    stdout: () => output.stdout,
+    stderr: () => output.stderr,
     kill: (signal) => void child.kill(signal),
     exit: Deferred.await(ended)
   } satisfies Serving
@@ -109,8 +109,8 @@ const history = Effect.gen(function* () {
     FROM ${sql(`${schema}.order_events`)} ORDER BY order_id, version`
 })
 
-/** All there is about all orders, to be compared. */
-const everything = Effect.gen(function* () {
+/** Everything stored about all orders, for comparison. */
+const allTables = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const schema = yield* DatabaseSchema
   const orders = yield* sql`SELECT * FROM ${sql(`${schema}.orders`)} ORDER BY id`
@@ -125,7 +125,7 @@ const makeLedger = Effect.gen(function* () {
   yield* sql`CREATE TABLE ${sql(`${schema}.chaos_ledger`)} (order_id uuid, attempt int, token text)`
 })
 
-/** How long each order waited between its creation and its first start; by the database's clock. */
+/** How long each order waited between its creation and its first start, by the database's clock. */
 const waits = (rows: ReadonlyArray<Row>, ids: ReadonlyArray<string>): ReadonlyArray<number> =>
   ids.map((id) => {
     const of = rows.filter(({ order_id }) => order_id === id)
@@ -133,21 +133,21 @@ const waits = (rows: ReadonlyArray<Row>, ids: ReadonlyArray<string>): ReadonlyAr
     return created === undefined || started === undefined ? Number.POSITIVE_INFINITY : started - created
   })
 
-/** A counter or gauge without labels, as GET /metrics says it. */
+/** The value of a counter or gauge without labels in GET /metrics. */
 const metric = (server: Serving, name: string) =>
   Effect.map(call<string>(`${server.url}/metrics`), ({ json }) =>
     Number(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, "m").exec(json)?.[1] ?? Number.NaN)
   )
 
-describe("a worker or a database that is lost", { concurrent: true }, () => {
-  it.live("all 100 orders of a worker that was killed are started by another within its lease and 2 s", () =>
+describe("a lost worker or database", { concurrent: true }, () => {
+  it.live("all 100 orders of a killed worker are started by another within its lease plus 2 s", () =>
     Effect.gen(function* () {
       const leaseMs = 3000
       const settings = { ORDER_WORKER_LEASE_MS: leaseMs, ORDER_WORKER_PROCESSING_DELAY_MS: endless }
       const api = yield* start("api")
       const lost = yield* start("worker", settings)
       yield* submitAll(api, 100)
-      yield* ordersAre({ PROCESSING: 100 })
+      yield* awaitOrders({ PROCESSING: 100 })
       yield* start("worker", settings)
       lost.kill("SIGKILL")
       const { at: killed } = yield* lost.exit
@@ -178,7 +178,7 @@ describe("a worker or a database that is lost", { concurrent: true }, () => {
       const id = yield* submit(api, { payload: { kill: true }, maxRetries: 2 })
       yield* Effect.all([first.exit, second.exit], { concurrency: 2 })
       yield* start("scripted", settings)
-      yield* ordersAre({ FAILED: 1 })
+      yield* awaitOrders({ FAILED: 1 })
       const { json } = yield* call<{ readonly reasonCode: string; readonly retryCount: number }>(
         `${api.url}/dlq/${id}`
       )
@@ -191,41 +191,42 @@ describe("a worker or a database that is lost", { concurrent: true }, () => {
     }).pipe(onSchemaOfItsOwn)
   )
 
-  it.live("what a frozen worker brings after its lease has run out is dropped and counted", () =>
+  it.live("the results of a frozen worker are dropped and counted after its lease has expired", () =>
     Effect.gen(function* () {
       const settings = { ORDER_WORKER_LEASE_MS: 1000 }
       const api = yield* start("api")
       const frozen = yield* start("scripted", settings)
       yield* makeLedger
-      // Not done before it is frozen, and done when it wakes: so it has something to bring.
+      // Attempts still run when it is frozen and are done when it wakes, so it has results to settle.
       yield* submitAll(api, 10, { payload: { workMs: 3000 } })
       yield* submitAll(api, 10, { payload: { workMs: 3000, writes: true } })
-      yield* ordersAre({ PROCESSING: 20 })
-      // Stored is not yet heard of: frozen before the answer of its claim, it would have begun nothing.
+      yield* awaitOrders({ PROCESSING: 20 })
+      // The orders are stored before the worker has the reply to its claim; frozen before that, it would have started
+      // nothing.
       yield* eventually(
-        "it has them in hand",
+        "its attempts are running",
         Effect.map(metric(frozen, "order_worker_in_flight"), (n) => (n === 20 ? true : undefined))
       )
       frozen.kill("SIGSTOP")
       yield* start("scripted", settings)
-      yield* ordersAre({ PROCESSED: 20 })
-      const before = yield* everything
+      yield* awaitOrders({ PROCESSED: 20 })
+      const before = yield* allTables
       assert.strictEqual(before.ledger.length, 10)
       frozen.kill("SIGCONT")
       yield* eventually(
-        "it is rid of them",
+        "its attempts are over",
         Effect.map(metric(frozen, "order_worker_in_flight"), (n) => (n === 0 ? true : undefined))
       )
       assert.isAtLeast(yield* metric(frozen, "order_worker_stale_settles_total"), 1)
-      assert.deepStrictEqual(yield* everything, before)
-      // It is as good as new.
+      assert.deepStrictEqual(yield* allTables, before)
+      // It still processes orders.
       yield* submitAll(api, 1)
-      yield* ordersAre({ PROCESSED: 21 })
+      yield* awaitOrders({ PROCESSED: 21 })
     }).pipe(onSchemaOfItsOwn)
   )
 
   it.live(
-    "while PostgreSQL is away orders are answered 503 and nothing crashes; then it goes on by itself",
+    "while PostgreSQL is unavailable orders are answered 503 and nothing crashes; then work continues by itself",
     () =>
       Effect.gen(function* () {
         const network = yield* postgresProxy
@@ -239,14 +240,14 @@ describe("a worker or a database that is lost", { concurrent: true }, () => {
           concurrency: 2
         })
         yield* submitAll(api, 10)
-        yield* ordersAre({ PROCESSED: 10 })
+        yield* awaitOrders({ PROCESSED: 10 })
         let processed = 10
-        for (const [trouble, away] of [
+        for (const [trouble, breakNetwork] of [
           ["refused", network.refuse],
           ["silent", network.discard]
         ] as const) {
-          const said = [api, worker].map((server) => server.stdout().length)
-          away()
+          const output = [api, worker].map((server) => server.stdout().length)
+          breakNetwork()
           const answer = yield* call<{ readonly type: string }>(`${api.url}/orders`, { method: "POST" })
           assert.strictEqual(answer.status, 503, trouble)
           assert.strictEqual(answer.json.type, "urn:order-platform:unavailable")
@@ -259,16 +260,16 @@ describe("a worker or a database that is lost", { concurrent: true }, () => {
             yield* eventually(
               `the log says that the database is ${trouble}`,
               Effect.sync(
-                () => server.stdout().slice(said[n]).includes("The database does not answer") || undefined
+                () => server.stdout().slice(output[n]).includes("The database does not answer") || undefined
               ),
               "5 seconds"
             )
-          // Long enough for the worker to have met it as well.
+          // Long enough for the worker to notice it too.
           yield* Effect.sleep("1500 millis")
           network.heal()
-          const back = Date.now()
+          const healedAt = Date.now()
           const submitted = yield* eventually(
-            `orders are taken again after the database was ${trouble}`,
+            `orders are accepted again after the database was ${trouble}`,
             Effect.map(call<{ orderId?: string }>(`${api.url}/orders`, { method: "POST" }), (again) =>
               again.status === 202 ? again.json.orderId : undefined
             ),
@@ -280,7 +281,7 @@ describe("a worker or a database that is lost", { concurrent: true }, () => {
             Effect.map(order(api, submitted), ({ status }) => (status === "PROCESSED" ? true : undefined)),
             "5 seconds"
           )
-          assert.isAtMost(Date.now() - back, 5000, trouble)
+          assert.isAtMost(Date.now() - healedAt, 5000, trouble)
           for (const server of [api, worker])
             yield* eventually(
               "it is ready",
@@ -290,9 +291,9 @@ describe("a worker or a database that is lost", { concurrent: true }, () => {
               "5 seconds"
             )
         }
-        // An answer of 503 leaves open whether the order was stored; what was stored is processed.
+        // After a 503 the order may be stored; every stored order is processed.
         const { PENDING = 0, PROCESSING = 0 } = yield* eventually(
-          "nothing is left over",
+          "every stored order is final",
           Effect.map(ordersByStatus, (counts) =>
             (counts["PROCESSED"] ?? 0) >= processed ? counts : undefined
           )
@@ -305,13 +306,13 @@ describe("a worker or a database that is lost", { concurrent: true }, () => {
   idleContract(12)
 })
 
-// These measure milliseconds: one after the other.
-describe("a listener or connections that are lost to others", () => {
-  it.live("orders are picked up at once again soon after the backend of the listener was terminated", () =>
+// These tests measure milliseconds, so they run one after the other.
+describe("a terminated listener and busy connections", () => {
+  it.live("orders are claimed at once again soon after the backend of the listener was terminated", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const channel = `${yield* DatabaseSchema}_order_platform`
-      // It does not look by itself: what is picked up was announced, or found by the look after the reconnect.
+      // It does not poll: orders are claimed after an announcement or by the claim that follows the reconnect.
       const worker = { ORDER_WORKER_POLL_INTERVAL_MS: endless }
       const [api] = yield* Effect.all([start("api"), start("worker", worker)], { concurrency: 2 })
       const listeners = sql<{ pid: number }>`
@@ -321,28 +322,28 @@ describe("a listener or connections that are lost to others", () => {
         Effect.map(listeners, (rows) => (rows.length === 1 ? rows : undefined))
       )
       const ids = yield* submitAll(api, 1)
-      yield* ordersAre({ PROCESSED: 1 })
+      yield* awaitOrders({ PROCESSED: 1 })
 
       yield* sql`SELECT pg_terminate_backend(${listener?.pid ?? 0})`
       const terminated = Date.now()
       const missed = yield* submit(api)
-      yield* ordersAre({ PROCESSED: 2 })
+      yield* awaitOrders({ PROCESSED: 2 })
       yield* eventually(
-        "an order is picked up within 50 ms",
+        "an order is claimed within 50 ms",
         Effect.gen(function* () {
           ids.push(yield* submit(api))
-          yield* ordersAre({ PROCESSED: ids.length + 1 })
+          yield* awaitOrders({ PROCESSED: ids.length + 1 })
           const [latest] = waits(yield* history, ids.slice(-1))
           return latest !== undefined && latest < 50 ? true : undefined
         }),
         "5 seconds"
       )
       assert.isBelow(Date.now() - terminated, 5000)
-      // One may be late for reasons of the machine; most may not.
+      // A busy machine may delay one of them, but not most.
       const after: Array<string> = []
       for (let n = 0; n < 9; n++) {
         after.push(yield* submit(api))
-        yield* ordersAre({ PROCESSED: ids.length + 1 + after.length })
+        yield* awaitOrders({ PROCESSED: ids.length + 1 + after.length })
       }
       const [median] = [...waits(yield* history, after)].sort((a, b) => a - b).slice(4)
       assert.isBelow(median ?? Number.NaN, 50)
@@ -350,18 +351,18 @@ describe("a listener or connections that are lost to others", () => {
     }).pipe(onSchemaOfItsOwn)
   )
 
-  it.live("100 attempts that all write take neither leases nor claims their connections", () =>
+  it.live("the writes of 100 attempts block neither renewals nor claims", () =>
     Effect.gen(function* () {
       const settings = {
         DATABASE_MAX_CONNECTIONS: 10,
         ORDER_WORKER_CONCURRENCY: 200,
-        // Writes go on for as long as this, so a heartbeat that waits for them comes too late.
+        // The writes take this long, so a heartbeat that waits for them is too late.
         ORDER_WORKER_LEASE_MS: 2000
       }
       const [api, worker] = yield* Effect.all([start("api"), start("scripted", settings)], { concurrency: 2 })
       yield* makeLedger
       const writing = { payload: { writes: true, writeMs: 50 } }
-      // Six at a time commit theirs, so 300 keep them busy for two and a half seconds.
+      // Six at a time commit, so 300 keep their connections busy for two and a half seconds.
       yield* submitAll(api, 100, writing)
       const others: Array<string> = []
       let written = 100
@@ -373,15 +374,15 @@ describe("a listener or connections that are lost to others", () => {
         }
         yield* Effect.sleep("50 millis")
       }
-      yield* ordersAre({ PROCESSED: written + others.length })
+      yield* awaitOrders({ PROCESSED: written + others.length })
       const rows = yield* history
       assert.deepStrictEqual(
         rows.filter(({ event }) => event === "expired"),
         [],
         "no lease is lost"
       )
-      assert.isBelow(Math.max(...waits(rows, others)), 1000, "no claim waits for writes")
-      assert.strictEqual((yield* everything).ledger.length, written)
+      assert.isBelow(Math.max(...waits(rows, others)), 1000, "no claim waited for writes")
+      assert.strictEqual((yield* allTables).ledger.length, written)
       assert.notInclude(worker.stdout(), "was lost")
     }).pipe(onSchemaOfItsOwn)
   )

@@ -6,7 +6,7 @@ import { onSchemaOfItsOwn, type Serving, start } from "./OrderPlatformProcess.ts
 
 const settings = { ORDER_WORKER_PROCESSING_DELAY_MS: 0, ORDER_WORKER_LEASE_MS: 1000 }
 
-/** Sends the order under the key; null if the process went away before it answered. */
+/** Sends the order with the key; null if the process ended before it answered. */
 const send = (server: Serving, key: string) =>
   Effect.promise(async () => {
     try {
@@ -30,7 +30,7 @@ const ordersByKey = Effect.gen(function* () {
 })
 
 describe("a request with an Idempotency-Key", { concurrent: true }, () => {
-  it.live("500 at once with one key make one order and get equal answers", () =>
+  it.live("sent 500 times at once makes one order and gets equal answers", () =>
     Effect.gen(function* () {
       const server = yield* start(settings)
       const answers = yield* Effect.forEach(Array.from({ length: 500 }), () => send(server, "one"), {
@@ -42,28 +42,28 @@ describe("a request with an Idempotency-Key", { concurrent: true }, () => {
     }).pipe(onSchemaOfItsOwn)
   )
 
-  it.live("makes one order and has one answer, whenever the process is killed between two of them", () =>
+  it.live("makes one order and gets one answer, whenever the process is killed in between", () =>
     Effect.gen(function* () {
       const keys = Array.from({ length: 20 }, (_, n) => `key ${n}`)
       const seen = new Map(keys.map((key) => [key, new Set<string>()]))
-      const note = (key: string, answer: string | null) => {
+      const record = (key: string, answer: string | null) => {
         if (answer !== null) seen.get(key)?.add(answer)
         return answer
       }
-      // Killed before the first answer, after one, and in the middle: of so many.
-      for (const after of [0, 1, 15, 40]) {
+      // The process is killed after this many answers.
+      for (const killAfter of [0, 1, 15, 40]) {
         const server = yield* start(settings)
         let answered = 0
         const sending = Effect.forEach(
           Array.from({ length: 100 }, (_, n) => keys[n % keys.length] ?? ""),
           (key) =>
             Effect.map(send(server, key), (answer) => {
-              if (note(key, answer) !== null) answered++
-              if (answered >= after) server.kill("SIGKILL")
+              if (record(key, answer) !== null) answered++
+              if (answered >= killAfter) server.kill("SIGKILL")
             }),
           { concurrency: 50, discard: true }
         )
-        if (after === 0)
+        if (killAfter === 0)
           yield* Effect.forkChild(
             Effect.delay(
               Effect.sync(() => server.kill("SIGKILL")),
@@ -75,7 +75,7 @@ describe("a request with an Idempotency-Key", { concurrent: true }, () => {
         yield* server.exit
       }
       const server = yield* start(settings)
-      yield* Effect.forEach(keys, (key) => Effect.map(send(server, key), (answer) => note(key, answer)), {
+      yield* Effect.forEach(keys, (key) => Effect.map(send(server, key), (answer) => record(key, answer)), {
         concurrency: 20
       })
       for (const [key, answers] of seen) {

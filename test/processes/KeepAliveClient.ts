@@ -2,9 +2,9 @@ import { Effect } from "effect"
 import * as http from "node:http"
 import type { Socket } from "node:net"
 
-/** What a client saw of one request. */
+/** The outcome of one request as the client saw it. */
 export interface Seen {
-  /** The status, or the code of the error of the connection. */
+  /** The status, or the code of the connection's error. */
   readonly outcome: number | string
   readonly body: string
   readonly retryAfter: boolean
@@ -13,7 +13,7 @@ export interface Seen {
   readonly socket: Socket | undefined
 }
 
-/** A client that sends on one connection that it keeps alive, as long as the server does. */
+/** A client with one keep-alive connection. */
 export const keepAliveClient = (port: number) => {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
   const post = (body: unknown): Promise<Seen> =>

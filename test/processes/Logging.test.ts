@@ -9,11 +9,11 @@ import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { DatabaseSchema } from "../../src/infrastructure/postgres/client/DatabaseSchema.ts"
 import { compileCache, databaseUrl } from "../TestPostgres.ts"
-import { call, eventually, freePort, onSchemaOfItsOwn, ordersAre } from "./OrderPlatformProcess.ts"
+import { call, eventually, freePort, onSchemaOfItsOwn, awaitOrders } from "./OrderPlatformProcess.ts"
 
 const program = fileURLToPath(new URL("../../bin/order-platform.js", import.meta.url))
 
-/** Runs a command of bash in which `$RUN` starts the program, and waits until that serves. */
+/** Runs a bash command in which `$RUN` starts the program, and waits until it is ready. */
 const serveByBash = Effect.fnUntraced(function* (
   command: string,
   environment: Readonly<Record<string, string>>
@@ -23,7 +23,7 @@ const serveByBash = Effect.fnUntraced(function* (
   const child = yield* Effect.acquireRelease(
     Effect.sync(() =>
       spawn("bash", ["-c", command], {
-        // A process group of its own, which ends with the test.
+        // Its own process group, which is killed with the test.
         detached: true,
         stdio: "ignore",
         env: {
@@ -66,7 +66,7 @@ const submitMany = (url: string, count: number) =>
     ({ status }) => assert.strictEqual(status, 202)
   )
 
-/** How many events of this name there are. */
+/** The number of events with this name. */
 const eventCount = Effect.fnUntraced(function* (event: string) {
   const sql = yield* SqlClient.SqlClient
   const schema = yield* DatabaseSchema
@@ -74,7 +74,7 @@ const eventCount = Effect.fnUntraced(function* (event: string) {
   return rows.length
 })
 
-/** Every attempt fails and logs a line: 4,000 lines, far more than a pipe takes. */
+/** Every attempt fails and logs a line: 4,000 lines, far more than a pipe holds. */
 const manyLines = {
   LOG_FORMAT: "json",
   LOG_LEVEL: "debug",
@@ -94,11 +94,11 @@ const outputs = [
 
 describe("a process whose log", { concurrent: true }, () => {
   for (const [what, command] of outputs) {
-    it.live(`${what} processes its orders under a load of lines, and stops in order`, () =>
+    it.live(`${what} processes its orders and stops cleanly`, () =>
       Effect.gen(function* () {
         const { child, url } = yield* serveByBash(command, manyLines)
         yield* submitMany(url, orders)
-        yield* ordersAre({ FAILED: orders })
+        yield* awaitOrders({ FAILED: orders })
         assert.strictEqual(yield* eventCount("started"), orders * 4)
         assert.strictEqual(yield* eventCount("expired"), 0)
         const ended = once(child, "exit")
@@ -108,7 +108,7 @@ describe("a process whose log", { concurrent: true }, () => {
     )
   }
 
-  it.live("has a reader again says how many lines were lost", () =>
+  it.live("has a reader again logs how many lines were lost", () =>
     Effect.gen(function* () {
       const directory = yield* Effect.acquireRelease(
         Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "order-platform-log-"))),
@@ -120,7 +120,7 @@ describe("a process whose log", { concurrent: true }, () => {
         manyLines
       )
       yield* submitMany(url, 10)
-      yield* ordersAre({ FAILED: 10 })
+      yield* awaitOrders({ FAILED: 10 })
       const reader = yield* Effect.acquireRelease(
         Effect.sync(() => spawn("cat", [`${directory}/pipe`], { stdio: ["ignore", "pipe", "ignore"] })),
         (cat) => Effect.sync(() => cat.kill())
@@ -128,28 +128,28 @@ describe("a process whose log", { concurrent: true }, () => {
       let text = ""
       reader.stdout.on("data", (chunk) => void (text += String(chunk)))
       const line = yield* eventually(
-        "the loss is said",
+        "the loss is logged",
         Effect.sync(() => /^.*lostLines.*$/m.exec(text)?.[0])
       )
-      const said = JSON.parse(line) as Readonly<Record<string, unknown>>
-      // Each of the 10 orders logs three retries and its end; there may be more lines.
-      const { lostLines, message } = said
+      const record = JSON.parse(line) as Readonly<Record<string, unknown>>
+      // Each of the 10 orders logs three retries and its failure; there may be more lines.
+      const { lostLines, message } = record
       assert.isAtLeast(Number(lostLines), 40)
       assert.strictEqual(message, `${lostLines} log lines were lost: the log could not be written.`)
     }).pipe(onSchemaOfItsOwn)
   )
 
-  it.live("is on a terminal that is closed stops as on SIGTERM and charges no order", () =>
+  it.live("is a terminal that is closed stops as on SIGTERM, which costs no order an attempt", () =>
     Effect.gen(function* () {
-      // `script` gives the program a terminal; when it is killed, the terminal is gone.
+      // `script` gives the program a terminal, which is closed when `script` is killed.
       const { child, url } = yield* serveByBash(`exec script -qfc "exec $RUN serve" /dev/null`, {
         ORDER_WORKER_DRAIN_TIMEOUT_MS: "300",
         ORDER_WORKER_PROCESSING_DELAY_MS: "600000"
       })
       yield* submitMany(url, 10)
-      yield* ordersAre({ PROCESSING: 10 })
+      yield* awaitOrders({ PROCESSING: 10 })
       child.kill("SIGKILL")
-      yield* ordersAre({ PENDING: 10 })
+      yield* awaitOrders({ PENDING: 10 })
       assert.strictEqual(yield* eventCount("released"), 10)
       assert.strictEqual(yield* eventCount("expired"), 0)
     }).pipe(onSchemaOfItsOwn)

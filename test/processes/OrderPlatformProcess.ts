@@ -11,8 +11,7 @@ import { isDeepStrictEqual } from "node:util"
 import { DatabaseSchema } from "../../src/infrastructure/postgres/client/DatabaseSchema.ts"
 import { compileCache, databaseUrl, schemaOfItsOwn } from "../TestPostgres.ts"
 
-// The real program, as an operator starts it: a process of its own, spoken to by its environment, signals, output
-// and HTTP, and by nothing else.
+// Runs the real program as an operator starts it. Tests reach it only by its environment, signals, output and HTTP.
 
 const program = fileURLToPath(new URL("../../bin/order-platform.js", import.meta.url))
 
@@ -32,16 +31,16 @@ export interface Process {
   readonly exit: Effect.Effect<Ended>
 }
 
-/** A process that serves. */
+/** A process that accepts requests. */
 export interface Serving extends Process {
-  /** Its address, as the start line says it. */
+  /** Its address, as the start line names it. */
   readonly url: string
 }
 
 interface Options {
   readonly arguments?: ReadonlyArray<string>
   readonly environment?: Readonly<Record<string, string | number>>
-  /** Files in its working directory, by name; nothing else is there. */
+  /** The files in its working directory, by name; it has no others. */
   readonly files?: Readonly<Record<string, string>>
 }
 
@@ -55,7 +54,7 @@ const workingDirectory = (files: Readonly<Record<string, string>>) =>
     (directory) => Effect.promise(() => fs.rm(directory, { recursive: true, force: true, maxRetries: 3 }))
   )
 
-/** Runs the program with this environment and no other of ours. It is killed when the scope ends, whatever it does then. */
+/** Runs the program with only this environment. It is killed when the scope closes. */
 export const run = Effect.fnUntraced(function* (options: Options) {
   const cwd = yield* workingDirectory(options.files ?? {})
   const environment = Object.entries(options.environment ?? {})
@@ -70,17 +69,17 @@ export const run = Effect.fnUntraced(function* (options: Options) {
         },
         stdio: ["ignore", "pipe", "pipe"]
       })
-      const said = { stdout: "", stderr: "" }
-      child.stdout.setEncoding("utf8").on("data", (text: string) => void (said.stdout += text))
-      child.stderr.setEncoding("utf8").on("data", (text: string) => void (said.stderr += text))
+      const output = { stdout: "", stderr: "" }
+      child.stdout.setEncoding("utf8").on("data", (text: string) => void (output.stdout += text))
+      child.stderr.setEncoding("utf8").on("data", (text: string) => void (output.stderr += text))
       let at = 0
       child.on("exit", () => void (at = Date.now()))
-      // Unlike "exit" it comes after the last output.
+      // Unlike "exit", this comes after the last output.
       child.on("close", (code, signal) => Deferred.doneUnsafe(ended, Effect.succeed({ code, signal, at })))
       return {
         ...(child.pid === undefined ? {} : { pid: child.pid }),
-        stdout: () => said.stdout,
-        stderr: () => said.stderr,
+        stdout: () => output.stdout,
+        stderr: () => output.stderr,
         kill: (signal) => void child.kill(signal),
         exit: Deferred.await(ended)
       }
@@ -93,7 +92,7 @@ export const run = Effect.fnUntraced(function* (options: Options) {
   )
 })
 
-/** Starts the program on the test's own schema and a free port, and waits until it serves. */
+/** Starts the program on the test's own schema and a free port, and waits until it accepts requests. */
 export const start = Effect.fnUntraced(function* (
   environment: Options["environment"] = {},
   command: ReadonlyArray<string> = []
@@ -113,36 +112,38 @@ export const start = Effect.fnUntraced(function* (
     Effect.die(new Error(`The process ended with ${code} and did not serve: ${running.stderr()}`))
   )
   const url = yield* eventually(
-    "the process says where it serves",
+    "the process logs its address",
     Effect.sync(() => /order-platform serves on (http:\/\/[^;]+);/.exec(running.stdout())?.[1])
   ).pipe(Effect.raceFirst(died))
   return { ...running, url } satisfies Serving
 })
 
-/** Gives a test a schema for its processes, and reads it by SQL; the processes are gone before it is dropped. */
+/**
+ * Runs a test with its own schema, which its processes use and SQL can read; the processes end before it is dropped.
+ */
 export const onSchemaOfItsOwn = <A, E, R>(test: Effect.Effect<A, E, R>) =>
   Effect.scoped(test).pipe(Effect.provide(schemaOfItsOwn({ maxConnections: 2 })))
 
-/** Looks until there is something to see, and answers it. A test that waits in vain fails, saying for what. */
+/** Polls until the effect returns a value, and returns it; after `within` the test fails with the condition. */
 export const eventually = Effect.fnUntraced(function* <A, E, R>(
   condition: string,
-  look: Effect.Effect<A | undefined, E, R>,
+  check: Effect.Effect<A | undefined, E, R>,
   within: Duration.Input = "100 seconds"
 ) {
-  const keepLooking = Effect.gen(function* () {
+  const poll = Effect.gen(function* () {
     while (true) {
-      const seen = yield* look
-      if (seen !== undefined) return seen
+      const value = yield* check
+      if (value !== undefined) return value
       yield* Effect.sleep("10 millis")
     }
   })
-  return yield* Effect.timeoutOrElse(keepLooking, {
+  return yield* Effect.timeoutOrElse(poll, {
     duration: within,
-    orElse: () => Effect.die(new Error(`Waited in vain until ${condition}.`))
+    orElse: () => Effect.die(new Error(`Timed out before ${condition}.`))
   })
 })
 
-/** What a server answered; `json` is what the test says it is. */
+/** The response of a server; the caller states the type of `json`. */
 export interface Answer<A> {
   readonly status: number
   readonly headers: Headers
@@ -161,7 +162,7 @@ export const call = <A = unknown>(url: string, init?: RequestInit): Effect.Effec
     }
   })
 
-/** Submits an order and answers its id, once it is stored. */
+/** Submits an order and returns its id once it is stored. */
 export const submit = (
   server: Serving,
   body: Readonly<Record<string, unknown>> = {}
@@ -174,11 +175,11 @@ export const submit = (
     Effect.flatMap(({ json, status }) =>
       status === 202
         ? Effect.succeed(json.orderId)
-        : Effect.die(new Error(`An order was answered ${status}.`))
+        : Effect.die(new Error(`The submit was answered ${status}.`))
     )
   )
 
-/** As `GET /orders/{id}` answers it, as far as these tests look. */
+/** The part of `GET /orders/{id}` that these tests check. */
 export interface OrderAnswer {
   readonly status: string
   readonly retryCount: number
@@ -186,7 +187,7 @@ export interface OrderAnswer {
   readonly version: number
 }
 
-/** As `GET /orders/{id}/timeline` answers them. */
+/** The part of `GET /orders/{id}/timeline` that these tests check. */
 export interface TimelineEvent {
   readonly at: string
   readonly event: string
@@ -206,14 +207,14 @@ export const timeline = (server: Serving, id: string): Effect.Effect<ReadonlyArr
     ({ json }) => json.events
   )
 
-/** Waits until the order is in this state. */
-export const orderIs = (status: string, server: Serving, id: string) =>
+/** Waits until the order has this status. */
+export const awaitStatus = (status: string, server: Serving, id: string) =>
   eventually(
     `order ${id} is ${status}`,
     Effect.map(order(server, id), (order) => (order.status === status ? order : undefined))
   )
 
-/** How many orders are in each state, by SQL; a state without orders is absent. */
+/** The number of orders by status, from SQL; a status without orders is absent. */
 export const ordersByStatus = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const schema = yield* DatabaseSchema
@@ -222,14 +223,14 @@ export const ordersByStatus = Effect.gen(function* () {
   return Object.fromEntries(rows.map(({ n, status }) => [status, n])) as Readonly<Record<string, number>>
 })
 
-/** Waits until exactly so many orders are in each state, by SQL. */
-export const ordersAre = (expected: Readonly<Record<string, number>>) =>
+/** Waits until exactly these numbers of orders have each status. */
+export const awaitOrders = (expected: Readonly<Record<string, number>>) =>
   eventually(
     `the orders are ${JSON.stringify(expected)}`,
     Effect.map(ordersByStatus, (counts) => (isDeepStrictEqual(counts, expected) ? counts : undefined))
   )
 
-/** A port that was free a moment ago. */
+/** A port that was free at the time of the call. */
 export const freePort = Effect.promise(async () => {
   const server = net.createServer().listen(0, "127.0.0.1")
   await once(server, "listening")

@@ -2,9 +2,7 @@ import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { fileURLToPath } from "node:url"
 import { describe } from "vitest"
-import { call, onSchemaOfItsOwn, ordersAre, type Serving, start, submit } from "./OrderPlatformProcess.ts"
-
-// What nobody asked for costs nothing.
+import { call, onSchemaOfItsOwn, awaitOrders, type Serving, start, submit } from "./OrderPlatformProcess.ts"
 
 const countSpans = fileURLToPath(new URL("countSpans.js", import.meta.url))
 
@@ -14,15 +12,15 @@ const json = (body: unknown) => ({
   body: JSON.stringify(body)
 })
 
-/** Orders from their submit to PROCESSED, read in every way; all of it succeeds. Then the process is stopped. */
-const dayWithoutTrouble = Effect.fnUntraced(function* (server: Serving) {
+/** Submits orders, waits until they are PROCESSED, calls every route that reads them, and stops the process. */
+const runOrders = Effect.fnUntraced(function* (server: Serving) {
   const id = yield* submit(server, { payload: { amount: 5 }, metadata: { shop: "one" } })
   const succeeds = (path: string, status = 200, init?: RequestInit) =>
     Effect.map(call(`${server.url}${path}`, init), (answer) =>
       assert.strictEqual(answer.status, status, path)
     )
   yield* succeeds("/orders/bulk", 202, json({ orders: [{ payload: {} }, { payload: {} }] }))
-  yield* ordersAre({ PROCESSED: 3 })
+  yield* awaitOrders({ PROCESSED: 3 })
   for (const path of [
     `/orders/${id}`,
     `/orders/${id}/timeline`,
@@ -40,11 +38,11 @@ const dayWithoutTrouble = Effect.fnUntraced(function* (server: Serving) {
 
 const withoutFailures = { ORDER_WORKER_PROCESSING_DELAY_MS: 0, ORDER_WORKER_FAILURE_PROBABILITY: 0 }
 
-describe("a process in which all goes well", { concurrent: true }, () => {
-  it.live("logs its start, and nothing more: no line for a request, an order or its end", () =>
+describe("a process without errors", { concurrent: true }, () => {
+  it.live("logs its start and nothing else: no line per request or order", () =>
     Effect.gen(function* () {
       const server = yield* start(withoutFailures)
-      yield* dayWithoutTrouble(server)
+      yield* runOrders(server)
       const lines = server.stdout().trimEnd().split("\n")
       assert.strictEqual(lines.length, 1, server.stdout())
       assert.include(lines[0], "order-platform serves on")
@@ -52,10 +50,10 @@ describe("a process in which all goes well", { concurrent: true }, () => {
     }).pipe(onSchemaOfItsOwn)
   )
 
-  it.live("makes no span for a request, a statement or an order: nothing exports them", () =>
+  it.live("makes no span for a request, a statement or an order when nothing exports them", () =>
     Effect.gen(function* () {
       const server = yield* start({ ...withoutFailures, NODE_OPTIONS: `--import=${countSpans}` })
-      yield* dayWithoutTrouble(server)
+      yield* runOrders(server)
       assert.strictEqual(server.stderr(), 'spans: ["counted"]\n')
     }).pipe(onSchemaOfItsOwn)
   )

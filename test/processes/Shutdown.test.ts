@@ -10,7 +10,7 @@ import {
   call,
   eventually,
   onSchemaOfItsOwn,
-  ordersAre,
+  awaitOrders,
   ordersByStatus,
   type Process,
   type Serving,
@@ -18,10 +18,10 @@ import {
   submit
 } from "./OrderPlatformProcess.ts"
 
-/** How long after the drain deadline a process may still be there. */
+/** How long after the drain deadline a process may still run. */
 const graceMs = 5000
 
-const endless = 600_000
+const tenMinutesMs = 600_000
 
 /** Submits orders that all become due at the same moment. */
 const submitTogether = (server: Serving, count: number) => {
@@ -32,15 +32,15 @@ const submitTogether = (server: Serving, count: number) => {
   )
 }
 
-/** Signals the process, and answers how it ended and how long it took. */
+/** Signals the process; returns how it ended and how long that took. */
 const stop = Effect.fnUntraced(function* (process: Process, signal: NodeJS.Signals) {
-  const told = Date.now()
+  const signalledAt = Date.now()
   process.kill(signal)
   const { at, code, signal: killedBy } = yield* process.exit
-  return { code, killedBy, tookMs: at - told, said: process.stderr() }
+  return { code, killedBy, tookMs: at - signalledAt, stderr: process.stderr() }
 })
 
-const stopped = { code: 0, killedBy: null, said: "" }
+const stopped = { code: 0, killedBy: null, stderr: "" }
 
 const failuresCounted = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -51,7 +51,7 @@ const failuresCounted = Effect.gen(function* () {
   return row?.n
 })
 
-/** How often each event happened, by name; with its attempt, since a release must not change it. */
+/** The number of events by name and attempt, because a release must not change the attempt. */
 const eventCounts = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const schema = yield* DatabaseSchema
@@ -61,7 +61,7 @@ const eventCounts = Effect.gen(function* () {
   return Object.fromEntries(rows.map(({ event, n }) => [event, n]))
 })
 
-/** Asks on a connection of its own, as a load balancer does; null once nobody listens any more. */
+/** Calls a health endpoint on a new connection, like a load balancer; null if the connection is refused. */
 const health = (server: Serving, which: "live" | "ready") =>
   Effect.catchCause(
     Effect.map(
@@ -72,13 +72,13 @@ const health = (server: Serving, which: "live" | "ready") =>
   )
 
 /**
- * Waits until so many attempts run. The database knows of them a moment before the process has the answer to its
- * claim; once it has answered another question, which goes to the database too, it has that one as well.
+ * Waits until this many attempts run. The database has them a moment before the process has the reply to its claim;
+ * once the process has answered a later request that also goes to the database, it has that reply too.
  */
 const attemptsRun = Effect.fnUntraced(function* (server: Serving, count: number) {
   yield* eventually(
     `${count} attempts run`,
-    // Or have run: on a busy machine the first may be done before anybody looks.
+    // Or have run: on a busy machine the first may be done before this check.
     Effect.map(ordersByStatus, ({ PROCESSED = 0, PROCESSING = 0 }) =>
       PROCESSING + PROCESSED >= count ? true : undefined
     )
@@ -86,12 +86,12 @@ const attemptsRun = Effect.fnUntraced(function* (server: Serving, count: number)
   assert.strictEqual(yield* health(server, "ready"), 200)
 })
 
-/** Stands between a process and the database, and can swallow all that either says from then on. */
+/** A proxy between a process and the database that can discard everything from a given moment on. */
 const proxy = Effect.acquireRelease(
   Effect.promise(async () => {
     const { hostname, port } = new URL(databaseUrl())
     const sockets = new Set<net.Socket>()
-    let swallows = false
+    let discards = false
     const server = net.createServer((client) => {
       const database = net.connect(Number(port || 5432), hostname)
       for (const [from, to] of [
@@ -99,8 +99,8 @@ const proxy = Effect.acquireRelease(
         [database, client]
       ] as const) {
         sockets.add(from)
-        from.on("data", (data) => void (swallows || to.write(data)))
-        from.on("close", () => void (swallows || to.destroy()))
+        from.on("data", (data) => void (discards || to.write(data)))
+        from.on("close", () => void (discards || to.destroy()))
         from.on("error", () => from.destroy())
       }
     })
@@ -113,13 +113,13 @@ const proxy = Effect.acquireRelease(
       for (const socket of sockets) socket.destroy()
       server.close()
     }
-    return { url: url.href, swallow: () => void (swallows = true), close }
+    return { url: url.href, discard: () => void (discards = true), close }
   }),
   ({ close }) => Effect.sync(close)
 )
 
-describe("a process that is told to stop", { concurrent: true }, () => {
-  it.live("running attempts finish, nothing is started any more, and nobody new is let in", () =>
+describe("a process that is stopped", { concurrent: true }, () => {
+  it.live("finishes its running attempts, starts no others and accepts no new connections", () =>
     Effect.gen(function* () {
       const drainTimeoutMs = 5000
       const settings = {
@@ -129,7 +129,7 @@ describe("a process that is told to stop", { concurrent: true }, () => {
         SERVER_DRAIN_DELAY_MS: 1000
       }
       const server = yield* start(settings)
-      // Twenty-five rounds of its hands, so that there is more to do however late the signal comes.
+      // Twenty-five times its slots, so that orders are left however late the signal arrives.
       yield* submitTogether(server, 500)
       yield* attemptsRun(server, 20)
 
@@ -141,7 +141,7 @@ describe("a process that is told to stop", { concurrent: true }, () => {
         assert.strictEqual(refusal, 503)
         const seen = { live: new Set<number | null>(), ready: new Set<number | null>([refusal]) }
         yield* eventually(
-          "nobody listens any more",
+          "new connections are refused",
           Effect.gen(function* () {
             const live = yield* health(server, "live")
             const ready = yield* health(server, "ready")
@@ -156,78 +156,76 @@ describe("a process that is told to stop", { concurrent: true }, () => {
         concurrency: 2
       })
       assert.deepStrictEqual(ended, stopped)
-      assert.isBelow(tookMs, drainTimeoutMs, "it waits for its attempts and not for the deadline")
+      assert.isBelow(tookMs, drainTimeoutMs, "it waits for its attempts, not for the deadline")
       assert.deepStrictEqual(seen, { live: new Set([200, null]), ready: new Set([503, null]) })
       const { PENDING = 0, PROCESSED = 0, ...others } = yield* ordersByStatus
       assert.deepStrictEqual(others, {})
-      assert.isAtLeast(PENDING, 1, "it stops although there is more to do")
-      assert.isAtLeast(PROCESSED, 10, "what runs may finish")
+      assert.isAtLeast(PENDING, 1, "it stops although orders are waiting")
+      assert.isAtLeast(PROCESSED, 10, "running attempts finish")
       assert.strictEqual(PENDING + PROCESSED, 500)
       assert.strictEqual(yield* failuresCounted, 0)
 
       yield* start({ ...settings, ORDER_WORKER_PROCESSING_DELAY_MS: 0 })
-      yield* ordersAre({ PROCESSED: 500 })
-      // A claim that was on its way meanwhile is given back, which is no attempt.
+      yield* awaitOrders({ PROCESSED: 500 })
+      // The orders of a concurrent claim are released, which costs no attempt.
       const { "released 1": released = 0, ...events } = yield* eventCounts
       assert.deepStrictEqual(events, { "created 1": 500, "started 1": 500 + released, "completed 1": 500 })
     }).pipe(onSchemaOfItsOwn)
   )
 
-  it.live(
-    "attempts that do not finish in time are released and charged nothing, on SIGTERM and on SIGINT",
-    () =>
-      Effect.gen(function* () {
-        const drainTimeoutMs = 300
-        const settings = {
-          ORDER_WORKER_PROCESSING_DELAY_MS: endless,
-          ORDER_WORKER_DRAIN_TIMEOUT_MS: drainTimeoutMs
-        }
-        for (const signal of ["SIGTERM", "SIGINT"] as const) {
-          const server = yield* start(settings)
-          if (signal === "SIGTERM") yield* submitTogether(server, 50)
-          yield* ordersAre({ PROCESSING: 50 })
-          // Claimed is not begun: what no hand has taken yet is released at once. An answer shows that it has had its turn.
-          for (let n = 0; n < 5; n++) yield* call(`${server.url}/health/ready`)
-          const { tookMs, ...ended } = yield* stop(server, signal)
-          assert.deepStrictEqual(ended, stopped)
-          assert.isAtLeast(tookMs, drainTimeoutMs)
-          assert.isBelow(tookMs, drainTimeoutMs + graceMs)
-          yield* ordersAre({ PENDING: 50 })
-          assert.strictEqual(yield* failuresCounted, 0)
-        }
-
-        yield* start({ ORDER_WORKER_PROCESSING_DELAY_MS: 0 })
-        yield* ordersAre({ PROCESSED: 50 })
-        assert.strictEqual(yield* failuresCounted, 0)
-        assert.deepStrictEqual(yield* eventCounts, {
-          "created 1": 50,
-          "started 1": 150,
-          "released 1": 100,
-          "completed 1": 50
-        })
-      }).pipe(onSchemaOfItsOwn)
-  )
-
-  it.live("it exits 0 in time although the database does not answer; its orders then count as lost", () =>
+  it.live("releases attempts that do not finish in time at no cost, on SIGTERM and on SIGINT", () =>
     Effect.gen(function* () {
       const drainTimeoutMs = 300
-      const { swallow, url } = yield* proxy
+      const settings = {
+        ORDER_WORKER_PROCESSING_DELAY_MS: tenMinutesMs,
+        ORDER_WORKER_DRAIN_TIMEOUT_MS: drainTimeoutMs
+      }
+      for (const signal of ["SIGTERM", "SIGINT"] as const) {
+        const server = yield* start(settings)
+        if (signal === "SIGTERM") yield* submitTogether(server, 50)
+        yield* awaitOrders({ PROCESSING: 50 })
+        // A claimed order that is not started yet is released at once. Answered requests show that all have started.
+        for (let n = 0; n < 5; n++) yield* call(`${server.url}/health/ready`)
+        const { tookMs, ...ended } = yield* stop(server, signal)
+        assert.deepStrictEqual(ended, stopped)
+        assert.isAtLeast(tookMs, drainTimeoutMs)
+        assert.isBelow(tookMs, drainTimeoutMs + graceMs)
+        yield* awaitOrders({ PENDING: 50 })
+        assert.strictEqual(yield* failuresCounted, 0)
+      }
+
+      yield* start({ ORDER_WORKER_PROCESSING_DELAY_MS: 0 })
+      yield* awaitOrders({ PROCESSED: 50 })
+      assert.strictEqual(yield* failuresCounted, 0)
+      assert.deepStrictEqual(yield* eventCounts, {
+        "created 1": 50,
+        "started 1": 150,
+        "released 1": 100,
+        "completed 1": 50
+      })
+    }).pipe(onSchemaOfItsOwn)
+  )
+
+  it.live("exits 0 in time although the database does not answer; its orders then expire", () =>
+    Effect.gen(function* () {
+      const drainTimeoutMs = 300
+      const { discard, url } = yield* proxy
       const settings = { ORDER_WORKER_LEASE_MS: 1000, ORDER_WORKER_DRAIN_TIMEOUT_MS: drainTimeoutMs }
       const server = yield* start({
         ...settings,
         DATABASE_URL: url,
-        ORDER_WORKER_PROCESSING_DELAY_MS: endless
+        ORDER_WORKER_PROCESSING_DELAY_MS: tenMinutesMs
       })
       yield* submitTogether(server, 10)
       yield* attemptsRun(server, 10)
-      swallow()
+      discard()
       const { code, killedBy, tookMs } = yield* stop(server, "SIGTERM")
       assert.deepStrictEqual({ code, killedBy }, { code: 0, killedBy: null })
       assert.isBelow(tookMs, drainTimeoutMs + graceMs)
-      yield* ordersAre({ PROCESSING: 10 })
+      yield* awaitOrders({ PROCESSING: 10 })
 
       yield* start(settings)
-      yield* ordersAre({ PROCESSED: 10 })
+      yield* awaitOrders({ PROCESSED: 10 })
       assert.deepStrictEqual(yield* eventCounts, {
         "created 1": 10,
         "started 1": 10,

@@ -12,14 +12,14 @@ import { databaseUrl } from "../TestPostgres.ts"
 import { freePort } from "../examples/ExampleProcess.ts"
 import { call, eventually, onSchemaOfItsOwn, run, start } from "./OrderPlatformProcess.ts"
 
-/** The same server and user, another database or password. */
+/** The database URL of the test run with a change. */
 const databaseWith = (change: (url: URL) => void): string => {
   const url = new URL(databaseUrl())
   change(url)
   return url.href
 }
 
-/** Runs the program to its end. */
+/** Runs the program until it exits. */
 const ended = (options: Parameters<typeof run>[0]) =>
   Effect.gen(function* () {
     const process = yield* run(options)
@@ -27,8 +27,8 @@ const ended = (options: Parameters<typeof run>[0]) =>
     return { code, stdout: process.stdout(), stderr: process.stderr() }
   })
 
-/** What a server answers on a connection of its own; null if nobody listens. */
-const aliveAt = (port: number) =>
+/** The answer of /health/live on a new connection; null if the connection is refused. */
+const liveness = (port: number) =>
   Effect.callback<string | null>((resume) => {
     let answer: string | null = null
     const socket = connect(port, "127.0.0.1", () => {
@@ -41,8 +41,8 @@ const aliveAt = (port: number) =>
     return Effect.sync(() => socket.destroy())
   }).pipe(Effect.timeoutOrElse({ duration: "30 seconds", orElse: () => Effect.succeed("no answer") }))
 
-/** The database of the test run behind a network that refuses every connection, until it heals. */
-const databaseAway = Effect.gen(function* () {
+/** The database of the test run behind a proxy that refuses every connection until `heal`. */
+const unreachableDatabase = Effect.gen(function* () {
   const target = new URL(databaseUrl())
   const { heal, port, refuse } = yield* Effect.acquireRelease(
     Effect.promise(() => startProxy(Number(target.port || 5432), target.hostname)),
@@ -58,7 +58,7 @@ const databaseAway = Effect.gen(function* () {
 
 const onAnyPort = { SERVER_PORT: 0, LOG_FORMAT: "json", DATABASE_URL: databaseUrl() }
 
-describe("a process that is started", { concurrent: true }, () => {
+describe("the start of a process", { concurrent: true }, () => {
   for (const [what, options, sentence] of [
     [
       "a wrong setting",
@@ -66,7 +66,7 @@ describe("a process that is started", { concurrent: true }, () => {
       `order.worker.concurrency (ORDER_WORKER_CONCURRENCY) is "many": it must be a whole number from 1 to 10000.`
     ],
     [
-      "a host that others reach, without keys,",
+      "a host reachable by others, without keys,",
       { environment: { ...onAnyPort, SERVER_HOST: "0.0.0.0" } },
       `server.host (SERVER_HOST) is "0.0.0.0": without authentication (auth.clientKeys, auth.operatorKeys) it must be a loopback address (127.0.0.0/8, ::1 or localhost), unless auth.disabled (AUTH_DISABLED) is true.`
     ],
@@ -76,14 +76,14 @@ describe("a process that is started", { concurrent: true }, () => {
       "order.worker.maxRetrys (application.yaml:3:5) is not a known setting; did you mean order.worker.maxRetries?"
     ]
   ] as const) {
-    it.live(`${what} stops it with one sentence`, () =>
+    it.live(`stops with one sentence on ${what}`, () =>
       Effect.gen(function* () {
         assert.deepStrictEqual(yield* ended(options), { code: 1, stdout: "", stderr: `${sentence}\n` })
       }).pipe(Effect.scoped)
     )
   }
 
-  it.live("a database that refuses stops it with one sentence that names it and says why", () =>
+  it.live("stops with one sentence on a database that refuses, naming it and the reason", () =>
     Effect.gen(function* () {
       const name = "order_platform_nowhere"
       const url = databaseWith((url) => {
@@ -99,7 +99,7 @@ describe("a process that is started", { concurrent: true }, () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("one line says what runs where, and never the password", () =>
+  it.live("logs one line that says what runs where, without the password", () =>
     Effect.gen(function* () {
       const given = new URL(databaseUrl())
       if (given.password === "") given.password = "not-for-everybody"
@@ -134,10 +134,10 @@ describe("a process that is started", { concurrent: true }, () => {
         sql`LOCK TABLE ${sql(`${schema}.orders`)} IN ACCESS EXCLUSIVE MODE`,
         call(`${server.url}/orders/${randomUUID()}`)
       )
-      const asked = Date.now()
+      const requestedAt = Date.now()
       assert.strictEqual((yield* sql.withTransaction(unanswered)).status, 503)
-      assert.isAtLeast(Date.now() - asked, 300)
-      assert.isBelow(Date.now() - asked, 5000)
+      assert.isAtLeast(Date.now() - requestedAt, 300)
+      assert.isBelow(Date.now() - requestedAt, 5000)
 
       const taken = yield* ended({
         environment: { ...onAnyPort, DATABASE_URL: given.href, SERVER_PORT: port }
@@ -150,7 +150,7 @@ describe("a process that is started", { concurrent: true }, () => {
 
       const lines = server.stdout().split("\n")
       const line = lines.find((line) => line.includes("serves on")) ?? ""
-      const said = (JSON.parse(line) as { readonly message: string }).message.split("; ")
+      const parts = (JSON.parse(line) as { readonly message: string }).message.split("; ")
       for (const what of [
         `order-platform serves on ${server.url}`,
         `database: ${given.host}${given.pathname}`,
@@ -158,14 +158,14 @@ describe("a process that is started", { concurrent: true }, () => {
         "worker concurrency: 7",
         "simulated failures: 0.25"
       ]) {
-        assert.include(said, what)
+        assert.include(parts, what)
       }
       assert.notInclude(server.stdout() + server.stderr(), given.password)
     }).pipe(onSchemaOfItsOwn)
   )
 
   it.live.runIf(process.platform === "linux")(
-    "takes its heap options in the place of the process that was started, and leaves the operator's alone",
+    "adds its heap options within the same process, unless the operator sets options",
     () =>
       Effect.gen(function* () {
         const optionsOf = Effect.fnUntraced(function* (environment: Record<string, string>) {
@@ -182,42 +182,42 @@ describe("a process that is started", { concurrent: true }, () => {
       }).pipe(onSchemaOfItsOwn)
   )
 
-  it.live("answers every request that it was connected for, from the first moment on", () =>
+  it.live("answers every request on every accepted connection, from the first one on", () =>
     Effect.gen(function* () {
       const port = yield* Effect.promise(freePort)
       const answers: Array<string> = []
-      const ask = Effect.flatMap(aliveAt(port), (answer) =>
+      const request = Effect.flatMap(liveness(port), (answer) =>
         answer === null
           ? Effect.sleep("1 millis")
           : Effect.sync(() => void answers.push(answer.split("\r\n", 1)[0] ?? ""))
       )
-      const asking = yield* Effect.forkChild(
+      const requests = yield* Effect.forkChild(
         Effect.all(
-          Array.from({ length: 8 }, () => Effect.forever(ask)),
+          Array.from({ length: 8 }, () => Effect.forever(request)),
           { concurrency: 8 }
         )
       )
       yield* start({ SERVER_PORT: port })
       yield* eventually(
-        "it was asked some times, or did not answer",
+        "some requests were answered, or one was not",
         Effect.sync(() => (answers.length >= 20 || answers.includes("no answer") ? true : undefined))
       )
-      yield* Fiber.interrupt(asking)
+      yield* Fiber.interrupt(requests)
       assert.deepStrictEqual([...new Set(answers)], ["HTTP/1.1 200 OK"])
     }).pipe(onSchemaOfItsOwn)
   )
 
-  it.live("listens at once, says that it waits for its database, and serves once that is there", () =>
+  it.live("listens at once, says that it waits for its database, and serves once that answers", () =>
     Effect.gen(function* () {
       const port = yield* Effect.promise(freePort)
-      const database = yield* databaseAway
+      const database = yield* unreachableDatabase
       const DATABASE_SCHEMA = yield* DatabaseSchema
       const process = yield* run({
         environment: { ...onAnyPort, SERVER_PORT: port, DATABASE_SCHEMA, DATABASE_URL: database.url }
       })
       yield* eventually(
         "it is alive",
-        Effect.map(aliveAt(port), (answer) => (answer?.startsWith("HTTP/1.1 200 OK") ? true : undefined))
+        Effect.map(liveness(port), (answer) => (answer?.startsWith("HTTP/1.1 200 OK") ? true : undefined))
       )
       const url = `http://127.0.0.1:${port}`
       const post = { method: "POST" }
@@ -244,25 +244,25 @@ describe("a process that is started", { concurrent: true }, () => {
     }).pipe(onSchemaOfItsOwn)
   )
 
-  it.live("stops at once while it waits for its database", () =>
+  it.live("can be stopped while it waits for its database", () =>
     Effect.gen(function* () {
       const port = yield* Effect.promise(freePort)
-      const { url } = yield* databaseAway
+      const { url } = yield* unreachableDatabase
       const process = yield* run({ environment: { ...onAnyPort, SERVER_PORT: port, DATABASE_URL: url } })
       yield* eventually(
         "it waits",
         Effect.sync(() => (process.stdout().includes("waiting for it") ? true : undefined))
       )
-      // Somebody waits for an answer.
-      const asking = yield* Effect.forkChild(call(`http://127.0.0.1:${port}/health/ready`))
+      // A request is waiting for an answer.
+      const requests = yield* Effect.forkChild(call(`http://127.0.0.1:${port}/health/ready`))
       yield* Effect.sleep("100 millis")
       process.kill("SIGTERM")
       assert.deepInclude(yield* Effect.timeout(process.exit, "10 seconds"), { code: 0 })
-      assert.strictEqual((yield* Fiber.join(asking)).status, 503)
+      assert.strictEqual((yield* Fiber.join(requests)).status, 503)
     })
   )
 
-  it.live("--help and --version answer and end", () =>
+  it.live("prints --help and --version and exits", () =>
     Effect.gen(function* () {
       const [root, serve, version] = yield* Effect.all(
         [

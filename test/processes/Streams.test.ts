@@ -16,10 +16,10 @@ import {
 const eventsOf = (server: Serving, id: string) => `${server.url}/orders/${id}/events`
 
 /**
- * Follows an order to its end, on connections that are cut off after a random time or a random number of events and
- * resumed with the last id. Answers all that came, and how often it was cut.
+ * Follows an order until it is final, on connections that are closed after a random time or number of events and
+ * resumed with the last id. Returns all events and the number of interruptions.
  */
-const followCut = Effect.fnUntraced(function* (server: Serving, id: string) {
+const followWithCuts = Effect.fnUntraced(function* (server: Serving, id: string) {
   const all: Array<Received> = []
   let cuts = 0
   for (;;) {
@@ -60,48 +60,50 @@ const failing = {
   ORDER_WORKER_RETRY_BACKOFF: "fixed"
 }
 
-describe("streams of events", () => {
-  it.live("a client that is cut off again and again, and resumes, has each transition exactly once", () =>
-    onSchemaOfItsOwn(
-      Effect.gen(function* () {
-        const database = yield* countingProxy
-        const api = yield* start({ ORDER_QUEUE: "postgres", DATABASE_URL: database.url }, ["api"])
-        yield* start(failing, ["worker"])
-        const notBefore = new Date(Date.now() + 1000).toISOString()
-        const ids = yield* Effect.forEach(
-          Array.from({ length: 40 }),
-          () => submit(api, { maxRetries: 6, notBefore }),
-          { concurrency: 8 }
-        )
-        // The database goes away from the api in between, too: its streams go on.
-        yield* Effect.forkScoped(
-          Effect.andThen(Effect.sleep("700 millis"), Effect.sync(database.cut)).pipe(
-            Effect.repeat({ times: 2 })
+describe("event streams", () => {
+  it.live(
+    "a client that is disconnected again and again, and resumes, gets each transition exactly once",
+    () =>
+      onSchemaOfItsOwn(
+        Effect.gen(function* () {
+          const database = yield* countingProxy
+          const api = yield* start({ ORDER_QUEUE: "postgres", DATABASE_URL: database.url }, ["api"])
+          yield* start(failing, ["worker"])
+          const notBefore = new Date(Date.now() + 1000).toISOString()
+          const ids = yield* Effect.forEach(
+            Array.from({ length: 40 }),
+            () => submit(api, { maxRetries: 6, notBefore }),
+            { concurrency: 8 }
           )
-        )
-        const followed = yield* Effect.forEach(ids, (id) => followCut(api, id), { concurrency: 40 })
-        let cuts = 0
-        for (const [index, id] of ids.entries()) {
-          const { all = [], cuts: often = 0 } = followed[index] ?? {}
-          cuts += often
-          assert.deepStrictEqual(
-            all.map(({ data }) => data),
-            (yield* timeline(api, id)) as unknown as Array<Received["data"]>
+          // The API loses its database connections in between; its streams continue.
+          yield* Effect.forkScoped(
+            Effect.andThen(Effect.sleep("700 millis"), Effect.sync(database.cut)).pipe(
+              Effect.repeat({ times: 2 })
+            )
           )
-          for (const { data, event, id } of all)
-            assert.deepStrictEqual([id, event], [String(data["version"]), data["event"]])
-        }
-        assert.isAbove(cuts, 80)
-      })
-    )
+          const followed = yield* Effect.forEach(ids, (id) => followWithCuts(api, id), { concurrency: 40 })
+          let cuts = 0
+          for (const [index, id] of ids.entries()) {
+            const { all = [], cuts: often = 0 } = followed[index] ?? {}
+            cuts += often
+            assert.deepStrictEqual(
+              all.map(({ data }) => data),
+              (yield* timeline(api, id)) as unknown as Array<Received["data"]>
+            )
+            for (const { data, event, id } of all)
+              assert.deepStrictEqual([id, event], [String(data["version"]), data["event"]])
+          }
+          assert.isAbove(cuts, 80)
+        })
+      )
   )
 
   it.live("500 open streams cost less than 50 MB and a few statements a second together", () =>
     onSchemaOfItsOwn(
       Effect.gen(function* () {
         const database = yield* countingProxy
-        // What is measured is what streams hold. Node's young generation, which holds what nobody uses any more and grows
-        // to 48 MB whenever it likes, is kept small.
+        // Only the memory of the streams is of interest, so Node's young generation, which may grow to 48 MB of
+        // garbage, is kept small.
         const server = yield* start({
           DATABASE_URL: database.url,
           NODE_OPTIONS: "--max-semi-space-size=2"
@@ -115,7 +117,7 @@ describe("streams of events", () => {
           (id) => Effect.tap(openStream(eventsOf(server, id)), ({ events }) => Queue.take(events)),
           { concurrency: 32 }
         )
-        // Warm: a heap that has grown to what 500 streams at a time make of it stays so, whether they are open or not.
+        // Warm up: a heap that has grown for 500 streams stays that large, whether they are open or not.
         yield* Effect.scoped(openAll)
         const before = yield* residentOf(server)
         yield* openAll
@@ -123,27 +125,27 @@ describe("streams of events", () => {
         yield* Effect.sleep("3 seconds")
         const statements = database.statements() - statementsBefore
         const cost = ((yield* residentOf(server)) - before) / 1e6
-        // Two looks a second for all of them, and the worker's own polls.
+        // Two reads a second for all of them, and the worker's own polls.
         assert.isBelow(statements, 20)
         assert.isBelow(cost, 50)
       })
     )
   )
 
-  it.live("a process that is told to stop ends its streams and is gone in time", () =>
+  it.live("a stopped process ends its streams and exits in time", () =>
     onSchemaOfItsOwn(
       Effect.gen(function* () {
         const server = yield* start({ ORDER_WORKER_DRAIN_TIMEOUT_MS: 1000 })
         const id = yield* submit(server, { notBefore: new Date(Date.now() + 600_000).toISOString() })
         const stream = yield* openStream(eventsOf(server, id))
         assert.strictEqual((yield* Queue.take(stream.events)).event, "created")
-        const told = Date.now()
+        const signalledAt = Date.now()
         server.kill("SIGTERM")
         yield* Queue.collect(stream.events)
         const { at, code } = yield* server.exit
         assert.strictEqual(code, 0)
         assert.isTrue(stream.isComplete())
-        assert.isBelow(at - told, 1500)
+        assert.isBelow(at - signalledAt, 1500)
       })
     )
   )

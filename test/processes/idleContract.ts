@@ -3,9 +3,9 @@ import { Effect } from "effect"
 import { countingProxy } from "./CountingProxy.ts"
 import { onSchemaOfItsOwn, start } from "./OrderPlatformProcess.ts"
 
-/** Counts for so many seconds what an idle API and an idle worker ask; per minute it must be less than 120 statements. */
+/** Counts the statements of an idle API and an idle worker for some seconds: fewer than 120 a minute. */
 export const idleContract = (seconds: number) =>
-  it.live("an API and a worker that have nothing to do ask the database less than 120 times a minute", () =>
+  it.live("an idle API and worker send fewer than 120 statements a minute", () =>
     onSchemaOfItsOwn(
       Effect.gen(function* () {
         const database = yield* countingProxy
@@ -15,7 +15,7 @@ export const idleContract = (seconds: number) =>
         yield* Effect.sleep(seconds * 1000)
         const statements = database.statements() - before
         if (seconds >= 60) console.log(`${statements} statements in ${seconds} s`)
-        assert.isAbove(statements, seconds / 6, "what was counted is what they do")
+        assert.isAbove(statements, seconds / 6, "their polls are counted")
         assert.isBelow(statements, 2 * seconds)
       })
     )

@@ -13,7 +13,7 @@ import { DatabaseSchema } from "../../../../src/infrastructure/postgres/client/D
 import * as Postgres from "../../../../src/infrastructure/postgres/Postgres.ts"
 import * as PostgresWakeUp from "../../../../src/infrastructure/postgres/wake-ups/PostgresWakeUp.ts"
 import { wakeUpContract } from "../../../../src/testing/WakeUpContract.ts"
-import { eventually, ordersAre } from "../../../processes/OrderPlatformProcess.ts"
+import { eventually, awaitOrders } from "../../../processes/OrderPlatformProcess.ts"
 import { schemaOfItsOwn } from "../../../TestPostgres.ts"
 
 const queues = Layer.suspend(() => PostgresWakeUp.layer.pipe(Layer.provideMerge(schemaOfItsOwn())))
@@ -121,7 +121,7 @@ describe("PostgresWakeUp", () => {
         SELECT count(DISTINCT xmin::text)::int AS statements
         FROM ${sql(`${schema}.order_events`)} WHERE event = 'created'`
       assert.isAtMost(yield* notifications, (stored?.statements ?? 0) - 1)
-      yield* ordersAre({ PROCESSED: 160 })
+      yield* awaitOrders({ PROCESSED: 160 })
     }).pipe(
       Effect.scoped,
       Effect.provide(
