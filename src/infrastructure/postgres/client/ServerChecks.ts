@@ -7,6 +7,7 @@ export const neededRights: Readonly<Record<string, ReadonlyArray<string>>> = {
   orders: ["SELECT", "INSERT", "UPDATE", "DELETE"],
   order_events: ["SELECT", "INSERT", "DELETE"],
   dead_letters: ["SELECT", "INSERT", "DELETE"],
+  order_metadata: ["SELECT", "INSERT", "DELETE"],
   idempotency_keys: ["SELECT", "INSERT", "UPDATE", "DELETE"],
   order_platform_migrations: ["SELECT"]
 }
