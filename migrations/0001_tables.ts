@@ -266,7 +266,7 @@ const guardDeadLetters: Statements = (s) => [
 
 /**
  * Tables, indexes and guards. The database itself refuses every transition that src/domain/OrderTransitions.ts does not allow,
- * whoever writes it. The SQL functions of claim and settle are not here: see src/infrastructure/postgres/functions.
+ * also in manual SQL. The SQL functions of claim and settle are not here: see src/infrastructure/postgres/functions.
  *
  * Not frozen yet: nothing is released. It is written anew once more, under a new name, in the milestone "One claim" (one
  * claim for many types, keys and groups), and never changed after that. A database that has another 0001 is refused.

@@ -8,16 +8,16 @@ import type { OrderPayload } from "../domain/OrderPayload.ts"
 import { RetryPolicy } from "../domain/RetryPolicy.ts"
 import * as Memory from "../infrastructure/memory/Memory.ts"
 
-/** What a test may want otherwise. */
+/** Settings that a test may change. */
 export interface TestSettings {
   readonly worker?: Partial<WorkerSettings>
   readonly retry?: Partial<RetryPolicy>
 }
 
 /**
- * The whole platform with a worker, in memory and in virtual time: nothing happens by itself, and hours pass in
- * milliseconds. Time is moved by `awaitStatus`, `drain` and `pass`. Delays are without jitter, so that a test can
- * name them, and a worker that stops waits for nobody. Each call is a platform of its own.
+ * The whole platform with a worker, in memory and in virtual time: hours pass in milliseconds, and only when the test
+ * says so, by `awaitStatus`, `drain` and `pass`. Delays have no jitter, so that a test can state them, and a stopping
+ * worker does not wait for running attempts. Each call makes a platform of its own.
  */
 export const layer = <P, E, R>(
   payload: OrderPayload<P>,

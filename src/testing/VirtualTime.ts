@@ -8,21 +8,21 @@ import type { OrderId } from "../domain/OrderId.ts"
 import type { OrderPayload } from "../domain/OrderPayload.ts"
 import type { OrderStatus } from "../domain/OrderStatus.ts"
 
-/** Lets every fiber run until all of them wait for time, or for what the test does next. */
+/** Runs every fiber until all of them wait for time or for the test. */
 export const settled = Effect.yieldNow.pipe(Effect.repeat({ times: 100 }))
 
-/** A fifth of that, for a test that can tell by itself whether something has happened. */
+/** A fifth of that, for a caller that checks by itself whether something has happened. */
 const someTurns = Effect.yieldNow.pipe(Effect.repeat({ times: 20 }))
 
-/** The longest step that virtual time takes at once while something may be under way. */
+/** The longest step of virtual time while something may be running. */
 const step = Duration.millis(100)
 
-/** Time stops here for a test that waits for what never happens. */
-const patience = Duration.days(30)
+/** A wait in virtual time fails after this. */
+const maxWait = Duration.days(30)
 
 /**
- * Lets virtual time pass in steps of at most 100 ms, with all that has to happen at each step happening then. One
- * large step would let a fiber that was woken early start its next sleep late.
+ * Advances virtual time in steps of at most 100 ms, and runs every fiber after each. In one large step, a fiber that is
+ * woken early would start its next sleep late.
  */
 export const pass = Effect.fnUntraced(function* (duration: Duration.Input) {
   yield* settled
@@ -32,14 +32,14 @@ export const pass = Effect.fnUntraced(function* (duration: Duration.Input) {
   }
 })
 
-/** What a test waited for in virtual time did not happen; the message says where things stood. */
+/** What a test waited for in virtual time did not happen; the message says what is the case instead. */
 export class NeverHappened extends Schema.TaggedError<NeverHappened>()("NeverHappened", {
   message: Schema.String
 }) {}
 
 /**
- * Lets virtual time pass until the order has the status, and answers it. It jumps from due time to due time, so that
- * an hour's wait costs no more than a second's. Fails at once where the order ended in another status.
+ * Advances virtual time until the order has the status, and returns it. It jumps from due time to due time, so that an
+ * hour's wait costs no more than a second's. Fails at once if the order ends in another status.
  */
 export const awaitStatus = Effect.fnUntraced(function* <P>(
   payload: OrderPayload<P>,
@@ -64,12 +64,12 @@ export const awaitStatus = Effect.fnUntraced(function* <P>(
     if (order.status === status) return order
     if (order.status === "PROCESSED" || order.status === "FAILED") return yield* never(order)
     const now = yield* DateTime.now
-    if (passed(started, now) > Duration.toMillis(patience)) return yield* never(order)
+    if (passed(started, now) > Duration.toMillis(maxWait)) return yield* never(order)
     yield* TestClock.adjust(order.status === "PENDING" ? untilDue(order.dueAt, now) : step)
   }
 })
 
-/** Lets virtual time pass until every order is PROCESSED or FAILED; jumps over the time in which nothing is due. */
+/** Advances virtual time until every order is PROCESSED or FAILED; skips the time in which nothing is due. */
 export const drain: Effect.Effect<void, NeverHappened, OrderReads> = Effect.gen(function* () {
   const reads = yield* OrderReads
   const started = yield* DateTime.now
@@ -88,7 +88,7 @@ export const drain: Effect.Effect<void, NeverHappened, OrderReads> = Effect.gen(
       } while (after !== null)
     }
     if (open.length === 0) return
-    if (passed(started, yield* DateTime.now) > Duration.toMillis(patience))
+    if (passed(started, yield* DateTime.now) > Duration.toMillis(maxWait))
       return yield* new NeverHappened({ message: `After 30 days ${open.length} orders have not ended.` })
     yield* TestClock.adjust(open.reduce((a, b) => Duration.min(a, b)))
   }
@@ -96,6 +96,6 @@ export const drain: Effect.Effect<void, NeverHappened, OrderReads> = Effect.gen(
 
 const passed = (from: DateTime.Utc, to: DateTime.Utc) => Duration.toMillis(DateTime.distance(from, to))
 
-/** At least a step: what is due already waits for a worker that is not looking at the moment. */
+/** At least one step: an order that is already due waits for the worker's next poll. */
 const untilDue = (dueAt: DateTime.Utc, now: DateTime.Utc): Duration.Duration =>
   DateTime.isGreaterThan(dueAt, now) ? DateTime.distance(now, dueAt) : step

@@ -10,7 +10,7 @@ import { migrate } from "../../../src/infrastructure/postgres/Migrations.ts"
 import { newOrder } from "../../TestOrders.ts"
 import * as TestPostgres from "../../TestPostgres.ts"
 
-layer(TestPostgres.layer)("what no hand and no bug can write", (it) => {
+layer(TestPostgres.layer)("what manual SQL and bugs cannot write", (it) => {
   const bySql = Effect.fnUntraced(function* (...statements: ReadonlyArray<string>) {
     const sql = yield* SqlClient.SqlClient
     const schema = yield* DatabaseSchema
@@ -124,7 +124,7 @@ layer(TestPostgres.layer)("what no hand and no bug can write", (it) => {
       )
     })
   )
-  it.effect("the next lease end is told in whole milliseconds", () =>
+  it.effect("the next lease end is in whole milliseconds", () =>
     Effect.gen(function* () {
       const stores = yield* allStores
       yield* TestClock.setTime(0)

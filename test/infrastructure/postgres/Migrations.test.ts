@@ -65,7 +65,7 @@ const works = Effect.gen(function* () {
 }).pipe(Effect.provide(Layer.fresh(PostgresStores.layer)))
 
 describe("Migrations", () => {
-  it.effect("a schema that does not exist yet is made, with everything in it", () =>
+  it.effect("a schema that does not exist yet is created, with everything in it", () =>
     inNewSchema(
       Effect.gen(function* () {
         assert.deepStrictEqual(yield* contents, [])
@@ -299,7 +299,7 @@ const slowDatabase = Layer.unwrap(
   })
 ).pipe(Layer.provide(Layer.suspend(() => TestPostgres.schemaOfItsOwn({ maxConnections: 1 }))))
 
-describe("Migrations that take their time", { concurrent: true, timeout: 20_000 }, () => {
+describe("Slow migrations", { concurrent: true, timeout: 20_000 }, () => {
   it.live("may take longer than any other statement, as the index of a very large table does", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
@@ -317,7 +317,7 @@ describe("Migrations that take their time", { concurrent: true, timeout: 20_000 
     }).pipe(Effect.provide(slowDatabase))
   )
 
-  it.live("are waited for by every other start, which says so", () =>
+  it.live("make every other start wait, and log that it waits", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const said = yield* Queue.unbounded<string>()

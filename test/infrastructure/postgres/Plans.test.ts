@@ -12,7 +12,7 @@ import { plansContract } from "./plansContract.ts"
 plansContract(60_000, 20_000)
 
 layer(TestPostgres.layer)("A settle that was planned while the table was empty", (it) => {
-  it.effect("does not read it whole when it has grown", () =>
+  it.effect("does not scan it once it has grown", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const schema = yield* DatabaseSchema

@@ -96,7 +96,7 @@ layer(counting)("The statements of the hot path", (it) => {
     yield* settleAll((yield* stores.work.claim({ worker: "broom", lease, max: 1000 })).orders)
   })
 
-  it.effect("the count is of everything that is sent, the ends of transactions too", () =>
+  it.effect("the count includes every statement that is sent, commits included", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       assert.strictEqual((yield* cost(sql`SELECT 1`)).statements, 1)
@@ -132,7 +132,7 @@ layer(counting)("The statements of the hot path", (it) => {
     })
   )
 
-  it.effect("200 submits with keys cost at most two statements, repeated too, and a bulk of 1000 one", () =>
+  it.effect("200 submits with keys cost at most two statements, also when repeated, and a bulk of 1000 costs one", () =>
     Effect.gen(function* () {
       const stores = yield* allStores
       const withKeys = (): ReadonlyArray<KeyedOrders> =>
@@ -172,7 +172,7 @@ layer(counting)("The statements of the hot path", (it) => {
     })
   )
 
-  it.effect("a settle of 200 that was stored before, and one of 200 stale attempts, cost no more", () =>
+  it.effect("a repeated settle of 200, and a settle of 200 stale attempts, cost no more", () =>
     Effect.gen(function* () {
       const stores = yield* allStores
       yield* nothingDue

@@ -178,7 +178,7 @@ export const plansContract = (scheduled: number, final: number) => {
       }
 
       it.effect(
-        "every statement goes by its index and touches few pages, claim and settle also before there are statistics",
+        "every statement uses its index and reads few pages; claim and settle also without statistics",
         () =>
           Effect.gen(function* () {
             const sql = yield* SqlClient.SqlClient

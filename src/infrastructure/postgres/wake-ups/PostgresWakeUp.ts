@@ -6,21 +6,21 @@ import { increment } from "../../../concurrency/Measure.ts"
 import { WakeUp } from "../../../application/ports/WakeUp.ts"
 import { DatabaseSchema } from "../client/DatabaseSchema.ts"
 
-/** A listener that hears nothing for this long asks for a sign of life, which all other listeners hear as well. */
-const silence = Duration.seconds(10)
+/** After this time without a notification the listener sends a probe, which all other listeners receive as well. */
+const probeAfter = Duration.seconds(10)
 
-/** How long the sign of life may take before the connection is taken for dead and replaced. */
-const patience = Duration.seconds(5)
+/** The time limit of a probe, and of an announcement; after it the connection counts as dead and is replaced. */
+const notifyTimeout = Duration.seconds(5)
 
-/** What is sent to hear whether anything is heard; it wakes nobody. */
-const signOfLife = "sign of life"
+/** The payload of a probe; it wakes no worker. */
+const probe = "probe"
 
 /**
- * Announces by LISTEN/NOTIFY, between any number of processes. A notification carries nothing: however many orders
- * are announced while one is on its way, one more follows. It is sent after the commit, on a connection of its
- * own turn, because transactions that notify commit one after another. A listener that ends or falls silent is
- * replaced, and wakes its worker once, for what it may have missed. `listener` holds one connection for
- * as long as it listens; without one, announcements of others are not heard and the worker's poll serves alone.
+ * Announces by LISTEN/NOTIFY, between any number of processes. A notification carries nothing: while one is being sent, any
+ * number of announcements become one more. It is sent after the commit, on a connection of its own turn, because
+ * transactions that notify commit one after another. A listener that ends or falls silent is replaced, and wakes its worker
+ * once for what it may have missed. `listener` holds one connection while it listens; without one, announcements of other
+ * processes are not received, and the worker relies on its poll.
  */
 const make = Effect.fnUntraced(function* (listener: PgClient.PgClient | null) {
   const pg = yield* PgClient.PgClient
@@ -32,7 +32,7 @@ const make = Effect.fnUntraced(function* (listener: PgClient.PgClient | null) {
 
   const notify = (count: number) =>
     pg.notify(channel, "").pipe(
-      Effect.timeout(patience),
+      Effect.timeout(notifyTimeout),
       Effect.andThen(increment(Metrics.announced, { queue: "postgres" }, count)),
       Effect.catch((error: SqlError.SqlError | Cause.TimeoutError) =>
         Effect.andThen(
@@ -42,29 +42,29 @@ const make = Effect.fnUntraced(function* (listener: PgClient.PgClient | null) {
       )
     )
 
-  const hear = Effect.fnUntraced(function* (client: PgClient.PgClient) {
+  const receive = Effect.fnUntraced(function* (client: PgClient.PgClient) {
     const notifications = yield* client.listen(channel)
     yield* Metric.update(Metrics.listenUp, 1)
     yield* Queue.offer(wake, undefined)
-    const heard = Effect.map(Queue.takeAll(notifications), (some) =>
-      some.some(({ payload }) => payload !== signOfLife)
+    const received = Effect.map(Queue.takeAll(notifications), (all) =>
+      all.some(({ payload }) => payload !== probe)
     )
-    const anything = heard.pipe(
+    const next = received.pipe(
       Effect.timeoutOrElse({
-        duration: silence,
+        duration: probeAfter,
         orElse: () =>
-          Effect.andThen(pg.notify(channel, signOfLife), heard).pipe(
-            Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.fail("silent" as const) })
+          Effect.andThen(pg.notify(channel, probe), received).pipe(
+            Effect.timeoutOrElse({ duration: notifyTimeout, orElse: () => Effect.fail("silent" as const) })
           )
       })
     )
     return yield* Effect.forever(
-      Effect.flatMap(anything, (announced) => (announced ? Queue.offer(wake, undefined) : Effect.void))
+      Effect.flatMap(next, (announced) => (announced ? Queue.offer(wake, undefined) : Effect.void))
     )
   })
 
-  // Closing says UNLISTEN to the connection, which one that fell silent never answers: so it is not waited for.
-  const closingBehind = <A, E, R>(effect: Effect.Effect<A, E, R | Scope.Scope>) =>
+  // Closing sends UNLISTEN, which a dead connection never answers: so it is not waited for.
+  const closingInBackground = <A, E, R>(effect: Effect.Effect<A, E, R | Scope.Scope>) =>
     Effect.flatMap(Scope.make(), (scope) =>
       Effect.ensuring(
         Scope.provide(effect, scope),
@@ -73,7 +73,7 @@ const make = Effect.fnUntraced(function* (listener: PgClient.PgClient | null) {
     )
 
   const listen = (client: PgClient.PgClient) =>
-    closingBehind(hear(client)).pipe(
+    closingInBackground(receive(client)).pipe(
       Effect.ensuring(Metric.update(Metrics.listenUp, 0)),
       Effect.catchCause((cause) => Effect.logDebug("The listener ended and is replaced", cause)),
       Effect.andThen(Effect.flatMap(Random.nextBetween(50, 500), (millis) => Effect.sleep(millis))),
@@ -81,7 +81,7 @@ const make = Effect.fnUntraced(function* (listener: PgClient.PgClient | null) {
     )
 
   yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(toAnnounce), notify)))
-  // Only a process that waits for announcements listens for them.
+  // Listening starts when a worker first waits for an announcement.
   if (listener !== null)
     yield* Effect.forkScoped(
       Queue.take(startListening).pipe(
@@ -102,7 +102,7 @@ export const layer = Layer.effect(
   Effect.flatMap(PgClient.PgClient, (pg) => make(pg))
 )
 
-/** Listens by another client, for one that a pooler stands before: LISTEN needs a connection that stays. */
+/** Listens by another client, where the main one goes through a pooler: LISTEN needs a session of its own. */
 export const layerListeningBy = <E, R>(client: Layer.Layer<PgClient.PgClient, E, R>) =>
   Layer.effect(
     WakeUp,

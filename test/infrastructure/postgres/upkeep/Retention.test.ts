@@ -18,7 +18,7 @@ const oldOrders = Effect.fnUntraced(function* (count: number) {
 })
 
 describe("retention on PostgreSQL", () => {
-  it.live("while one process deletes another deletes nothing and does not wait; then it has its turn", () =>
+  it.live("while one process deletes, another deletes nothing and does not wait; afterwards it deletes", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const stores = yield* allStores
@@ -43,7 +43,7 @@ describe("retention on PostgreSQL", () => {
     }).pipe(Effect.provide(TestPostgres.layer))
   )
 
-  it.live("an order that somebody is just changing is passed over, and the others are deleted", () =>
+  it.live("an order that is locked by another transaction is skipped, and the others are deleted", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const schema = yield* DatabaseSchema

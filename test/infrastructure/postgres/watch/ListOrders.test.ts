@@ -87,7 +87,7 @@ layer(TestPostgres.layer, { excludeTestServices: true })("Lists of fifty thousan
     }
   })
 
-  it.effect("are read off the end of an index, whatever they are filtered by, and never scan a table", () =>
+  it.effect("read the end of an index with every filter, and never scan a table", () =>
     Effect.gen(function* () {
       yield* fiftyThousand
       const { deadLettersOf, ordersOf } = yield* listings
@@ -135,7 +135,7 @@ layer(TestPostgres.layer, { excludeTestServices: true })("Lists of fifty thousan
   )
 
   it.effect(
-    "look at so many entries a page and no more where what is asked for is rare among what is frequent",
+    "examine at most a fixed number of entries per page, also for rare matches of a frequent filter",
     () =>
       Effect.gen(function* () {
         const stores = yield* allStores
@@ -182,7 +182,7 @@ layer(TestPostgres.layer, { excludeTestServices: true })("Lists of fifty thousan
   )
 
   it.effect(
-    "are not counted for the figures where they are final and many: those are marked as estimates",
+    "are estimated in the stats, and marked so, where many are final",
     () =>
       Effect.gen(function* () {
         const stores = yield* allStores
@@ -197,7 +197,7 @@ layer(TestPostgres.layer, { excludeTestServices: true })("Lists of fifty thousan
       })
   )
 
-  it.effect("forget the metadata of an order that is deleted, and none of the others", () =>
+  it.effect("lose the metadata of a deleted order, and of no other", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const schema = yield* DatabaseSchema

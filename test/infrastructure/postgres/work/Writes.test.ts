@@ -61,7 +61,7 @@ describe("the app's own writes on PostgreSQL", () => {
     }).pipe(Effect.provide(TestPostgres.layer))
   )
 
-  it.live("are refused, too, where they keep to themselves what the database refused them", () =>
+  it.live("are refused also where they catch the error of the database", () =>
     Effect.gen(function* () {
       const stores = yield* allStores
       const { add, count } = yield* invoices
@@ -73,7 +73,7 @@ describe("the app's own writes on PostgreSQL", () => {
     }).pipe(Effect.provide(TestPostgres.layer))
   )
 
-  it.live("are not blamed for what our own statements are refused for", () =>
+  it.live("are not blamed for an error of our own statement", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const stores = yield* allStores
@@ -94,7 +94,7 @@ describe("the app's own writes on PostgreSQL", () => {
     }).pipe(Effect.provide(TestPostgres.layer))
   )
 
-  it.live("are made again, and charge nothing, when their connection broke in the middle", () =>
+  it.live("run again at no cost when their connection breaks", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const stores = yield* allStores
@@ -117,7 +117,7 @@ describe("the app's own writes on PostgreSQL", () => {
   )
 
   it.live(
-    "keep no lease from being renewed while they run, and are rolled back if it was lost meanwhile",
+    "do not block the renewal of the lease while they run, and are rolled back if it was lost",
     () =>
       Effect.gen(function* () {
         const stores = yield* allStores
@@ -146,7 +146,7 @@ describe("the app's own writes on PostgreSQL", () => {
       }).pipe(Effect.provide(TestPostgres.layer))
   )
 
-  it.live("are not made by a worker that lost its lease", () =>
+  it.live("do not run for a worker that lost its lease", () =>
     Effect.gen(function* () {
       const stores = yield* allStores
       const { add, count } = yield* invoices
@@ -219,7 +219,7 @@ describe("a submit with a key inside the caller's own transaction", () => {
       platform.submit({ payload: { n } }, { idempotency: { key } })
     )
 
-  it.live("leaves its key free when it rolls back, and answers by it once it has committed", () =>
+  it.live("leaves its key free after a rollback, and answers by the key after the commit", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       yield* Effect.flip(sql.withTransaction(Effect.andThen(submit("k"), Effect.fail("changed my mind"))))
@@ -234,7 +234,7 @@ describe("a submit with a key inside the caller's own transaction", () => {
     }).pipe(Effect.provide(app))
   )
 
-  it.live("is waited for by who has its key, and by nobody else", () =>
+  it.live("is waited for by calls with its key only", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       const platform = yield* OrderPlatform.service(anyJsonObject)
