@@ -31,9 +31,9 @@ const filesOf = (verb: Verb): ReadonlyArray<string> =>
 
 const inCircle = new Set(circle.flatMap(filesOf))
 
-/** What every request, statement or queue uses, whatever happens to the order. */
+/** What every request, statement or queue uses, whatever happens to the order; and metrics. */
 const machinery =
-  /^src\/(concurrency|contract\/(?!(Orders|DeadLetters)Endpoints)|domain\/(NearestKey|ValidationIssues)|infrastructure\/(http\/(edge|body)|postgres\/client))\b/
+  /^src\/(application\/\w+\/\w+Metrics|concurrency|contract\/(?!(Orders|DeadLetters)Endpoints)|domain\/(NearestKey|ValidationIssues)|infrastructure\/(http\/(edge|body)|postgres\/client))\b/
 
 const facade = "src/application/OrderPlatform.ts"
 
@@ -43,6 +43,7 @@ const elsewhere = new Set([
     .flatMap((verb) => [verb.application, verb.postgres].map((file) => `src/${file}`))
     .filter((file) => !inCircle.has(file)),
   "src/application/ports/OrderReads.ts",
+  "src/infrastructure/postgres/intake/CountPending.ts",
   "src/infrastructure/http/routes/ListingCursor.ts",
   "src/infrastructure/http/routes/ListingFilters.ts",
   "src/infrastructure/postgres/dead-letters/ListDeadLetters.ts",

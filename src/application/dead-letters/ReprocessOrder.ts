@@ -1,8 +1,13 @@
 import { Effect, Metric } from "effect"
+import { counter, register } from "../../concurrency/Measure.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
 import { DeadLetterStore } from "../ports/DeadLetterStore.ts"
 import { WakeUp } from "../ports/WakeUp.ts"
-import { deadLettersReprocessed } from "./DeadLetterMetrics.ts"
+
+/** Orders reprocessed by this process. */
+const deadLettersReprocessed = counter("order_dlq_reprocessed_total", "Orders reprocessed from the DLQ")
+
+export const registerDeadLetterMetrics = register(deadLettersReprocessed)
 
 /** Makes a dead letter due again with all its attempts, and announces it after the commit. */
 export const reprocessOrder = Effect.fn("ReprocessOrder")(function* (

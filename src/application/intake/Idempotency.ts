@@ -3,7 +3,6 @@ import { Digest } from "effect/crypto"
 import type { NewOrder } from "../../domain/Order.ts"
 import { IdempotencyMismatch, OrdersUnavailable } from "../../domain/OrderErrors.ts"
 import type { KeyedOrders, StoredAnswer } from "../ports/IntakeStore.ts"
-import { canonicalJson } from "./CanonicalJson.ts"
 import type { Submission, SubmissionRefused, WrongSubmission } from "./Submission.ts"
 
 /** The idempotency key of a call: a repetition with the same key gets the answer of the first call. */
@@ -118,3 +117,21 @@ export const awaitAnswer = <E>(
       () => keyInUse
     )
   )
+
+/** Deeper values become "…", so that the recursion cannot exhaust the stack. No stored payload is nested this deep. */
+const maxDepth = 100
+
+/**
+ * JSON text that is the same for equal values: keys sorted, no white space, numbers and strings as JavaScript writes
+ * them. Source: RFC 8785 (JCS).
+ */
+const canonicalJson = (value: unknown, depth = 0): string => {
+  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null"
+  if (depth === maxDepth) return '"…"'
+  if (Array.isArray(value)) return `[${value.map((element) => canonicalJson(element, depth + 1)).join(",")}]`
+  const members = Object.entries(value)
+    .filter(([, member]) => member !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, member]) => `${JSON.stringify(key)}:${canonicalJson(member, depth + 1)}`)
+  return `{${members.join(",")}}`
+}

@@ -1,10 +1,9 @@
-import { Cause, Effect, Exit, Queue } from "effect"
-import type { Outcome, ProcessingOrder } from "../../domain/Order.ts"
+import { Cause, Effect, Exit, Queue, Result } from "effect"
+import { attemptOf, type Outcome, type ProcessingOrder } from "../../domain/Order.ts"
 import type { OrderPayload } from "../../domain/OrderPayload.ts"
 import { OrderProcessor, type Writes } from "../ports/OrderProcessor.ts"
 import type { WorkStore } from "../ports/WorkStore.ts"
-import { type AttemptFailure, AttemptTimeout, outcomeOfFailure } from "./AttemptOutcome.ts"
-import { type Process, processOrder } from "./ProcessOrder.ts"
+import { type AttemptFailure, AttemptTimeout, outcomeOfFailure, Undecodable } from "./AttemptOutcome.ts"
 import { settleWithWrites } from "./SettleWithWrites.ts"
 import { type Attempt, interruptAttempt, recordInFlight, type WorkerState } from "./WorkerState.ts"
 
@@ -69,6 +68,27 @@ const runAttempt = (
     ),
     Effect.uninterruptible
   )
+
+/** What an attempt runs: it succeeds with nothing, or with writes to be committed. */
+type Process = (order: ProcessingOrder) => Effect.Effect<void | Writes, AttemptFailure>
+
+/** Decodes the stored payload and calls the app's processor with it. */
+const processOrder =
+  <P>(payload: OrderPayload<P>, { process }: OrderProcessor<P>): Process =>
+  (order) =>
+    Effect.suspend((): Effect.Effect<void | Writes, AttemptFailure> => {
+      const decoded = payload.decode(order.payload, order.payloadVersion)
+      if (Result.isFailure(decoded)) return new Undecodable({ reason: decoded.failure })
+      return process({
+        orderId: order.id,
+        effectKey: order.id,
+        payload: decoded.success,
+        attempt: attemptOf(order),
+        maxRetries: order.maxRetries,
+        metadata: order.metadata,
+        correlationId: order.correlationId
+      })
+    })
 
 /** The reason of an interruption counts before what the processor made of it. */
 const decideNextStep = (

@@ -1,8 +1,10 @@
-import { Effect, Queue } from "effect"
+import { Effect, Metric, Queue } from "effect"
 import { pauseBeforeRetry } from "../../concurrency/Backoff.ts"
-import { WorkStore } from "../ports/WorkStore.ts"
-import { reportSettled } from "./ReportSettled.ts"
+import { increment } from "../../concurrency/Measure.ts"
+import type { Outcome, ProcessingOrder } from "../../domain/Order.ts"
+import { type SettleResult, WorkStore } from "../ports/WorkStore.ts"
 import { type FinishedAttempt, recordInFlight, type WorkerState } from "./WorkerState.ts"
+import { attempts, deadLetterEntries, recordFinal, staleSettles } from "./WorkMetrics.ts"
 
 /** The most outcomes that one statement stores. */
 const maxGroup = 256
@@ -63,3 +65,37 @@ const settleOneByOne = (group: Group, state: WorkerState) =>
       }),
     { discard: true }
   )
+
+/** An attempt whose outcome was sent to the store, and what the store answered. */
+export interface SettledAttempt {
+  readonly order: ProcessingOrder
+  readonly outcome: Outcome
+  readonly result: SettleResult
+}
+
+/** Counts settled attempts and logs those that were not successful. The counters cost one effect for a group. */
+export const reportSettled = Effect.fnUntraced(function* (group: ReadonlyArray<SettledAttempt>) {
+  const stored = group.filter(({ result }) => result !== "stale")
+  const byEvent = Map.groupBy(stored, ({ outcome }) => outcome.event)
+  for (const [outcome, { length }] of byEvent) yield* increment(attempts, { outcome }, length)
+  const final = [...(byEvent.get("completed") ?? []), ...(byEvent.get("failed") ?? [])]
+  yield* recordFinal(final.map(({ order }) => order.createdAt))
+  for (const attempt of group)
+    if (attempt.result === "stale" || attempt.outcome.event !== "completed")
+      yield* reportUnsuccessful(attempt)
+})
+
+const reportUnsuccessful = Effect.fnUntraced(function* ({ order, outcome, result }: SettledAttempt) {
+  const log = Effect.annotateLogs({ orderId: order.id, correlationId: order.correlationId })
+  if (result === "stale") {
+    yield* Metric.update(staleSettles, 1)
+    return yield* log(Effect.logWarning(`A stale result of order ${order.id} was dropped: ${outcome.event}.`))
+  }
+  switch (outcome.event) {
+    case "failed":
+      yield* increment(deadLetterEntries, { reason_code: outcome.failure.reasonCode })
+      return yield* log(Effect.logWarning(`Order ${order.id} FAILED: ${outcome.failure.reason}`))
+    case "retried":
+      return yield* log(Effect.logDebug(`Order ${order.id} will be retried: ${outcome.failure.reason}`))
+  }
+})

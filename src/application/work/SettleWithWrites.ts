@@ -4,7 +4,7 @@ import type { Outcome, ProcessingOrder } from "../../domain/Order.ts"
 import type { Writes } from "../ports/OrderProcessor.ts"
 import { OutcomeNotStorable, WorkStore } from "../ports/WorkStore.ts"
 import { AttemptTimeout, outcomeOfFailure } from "./AttemptOutcome.ts"
-import { reportSettled } from "./ReportSettled.ts"
+import { reportSettled } from "./SettleAttempts.ts"
 import type { WorkerState } from "./WorkerState.ts"
 
 const completed: Outcome = { event: "completed" }

@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import { PrometheusMetrics } from "effect/observability"
-import { registerDeadLetterMetrics } from "../../../application/dead-letters/DeadLetterMetrics.ts"
+import { registerDeadLetterMetrics } from "../../../application/dead-letters/ReprocessOrder.ts"
 import { registerIntakeMetrics } from "../../../application/intake/IntakeMetrics.ts"
 import { registerWorkMetrics } from "../../../application/work/WorkMetrics.ts"
 import { recordBacklog } from "../../../application/watch/BacklogMetrics.ts"
