@@ -8,24 +8,24 @@ import { fileURLToPath } from "node:url"
 /** The root of the repository. */
 export const root = fileURLToPath(new URL("..", import.meta.url))
 
-/** Every process of ours that runs; whatever happens, none of them outlives the benchmark. */
+/** Every running child process; all are killed when the benchmark ends. */
 const running = new Set<ChildProcess>()
 
 process.on("exit", () => {
   for (const child of running) child.kill("SIGKILL")
 })
 
-/** Kills everything that was started here. */
+/** Kills all child processes. */
 export const killAll = (): void => {
   for (const child of running) child.kill("SIGKILL")
 }
 
 interface Program {
-  /** What runs: a script of this repository for this Node, or a program. */
+  /** A script of this repository, run by this Node, or a program. */
   readonly command: ReadonlyArray<string>
-  /** Nothing else of our own environment reaches it but PATH. */
+  /** Its environment besides PATH. */
   readonly env?: Record<string, string>
-  /** Where it runs, and where its output goes. */
+  /** Its working directory. */
   readonly directory: string
 }
 
@@ -36,7 +36,7 @@ export interface Child {
   readonly stop: () => Promise<void>
 }
 
-/** Starts a program; its output is kept. */
+/** Starts a program and keeps its output. */
 export const start = ({ command: [file = "", ...args], directory, env = {} }: Program): Child => {
   const [program, parameters] = /\.(ts|js)$/.test(file)
     ? [process.execPath, [path.join(root, file), ...args]]
@@ -45,7 +45,7 @@ export const start = ({ command: [file = "", ...args], directory, env = {} }: Pr
     cwd: directory,
     env: { PATH: process.env["PATH"] ?? "", NODE_ENV: "production", ...env },
     stdio: ["ignore", "pipe", "pipe"],
-    // Ctrl-C of a terminal reaches us alone; we end the others.
+    // So that Ctrl-C in a terminal reaches only the benchmark, which then ends its children.
     detached: true
   })
   running.add(child)
@@ -65,18 +65,18 @@ export const start = ({ command: [file = "", ...args], directory, env = {} }: Pr
     output: () => output,
     stop: async () => {
       if (child.exitCode !== null || child.signalCode !== null) return
-      const gone = once(child, "exit")
+      const exit = once(child, "exit")
       child.kill("SIGTERM")
-      const inTime = await Promise.race([gone.then(() => true), sleep(3000, false, { ref: false })])
+      const inTime = await Promise.race([exit.then(() => true), sleep(3000, false, { ref: false })])
       if (!inTime) {
         child.kill("SIGKILL")
-        await gone
+        await exit
       }
     }
   }
 }
 
-/** Runs a program to its end and answers its output. */
+/** Runs a program until it exits and returns its output. */
 export const run = async (program: Program, withinMs: number): Promise<string> => {
   const child = start(program)
   const code = await Promise.race([child.exited, sleep(withinMs, "late" as const, { ref: false })])
@@ -88,7 +88,7 @@ export const run = async (program: Program, withinMs: number): Promise<string> =
 }
 
 /** Waits until a server answers 200. */
-export const answers = async (url: string, child: Child, withinMs = 60_000): Promise<void> => {
+export const awaitReady = async (url: string, child: Child, withinMs = 60_000): Promise<void> => {
   const deadline = Date.now() + withinMs
   let ended = false
   void child.exited.then(() => (ended = true))

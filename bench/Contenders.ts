@@ -1,16 +1,16 @@
 import { freePort } from "../chaos/FreePort.ts"
-import { answers, type Child, run, start } from "./Children.ts"
+import { awaitReady, type Child, run, start } from "./Children.ts"
 import { productTable, peerTable, type Table } from "./Tables.ts"
 
-/** Something that takes orders over HTTP and processes them. */
+/** A server that accepts orders over HTTP and processes them. */
 export interface Contender {
   readonly name: string
   readonly kind: "product" | "memory" | "peer" | "floor"
-  /** Where its orders are, and how it tells the time of each; without one nothing but its answers can be measured. */
+  /** Its table of orders with their times; without one only its answers can be measured. */
   readonly table: Table | null
-  /** Takes no orders from a backlog and processes none. */
+  /** It processes no orders. */
   readonly withoutWorker?: true
-  /** Final orders that are in the table beforehand, and stay in its database from round to round. */
+  /** The number of final orders in its table before the first round; its database is kept between rounds. */
   readonly settledBefore?: number
   readonly prepare: (database: string, backlog: number, directory: string) => Promise<void>
   readonly start: (database: string, directory: string) => Promise<Running>
@@ -29,13 +29,13 @@ const serving = async (
 ): Promise<Running> => {
   const child = start({ command, env, directory })
   const url = `http://127.0.0.1:${port}`
-  await answers(url, child)
+  await awaitReady(url, child)
   return { url, child }
 }
 
 const orderPlatform = "bin/order-platform.js"
 
-/** The program that users start, with its defaults, but that its processor neither waits nor fails (also its defaults). */
+/** The program with its defaults and a processor that neither waits nor fails. */
 const product = (name: string, queue: "memory" | "postgres", settledBefore?: number): Contender => ({
   name,
   kind: "product",
@@ -64,7 +64,7 @@ const memoryAdapters: Contender = {
   prepare: async () => {},
   start: async (_database, directory) => {
     const port = await freePort()
-    // With the heap that the program gives itself.
+    // With the heap options of the program.
     const env = { PORT: String(port), NODE_OPTIONS: "--max-semi-space-size=16" }
     return serving(["bench/memory-server.ts"], env, directory, port)
   }
@@ -84,7 +84,7 @@ const peer = (name: string, script: string, env: Record<string, string> = {}): C
   }
 })
 
-/** Everyone who takes part, in the order of their turns. */
+/** All contenders in the order of their turns. */
 export const contenders = (millions: number): ReadonlyArray<Contender> => [
   product("order-platform", "memory"),
   product("order-platform, queue postgres", "postgres"),

@@ -4,15 +4,15 @@ import { addFinalOrders, now } from "./Tables.ts"
 
 export interface Opened {
   readonly url: string
-  /** The time of the database before the backlog was put there. */
+  /** The database's time before the backlog was inserted. */
   readonly backlogSince: string
 }
 
-/** A database for each turn, all in the same server; the one with millions of final orders is kept from round to round. */
+/** A database for each turn, all on one server; the one with millions of final orders is kept between rounds. */
 export interface Databases {
   readonly open: (contender: Contender, backlog: number) => Promise<Opened>
   readonly close: (contender: Contender) => Promise<void>
-  /** An empty one. */
+  /** Creates an empty database. */
   readonly create: (name: string) => Promise<string>
   readonly drop: (name: string) => Promise<void>
 }
@@ -23,7 +23,7 @@ export const databasesOf = (
   server: string,
   admin: Sql,
   directory: string,
-  say: (line: string) => void
+  print: (line: string) => void
 ): Databases => {
   const kept = new Set<string>()
   const create = async (name: string) => {
@@ -49,7 +49,7 @@ export const databasesOf = (
     const count = contender.settledBefore ?? 0
     if (count === 0 || kept.has(nameOf(contender))) return
     await addFinalOrders(sql, count, (done) => {
-      if (done % 500_000 === 0) say(`    ${done / 1e6} million final orders`)
+      if (done % 500_000 === 0) print(`    ${done / 1e6} million final orders`)
     })
     kept.add(nameOf(contender))
   }

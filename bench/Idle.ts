@@ -9,7 +9,7 @@ export interface IdleFigures {
   readonly statementsPerMinute: number | null
 }
 
-/** PostgreSQL's sessions report what they did with up to a second's delay, an idle one with up to ten. */
+/** Sessions of PostgreSQL report their statistics within a second, idle ones within ten. */
 const settleMs = 11_000
 
 const transactions = async (admin: Sql, name: string) => {
@@ -21,8 +21,8 @@ const transactions = async (admin: Sql, name: string) => {
 }
 
 /**
- * All of them at the same time, each in a database of its own, doing nothing: memory, and transactions a minute less those of
- * a database that nobody uses (autovacuum). A statement outside a transaction is one; a transaction of many is one too.
+ * Measures all contenders at once, idle and each in its own database: memory, and transactions a minute minus those of
+ * an unused database (autovacuum). A single statement counts as a transaction.
  */
 export const idle = async (
   contenders: ReadonlyArray<Contender>,
@@ -49,10 +49,10 @@ export const idle = async (
     const [unusedBefore = 0, ...before] = await count()
     await sleep(ms)
     const [unusedAfter = 0, ...after] = await count()
-    const byNobody = unusedAfter - unusedBefore
+    const ofUnused = unusedAfter - unusedBefore
     return new Map(
       started.map(({ contender, running }, index) => {
-        const own = (after[index] ?? 0) - (before[index] ?? 0) - byNobody
+        const own = (after[index] ?? 0) - (before[index] ?? 0) - ofUnused
         const statementsPerMinute = contender.table === null ? null : (Math.max(0, own) * 60_000) / ms
         return [contender.name, { rssIdle: rssOf(running.child.pid), statementsPerMinute }]
       })

@@ -4,7 +4,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { root } from "./Children.ts"
 
-/** Where and with what it was measured. */
+/** The machine and versions of a measurement. */
 export type Machine = Readonly<Record<string, string>>
 
 const versionOf = async (directory: string): Promise<string> => {

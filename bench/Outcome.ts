@@ -6,11 +6,11 @@ import type { Figures } from "./Round.ts"
 import type { SoakFigures } from "./Soak.ts"
 import { spreadOf, type Spread } from "./Statistics.ts"
 
-/** Everything that was measured. */
+/** All measurements. */
 export interface Outcome {
   readonly plan: Plan
   readonly contenders: ReadonlyArray<Contender>
-  /** By the name of the contender, one for each round. */
+  /** By contender name, one per round. */
   readonly rounds: ReadonlyMap<string, ReadonlyArray<Figures>>
   readonly idle: ReadonlyMap<string, IdleFigures>
   readonly limit: ReadonlyArray<LimitFigures>

@@ -5,8 +5,8 @@ import type { Contender } from "./Contenders.ts"
 import type { Databases } from "./Databases.ts"
 import { idAt } from "./Tables.ts"
 
-// The limit: what this PostgreSQL does with the product's own tables, guards and claim when nothing but SQL is spoken to
-// it, in batches of 100, prepared, over two connections; with a settle that can do nothing but complete.
+// The upper limit: what this PostgreSQL achieves with the platform's tables, guards and claim by plain SQL, in prepared
+// batches of 100 over two connections, with a settle that only completes.
 
 const batch = 100
 const clients = 2
@@ -39,7 +39,7 @@ export interface LimitFigures {
   readonly lifePerSecond: number
 }
 
-/** The newest pgbench of Debian, or the one on the path; null where there is none. */
+/** The newest pgbench of Debian, else the one on the PATH, else null. */
 export const findPgbench = async (directory: string): Promise<string | null> => {
   const versions = await fs.readdir("/usr/lib/postgresql").catch(() => [])
   const newest = versions.toSorted((a, b) => Number(b) - Number(a))
@@ -53,7 +53,7 @@ export const findPgbench = async (directory: string): Promise<string | null> => 
   return null
 }
 
-/** Orders a second of pgbench: only inserted, and the whole life from insert over claim to settle. */
+/** Orders per second of pgbench: inserts alone, and inserts with claim and settle. */
 export const limit = async (
   pgbench: string,
   seconds: number,
@@ -68,7 +68,7 @@ export const limit = async (
     try {
       await product.prepare(database, 0, directory)
       const options = ["-n", "-M", "prepared", "-c", `${clients}`, "-j", "1", "-T", `${seconds}`, "-f", file]
-      // A plan made while the table was empty would read all of it for as long as the run lasts.
+      // A plan made for the empty table would scan the whole table during the entire run.
       const env = { PGOPTIONS: "-c enable_seqscan=off" }
       const command = [pgbench, ...options, database]
       const output = await run({ command, env, directory }, seconds * 1000 + 30_000)

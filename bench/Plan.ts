@@ -1,4 +1,4 @@
-/** How long everything takes. */
+/** The size and duration of a run. */
 export interface Plan {
   readonly name: "full" | "quick"
   readonly rounds: number
@@ -9,9 +9,9 @@ export interface Plan {
   readonly idleMs: number
   readonly pgbenchSeconds: number
   readonly soakMs: number
-  /** Final orders in the table for the second look; 0 leaves it out. */
+  /** Final orders in the table of the grown contender; 0 leaves it out. */
   readonly millions: number
-  /** All of it may take this long; then it is broken off. */
+  /** The time limit of the whole run. */
   readonly limitMs: number
 }
 

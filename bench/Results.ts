@@ -43,7 +43,7 @@ const measured = (outcome: Outcome) =>
     ...outcome.contenders.map((contender) => figuresOf(outcome, contender))
   ])
 
-/** Ratios and targets, for the screen and for the file. */
+/** The table of targets, for the terminal and the file. */
 export const ratios = (outcome: Outcome): string =>
   table([
     ["", "target", "measured", "met"],
@@ -104,7 +104,7 @@ ${figure(outcome.soak.load.accepted / outcome.soak.load.seconds)} accepted/s, p5
 ${soakSeconds(outcome)}
 `
 
-/** Writes bench/RESULTS.md, or RESULTS.quick.md, which is nobody's reference and not kept. */
+/** Writes bench/RESULTS.md, or RESULTS.quick.md, which is not committed. */
 export const writeResults = async (outcome: Outcome, machine: Machine): Promise<string> => {
   const file = path.join(root, "bench", outcome.plan.name === "quick" ? "RESULTS.quick.md" : "RESULTS.md")
   const options = await prettier.resolveConfig(file)

@@ -7,7 +7,7 @@ import { load, warmUp } from "./Load.ts"
 import type { Plan } from "./Plan.ts"
 import { now, type Table } from "./Tables.ts"
 
-/** What is measured in a round; what a contender does not have is missing. */
+/** The figures of a round; those that do not apply to a contender are missing. */
 export interface Figures {
   acceptedPerSecond: number
   acceptP50: number
@@ -19,7 +19,7 @@ export interface Figures {
   rssLoaded: number
 }
 
-/** The highest resident memory seen while something goes on. */
+/** The highest resident memory during `work`. */
 export const watchRss = async <A>(pid: number, work: Promise<A>): Promise<{ result: A; highest: number }> => {
   let highest = rssOf(pid)
   const watch = setInterval(() => (highest = Math.max(highest, rssOf(pid))), 250)
@@ -38,13 +38,13 @@ const until = async (what: string, done: () => Promise<boolean>, everyMs: number
   }
 }
 
-/** Attempts that came to an end, as the metrics page counts them: for what has no table to look into. */
+/** The completed attempts in GET /metrics, for a contender without a table. */
 const completedOf = async (url: string): Promise<number> => {
   const page = await (await fetch(`${url}/metrics`)).text()
   return Number(/^order_worker_attempts_total\{[^}]*completed[^}]*\} (\d+)/m.exec(page)?.[1] ?? 0)
 }
 
-/** Orders a second from the first accepted to the last final, under full load. */
+/** Orders per second from the first accepted to the last final one, under full load. */
 const acceptAndFinish = async (
   { child, url }: Running,
   plan: Plan,
@@ -59,17 +59,17 @@ const acceptAndFinish = async (
     (async () => {
       await warmUp(url, plan.warmUpMs, directory)
       await finish.before()
-      const taken = await load(url, plan.acceptMs, directory)
-      return { taken, seconds: await finish.seconds(taken.accepted) }
+      const loaded = await load(url, plan.acceptMs, directory)
+      return { loaded, seconds: await finish.seconds(loaded.accepted) }
     })()
   )
-  const { seconds, taken } = result
-  if (taken.refused > 0) throw new Error(`${taken.refused} requests were refused.`)
+  const { seconds, loaded } = result
+  if (loaded.refused > 0) throw new Error(`${loaded.refused} requests were refused.`)
   return {
-    acceptedPerSecond: taken.accepted / taken.seconds,
-    acceptP50: taken.p50,
-    acceptP99: taken.p99,
-    ...(seconds !== undefined && { endToEndPerSecond: taken.accepted / seconds }),
+    acceptedPerSecond: loaded.accepted / loaded.seconds,
+    acceptP50: loaded.p50,
+    acceptP99: loaded.p99,
+    ...(seconds !== undefined && { endToEndPerSecond: loaded.accepted / seconds }),
     rssLoaded: highest
   }
 }
@@ -113,7 +113,7 @@ const finishInMetrics = (url: string) => {
   }
 }
 
-/** One turn of a contender, in a database of its own: backlog, drain, pick-up, load. */
+/** One turn of a contender in its own database: backlog, drain, pick-up, load. */
 export const round = async (
   contender: Contender,
   plan: Plan,

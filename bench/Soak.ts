@@ -25,7 +25,7 @@ export interface SoakFigures {
 
 const mean = (values: ReadonlyArray<number>) => values.reduce((sum, value) => sum + value, 0) / values.length
 
-/** Full load for a while, on a process that has warmed up, watched each second. */
+/** Full load on a warmed-up process, sampled each second. */
 export const soak = async (
   contender: Contender,
   ms: number,
@@ -37,7 +37,7 @@ export const soak = async (
   const sql = connect(database)
   const { child, url } = await contender.start(database, directory)
   const eachSecond: Array<Second> = []
-  const look = async () => {
+  const sample = async () => {
     const [row] = await sql.query<{ backlog: number }>(
       "SELECT count(*)::int AS backlog FROM (SELECT FROM orders WHERE status = 'PENDING' LIMIT 1000000) AS pending"
     )
@@ -45,11 +45,11 @@ export const soak = async (
   }
   try {
     await warmUp(url, warmUpMs, directory)
-    let trouble: unknown
-    const watch = setInterval(() => void look().catch((error: unknown) => (trouble = error)), 1000)
+    let failure: unknown
+    const watch = setInterval(() => void sample().catch((error: unknown) => (failure = error)), 1000)
     const result = await load(url, ms, directory).finally(() => clearInterval(watch))
-    if (trouble !== undefined) throw trouble
-    // The last one is what was still under way at the end.
+    if (failure !== undefined) throw failure
+    // Without the last entry: the requests in flight at the end.
     const p99s = result.eachSecond.slice(0, Math.floor(ms / 1000)).map(({ p99 }) => p99)
     const third = Math.max(1, Math.floor(eachSecond.length / 3))
     const [first, last] = [eachSecond.slice(0, third), eachSecond.slice(-third)]

@@ -1,4 +1,4 @@
-/** Several measurements of the same thing: the median stands for them, lowest and highest show how far to trust it. */
+/** Several measurements of one figure: the median, with the lowest and highest. */
 export interface Spread {
   readonly median: number
   readonly lowest: number
@@ -17,7 +17,7 @@ export const spreadOf = (values: ReadonlyArray<number>): Spread | null => {
 
 export const median = (values: ReadonlyArray<number>): number => spreadOf(values)?.median ?? NaN
 
-/** A figure as people read it: 14 602, 52.1, 0.84. */
+/** A figure for display: 14 602, 52.1, 0.84. */
 export const figure = (value: number): string => {
   if (!Number.isFinite(value)) return "-"
   const rounded =

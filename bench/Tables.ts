@@ -1,17 +1,17 @@
 import type { Sql } from "../chaos/Sql.ts"
 
-/** How the orders of a contender are filled in, watched and timed: all by the database's own clock. */
+/** How orders of a contender are inserted, watched and timed, by the database's clock. */
 export interface Table {
-  /** Orders that wait to be processed, beside what its own `prepare` has put there. */
+  /** Inserts orders that wait to be processed, in addition to those of `prepare`. */
   readonly addBacklog: (sql: Sql, count: number) => Promise<void>
   readonly isDone: (sql: Sql) => Promise<boolean>
   readonly countFinal: (sql: Sql) => Promise<number>
-  /** Of the orders created since: when the first was started and the last became final. */
+  /** Of the orders created since then: the seconds from the first start or creation to the last end. */
   readonly span: (
     sql: Sql,
     since: string
   ) => Promise<{ readonly startedToFinal: number; readonly createdToFinal: number }>
-  /** Milliseconds from created to started, of the orders created since: median and 99th percentile. */
+  /** Milliseconds from created to started of the orders created since then: median and 99th percentile. */
   readonly pickUp: (sql: Sql, since: string) => Promise<{ readonly p50: number; readonly p99: number }>
 }
 
@@ -30,7 +30,7 @@ const one = async <Row extends object>(
   return row
 }
 
-/** The time of the database, exact. */
+/** The database's time in full precision. */
 export const now = async (sql: Sql): Promise<string> =>
   (await one<{ now: string }>(sql, "SELECT clock_timestamp()::text AS now")).now
 
@@ -70,11 +70,11 @@ const tableOf = (timed: string, addBacklog: Table["addBacklog"]): Table => ({
     )
 })
 
-/** SQL for an id as the product makes them, in the order of time: random ones would cost an index of millions more. */
+/** SQL for a time-ordered id like the platform's; random ids would make a large index slower. */
 export const idAt = (time: string) =>
   `(lpad(to_hex((extract(epoch FROM ${time}) * 1000)::bigint), 12, '0') || '7' || substr(md5(random()::text), 1, 3) || 'a' || substr(md5(random()::text), 1, 15))::uuid`
 
-// No index on created_at, here as there.
+// There is no index on created_at, as with the peers.
 const productTimed = `
   SELECT o.created_at, e.at AS started_at, o.updated_at AS final_at
   FROM orders o JOIN order_events e ON e.order_id = o.id AND e.version = 2 WHERE o.created_at >= $1::text::timestamptz`
@@ -98,7 +98,7 @@ export const peerTable = tableOf(
   async () => {}
 )
 
-/** Fills in final orders with their history, in pieces; the guards are off for it, and for it alone. */
+/** Inserts final orders with their history in chunks, with the guards disabled for this only. */
 export const addFinalOrders = async (
   sql: Sql,
   count: number,
@@ -119,7 +119,7 @@ export const addFinalOrders = async (
       FROM stored CROSS JOIN (VALUES (1, 'created', NULL, 'PENDING'), (2, 'started', 'PENDING', 'PROCESSING'), (3, 'completed', 'PROCESSING', 'PROCESSED'))
         AS life (version, event, from_status, to_status);
     END $$`)
-    // Now and then, so that no vacuum of them all has to run later.
+    // From time to time, so that no vacuum of the whole table has to run later.
     if (done % 500_000 === 0) await sql.query("VACUUM (ANALYZE)")
     progress(Math.min(done + chunk, count))
   }

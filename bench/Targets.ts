@@ -2,7 +2,7 @@ import { bestPeer, type Outcome, over } from "./Outcome.ts"
 import type { Figures } from "./Round.ts"
 import { figure, median } from "./Statistics.ts"
 
-/** A promise about speed, and what came of it. */
+/** A performance target and its measurement. */
 export interface Target {
   readonly what: string
   readonly target: string
@@ -10,7 +10,7 @@ export interface Target {
   readonly met: boolean | null
 }
 
-const judged = (
+const target = (
   what: string,
   target: string,
   value: number,
@@ -23,25 +23,25 @@ const judged = (
   met: Number.isFinite(value) ? met(value) : null
 })
 
-const atLeast = (what: string, value: number, least: number, detail: string) =>
-  judged(what, `≥ ${least}`, value, (value) => value >= least, detail)
-const atMost = (what: string, value: number, most: number, detail: string) =>
-  judged(what, `≤ ${most}`, value, (value) => value <= most, detail)
+const atLeast = (what: string, value: number, min: number, detail: string) =>
+  target(what, `≥ ${min}`, value, (value) => value >= min, detail)
+const atMost = (what: string, value: number, max: number, detail: string) =>
+  target(what, `≤ ${max}`, value, (value) => value <= max, detail)
 
-/** The targets, judged on the program as it is by default (queue memory). */
+/** The targets, measured on the program with its defaults (queue memory). */
 export const targets = (outcome: Outcome): ReadonlyArray<Target> => {
   const product = outcome.contenders.find(
     ({ kind, settledBefore }) => kind === "product" && settledBefore === undefined
   )
   const grown = outcome.contenders.find(({ settledBefore }) => settledBefore !== undefined)
   const memory = outcome.contenders.find(({ kind }) => kind === "memory")
-  const ours = (what: keyof Figures) => over(outcome, product, what)?.median ?? NaN
+  const own = (what: keyof Figures) => over(outcome, product, what)?.median ?? NaN
   const of = (contender: typeof product, what: keyof Figures) => over(outcome, contender, what)?.median ?? NaN
   const versus = (what: keyof Figures, better: "higher" | "lower") => {
     const best = bestPeer(outcome, what, better)
     return {
-      ratio: ours(what) / best.value,
-      detail: ` × ${best.name} (${figure(ours(what))} : ${figure(best.value)})`
+      ratio: own(what) / best.value,
+      detail: ` × ${best.name} (${figure(own(what))} : ${figure(best.value)})`
     }
   }
   const accepted = versus("acceptedPerSecond", "higher")
@@ -51,7 +51,7 @@ export const targets = (outcome: Outcome): ReadonlyArray<Target> => {
   const pickUp50 = versus("pickUpP50", "lower")
   const pickUp99 = versus("pickUpP99", "lower")
   const life = median(outcome.limit.map(({ lifePerSecond }) => lifePerSecond))
-  const memoryRatio = (what: keyof Figures) => ours(what) / of(memory, what)
+  const memoryRatio = (what: keyof Figures) => own(what) / of(memory, what)
   const { soak } = outcome
   const secondsOf = `${outcome.plan.soakMs / 1000} s soak`
   return [
@@ -71,7 +71,7 @@ export const targets = (outcome: Outcome): ReadonlyArray<Target> => {
     ),
     atMost("accept latency p99", latency.ratio, 0.5, latency.detail),
     atLeast(`drain of ${figure(outcome.plan.backlog)}`, drain.ratio, 2.4, drain.detail),
-    atLeast("drain against pgbench's batched life", ours("drainPerSecond") / life, 0.7, ` × ${figure(life)}`),
+    atLeast("drain against pgbench's batched life", own("drainPerSecond") / life, 0.7, ` × ${figure(life)}`),
     atMost("pick-up p50", pickUp50.ratio, 1, pickUp50.detail),
     atMost("pick-up p99", pickUp99.ratio, 1, pickUp99.detail),
     ...(grown === undefined
@@ -79,9 +79,9 @@ export const targets = (outcome: Outcome): ReadonlyArray<Target> => {
       : (["acceptedPerSecond", "endToEndPerSecond"] as const).map((what) =>
           atLeast(
             `${what === "acceptedPerSecond" ? "accepted/s" : "end to end/s"} with ${outcome.plan.millions} million final orders`,
-            of(grown, what) / ours(what),
+            of(grown, what) / own(what),
             0.85,
-            ` × the empty table (${figure(of(grown, what))} : ${figure(ours(what))})`
+            ` × the empty table (${figure(of(grown, what))} : ${figure(own(what))})`
           )
         )),
     atMost(
@@ -96,7 +96,7 @@ export const targets = (outcome: Outcome): ReadonlyArray<Target> => {
       1.1,
       ` × ${figure(soak.rssFirst)} MB`
     ),
-    judged(
+    target(
       `${secondsOf}: backlog bounded`,
       "≤ 1 s of orders, not growing",
       soak.backlogHighest,
@@ -108,8 +108,8 @@ export const targets = (outcome: Outcome): ReadonlyArray<Target> => {
       },
       ` at most (mean of the first third ${figure(soak.backlogFirst)}, of the last ${figure(soak.backlogLast)})`
     ),
-    atMost("RSS loaded, MB", ours("rssLoaded"), 250, ""),
-    judged(
+    atMost("RSS loaded, MB", own("rssLoaded"), 250, ""),
+    target(
       "statements in an idle minute",
       "< 120",
       outcome.idle.get(product?.name ?? "")?.statementsPerMinute ?? NaN,

@@ -2,14 +2,14 @@ import { connect } from "node:net"
 import { performance } from "node:perf_hooks"
 import { setTimeout as sleep } from "node:timers/promises"
 
-// The load generator: a process of its own, the same for all. Each connection is kept alive and has one request under
-// way. Bare sockets and prepared bytes, because an HTTP client takes as much of the two cores as the servers that it
-// measures, and so hides the fastest of them: of an answer it reads the status and where it ends, by Content-Length.
-// Arguments: {"url", "connections", "ms"} sends as fast as it is answered; with "perSecond" at that rate on average; with
-// "least" goes on until so many are accepted, but not beyond ten times "ms".
-// Prints one line of JSON: accepted, refused, seconds, latencies in milliseconds, and the same for each second.
+// The load generator, a separate process and the same for all contenders. Each connection is kept alive and has one
+// request in flight. It uses plain sockets and prepared bytes, because an HTTP client needs as much CPU as the servers
+// it measures and so hides the fastest of them; of an answer it reads only the status and the Content-Length.
+// Arguments: {"url", "connections", "ms"} sends as fast as answers arrive; "perSecond" sets an average rate; "min"
+// continues until that many orders are accepted, for at most ten times "ms". Prints one line of JSON: accepted,
+// refused, seconds, latencies in milliseconds, and the same for each second.
 
-const { connections, least = 0, ms, perSecond, url } = JSON.parse(process.argv[2] ?? "{}")
+const { connections, min = 0, ms, perSecond, url } = JSON.parse(process.argv[2] ?? "{}")
 const body = JSON.stringify({ payload: { item: "book", quantity: 1 } })
 const { hostname, port } = new URL(url)
 const request = Buffer.from(
@@ -25,7 +25,7 @@ const began = performance.now()
 const end = began + ms
 const isOver = () => {
   const now = performance.now()
-  return now >= end && (latencies.length >= least || now >= began + 10 * ms)
+  return now >= end && (latencies.length >= min || now >= began + 10 * ms)
 }
 
 class Connection {
@@ -76,7 +76,7 @@ class Connection {
     this.open()
     if (!sending) return
     refused++
-    // A server that refuses must not be asked in a busy loop.
+    // No busy loop against a server that refuses.
     setTimeout(() => this.next(), 50)
   }
   close() {
@@ -92,7 +92,7 @@ const asFastAsAnswered = async () => {
   for (const connection of all) connection.close()
 }
 
-// Not evenly spaced, so that no poll of a server keeps step with it.
+// Random intervals, so that they cannot align with the server's polls.
 const atRate = async () => {
   const connection = new Connection()
   while (!isOver()) {

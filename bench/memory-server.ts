@@ -4,9 +4,9 @@ import { setFlagsFromString } from "node:v8"
 import * as Platform from "../src/index.ts"
 import { OrderHttpServer } from "../src/infrastructure/http/server/HttpServer.ts"
 
-// The same endpoint and the same worker over the memory adapters: what HTTP and the application cost by themselves.
+// The same endpoint and worker on the memory adapters: the cost of HTTP and the application alone.
 
-// As bin/order-platform.js; the other option is in its environment.
+// As in bin/order-platform.js; the other heap option is in the environment.
 setFlagsFromString("--heap-growing-percent=60")
 
 const { Memory, OrderPayload, OrderPlatform, OrderRoutes, OrderWorker, SimulatedOrderProcessor } = Platform
@@ -28,7 +28,7 @@ Layer.mergeAll(server, OrderWorker.layer(payload).pipe(Layer.provide(processor))
   Layer.provide(Memory.layer),
   Layer.provide(Logger.layer([Logger.consoleJson])),
   Layer.launch,
-  // As the program itself does.
+  // As in the program.
   Effect.withTracerEnabled(false),
   NodeRuntime.runMain
 )

@@ -17,11 +17,11 @@ import { type Figures, round } from "./Round.ts"
 import { soak } from "./Soak.ts"
 import { figure } from "./Statistics.ts"
 
-// npm run bench -- [--quick] [--rounds 3] [--millions 5]
-// The product, its peers and the limit, on one PostgreSQL, in turns: A B C, A B C. What drifts, drifts for all of them.
+// npm run bench -- [--quick] [--rounds 3] [--millions 5] Measures the platform, its peers and the limit on one
+// PostgreSQL in turns (A B C, A B C), so that drift affects all of them.
 
 const began = Date.now()
-const say = (line: string) => {
+const print = (line: string) => {
   const seconds = Math.round((Date.now() - began) / 1000)
   console.log(
     `${String(Math.floor(seconds / 60)).padStart(2)}:${String(seconds % 60).padStart(2, "0")}  ${line}`
@@ -71,28 +71,28 @@ const measure = async (
 ) => {
   const all = contenders(plan.millions)
   const [product] = all
-  if (product === undefined) throw new Error("Nobody takes part.")
+  if (product === undefined) throw new Error("There is no contender.")
   const pgbench = await findPgbench(directory)
-  if (pgbench === null) say("pgbench is not installed: the limit is left out")
+  if (pgbench === null) print("pgbench is not installed: the limit is left out")
   const rounds = new Map<string, Array<Figures>>(all.map(({ name }) => [name, []]))
   const limits: Array<LimitFigures> = []
   for (let number = 1; number <= plan.rounds; number++) {
-    say(`round ${number} of ${plan.rounds}`)
+    print(`round ${number} of ${plan.rounds}`)
     for (const contender of all) {
       const figures = await round(contender, plan, databases, directory)
       rounds.get(contender.name)?.push(figures)
-      say(`  ${contender.name}: ${described(figures)}`)
+      print(`  ${contender.name}: ${described(figures)}`)
     }
     if (pgbench === null) continue
     const figures = await limit(pgbench, plan.pgbenchSeconds, product, databases, directory)
     limits.push(figures)
-    say(
+    print(
       `  pgbench: insert ${figure(figures.insertPerSecond)}/s, whole life ${figure(figures.lifePerSecond)}/s`
     )
   }
-  say(`all idle for ${plan.idleMs / 1000} s`)
+  print(`all idle for ${plan.idleMs / 1000} s`)
   const idleFigures = await idle(all, plan.idleMs, admin, databases, directory)
-  say(`soak of ${plan.soakMs / 1000} s`)
+  print(`soak of ${plan.soakMs / 1000} s`)
   const soakFigures = await soak(product, plan.soakMs, plan.warmUpMs, databases, directory)
   return {
     plan,
@@ -107,34 +107,34 @@ const measure = async (
 const plan = readPlan()
 const loadBefore = os.loadavg()[0] ?? 0
 const directory = await fs.mkdtemp(path.join(os.tmpdir(), "order-platform-bench-"))
-// PostgreSQL runs as another user, and has to get to its part of it.
+// PostgreSQL may run as another user and needs access to its subdirectory.
 await fs.chmod(directory, 0o755)
-const cleanUp: Array<() => Promise<unknown>> = [() => fs.rm(directory, { recursive: true, force: true })]
+const finalizers: Array<() => Promise<unknown>> = [() => fs.rm(directory, { recursive: true, force: true })]
 let ending: Promise<void> | null = null
 const end = () =>
   (ending ??= (async () => {
     killAll()
-    for (const step of cleanUp.toReversed()) await step().catch((error: unknown) => console.error(error))
+    for (const step of finalizers.toReversed()) await step().catch((error: unknown) => console.error(error))
   })())
-const breakOff = (why: string, code: number) => {
+const abort = (why: string, code: number) => {
   console.error(why)
   void end().finally(() => process.exit(code))
 }
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-  process.on(signal, () => breakOff(`Broken off by ${signal}.`, 130))
-setTimeout(() => breakOff("It takes too long and is broken off.", 1), plan.limitMs).unref()
+  process.on(signal, () => abort(`Stopped by ${signal}.`, 130))
+setTimeout(() => abort("The time limit of the run is exceeded.", 1), plan.limitMs).unref()
 
 try {
   if (loadBefore > 0.5)
-    say(`The machine is busy (load average ${loadBefore.toFixed(1)}): the figures will be unreliable.`)
+    print(`The machine is busy (load average ${loadBefore.toFixed(1)}): the figures will be unreliable.`)
   const postgres = await startPostgres(directory)
-  cleanUp.push(() => postgres.stop())
+  finalizers.push(() => postgres.stop())
   const admin = connect(postgres.url)
-  cleanUp.push(() => admin.close())
-  say(`${postgres.version}, ${plan.name} run`)
-  const outcome = await measure(plan, databasesOf(postgres.url, admin, directory, say), admin, directory)
+  finalizers.push(() => admin.close())
+  print(`${postgres.version}, ${plan.name} run`)
+  const outcome = await measure(plan, databasesOf(postgres.url, admin, directory, print), admin, directory)
   console.log(`\n${ratios(outcome)}\n`)
-  say(`written to ${await writeResults(outcome, await machine(postgres.version, loadBefore))}`)
+  print(`written to ${await writeResults(outcome, await machine(postgres.version, loadBefore))}`)
 } catch (error) {
   if (ending === null) console.error(error)
   process.exitCode = 1

@@ -4,7 +4,7 @@ import type { PostgresServer } from "./PostgresServer.ts"
 import { randomOf } from "./Random.ts"
 import type { Sql } from "./Sql.ts"
 
-/** A fault that was injected: what, in which process (by pid; null for all), from when to when. */
+/** An injected fault: its kind, its process (by pid; null for all), its start and end. */
 export interface Fault {
   readonly kind: string
   readonly pid: number | null
@@ -12,13 +12,13 @@ export interface Fault {
   to: number
 }
 
-/** A fault to come: all of it is decided by the seed, before the run begins. */
+/** A planned fault, decided by the seed before the run begins. */
 interface Planned {
   readonly atMs: number
   readonly kind: Kind
-  /** Which of the processes of a kind. */
+  /** The index of the process among those of its kind. */
   readonly which: number
-  /** Between 0 and 1: how long, within what the kind allows. */
+  /** From 0 to 1: the duration within the range of the kind. */
   readonly size: number
 }
 
@@ -28,17 +28,17 @@ const kinds = [
   "PostgreSQL crashed and restarted",
   "listener terminated",
   "worker frozen past its lease",
-  "network held, then late",
-  "connections silent for ever",
+  "network delayed",
+  "connections silent",
   "all connections reset",
-  "replies swallowed, one process",
-  "replies swallowed, all processes",
+  "replies lost, one process",
+  "replies lost, all processes",
   "clean stop of a worker",
   "connections refused"
 ] as const
 type Kind = (typeof kinds)[number]
 
-/** Every kind comes once before any comes again; a fault every four to eight seconds. */
+/** A fault every four to eight seconds; each kind occurs once before any is repeated. */
 export const planFaults = (seed: string, forMs: number): ReadonlyArray<Planned> => {
   const random = randomOf(seed, "faults")
   const plan: Array<Planned> = []
@@ -52,35 +52,35 @@ export const planFaults = (seed: string, forMs: number): ReadonlyArray<Planned> 
   return plan
 }
 
-export interface Scene {
+export interface Targets {
   readonly processes: ReadonlyArray<OrderProcess>
   readonly postgres: PostgresServer
   readonly sql: Sql
   readonly cleanStopWithinMs: number
 }
 
-/** Injects the planned faults at their times, each beside the others, and answers when the last one is over. */
+/** Injects the planned faults at their times, concurrently, and returns when the last one is over. */
 export const injectFaults = async (
   plan: ReadonlyArray<Planned>,
-  { cleanStopWithinMs, postgres, processes, sql }: Scene,
-  noted: Array<Fault>,
+  { cleanStopWithinMs, postgres, processes, sql }: Targets,
+  injected: Array<Fault>,
   stopped: () => boolean
 ): Promise<void> => {
   const began = Date.now()
   const busy = new Set<OrderProcess>()
-  const between = (least: number, most: number, size: number) => least + size * (most - least)
+  const between = (min: number, max: number, size: number) => min + size * (max - min)
 
-  // One that is up and under no fault already, beginning with the one the seed names.
+  // A process that is up and has no fault yet, starting with the one that the seed names.
   const pick = (from: ReadonlyArray<OrderProcess>, which: number) =>
     from
       .map((_, n) => from[(which + n) % from.length])
       .find((p) => p !== undefined && p.isUp() && !busy.has(p))
 
-  const during = async (kind: string, pid: number | null, does: () => Promise<void>) => {
+  const during = async (kind: string, pid: number | null, action: () => Promise<void>) => {
     const fault: Fault = { kind, pid, from: Date.now(), to: Date.now() }
-    noted.push(fault)
+    injected.push(fault)
     try {
-      await does()
+      await action()
     } finally {
       fault.to = Date.now()
     }
@@ -90,12 +90,12 @@ export const injectFaults = async (
     kind: Kind,
     from: ReadonlyArray<OrderProcess>,
     which: number,
-    does: (process: OrderProcess) => Promise<void>
+    action: (process: OrderProcess) => Promise<void>
   ) => {
     const process = pick(from, which)
     if (process === undefined) return
     busy.add(process)
-    await during(kind, process.pid(), () => does(process)).finally(() => busy.delete(process))
+    await during(kind, process.pid(), () => action(process)).finally(() => busy.delete(process))
   }
 
   const workers = processes.filter(({ kind }) => kind === "worker")
@@ -121,13 +121,13 @@ export const injectFaults = async (
           await sleep(between(4000, 6000, size))
           worker.signal("SIGCONT")
         })
-      case "network held, then late":
+      case "network delayed":
         return inOne(kind, processes, which, async ({ proxy }) => {
           proxy.hold()
           await sleep(between(3000, 8000, size))
           proxy.heal()
         })
-      case "connections silent for ever":
+      case "connections silent":
         return inOne(kind, processes, which, async ({ proxy }) => {
           proxy.discard()
           await sleep(between(3000, 8000, size))
@@ -135,11 +135,11 @@ export const injectFaults = async (
         })
       case "all connections reset":
         return during(kind, null, async () => processes.forEach(({ proxy }) => proxy.reset()))
-      case "replies swallowed, one process":
-        return inOne(kind, processes, which, ({ proxy }) => swallow([proxy]))
-      case "replies swallowed, all processes":
+      case "replies lost, one process":
+        return inOne(kind, processes, which, ({ proxy }) => loseReplies([proxy]))
+      case "replies lost, all processes":
         return during(kind, null, () =>
-          swallow(processes.filter((process) => !busy.has(process)).map(({ proxy }) => proxy))
+          loseReplies(processes.filter((process) => !busy.has(process)).map(({ proxy }) => proxy))
         )
       case "clean stop of a worker":
         return inOne(kind, workers, which, ({ stopCleanly }) => stopCleanly(cleanStopWithinMs))
@@ -152,8 +152,8 @@ export const injectFaults = async (
     }
   }
 
-  const swallow = async (proxies: ReadonlyArray<OrderProcess["proxy"]>) => {
-    for (const proxy of proxies) proxy.swallowReplies()
+  const loseReplies = async (proxies: ReadonlyArray<OrderProcess["proxy"]>) => {
+    for (const proxy of proxies) proxy.dropReplies()
     await sleep(1000)
     for (const proxy of proxies) {
       proxy.reset()
@@ -165,7 +165,7 @@ export const injectFaults = async (
   for (const planned of plan) {
     while (!stopped() && Date.now() - began < planned.atMs) await sleep(20)
     if (stopped()) break
-    // A fault that could not be injected (the database was away for its SQL) is no result.
+    // A fault that could not be injected, because the database was unavailable for its SQL, is ignored.
     all.push(inject(planned).catch(() => undefined))
   }
   await Promise.all(all)

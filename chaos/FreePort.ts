@@ -1,8 +1,8 @@
 import { once } from "node:events"
 import * as net from "node:net"
 
-// Below the ports that Linux, macOS and Windows give to outgoing connections: one of those may be taken by any connection
-// between the look and the listening, and again while a process that listened there is being restarted.
+// Below the ephemeral ports of Linux, macOS and Windows: an outgoing connection may take one of those between this
+// check and the listen, or while the process on it restarts.
 const lowest = 15_000
 const highest = 32_000
 
@@ -18,7 +18,7 @@ const isFree = async (port: number): Promise<boolean> => {
   return true
 }
 
-/** A port on 127.0.0.1 that was free a moment ago, and that no outgoing connection takes. */
+/** A port on 127.0.0.1 that was free at the time of the call and is outside the ephemeral range. */
 export const freePort = async (): Promise<number> => {
   for (let tries = 0; tries < 100; tries++) {
     const port = lowest + Math.floor(Math.random() * (highest - lowest))

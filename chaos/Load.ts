@@ -2,27 +2,27 @@ import * as http from "node:http"
 import { setTimeout as sleep } from "node:timers/promises"
 import { randomOf } from "./Random.ts"
 
-/** What the clients know: the only source about what was promised to them. */
+/** What the clients were answered: the only source of what was promised to them. */
 export interface ClientLog {
   /** Orders answered 202. */
   readonly answered: Array<{ readonly orderId: string; readonly at: number; readonly kills: boolean }>
-  /** Reprocessings answered 202, by order. */
+  /** The number of reprocess calls answered 202, by order. */
   readonly reprocessed: Map<string, number>
   readonly statuses: Map<string, number>
-  /** Answers that are neither 202 nor one that a client has to expect, as they came. */
+  /** Answers that no client has to expect. */
   readonly wrong: Array<string>
   /** 503 answers without Retry-After. */
   withoutRetryAfter: number
-  /** Longest time that a client waited for an answer, whatever it was. */
+  /** The longest time that a client waited for any answer. */
   slowestMs: number
-  /** Orders that were given up because no 202 came for a minute. */
+  /** Orders given up after a minute without a 202. */
   gaveUp: number
 }
 
 export interface Load {
   readonly log: ClientLog
   readonly inFlight: () => number
-  /** Takes effect at once for new orders; those in flight are answered or given up. */
+  /** Stops new orders at once; those in flight are answered or given up. */
   readonly stop: () => Promise<void>
 }
 
@@ -33,10 +33,13 @@ interface Answer {
 }
 
 const expected = new Set([202, 503, 409, 404])
-const mostInFlight = 2000
+const maxInFlight = 2000
 const requestTimeoutMs = 30_000
 
-/** Submits `rate` orders a second to all APIs in turn, and now and then reprocesses dead letters. The seed decides what is in them. */
+/**
+ * Submits `rate` orders a second to the APIs in turn, and reprocesses some dead letters. The seed decides their
+ * content.
+ */
 export const startLoad = (urls: ReadonlyArray<string>, seed: string, rate: number): Load => {
   const log: ClientLog = {
     answered: [],
@@ -56,7 +59,7 @@ export const startLoad = (urls: ReadonlyArray<string>, seed: string, rate: numbe
 
   const count = (what: string) => log.statuses.set(what, (log.statuses.get(what) ?? 0) + 1)
 
-  const ask = async (method: string, path: string, body: string | null): Promise<Answer | null> => {
+  const call = async (method: string, path: string, body: string | null): Promise<Answer | null> => {
     const began = Date.now()
     const answer = await new Promise<Answer | null>((resolve) => {
       const request = http.request(`${nextUrl()}${path}`, {
@@ -90,37 +93,37 @@ export const startLoad = (urls: ReadonlyArray<string>, seed: string, rate: numbe
     return answer
   }
 
-  const contents = (kills: boolean) => {
-    const trouble = random.next()
+  const randomOrder = (kills: boolean) => {
+    const draw = random.next()
     const outcome =
-      trouble < 0.01
+      draw < 0.01
         ? "defect"
-        : trouble < 0.02
+        : draw < 0.02
           ? "permanent"
-          : trouble < 0.05
+          : draw < 0.05
             ? "snooze"
-            : trouble < 0.052
+            : draw < 0.052
               ? "hang"
               : null
     return {
       payload: kills ? { kill: true } : { writes: random.next() < 0.7, ...(outcome !== null && { outcome }) },
       ...(random.next() < 0.5 && { priority: random.between(0, 9) }),
       ...(kills ? { maxRetries: 2 } : random.next() < 0.7 && { maxRetries: random.between(0, 4) }),
-      // Relative until it is sent, so that the seed alone decides it.
+      // Relative until the order is sent, so that the seed alone decides it.
       notBeforeIn: random.next() < 0.3 ? random.between(0, 2000) : null
     }
   }
 
   const submit = async (kills: boolean) => {
-    const { notBeforeIn, ...order } = contents(kills)
+    const { notBeforeIn, ...order } = randomOrder(kills)
     const giveUpAt = Date.now() + 60_000
     inFlight++
     try {
-      // What was not answered 202 may or may not be stored; the client tries again with a new order.
+      // An order not answered 202 may or may not be stored; the client tries again with a new order.
       while (Date.now() < giveUpAt) {
         const notBefore =
           notBeforeIn === null ? {} : { notBefore: new Date(Date.now() + notBeforeIn).toISOString() }
-        const answer = await ask("POST", "/orders", JSON.stringify({ ...order, ...notBefore }))
+        const answer = await call("POST", "/orders", JSON.stringify({ ...order, ...notBefore }))
         if (answer?.status === 202) {
           const { orderId } = JSON.parse(answer.body) as { orderId: string }
           log.answered.push({ orderId, at: Date.now(), kills })
@@ -142,7 +145,7 @@ export const startLoad = (urls: ReadonlyArray<string>, seed: string, rate: numbe
       const elapsed = (Date.now() - began) / 1000
       while (sent < elapsed * rate) {
         sent++
-        if (inFlight >= mostInFlight) continue
+        if (inFlight >= maxInFlight) continue
         // By number, not by time, so that the seed alone decides which orders kill.
         const kills = sent > nextKill * rate
         if (kills) nextKill += random.between(20, 30)
@@ -153,20 +156,20 @@ export const startLoad = (urls: ReadonlyArray<string>, seed: string, rate: numbe
   })()
 
   const reprocessing = (async () => {
-    const dice = randomOf(seed, "reprocess")
+    const reprocessRandom = randomOf(seed, "reprocess")
     while (running) {
-      await sleep(dice.between(200, 800))
-      const answer = await ask("GET", "/dlq?limit=200", null)
+      await sleep(reprocessRandom.between(200, 800))
+      const answer = await call("GET", "/dlq?limit=200", null)
       if (answer?.status !== 200) continue
       const entries = JSON.parse(answer.body) as ReadonlyArray<{ orderId: string; reasonCode: string }>
-      // An order that killed its workers would only do so again.
+      // An order that killed its workers would do so again.
       const candidates = entries.filter(({ reasonCode }) => reasonCode !== "WORKER_LOST")
-      const entry = candidates[dice.between(0, Math.max(0, candidates.length - 1))]
+      const entry = candidates[reprocessRandom.between(0, Math.max(0, candidates.length - 1))]
       if (entry === undefined) continue
-      // At both APIs at the same time: at most one of the two may get it.
-      const times = dice.next() < 0.3 ? 2 : 1
+      // To both APIs at the same time: at most one of the two may succeed.
+      const times = reprocessRandom.next() < 0.3 ? 2 : 1
       const answers = await Promise.all(
-        Array.from({ length: times }, () => ask("POST", `/dlq/${entry.orderId}/reprocess`, null))
+        Array.from({ length: times }, () => call("POST", `/dlq/${entry.orderId}/reprocess`, null))
       )
       const accepted = answers.filter((answer) => answer?.status === 202).length
       log.reprocessed.set(entry.orderId, (log.reprocessed.get(entry.orderId) ?? 0) + accepted)

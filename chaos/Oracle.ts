@@ -1,33 +1,37 @@
 import type { Sql } from "./Sql.ts"
 
-// Judges a run by the tables and by what the clients and the chaos program saw. It shares no code with the product: the
-// edges and rules are written down here once more, from CONTRACT.md and DESIGN.md.
+// Checks a run by the tables, the clients' log and the injected faults. It shares no code with the product: the edges
+// and rules are written here a second time.
 
-/** What the judge is told besides the tables. Times are milliseconds since the epoch, of the same machine. */
-export interface Testimony {
+/** What the oracle knows besides the tables. Times are milliseconds since the epoch, from the same machine. */
+export interface Evidence {
   readonly answered: ReadonlyArray<{ readonly orderId: string; readonly kills: boolean }>
-  /** Reprocessings answered 202, by order. */
+  /** The number of reprocess calls answered 202, by order. */
   readonly reprocessed: ReadonlyMap<string, number>
-  /** When a worker process was gone or cut off; its orders must be started again by another one. */
+  /** When a worker process ended or was cut off; another one must start its orders again. */
   readonly crashes: ReadonlyArray<{ readonly kind: string; readonly pid: number; readonly at: number }>
-  /** Times in which a lease may run out: a process (null: any) was gone, frozen or cut off, or PostgreSQL was. */
-  readonly excuses: ReadonlyArray<{ readonly pid: number | null; readonly from: number; readonly to: number }>
-  /** For how many milliseconds of a time PostgreSQL was there and some worker, neither frozen nor cut off. */
-  readonly workerThere: (from: number, to: number) => number
+  /** Periods in which a lease may expire: a process (null: any) or PostgreSQL was down, frozen or cut off. */
+  readonly expirableTimes: ReadonlyArray<{
+    readonly pid: number | null
+    readonly from: number
+    readonly to: number
+  }>
+  /** The milliseconds of a period in which PostgreSQL and at least one worker were available. */
+  readonly availableMs: (from: number, to: number) => number
   readonly leaseMs: number
   readonly maxRestartMs: number
 }
 
-/** One line of the verdict. A figure without a bound only informs. */
+/** One line of the report. A figure without `max` is only information. */
 export interface Finding {
   readonly what: string
   readonly figure: number
-  readonly most?: number
+  readonly max?: number
   readonly unit?: "ms"
   readonly examples?: ReadonlyArray<string>
 }
 
-/** How many orders are not final. */
+/** The number of orders that are not final. */
 export const unfinished = async (sql: Sql): Promise<number> => {
   const [row] = await sql.query<{ n: number }>(
     `SELECT count(*)::int AS n FROM orders WHERE status NOT IN ('PROCESSED', 'FAILED')`
@@ -35,10 +39,10 @@ export const unfinished = async (sql: Sql): Promise<number> => {
   return row?.n ?? 0
 }
 
-/** Each names what must not be, and selects it: one row a case. */
+/** Each rule names a violation and selects it, one row per case. */
 const rules: ReadonlyArray<readonly [what: string, select: string]> = [
   [
-    "answered 202 and lost",
+    "orders answered 202 but lost",
     `SELECT a.order_id FROM chaos_answered a WHERE NOT EXISTS (SELECT FROM orders o WHERE o.id = a.order_id)`
   ],
   [
@@ -68,7 +72,7 @@ const rules: ReadonlyArray<readonly [what: string, select: string]> = [
      WHERE version <> place OR from_status IS DISTINCT FROM previous OR (place = 1 AND event <> 'created')`
   ],
   [
-    "orders that their history does not lead to",
+    "orders that differ from the end of their history",
     `SELECT o.id AS order_id, o.status, o.version, last.to_status, last.version AS last FROM orders o
      LEFT JOIN LATERAL (SELECT to_status, version FROM order_events e WHERE e.order_id = o.id ORDER BY version DESC LIMIT 1) last ON true
      WHERE last.version IS DISTINCT FROM o.version OR last.to_status IS DISTINCT FROM o.status`
@@ -83,7 +87,7 @@ const rules: ReadonlyArray<readonly [what: string, select: string]> = [
      WHERE event IN ('completed', 'retried', 'failed', 'expired') GROUP BY 1, 2, 3 HAVING count(*) > 1`
   ],
   [
-    "starts with no outcome, or outcomes of no start",
+    "starts without an outcome, or outcomes without a start",
     `SELECT order_id, version, event FROM (
        SELECT order_id, version, event, worker, lag(event) OVER w AS before, lag(worker) OVER w AS starter, lead(event) OVER w AS after
        FROM order_events WINDOW w AS (PARTITION BY order_id ORDER BY version)) e
@@ -91,19 +95,19 @@ const rules: ReadonlyArray<readonly [what: string, select: string]> = [
         OR (event IN ('completed', 'retried', 'failed', 'expired', 'released', 'snoozed') AND (before <> 'started' OR worker IS DISTINCT FROM starter))`
   ],
   [
-    "retry counts that are not the failures since the last reprocess",
+    "retry counts that differ from the failures since the last reprocess",
     `SELECT o.id AS order_id, o.retry_count, h.failures FROM orders o JOIN LATERAL (
        SELECT failures FROM chaos_history h WHERE h.order_id = o.id ORDER BY version DESC LIMIT 1) h ON true
      WHERE o.retry_count <> h.failures`
   ],
   [
-    "attempts that are not the failures before them and one",
-    // Of the outcomes, "failures" counts their own: they are about the attempt that it was before.
+    "attempts that differ from the failures before them plus one",
+    // For an outcome "failures" includes its own, because it belongs to the attempt before the failure.
     `SELECT order_id, version, event, attempt, failures FROM chaos_history
      WHERE attempt <> failures + CASE WHEN event IN ('retried', 'failed', 'expired') THEN 0 ELSE 1 END`
   ],
   [
-    "more failures than the order allows, or FAILED before",
+    "more failures than the order allows, or FAILED too early",
     `SELECT o.id AS order_id, o.status, o.retry_count, o.max_retries FROM orders o
      WHERE o.retry_count > greatest(1, o.max_retries)
         OR (o.status <> 'FAILED' AND o.retry_count >= greatest(1, o.max_retries))
@@ -111,12 +115,12 @@ const rules: ReadonlyArray<readonly [what: string, select: string]> = [
               SELECT FROM dead_letters d WHERE d.order_id = o.id AND d.reason_code IN ('PERMANENT', 'UNDECODABLE')))`
   ],
   [
-    "FAILED, not discarded, and not exactly one entry",
+    "FAILED orders, not discarded, without exactly one dead letter",
     `SELECT o.id AS order_id FROM orders o WHERE o.status = 'FAILED' AND o.discarded_at IS NULL
        AND (SELECT count(*) FROM dead_letters d WHERE d.order_id = o.id) <> 1`
   ],
   [
-    "entries without such an order",
+    "dead letters without such an order",
     `SELECT d.order_id FROM dead_letters d WHERE NOT EXISTS (
        SELECT FROM orders o WHERE o.id = d.order_id AND o.status = 'FAILED' AND o.discarded_at IS NULL)`
   ],
@@ -126,7 +130,7 @@ const rules: ReadonlyArray<readonly [what: string, select: string]> = [
        AND NOT EXISTS (SELECT FROM chaos_ledger l WHERE l.order_id = o.id)`
   ],
   [
-    "transactional writes doubled",
+    "transactional writes made twice",
     `SELECT order_id, count(*)::int AS times FROM chaos_ledger GROUP BY order_id HAVING count(*) > 1`
   ],
   [
@@ -136,20 +140,19 @@ const rules: ReadonlyArray<readonly [what: string, select: string]> = [
        SELECT FROM order_events e WHERE e.order_id = l.order_id AND e.event = 'completed' AND e.attempt = l.attempt)`
   ],
   [
-    "orders that kill their worker and did not end in the DLQ as WORKER_LOST",
+    "orders that kill their worker but are not in the DLQ as WORKER_LOST",
     `SELECT o.id AS order_id, o.status, d.reason_code FROM orders o LEFT JOIN dead_letters d ON d.order_id = o.id
      WHERE o.payload @> '{"kill": true}' AND (o.status <> 'FAILED' OR d.reason_code IS DISTINCT FROM 'WORKER_LOST')`
   ],
   [
-    "reprocessings answered 202 and not in the history",
+    "reprocess calls answered 202 but not in the history",
     `SELECT r.order_id, r.times, h.times AS happened FROM chaos_reprocessed r
      CROSS JOIN LATERAL (SELECT count(*)::int AS times FROM order_events e WHERE e.order_id = r.order_id AND e.event = 'reprocessed') h
      WHERE h.times < r.times`
   ]
 ]
 
-// The history once more, with what follows from it: the number of the order's life (from reprocess to reprocess) and
-// the failures in it so far.
+// The history with two derived columns: the number of reprocesses so far, and the failures since the last one.
 const history = `
   CREATE TABLE chaos_history AS
   SELECT *, sum((event IN ('retried', 'failed', 'expired'))::int) OVER (PARTITION BY order_id, life ORDER BY version)::int AS failures
@@ -165,10 +168,12 @@ interface Expired {
   readonly started: number
   readonly expired: number
   readonly again: number | null
-  /** The longest time, from then to the next start, in which no worker started an order that comes before this one. */
+  /**
+   * The longest time, from then to the next start, in which no worker started an order of the same or higher priority.
+   */
   readonly idle_from: number | null
   readonly idle_to: number | null
-  /** Orders that come after this one and were started more than a second before it. */
+  /** Orders of lower priority that were started more than a second before this one. */
   readonly overtaken: number
 }
 
@@ -177,7 +182,8 @@ const starts = `
   SELECT extract(epoch FROM e.at)::float8 * 1000 AS at, o.priority
   FROM order_events e JOIN orders o ON o.id = e.order_id WHERE e.event = 'started'`
 
-// A worker that is busy with better orders owes this one nothing; one that starts nothing, or worse ones, does.
+// A worker that starts orders of higher priority need not start this one; one that starts none, or orders of lower
+// priority, must.
 const expirations = `
   WITH lost AS (
     SELECT x.order_id, x.worker, o.priority, extract(epoch FROM s.at)::float8 * 1000 AS started,
@@ -205,14 +211,14 @@ const text = (row: object) =>
     .map(([key, value]) => `${key} ${value instanceof Date ? value.toISOString() : String(value)}`)
     .join(", ")
 
-/** Looks at everything and says what it found. */
-export const judge = async (sql: Sql, testimony: Testimony): Promise<ReadonlyArray<Finding>> => {
+/** Runs every rule and returns its findings. */
+export const judge = async (sql: Sql, evidence: Evidence): Promise<ReadonlyArray<Finding>> => {
   await sql.query(`CREATE TABLE chaos_answered AS SELECT unnest($1::uuid[]) AS order_id`, [
-    testimony.answered.map(({ orderId }) => orderId)
+    evidence.answered.map(({ orderId }) => orderId)
   ])
   await sql.query(
     `CREATE TABLE chaos_reprocessed AS SELECT unnest($1::uuid[]) AS order_id, unnest($2::int[]) AS times`,
-    [[...testimony.reprocessed.keys()], [...testimony.reprocessed.values()]]
+    [[...evidence.reprocessed.keys()], [...evidence.reprocessed.values()]]
   )
   await sql.query(history)
   await sql.query(starts)
@@ -228,7 +234,7 @@ export const judge = async (sql: Sql, testimony: Testimony): Promise<ReadonlyArr
   }
   findings.push({
     what: "orders answered 202",
-    figure: new Set(testimony.answered.map(({ orderId }) => orderId)).size
+    figure: new Set(evidence.answered.map(({ orderId }) => orderId)).size
   })
   await count("orders stored (those without an answer too)", `SELECT FROM orders`)
   await count("orders PROCESSED", `SELECT FROM orders WHERE status = 'PROCESSED'`)
@@ -240,23 +246,23 @@ export const judge = async (sql: Sql, testimony: Testimony): Promise<ReadonlyArr
 
   for (const [what, select] of rules) {
     const cases = await sql.query<object>(select)
-    findings.push({ what, figure: cases.length, most: 0, examples: cases.slice(0, 5).map(text) })
+    findings.push({ what, figure: cases.length, max: 0, examples: cases.slice(0, 5).map(text) })
   }
 
-  findings.push(...(await judgeExpirations(sql, testimony)))
+  findings.push(...(await judgeExpirations(sql, evidence)))
   return findings
 }
 
-/** Leases that ran out: with a reason, and with a new start soon after the worker was lost. */
+/** Every expired lease must have a cause, and its order must be started again soon after the worker was lost. */
 const judgeExpirations = async (
   sql: Sql,
-  { crashes, excuses, leaseMs, maxRestartMs, workerThere }: Testimony
+  { crashes, expirableTimes, leaseMs, maxRestartMs, availableMs }: Evidence
 ): Promise<ReadonlyArray<Finding>> => {
   const expired = await sql.query<Expired>(expirations)
   const pidOf = (worker: string) => Number(worker.split(":")[1])
-  const uncalledFor = expired.filter(
+  const withoutCause = expired.filter(
     ({ expired, started, worker }) =>
-      !excuses.some(
+      !expirableTimes.some(
         ({ from, pid, to }) =>
           (pid === null || pid === pidOf(worker)) &&
           from <= expired &&
@@ -270,7 +276,7 @@ const judgeExpirations = async (
     if (crash === undefined) continue
     const end = again ?? at
     const all = end - crash.at
-    const counted = workerThere(crash.at, at) + workerThere(idle_from ?? at, idle_to ?? at)
+    const counted = availableMs(crash.at, at) + availableMs(idle_from ?? at, idle_to ?? at)
     const known = longest.get(crash.kind)
     if (known === undefined || counted > known.counted)
       longest.set(crash.kind, {
@@ -282,31 +288,31 @@ const judgeExpirations = async (
   }
   return [
     {
-      what: "attempts charged although nothing had failed",
-      figure: uncalledFor.length,
-      most: 0,
-      examples: uncalledFor
+      what: "attempts expired without a fault",
+      figure: withoutCause.length,
+      max: 0,
+      examples: withoutCause
         .slice(0, 5)
         .map(
           (e) => `order ${e.order_id} of ${e.worker}: started ${iso(e.started)}, expired ${iso(e.expired)}`
         )
     },
     {
-      what: "orders of lost workers that waited a second longer than orders that come after them",
+      what: "orders of lost workers that waited a second longer than orders of lower priority",
       figure: overtaken.length,
-      most: 0,
+      max: 0,
       examples: overtaken
         .slice(0, 5)
         .map(
           (e) =>
-            `order ${e.order_id}: expired ${iso(e.expired)}, again ${iso(e.again ?? 0)}, after ${e.overtaken} worse`
+            `order ${e.order_id}: expired ${iso(e.expired)}, again ${iso(e.again ?? 0)}, after ${e.overtaken} of lower priority`
         )
     },
     ...Array.from(longest, ([kind, { all, counted, example }]): ReadonlyArray<Finding> => [
       {
-        what: `longest from "${kind}" to the next start, while PostgreSQL was there and a worker free`,
+        what: `longest from "${kind}" to the next start, while PostgreSQL and a worker were available`,
         figure: Math.round(counted),
-        most: maxRestartMs,
+        max: maxRestartMs,
         unit: "ms",
         examples: [example]
       },
@@ -321,7 +327,7 @@ const judgeExpirations = async (
 
 const iso = (ms: number) => new Date(ms).toISOString().slice(11, 23)
 
-/** From each of these moments, the longest time until the first event of this kind; null where none came. */
+/** The longest time from each of these moments to the next event of this kind. */
 export const longestUntil = async (
   sql: Sql,
   event: string,

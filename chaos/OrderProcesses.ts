@@ -13,11 +13,11 @@ const programs = {
   worker: [fileOf("worker.ts")]
 }
 
-/** The exit code by which chaos/worker.ts says that an order ended it. */
+/** The exit code of chaos/worker.ts when an order killed it. */
 const killedByOrder = 86
 
-/** How one life of a process went: milliseconds since the epoch. */
-export interface Life {
+/** One run of a process; times in milliseconds since the epoch. */
+export interface ProcessRun {
   readonly name: string
   readonly kind: "api" | "worker"
   readonly pid: number
@@ -25,22 +25,22 @@ export interface Life {
   endedAt: number | null
 }
 
-/** What a run has seen of its processes. */
-export interface Witness {
-  readonly lives: Array<Life>
-  /** Workers that an order ended. */
+/** What was observed of all processes. */
+export interface Observations {
+  readonly runs: Array<ProcessRun>
+  /** Workers killed by an order. */
   readonly killedByOrders: Array<{ readonly pid: number; readonly at: number }>
-  /** Processes that ended although nobody ended them, with the last they said. */
-  readonly endedByThemselves: Array<string>
-  /** Processes that did not come up, because the database was away or cut off just then. */
-  readonly startsThatFailed: Array<string>
+  /** Processes that ended without a signal, with their last output. */
+  readonly unexpectedExits: Array<string>
+  /** Processes whose start failed, because the database was unavailable. */
+  readonly failedStarts: Array<string>
   /** Clean stops that took too long or did not exit 0. */
-  readonly stopsThatWereNotClean: Array<string>
-  /** Lines logged as ERROR or FATAL, and anything on stderr; the first of each message. */
+  readonly uncleanStops: Array<string>
+  /** The number of lines logged as ERROR or FATAL, or written to stderr, by message. */
   readonly errorsLogged: Map<string, number>
 }
 
-/** One process of the real program behind a proxy of its own; it is started again whenever it ends. */
+/** One process of the real program behind its own proxy; it is restarted whenever it ends. */
 export interface OrderProcess {
   readonly name: string
   readonly kind: "api" | "worker"
@@ -49,39 +49,39 @@ export interface OrderProcess {
   readonly pid: () => number
   readonly isUp: () => boolean
   readonly signal: (signal: NodeJS.Signals) => void
-  /** SIGTERM; answers when it is gone, having noted whether it went as promised. */
+  /** Sends SIGTERM and waits for the exit, and records a stop that is late or not clean. */
   readonly stopCleanly: (withinMs: number) => Promise<void>
   readonly end: () => Promise<void>
 }
 
-export interface Surroundings {
+export interface ProcessOptions {
   readonly directory: string
   readonly databasePort: number
-  readonly witness: Witness
+  readonly observations: Observations
   readonly environment: Readonly<Record<string, string | number>>
 }
 
-/** Starts a process and keeps it started until `end`. */
+/** Starts a process and restarts it whenever it ends, until `end`. */
 export const keepRunning = async (
   kind: "api" | "worker",
   name: string,
-  { databasePort, directory, environment, witness }: Surroundings
+  { databasePort, directory, environment, observations }: ProcessOptions
 ): Promise<OrderProcess> => {
   const proxy = await startProxy(databasePort)
   const port = await freePort()
   const log = fs.openSync(path.join(directory, `${name}.log`), "a")
   let child: ChildProcess | null = null
-  let life: Life | null = null
+  let life: ProcessRun | null = null
   let ending = false
   let endedOnPurpose = false
 
-  const note = (line: string) => {
+  const record = (line: string) => {
     fs.writeSync(log, `${line}\n`)
     const level = /"level":"(\w+)"/.exec(line)?.[1]
     if (level !== undefined && !/^(error|fatal)$/i.test(level)) return
     const message = /"message":"((?:[^"\\]|\\.){0,160})/.exec(line)?.[1] ?? line.slice(0, 160)
     const kindOfMessage = `${kind}: ${message.replaceAll(/[0-9a-f-]{36}/g, "…")}`
-    witness.errorsLogged.set(kindOfMessage, (witness.errorsLogged.get(kindOfMessage) ?? 0) + 1)
+    observations.errorsLogged.set(kindOfMessage, (observations.errorsLogged.get(kindOfMessage) ?? 0) + 1)
   }
 
   const start = () => {
@@ -94,40 +94,40 @@ export const keepRunning = async (
           String(v)
         ])
       ),
-      detached: true, // Ctrl-C of a terminal must not reach it before it reaches us
+      detached: true, // so that Ctrl-C in a terminal reaches only this program
       stdio: ["ignore", "pipe", "pipe"]
     })
-    const lived: Life = { name, kind, pid: started.pid ?? 0, servesFrom: null, endedAt: null }
+    const current: ProcessRun = { name, kind, pid: started.pid ?? 0, servesFrom: null, endedAt: null }
     child = started
-    life = lived
+    life = current
     endedOnPurpose = false
-    witness.lives.push(lived)
+    observations.runs.push(current)
     let rest = ""
     let last = ""
-    const hear = (text: string) => {
+    const read = (text: string) => {
       last = (last + text).slice(-600)
       const lines = (rest + text).split("\n")
       rest = lines.pop() ?? ""
       for (const line of lines) {
-        if (line.includes("order-platform serves on")) lived.servesFrom ??= Date.now()
-        if (line !== "") note(line)
+        if (line.includes("order-platform serves on")) current.servesFrom ??= Date.now()
+        if (line !== "") record(line)
       }
     }
-    started.stdout.setEncoding("utf8").on("data", hear)
-    started.stderr.setEncoding("utf8").on("data", hear)
+    started.stdout.setEncoding("utf8").on("data", read)
+    started.stderr.setEncoding("utf8").on("data", read)
     started.on("exit", (code, signal) => {
-      lived.endedAt = Date.now()
-      if (code === killedByOrder) witness.killedByOrders.push({ pid: lived.pid, at: lived.endedAt })
+      current.endedAt = Date.now()
+      if (code === killedByOrder) observations.killedByOrders.push({ pid: current.pid, at: current.endedAt })
       else if (!endedOnPurpose && !ending) {
-        const what = `${name} (pid ${lived.pid}) ended with ${signal ?? code}: ${last.trim().slice(-300)}`
-        if (lived.servesFrom === null) witness.startsThatFailed.push(what)
-        else witness.endedByThemselves.push(what)
+        const what = `${name} (pid ${current.pid}) ended with ${signal ?? code}: ${last.trim().slice(-300)}`
+        if (current.servesFrom === null) observations.failedStarts.push(what)
+        else observations.unexpectedExits.push(what)
       }
       if (!ending) setTimeout(() => !ending && start(), 1000)
     })
   }
 
-  const gone = async (running: ChildProcess) => {
+  const exited = async (running: ChildProcess) => {
     if (running.exitCode === null && running.signalCode === null) await once(running, "exit")
   }
   start()
@@ -147,15 +147,15 @@ export const keepRunning = async (
       const stopping = child
       if (stopping === null) return
       endedOnPurpose = true
-      const told = Date.now()
+      const signalledAt = Date.now()
       stopping.kill("SIGTERM")
       const late = setTimeout(() => stopping.kill("SIGKILL"), withinMs + 5000)
-      await gone(stopping)
+      await exited(stopping)
       clearTimeout(late)
-      const tookMs = Date.now() - told
+      const tookMs = Date.now() - signalledAt
       if (stopping.exitCode === killedByOrder) return
       if (tookMs > withinMs || stopping.exitCode !== 0)
-        witness.stopsThatWereNotClean.push(
+        observations.uncleanStops.push(
           `${name} ended with ${stopping.signalCode ?? stopping.exitCode} after ${tookMs} ms`
         )
     },
@@ -163,7 +163,7 @@ export const keepRunning = async (
       ending = true
       if (child !== null) {
         child.kill("SIGKILL")
-        await gone(child)
+        await exited(child)
       }
       await proxy.close()
       fs.closeSync(log)
@@ -171,13 +171,13 @@ export const keepRunning = async (
   }
 }
 
-/** Waits until all of them serve. */
+/** Waits until all processes accept requests. */
 export const allServe = async (processes: ReadonlyArray<OrderProcess>, withinMs: number): Promise<void> => {
   const deadline = Date.now() + withinMs
   while (!processes.every(({ isUp }) => isUp())) {
     if (Date.now() > deadline) {
       const missing = processes.filter(({ isUp }) => !isUp()).map(({ name }) => name)
-      throw new Error(`${missing.join(", ")} did not come up within ${withinMs} ms.`)
+      throw new Error(`${missing.join(", ")} did not start within ${withinMs} ms.`)
     }
     await sleep(50)
   }

@@ -10,17 +10,17 @@ import { freePort } from "./FreePort.ts"
 
 const run = promisify(execFile)
 
-/** A PostgreSQL of our own, with the durability that a new one has; it can be crashed and comes back. */
+/** A PostgreSQL server with default durability that can be crashed and restarted. */
 export interface PostgresServer {
   readonly port: number
   readonly version: string
-  /** A direct connection, past every proxy. */
+  /** A direct connection, not through a proxy. */
   readonly url: string
-  /** Immediate shutdown: nothing is flushed, every connection is cut; then the start, with crash recovery. */
+  /** Shuts down in immediate mode, without a flush, and starts again with crash recovery. */
   readonly crashAndRestart: () => Promise<void>
-  /** Where its data are. */
+  /** Its data directory. */
   readonly data: string
-  /** Runs a program of this PostgreSQL, as the user that owns the data. */
+  /** Runs a program of this PostgreSQL as the owner of the data. */
   readonly run: (program: string, args: ReadonlyArray<string>) => Promise<unknown>
   readonly stop: () => Promise<void>
 }
@@ -39,7 +39,7 @@ interface Programs {
 
 const asRoot = process.geteuid?.() === 0
 
-// Debian's PostgreSQL, the newest; as its own user where we are root, because it refuses to run as root.
+// The newest PostgreSQL of Debian; run as the user postgres if this program is root, because it refuses to run as root.
 const debian = async (): Promise<Programs | null> => {
   const base = "/usr/lib/postgresql"
   const versions = await fs.readdir(base).catch(() => [])
@@ -68,20 +68,19 @@ const embedded = async (directory: string): Promise<Programs> => {
   return { initdb, postgres, prefix, options: { cwd: "/", env: {}, ...options } }
 }
 
-/** What a server has that others do not. */
 export interface ServerOptions {
-  /** Settings of the server, over ours. */
+  /** Settings that override the defaults below. */
   readonly settings?: Readonly<Record<string, string | number>>
   /** Changes the data directory before the first start. */
   readonly prepare?: (data: string) => Promise<void>
-  /** Makes the data directory: `initdb` by default, or a copy of another server's. */
+  /** Creates the data directory: `initdb` by default, or a copy of another server's. */
   readonly create?: (data: string, run: PostgresServer["run"]) => Promise<unknown>
 }
 
-/** Makes a database cluster under `directory` and starts it. CHAOS_POSTGRES=embedded passes Debian's by. */
+/** Creates a database cluster under `directory` and starts it. CHAOS_POSTGRES=embedded ignores Debian's PostgreSQL. */
 export const startPostgres = async (
   directory: string,
-  { create, prepare, settings: more = {} }: ServerOptions = {}
+  { create, prepare, settings: overrides = {} }: ServerOptions = {}
 ): Promise<PostgresServer> => {
   const home = path.join(directory, "postgres")
   await fs.mkdir(home, { mode: 0o700 })
@@ -111,7 +110,7 @@ export const startPostgres = async (
     shared_buffers: "128MB",
     timezone: "UTC",
     log_min_messages: "fatal",
-    ...more
+    ...overrides
   }
   let server: ChildProcess | null = null
   const log = await fs.open(path.join(directory, "postgres.log"), "a")
@@ -123,12 +122,12 @@ export const startPostgres = async (
   }
 
   const start = async () => {
-    // The backends of a killed postmaster may hold its memory for a moment: then the start is refused once or twice.
+    // The backends of a killed postmaster may hold its shared memory for a moment; the start then fails once or twice.
     for (let attempt = 0; attempt < 50; attempt++) {
       const args = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])
       const child = spawn(...command(programs.postgres, ["-D", data, ...args]), {
         ...options,
-        detached: true, // Ctrl-C of a terminal must not reach it before it reaches us
+        detached: true, // so that Ctrl-C in a terminal reaches only this program
         stdio: ["ignore", log.fd, log.fd]
       })
       server = child
@@ -145,12 +144,12 @@ export const startPostgres = async (
     const child = server
     server = null
     if (child === null || child.exitCode !== null || child.signalCode !== null) return
-    const gone = once(child, "exit")
+    const exited = once(child, "exit")
     child.kill(signal)
-    const inTime = await Promise.race([gone.then(() => true), sleep(8000, false, { ref: false })])
+    const inTime = await Promise.race([exited.then(() => true), sleep(8000, false, { ref: false })])
     if (!inTime) {
       child.kill("SIGKILL")
-      await gone
+      await exited
     }
   }
 

@@ -4,39 +4,41 @@ import * as net from "node:net"
 /** The network between one process and PostgreSQL. */
 export interface Proxy {
   readonly port: number
-  /** Cuts every connection with a reset. */
+  /** Resets every connection. */
   readonly reset: () => void
-  /** New connections are reset as soon as they are made, and so is every one that there is. */
+  /** Resets every connection and every new one. */
   readonly refuse: () => void
-  /** Nothing arrives on either side until `heal`, and then all of it, late: packets that were sent again. */
+  /** Holds everything back on both sides until `heal`, and then delivers it, like a late retransmission. */
   readonly hold: () => void
-  /** All connections fall silent for ever, on both sides, as when a firewall or a machine forgot them; so do new ones, until `heal`. */
+  /**
+   * Drops everything on all connections for good, as if a firewall had forgotten them; on new ones too, until `heal`.
+   */
   readonly discard: () => void
-  /** What the process says arrives, what PostgreSQL says does not, and neither learns of it. */
-  readonly swallowReplies: () => void
-  /** New connections pass again; those that were held go on. Does not bring back what was discarded. */
+  /** Drops what PostgreSQL sends without either side noticing; what the process sends arrives. */
+  readonly dropReplies: () => void
+  /** Passes new connections and delivers what was held. What was discarded stays lost. */
   readonly heal: () => void
-  /** New connections lead to another port from now on, as after a failover. */
-  readonly leadTo: (port: number) => void
+  /** Connects new connections to another port, as after a failover. */
+  readonly redirectTo: (port: number) => void
   readonly close: () => Promise<void>
 }
 
-type Weather = "passes" | "refuses" | "holds" | "discards" | "swallows"
+type Mode = "passes" | "refuses" | "holds" | "discards" | "drops replies"
 
 interface Link {
   readonly client: net.Socket
   readonly server: net.Socket | null
-  /** Nobody hears of anybody any more. */
+  /** Whether both sides are cut off without knowing. */
   silent: boolean
   readonly held: Array<() => void>
 }
 
-/** How long the server takes to find out that a silent connection has no other end. */
+/** How long the server takes to notice that a silent connection is dead. */
 const forgottenMs = 30_000
 
-/** A proxy of its own for one process, so that one can be cut off alone. */
+/** Starts a proxy for one process, so that this process alone can be cut off. */
 export const startProxy = async (target: number, host = "127.0.0.1"): Promise<Proxy> => {
-  let weather: Weather = "passes"
+  let mode: Mode = "passes"
   let port = target
   const links = new Set<Link>()
 
@@ -49,16 +51,16 @@ export const startProxy = async (target: number, host = "127.0.0.1"): Promise<Pr
 
   const listener = net.createServer((client) => {
     client.on("error", () => undefined)
-    if (weather === "refuses") return client.resetAndDestroy()
-    // One that comes while everything is discarded never reaches the server.
-    const server = weather === "discards" ? null : net.connect(port, host)
+    if (mode === "refuses") return client.resetAndDestroy()
+    // A connection made while everything is discarded never reaches the server.
+    const server = mode === "discards" ? null : net.connect(port, host)
     const link: Link = { client, server, silent: server === null, held: [] }
     links.add(link)
-    // Whatever happens is done now, later or never.
-    const deliver = (does: () => void) => {
+    // Delivers now, later or never.
+    const deliver = (action: () => void) => {
       if (link.silent) return
-      if (weather === "holds") link.held.push(does)
-      else does()
+      if (mode === "holds") link.held.push(action)
+      else action()
     }
     client.on("data", (chunk: Buffer) => deliver(() => void server?.write(chunk)))
     client.on("close", () => {
@@ -78,12 +80,12 @@ export const startProxy = async (target: number, host = "127.0.0.1"): Promise<Pr
     server.on("error", () => undefined)
     server.on("data", (chunk: Buffer) =>
       deliver(() => {
-        if (weather !== "swallows") client.write(chunk)
+        if (mode !== "drops replies") client.write(chunk)
       })
     )
     server.on("close", () =>
       deliver(() => {
-        if (weather !== "swallows") client.destroy()
+        if (mode !== "drops replies") client.destroy()
       })
     )
   })
@@ -91,31 +93,31 @@ export const startProxy = async (target: number, host = "127.0.0.1"): Promise<Pr
   await once(listener, "listening")
 
   return {
-    leadTo: (other) => {
+    redirectTo: (other) => {
       port = other
     },
     port: (listener.address() as net.AddressInfo).port,
     reset: cutAll,
     refuse: () => {
-      weather = "refuses"
+      mode = "refuses"
       cutAll()
     },
     hold: () => {
-      weather = "holds"
+      mode = "holds"
     },
     discard: () => {
-      weather = "discards"
+      mode = "discards"
       for (const link of links) link.silent = true
     },
-    swallowReplies: () => {
-      weather = "swallows"
+    dropReplies: () => {
+      mode = "drops replies"
     },
     heal: () => {
-      weather = "passes"
-      for (const link of links) for (const does of link.held.splice(0)) does()
+      mode = "passes"
+      for (const link of links) for (const action of link.held.splice(0)) action()
     },
     close: async () => {
-      weather = "refuses"
+      mode = "refuses"
       cutAll()
       listener.close()
       await once(listener, "close")

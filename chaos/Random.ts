@@ -1,14 +1,14 @@
-/** A generator of numbers that its seed decides (mulberry32, Tommy Ettinger, public domain). */
+/** A seeded random number generator (mulberry32, Tommy Ettinger, public domain). */
 export interface Random {
   /** From 0 to 1. */
   readonly next: () => number
-  /** A whole number from `least` to `most`, both included. */
-  readonly between: (least: number, most: number) => number
+  /** An integer from `min` to `max`, both included. */
+  readonly between: (min: number, max: number) => number
   /** The same items in another order. */
   readonly shuffle: <A>(items: ReadonlyArray<A>) => ReadonlyArray<A>
 }
 
-/** The generator of this part of a run: parts have sequences of their own, so that one cannot shift another's. */
+/** The generator for one part of a run. Each part has its own sequence, so that one cannot shift another's. */
 export const randomOf = (seed: string, part: string): Random => {
   let state = 0x9e3779b9
   for (const char of `${seed}/${part}`)
@@ -19,7 +19,7 @@ export const randomOf = (seed: string, part: string): Random => {
     t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
     return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
   }
-  const between = (least: number, most: number) => least + Math.floor(next() * (most - least + 1))
+  const between = (min: number, max: number) => min + Math.floor(next() * (max - min + 1))
   const shuffle = <A>(items: ReadonlyArray<A>) =>
     items
       .map((item) => ({ item, place: next() }))

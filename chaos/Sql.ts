@@ -2,7 +2,7 @@ import { PgClient } from "@effect/sql-pg"
 import { Duration, Effect, ManagedRuntime, Redacted } from "effect"
 import { SqlClient } from "effect/sql"
 
-/** A few connections of the chaos program itself; they lead to PostgreSQL directly and past every proxy. */
+/** A few direct connections to PostgreSQL for the chaos program itself. */
 export interface Sql {
   readonly query: <Row extends object>(
     statement: string,
@@ -11,7 +11,7 @@ export interface Sql {
   readonly close: () => Promise<void>
 }
 
-/** Connects to a PostgreSQL that answers already. A query that takes longer than a minute fails. */
+/** Connects to a running PostgreSQL. A query that takes longer than a minute fails. */
 export const connect = (url: string): Sql => {
   const runtime = ManagedRuntime.make(
     PgClient.layerFrom(

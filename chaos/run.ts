@@ -6,18 +6,20 @@ import { parseArgs } from "node:util"
 import { type Fault, injectFaults, planFaults } from "./Faults.ts"
 import { type ClientLog, type Load, startLoad } from "./Load.ts"
 import { type Finding, judge, longestUntil, unfinished } from "./Oracle.ts"
-import { allServe, keepRunning, type OrderProcess, type Witness } from "./OrderProcesses.ts"
+import { allServe, keepRunning, type OrderProcess, type Observations } from "./OrderProcesses.ts"
 import { startPostgres } from "./PostgresServer.ts"
 import { connect, type Sql } from "./Sql.ts"
 
-// npm run chaos -- --seed 1 --minutes 5 --rate 200 [--synchronous-commit off]
-// Two APIs and three workers under load, and every few seconds a fault. Then an oracle that shares no code with the
-// product reads the clients' log and the tables. Exits 1 if a promise was broken.
+// npm run chaos -- --seed 1 --minutes 5 --rate 200 [--synchronous-commit off] Runs two APIs and three workers under
+// load with a fault every few seconds. Then an oracle that shares no code with the product checks the clients' log and
+// the tables. Exits 1 if a promise was broken.
 
 const leaseMs = 3000
 const drainTimeoutMs = 3000
 
-/** The load has ended: waited for as long as ever fewer orders are not final, and no longer than this without one. */
+/**
+ * After the load: waits while the number of orders that are not final decreases, at most this long without a decrease.
+ */
 const noProgressMs = 30_000
 const settleMs = 300_000
 
@@ -38,16 +40,16 @@ const environment = (seed: string) => ({
 })
 
 interface Run {
-  /** The default of the server, which must make no difference. */
+  /** The server's default for synchronous_commit, which must make no difference. */
   readonly synchronousCommit: string
   readonly seed: string
   readonly minutes: number
   readonly rate: number
 }
 
-const number = (name: string, text: string, most: number) => {
+const number = (name: string, text: string, max: number) => {
   const value = Number(text)
-  if (!(value > 0 && value <= most)) throw new Error(`--${name} is ${text}; it may be up to ${most}.`)
+  if (!(value > 0 && value <= max)) throw new Error(`--${name} is ${text}; it may be up to ${max}.`)
   return value
 }
 
@@ -68,35 +70,35 @@ const readArguments = (): Run => {
   }
 }
 
-const say = (line: string) => console.log(line)
+const print = (line: string) => console.log(line)
 
 const run = async (settings: Run): Promise<boolean> => {
   const directory = await fs.mkdtemp(path.join(os.tmpdir(), "order-platform-chaos-"))
-  // PostgreSQL runs as another user, and has to get to its part of it.
+  // PostgreSQL may run as another user and needs access to its subdirectory.
   await fs.chmod(directory, 0o755)
-  const cleanUp: Array<() => Promise<unknown>> = []
+  const finalizers: Array<() => Promise<unknown>> = []
   let ended = false
   const end = async () => {
     if (ended) return
     ended = true
-    for (const step of cleanUp.reverse()) await step().catch(() => undefined)
+    for (const step of finalizers.reverse()) await step().catch(() => undefined)
   }
-  let told = false
+  let signalled = false
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
     process.on(signal, () => {
-      told = true
+      signalled = true
       void end()
         .then(() => fs.rm(directory, { recursive: true, force: true, maxRetries: 5 }))
         .finally(() => process.exit(130))
     })
   try {
-    const passed = await withDirectory(directory, settings, cleanUp)
+    const passed = await withDirectory(directory, settings, finalizers)
     await end()
     if (passed) await fs.rm(directory, { recursive: true, force: true, maxRetries: 5 })
-    else say(`The logs are in ${directory}.`)
+    else print(`The logs are in ${directory}.`)
     return passed
   } catch (error) {
-    if (told) await sleep(60_000) // the handler of the signal ends the process
+    if (signalled) await sleep(60_000) // the signal handler ends the process
     throw error
   } finally {
     await end()
@@ -106,28 +108,30 @@ const run = async (settings: Run): Promise<boolean> => {
 const withDirectory = async (
   directory: string,
   { minutes, rate, seed, synchronousCommit }: Run,
-  cleanUp: Array<() => Promise<unknown>>
+  finalizers: Array<() => Promise<unknown>>
 ): Promise<boolean> => {
   const postgres = await startPostgres(directory, { settings: { synchronous_commit: synchronousCommit } })
-  cleanUp.push(() => postgres.stop())
+  finalizers.push(() => postgres.stop())
   const sql = connect(postgres.url)
-  cleanUp.push(() => sql.close())
-  say(`chaos: seed ${seed}, ${minutes} min, ${rate} orders/s; ${postgres.version}, synchronous_commit ${synchronousCommit}; logs in ${directory}`)
+  finalizers.push(() => sql.close())
+  print(
+    `chaos: seed ${seed}, ${minutes} min, ${rate} orders/s; ${postgres.version}, synchronous_commit ${synchronousCommit}; logs in ${directory}`
+  )
 
-  const witness: Witness = {
-    lives: [],
+  const observations: Observations = {
+    runs: [],
     killedByOrders: [],
-    endedByThemselves: [],
-    startsThatFailed: [],
-    stopsThatWereNotClean: [],
+    unexpectedExits: [],
+    failedStarts: [],
+    uncleanStops: [],
     errorsLogged: new Map()
   }
-  const surroundings = { directory, databasePort: postgres.port, witness, environment: environment(seed) }
+  const options = { directory, databasePort: postgres.port, observations, environment: environment(seed) }
   const processes: Array<OrderProcess> = []
-  cleanUp.push(() => Promise.all(processes.map(({ end }) => end())))
+  finalizers.push(() => Promise.all(processes.map(({ end }) => end())))
   const names = ["api-1", "api-2", "worker-1", "worker-2", "worker-3"]
   for (const name of names)
-    processes.push(await keepRunning(name.startsWith("api") ? "api" : "worker", name, surroundings))
+    processes.push(await keepRunning(name.startsWith("api") ? "api" : "worker", name, options))
   await allServe(processes, 60_000)
   await sql.query(
     `CREATE TABLE chaos_ledger (order_id uuid NOT NULL, attempt int NOT NULL, token text NOT NULL)`
@@ -146,41 +150,41 @@ const withDirectory = async (
     () => Date.now() - began > loadMs
   )
   const reporting = setInterval(() => void progress(began, sql, load, faults), 5000)
-  cleanUp.push(async () => clearInterval(reporting))
+  finalizers.push(async () => clearInterval(reporting))
   await sleep(loadMs)
   await load.stop()
   const loadTookMs = Date.now() - began
   await injecting
   await allServe(processes, 30_000)
-  say("the load and the faults have ended; waiting until every order is final")
+  print("the load and the faults have ended; waiting until every order is final")
 
   await settled(sql)
   clearInterval(reporting)
   const settledMs = Date.now() - began - loadTookMs
   const stale = await staleSettles(processes)
-  // What is judged must not change while it is judged, even if something is not final.
+  // The tables must not change while they are checked, even if an order is not final.
   await Promise.all(processes.splice(0).map(({ end }) => end()))
   const timeOf = ({ from, kind, pid, to }: Fault) =>
     `${new Date(from).toISOString()} ${to - from} ms ${kind}${pid === null ? "" : ` (pid ${pid})`}\n`
   await fs.writeFile(path.join(directory, "faults.log"), faults.map(timeOf).join(""))
 
-  const counts = await judgement({ sql, load: load.log, faults, witness, began })
+  const counts = await judgeRun({ sql, load: load.log, faults, observations, began })
   const findings: ReadonlyArray<Finding> = [
     ...counts,
-    { what: "results of lost leases dropped, by workers alive at the end", figure: stale },
+    { what: "stale settles counted by the workers that run at the end", figure: stale },
     { what: "longest answer of an API", figure: load.log.slowestMs, unit: "ms" },
-    { what: "from the end of the load until all was final", figure: settledMs, unit: "ms" }
+    { what: "from the end of the load until all orders were final", figure: settledMs, unit: "ms" }
   ]
-  report(findings, faults, load.log, witness)
-  say(
+  report(findings, faults, load.log, observations)
+  print(
     `throughput: ${(load.log.answered.length / (loadTookMs / 1000)).toFixed(0)} orders/s answered 202; load average of the machine ${os.loadavg()[0]?.toFixed(1)} on ${os.availableParallelism()} CPUs`
   )
-  const broken = findings.filter(({ figure, most }) => most !== undefined && figure > most)
-  say(broken.length === 0 ? "PASSED" : `FAILED: ${broken.map(({ what }) => what).join("; ")}`)
+  const broken = findings.filter(({ figure, max }) => max !== undefined && figure > max)
+  print(broken.length === 0 ? "PASSED" : `FAILED: ${broken.map(({ what }) => what).join("; ")}`)
   return broken.length === 0
 }
 
-/** A slow machine has a backlog when the load ends: that is no fault, as long as it works it off. */
+/** A slow machine may have a backlog when the load ends, as long as that decreases. */
 const settled = async (sql: Sql): Promise<void> => {
   const began = Date.now()
   let fewest = Number.POSITIVE_INFINITY
@@ -205,13 +209,13 @@ const progress = async (began: number, sql: Sql, load: Load, faults: ReadonlyArr
   const states = rows.map(({ n, status }) => `${status} ${n}`).join(", ")
   const last = faults.at(-1)
   const seconds = String(Math.round((Date.now() - began) / 1000)).padStart(3)
-  say(
-    `${seconds} s  answered ${load.log.answered.length}, in flight ${load.inFlight()}; ${states || "the database is away"}; ` +
+  print(
+    `${seconds} s  answered ${load.log.answered.length}, in flight ${load.inFlight()}; ${states || "the database is unavailable"}; ` +
       `${faults.length} faults${last === undefined ? "" : `, last: ${last.kind}`}`
   )
 }
 
-/** Only of workers that still live: the counter goes with its process. */
+/** Only of running workers, because the counter ends with its process. */
 const staleSettles = async (processes: ReadonlyArray<OrderProcess>) => {
   let sum = 0
   for (const { kind, url } of processes) {
@@ -227,45 +231,47 @@ const staleSettles = async (processes: ReadonlyArray<OrderProcess>) => {
 const crashing = [
   "kill -9 of a worker",
   "worker frozen past its lease",
-  "network held, then late",
-  "connections silent for ever"
+  "network delayed",
+  "connections silent"
 ]
-// A lost reply, a reset and a clean stop are no excuse: they must cost no attempt.
-const excusing = [...crashing, "connections refused"]
-const databaseAway = "PostgreSQL crashed and restarted"
+// A lost reply, a reset and a clean stop do not count here: they must cost no attempt.
+const mayExpireLeases = [...crashing, "connections refused"]
+const databaseRestart = "PostgreSQL crashed and restarted"
 
-/** Taking orders and processing them must go on this soon after PostgreSQL is back. */
+/** How soon after a restart of PostgreSQL orders must be accepted and processed again. */
 const maxRecoveryMs = 5000
 
-const judgement = async (seen: {
+const judgeRun = async (seen: {
   readonly sql: Sql
   readonly load: ClientLog
   readonly faults: ReadonlyArray<Fault>
-  readonly witness: Witness
+  readonly observations: Observations
   readonly began: number
 }): Promise<ReadonlyArray<Finding>> => {
-  const { began, faults, load, sql, witness } = seen
-  const away = faults.filter(({ kind }) => kind === databaseAway)
-  const isWorker = new Map(witness.lives.map(({ kind, pid }) => [pid, kind === "worker"]))
+  const { began, faults, load, sql, observations } = seen
+  const restarts = faults.filter(({ kind }) => kind === databaseRestart)
+  const isWorker = new Map(observations.runs.map(({ kind, pid }) => [pid, kind === "worker"]))
   const crashes = [
     ...faults.flatMap(({ from, kind, pid }) =>
       crashing.includes(kind) && pid !== null && isWorker.get(pid) === true ? [{ kind, pid, at: from }] : []
     ),
-    ...witness.killedByOrders.map(({ at, pid }) => ({ kind: "order that killed its worker", pid, at }))
+    ...observations.killedByOrders.map(({ at, pid }) => ({ kind: "order that killed its worker", pid, at }))
   ]
-  const excuses = [
-    ...faults.filter(({ kind }) => excusing.includes(kind)),
-    ...away.map(({ from, to }) => ({ pid: null, from, to: to + 1000 })),
-    ...witness.lives.flatMap(({ endedAt, pid }) =>
-      endedAt === null || cleanlyStopped(pid, faults, witness) ? [] : [{ pid, from: endedAt, to: endedAt }]
+  const expirableTimes = [
+    ...faults.filter(({ kind }) => mayExpireLeases.includes(kind)),
+    ...restarts.map(({ from, to }) => ({ pid: null, from, to: to + 1000 })),
+    ...observations.runs.flatMap(({ endedAt, pid }) =>
+      endedAt === null || cleanlyStopped(pid, faults, observations)
+        ? []
+        : [{ pid, from: endedAt, to: endedAt }]
     )
   ]
-  const workerThere = (from: number, to: number) => {
+  const availableMs = (from: number, to: number) => {
     let ms = 0
     const step = 20
     for (let at = from; at < to; at += step) {
-      if (away.some((a) => a.from <= at && at <= a.to)) continue
-      const someWorker = witness.lives.some(
+      if (restarts.some((a) => a.from <= at && at <= a.to)) continue
+      const someWorker = observations.runs.some(
         ({ endedAt, kind, pid, servesFrom }) =>
           kind === "worker" &&
           servesFrom !== null &&
@@ -283,15 +289,15 @@ const judgement = async (seen: {
     answered: load.answered,
     reprocessed: load.reprocessed,
     crashes,
-    excuses,
-    workerThere,
+    expirableTimes,
+    availableMs,
     leaseMs,
     maxRestartMs: leaseMs + 2000
   })
-  // A return that something else follows at once says nothing about recovery.
-  const returns = away
+  // A restart that another fault follows at once says nothing about recovery.
+  const returns = restarts
     .map(({ to }) => to)
-    .filter((to) => !away.some(({ from }) => from > to && from < to + maxRecoveryMs))
+    .filter((to) => !restarts.some(({ from }) => from > to && from < to + maxRecoveryMs))
   const answeredAt = load.answered.map(({ at }) => at).sort((a, b) => a - b)
   const untilAnswered = returns.map((to) => (answeredAt.find((at) => at >= to) ?? Infinity) - to)
   return [
@@ -299,52 +305,52 @@ const judgement = async (seen: {
     {
       what: "answers that are neither 202, 503, 409 nor 404",
       figure: load.wrong.length,
-      most: 0,
+      max: 0,
       examples: load.wrong.slice(0, 5)
     },
-    { what: "503 without Retry-After", figure: load.withoutRetryAfter, most: 0 },
-    { what: "orders that no API took within a minute", figure: load.gaveUp, most: 0 },
+    { what: "503 without Retry-After", figure: load.withoutRetryAfter, max: 0 },
+    { what: "orders that no API accepted within a minute", figure: load.gaveUp, max: 0 },
     {
-      what: "processes that ended by themselves",
-      figure: witness.endedByThemselves.length,
-      most: 0,
-      examples: witness.endedByThemselves.slice(0, 5)
+      what: "processes that exited unexpectedly",
+      figure: observations.unexpectedExits.length,
+      max: 0,
+      examples: observations.unexpectedExits.slice(0, 5)
     },
     {
-      what: "starts that failed because the database was away",
-      figure: witness.startsThatFailed.length,
-      examples: witness.startsThatFailed.slice(0, 3)
+      what: "starts that failed because the database restarted",
+      figure: observations.failedStarts.length,
+      examples: observations.failedStarts.slice(0, 3)
     },
     {
       what: "clean stops that took too long or failed",
-      figure: witness.stopsThatWereNotClean.length,
-      most: 0,
-      examples: witness.stopsThatWereNotClean
+      figure: observations.uncleanStops.length,
+      max: 0,
+      examples: observations.uncleanStops
     },
     {
-      what: "longest from the return of PostgreSQL to the next 202",
+      what: "longest from the restart of PostgreSQL to the next 202",
       figure: Math.max(0, ...untilAnswered),
-      most: maxRecoveryMs,
+      max: maxRecoveryMs,
       unit: "ms"
     },
     {
-      what: "longest from the return of PostgreSQL to the next start",
+      what: "longest from the restart of PostgreSQL to the next start",
       figure: await longestUntil(sql, "started", returns),
-      most: maxRecoveryMs,
+      max: maxRecoveryMs,
       unit: "ms"
     },
     {
-      what: "longest from the return of PostgreSQL to the next completion",
+      what: "longest from the restart of PostgreSQL to the next completion",
       figure: await longestUntil(sql, "completed", returns),
-      most: maxRecoveryMs,
+      max: maxRecoveryMs,
       unit: "ms"
     },
-    { what: "seconds in all", figure: Math.round((Date.now() - began) / 1000) }
+    { what: "total seconds", figure: Math.round((Date.now() - began) / 1000) }
   ]
 }
 
-// A worker that an order ended a moment before it was told to stop never heard of it.
-const cleanlyStopped = (pid: number, faults: ReadonlyArray<Fault>, { killedByOrders }: Witness) =>
+// A worker killed by an order just before the signal was not stopped by the signal.
+const cleanlyStopped = (pid: number, faults: ReadonlyArray<Fault>, { killedByOrders }: Observations) =>
   faults.some((fault) => fault.kind === "clean stop of a worker" && fault.pid === pid) &&
   !killedByOrders.some((killed) => killed.pid === pid)
 
@@ -352,37 +358,37 @@ const report = (
   findings: ReadonlyArray<Finding>,
   faults: ReadonlyArray<Fault>,
   load: ClientLog,
-  witness: Witness
+  observations: Observations
 ) => {
-  say("\n-- what was found ------------------------------------------------------------------")
-  for (const { examples = [], figure, most, unit, what } of findings) {
-    const bound = most === undefined ? "" : most === 0 ? "  must be 0" : `  at most ${most}`
-    const verdict = most === undefined ? "      " : figure <= most ? "  ok  " : "BROKEN"
-    say(
+  print("\n-- findings ------------------------------------------------------------------------")
+  for (const { examples = [], figure, max, unit, what } of findings) {
+    const bound = max === undefined ? "" : max === 0 ? "  must be 0" : `  at most ${max}`
+    const verdict = max === undefined ? "      " : figure <= max ? "  ok  " : "BROKEN"
+    print(
       `${verdict} ${String(figure).padStart(8)}${unit === undefined ? "  " : ` ${unit}`.slice(0, 3)} ${what}${bound}`
     )
-    if (most === undefined || figure > most)
-      for (const example of examples) say(`                    ${example}`)
+    if (max === undefined || figure > max)
+      for (const example of examples) print(`                    ${example}`)
   }
   const tally = (items: ReadonlyArray<string>) => {
     const counts = new Map<string, number>()
     for (const item of items) counts.set(item, (counts.get(item) ?? 0) + 1)
     return [...counts].sort(([a], [b]) => (a < b ? -1 : 1))
   }
-  say("\n-- faults injected -----------------------------------------------------------------")
+  print("\n-- faults injected -----------------------------------------------------------------")
   for (const [kind, n] of tally([
     ...faults.map(({ kind }) => kind),
-    ...witness.killedByOrders.map(() => "worker ended by an order")
+    ...observations.killedByOrders.map(() => "worker killed by an order")
   ]))
-    say(`${String(n).padStart(15)} ${kind}`)
-  say("\n-- answers -------------------------------------------------------------------------")
-  for (const [what, n] of [...load.statuses].sort()) say(`${String(n).padStart(15)} ${what}`)
-  if (witness.errorsLogged.size > 0) {
-    say("\n-- logged as errors ----------------------------------------------------------------")
-    for (const [what, n] of [...witness.errorsLogged].sort(([, a], [, b]) => b - a).slice(0, 15))
-      say(`${String(n).padStart(15)} ${what}`)
+    print(`${String(n).padStart(15)} ${kind}`)
+  print("\n-- answers -------------------------------------------------------------------------")
+  for (const [what, n] of [...load.statuses].sort()) print(`${String(n).padStart(15)} ${what}`)
+  if (observations.errorsLogged.size > 0) {
+    print("\n-- logged as errors ----------------------------------------------------------------")
+    for (const [what, n] of [...observations.errorsLogged].sort(([, a], [, b]) => b - a).slice(0, 15))
+      print(`${String(n).padStart(15)} ${what}`)
   }
-  say("")
+  print("")
 }
 
 run(readArguments()).then(

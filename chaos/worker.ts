@@ -21,15 +21,15 @@ import { BoundAddress, OrderHttpServer } from "../src/infrastructure/http/server
 import * as Postgres from "../src/infrastructure/postgres/Postgres.ts"
 import { randomOf } from "./Random.ts"
 
-// A worker process as an embedding app would make it: the product's layers with a processor of the app's own. This one
-// does what the payload of the order asks for, so that a test can have every outcome when it wants it:
-//   kill: true      the attempt ends the process, and so never has an outcome
-//   workMs: n       how long the attempt takes; by default order.worker.processingDelayMs, give or take half
-//   writes: true    a successful attempt writes one row to chaos_ledger, in the transaction of its outcome
-//   writeMs: n      how long those writes take in the database
-//   outcome: "permanent" | "snooze" | "defect" | "hang"   in the first attempt of each kind of trouble
+// A worker process as an embedding app would write it: the platform's layers with the app's own processor. This
+// processor does what the payload asks for, so that a test can cause every outcome:
+//   kill: true      the attempt ends the process without an outcome
+//   workMs: n       duration of the attempt; by default order.worker.processingDelayMs ± half
+//   writes: true    a successful attempt writes one row to chaos_ledger in the transaction of its outcome
+//   writeMs: n      duration of those writes in the database
+//   outcome: "permanent" | "snooze" | "defect" | "hang"   in half of the attempts
 
-/** The exit code of a process that an order killed. */
+/** The exit code of a process killed by an order. */
 const killedByOrder = 86
 
 const random = randomOf(process.env["CHAOS_SEED"] ?? "0", `worker ${process.pid}`)
@@ -50,11 +50,11 @@ const processor = ({ order: { worker } }: Environment["Service"]) =>
       if (random.next() < worker.failureProbability) {
         return yield* new RetryableFailure({ reason: "chaos", reasonCode: "SIMULATED" })
       }
-      // Once in two, so that an order that asks for trouble gets some and still ends.
+      // In half of the attempts, so that the order still becomes final.
       if (typeof payload["outcome"] === "string" && random.next() < 0.5) {
         switch (payload["outcome"]) {
           case "permanent":
-            return yield* new PermanentFailure({ reason: "chaos, for good" })
+            return yield* new PermanentFailure({ reason: "chaos, permanent" })
           case "snooze":
             return yield* new Snooze({ delay: Duration.millis(200), reason: "chaos, later" })
           case "defect":
@@ -78,7 +78,7 @@ const worker = Layer.unwrap(
   Effect.gen(function* () {
     const settings = yield* Environment
     const gracefulShutdownTimeout = Duration.seconds(2)
-    // Built last and so closed first, like the product's own processes; same line, so that the same tests can start it.
+    // Built last and so closed first, as in the platform's own processes. It logs their start line, for the same tests.
     const announce = Layer.effectDiscard(
       Effect.gen(function* () {
         const address = HttpServer.formatAddress(yield* BoundAddress)

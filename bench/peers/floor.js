@@ -1,7 +1,7 @@
 import { serve } from "./intake.js"
 import { connect, createOrders, insertOrder, newId } from "./orders.js"
 
-// The floor: one INSERT per request, no queue, no worker.
+// The baseline: one INSERT per request, no queue, no worker.
 const pool = connect(20)
 
 if (process.argv[2] === "prepare") {

@@ -2,9 +2,9 @@ import { Logger, makeWorkerUtils, run } from "graphile-worker"
 import { serve } from "./intake.js"
 import { batched, connect, createOrders, insertBacklog, newId, processOrders } from "./orders.js"
 
-// graphile-worker with the settings of its own performance page: 24 jobs at a time, a pool of 25, a local queue of 500,
-// completions batched without delay; LISTEN/NOTIFY is built in. Row and job are stored by one statement, through its
-// SQL function. Its handler gets one job at a time; the two updates are gathered by hand.
+// graphile-worker with the settings of its own performance page: 24 concurrent jobs, a pool of 25, a local queue of
+// 500, completions batched without delay; LISTEN/NOTIFY is built in. One statement stores the row and the job through
+// its SQL function. Its handler gets one job at a time; the two updates are batched here.
 const pool = connect(25)
 const logger = new Logger(() => (level, message) => {
   if (level === "error") console.error(message)

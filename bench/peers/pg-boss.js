@@ -2,9 +2,9 @@ import { PgBoss } from "pg-boss"
 import { serve } from "./intake.js"
 import { connect, createOrders, insertBacklog, insertOrder, newId, processOrders } from "./orders.js"
 
-// pg-boss. NOTIFY=on wakes its workers by LISTEN/NOTIFY, else they poll at the shortest interval it allows. Jobs come
-// in batches, and without a pause while batches are full (`burstWhenBatchFull`); row and job commit in one transaction
-// by the documented `db` option, pipelined by `pg`, so in one round trip. Everything else is its default.
+// pg-boss. NOTIFY=on wakes its workers by LISTEN/NOTIFY, else they poll at the shortest interval it allows. It fetches
+// jobs in batches without a pause while batches are full (`burstWhenBatchFull`). Row and job commit in one transaction
+// by the documented `db` option, pipelined by `pg` in one round trip. Everything else is its default.
 const notify = process.env["NOTIFY"] === "on"
 const queue = "orders"
 const pool = connect(20, { pipeline: true })

@@ -142,13 +142,13 @@ describe("a database that refuses while the process runs", () => {
           ([row]) => row?.here === true || undefined
         )
       )
-      proxy.leadTo(standby.port)
+      proxy.redirectTo(standby.port)
       proxy.reset()
       yield* becomes(server, 503, "5 seconds")
       yield* Effect.sleep("8 seconds")
       assert.deepStrictEqual(yield* statuses(server), [503, 503])
       // Connections to the standby stay open: they have to be found out and replaced.
-      proxy.leadTo(primary.port)
+      proxy.redirectTo(primary.port)
       yield* becomes(server, 202, "5 seconds")
       yield* Effect.forEach(
         Array.from({ length: 20 }),

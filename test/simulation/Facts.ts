@@ -3,14 +3,14 @@ import type { NewOrder, Order } from "../../src/domain/Order.ts"
 import type { OrderEvent } from "../../src/domain/OrderEvent.ts"
 import type { OrderId } from "../../src/domain/OrderId.ts"
 
-/** What the processor does in one run of one order. */
+/** What the processor does in one run of an order. */
 export type Behaviour =
-  | { readonly does: "succeed" | "never end" | "throw" | "fail for good" | "fail" }
-  | { readonly does: "fail for a while" | "snooze" | "be slow"; readonly millis: number }
-  | { readonly does: "write and fail" | "write and fail for good" }
+  | { readonly does: "succeed" | "hang" | "throw" | "fail permanently" | "fail" }
+  | { readonly does: "fail with delay" | "snooze" | "be slow"; readonly millis: number }
+  | { readonly does: "write and fail" | "write and fail permanently" }
   | { readonly does: "write and snooze"; readonly millis: number }
 
-/** An order of a history with what its runs do, one after the other; the last is repeated. */
+/** An order and the behaviour of its runs, in order; the last one repeats. */
 export interface Plan {
   readonly order: NewOrder
   readonly behaviours: ReadonlyArray<Behaviour>
@@ -20,7 +20,7 @@ export interface Plan {
   readonly undecodable: boolean
 }
 
-/** What happened in the world, in the order in which it did; what the oracle judges by. */
+/** The facts of a history, in order. The oracle judges by them. */
 export type Fact =
   | { readonly fact: "answered"; readonly id: OrderId }
   | { readonly fact: "reprocess answered"; readonly id: OrderId }
@@ -34,7 +34,7 @@ export type Fact =
       readonly id: OrderId
       readonly version: number
       readonly dueAt: number
-      /** How many facts there were when the worker had received the reply; Infinity if it never did. */
+      /** The number of facts when the worker received the reply; Infinity if it never did. */
       readonly reply: { delivered: number }
     }
   | { readonly fact: "renewed"; readonly at: number; readonly id: OrderId; readonly version: number }
@@ -55,32 +55,32 @@ export type Fact =
       readonly run: number
       readonly does: Behaviour["does"]
     }
-  /** Its heartbeat could not do its work until then: frozen, delayed, refused or passed over by the clock. */
+  /** Until then its heartbeat may be late: it was frozen, delayed, refused or overtaken by a clock jump. */
   | { readonly fact: "disturbed"; readonly worker: string; readonly until: number }
   | { readonly fact: "stopping"; readonly worker: string; readonly at: number }
   | { readonly fact: "stopped"; readonly worker: string; readonly at: number }
   | { readonly fact: "crashed"; readonly worker: string }
 
-/** A line that an order's writes have put into the ledger. */
+/** A ledger line written by an order's writes. */
 export interface Line {
   readonly id: OrderId
   readonly line: "debit" | "credit"
 }
 
-/** An order as it is stored in the end. */
+/** An order as stored at the end. */
 export interface Stored {
   readonly order: Order
   readonly events: ReadonlyArray<OrderEvent>
 }
 
-/** A worker that lives to the end: nothing of it may be in use any more. */
+/** A worker that still runs at the end. It must have no order in flight and all slots free. */
 export interface Idle {
   readonly worker: string
   readonly inFlight: number
   readonly freeSlots: number
 }
 
-/** A whole history, ready to be judged. */
+/** A complete history for the oracle. */
 export interface History {
   readonly plans: ReadonlyMap<OrderId, Plan>
   readonly facts: ReadonlyArray<Fact>
@@ -91,7 +91,7 @@ export interface History {
   readonly staleCounted: number
 }
 
-/** How all simulated workers work; the oracle knows these figures, too. */
+/** The settings of all simulated workers; the oracle uses them too. */
 export const figures = {
   concurrency: 3,
   leaseMs: 7500,

@@ -8,24 +8,24 @@ interface Lease {
   since: number
 }
 
-/** Judges by what the store was asked and has answered: fences, leases, and why attempts ended without an outcome. */
-// The store counts in whole milliseconds.
+/** Checks the store's calls and replies: fencing, leases, and why attempts ended without an outcome. */
+// The store keeps whole milliseconds.
 const stored = Math.floor
 
-export const judgeFacts = ({ facts, idle, staleCounted }: History, say: (what: string) => void): void => {
+export const judgeFacts = ({ facts, idle, staleCounted }: History, report: (what: string) => void): void => {
   const leases = new Map<string, Lease>()
   const settles = new Map<string, string>()
-  const excused = new Map<string, number>()
+  const disturbedUntil = new Map<string, number>()
   const stopping = new Map<string, number>()
   for (const [index, fact] of facts.entries()) {
     switch (fact.fact) {
       case "crashed":
-        excused.set(fact.worker, Infinity)
+        disturbedUntil.set(fact.worker, Infinity)
         break
       case "disturbed": {
-        // One that is stopping may have run out of time for its last writes, whatever it does afterwards.
+        // A stopping worker may run out of time for its last writes.
         const until = stopping.has(fact.worker) ? Infinity : fact.until
-        excused.set(fact.worker, Math.max(until, excused.get(fact.worker) ?? 0))
+        disturbedUntil.set(fact.worker, Math.max(until, disturbedUntil.get(fact.worker) ?? 0))
         break
       }
       case "stopping":
@@ -35,9 +35,9 @@ export const judgeFacts = ({ facts, idle, staleCounted }: History, say: (what: s
         const took = fact.at - (stopping.get(fact.worker) ?? 0)
         if (
           took > figures.drainMs + 5000 &&
-          (excused.get(fact.worker) ?? -1) < (stopping.get(fact.worker) ?? 0)
+          (disturbedUntil.get(fact.worker) ?? -1) < (stopping.get(fact.worker) ?? 0)
         )
-          say(`${fact.worker} took ${took} ms to stop`)
+          report(`${fact.worker} took ${took} ms to stop`)
         break
       }
       case "claimed": {
@@ -53,12 +53,13 @@ export const judgeFacts = ({ facts, idle, staleCounted }: History, say: (what: s
       case "expired": {
         const lease = leases.get(fact.id)
         if (lease === undefined || lease.version !== fact.version - 1)
-          say(`${fact.id} expired without a lease`)
+          report(`${fact.id} expired without a lease`)
         else {
           const name = `the lease of ${fact.id} ${lease.version} held by ${lease.worker}`
-          if (stored(fact.at) < stored(lease.since) + figures.leaseMs) say(`${name} expired before its end`)
-          if ((excused.get(lease.worker) ?? -1) < lease.since)
-            say(`${name} expired, though nothing was wrong`)
+          if (stored(fact.at) < stored(lease.since) + figures.leaseMs)
+            report(`${name} expired before its end`)
+          if ((disturbedUntil.get(lease.worker) ?? -1) < lease.since)
+            report(`${name} expired without a disturbance`)
         }
         leases.delete(fact.id)
         break
@@ -67,20 +68,21 @@ export const judgeFacts = ({ facts, idle, staleCounted }: History, say: (what: s
         const { event, id, result, version, worker } = fact
         const lease = leases.get(id)
         const fenced = lease?.version === version && lease.worker === worker
-        const said = `${event} by ${worker}`
-        const repeated = settles.get(`${id} ${version}`) === said
+        const outcome = `${event} by ${worker}`
+        const repeated = settles.get(`${id} ${version}`) === outcome
         const expected = fenced ? "settled" : repeated ? "repeated" : "stale"
-        if (result !== expected) say(`a settle of ${id} ${version} ${said} was ${result}, not ${expected}`)
+        if (result !== expected)
+          report(`a settle of ${id} ${version} ${outcome} was ${result}, not ${expected}`)
         if (result !== "settled") break
-        const disturbed = (excused.get(worker) ?? -1) >= (lease?.claimed ?? 0)
+        const disturbed = (disturbedUntil.get(worker) ?? -1) >= (lease?.claimed ?? 0)
         if (
           event === "released" &&
           (lease?.reply.delivered ?? 0) < index &&
           !stopping.has(worker) &&
           !disturbed
         )
-          say(`${id} ${version} was released by ${worker}, which was running it and was not stopping`)
-        settles.set(`${id} ${version}`, said)
+          report(`${id} ${version} was released by ${worker}, which was running it and was not stopping`)
+        settles.set(`${id} ${version}`, outcome)
         leases.delete(id)
         break
       }
@@ -88,9 +90,9 @@ export const judgeFacts = ({ facts, idle, staleCounted }: History, say: (what: s
   }
   for (const { freeSlots, inFlight, worker } of idle) {
     if (stopping.has(worker)) continue
-    if (inFlight !== 0) say(`${worker} has ${inFlight} orders in flight and nothing to do`)
-    if (freeSlots !== figures.concurrency) say(`${worker} has ${freeSlots} free slots and nothing to do`)
+    if (inFlight !== 0) report(`${worker} has ${inFlight} orders in flight and nothing to do`)
+    if (freeSlots !== figures.concurrency) report(`${worker} has ${freeSlots} free slots and nothing to do`)
   }
   const stale = facts.filter((fact) => fact.fact === "settled" && fact.result === "stale").length
-  if (staleCounted > stale) say(`${staleCounted} stale settles were counted, ${stale} occurred`)
+  if (staleCounted > stale) report(`${staleCounted} stale settles were counted, ${stale} occurred`)
 }

@@ -4,7 +4,9 @@ import type { Settlement, SettleResult, WorkStore } from "../../src/application/
 import type { Line } from "./Facts.ts"
 import type { SimulatedWorld } from "./SimulatedWorld.ts"
 
-/** The transaction that writes run in; null outside of one: then a line is in the ledger as soon as it is written. */
+/**
+ * The transaction of the running writes; null outside of one, where a line is in the ledger as soon as it is written.
+ */
 export const Transaction = Context.Reference<Array<Line> | null>("test/simulation/Transaction", {
   defaultValue: () => null
 })

@@ -5,8 +5,8 @@ import { type Fact, figures, type History, type Plan, type Stored } from "./Fact
 import { judgeFacts } from "./FactsOracle.ts"
 import { judgeEnd, judgeRun } from "./OutcomeOracle.ts"
 
-// What must be true of every history. It knows the promises and shares no code with the product but types: the edges, the
-// counting of attempts and the delays are written down here once more.
+// States what must hold for every history. It shares only types with the product: the edges, the counting of attempts
+// and the delays are written here a second time.
 
 const edges: Readonly<Record<OrderEvent["event"], ReadonlyArray<string>>> = {
   created: ["null>PENDING"],
@@ -23,9 +23,9 @@ const edges: Readonly<Record<OrderEvent["event"], ReadonlyArray<string>>> = {
 
 type Of<F extends Fact["fact"]> = Extract<Fact, { fact: F }>
 
-/** Everything that is wrong with a history, as sentences. */
+/** All violations in a history, as sentences. */
 export const judge = (history: History): Array<string> => {
-  const wrong: Array<string> = []
+  const violations: Array<string> = []
   const by = <F extends Fact["fact"]>(kind: F) => {
     const all = new Map<OrderId, Array<Of<F>>>()
     for (const fact of history.facts) {
@@ -40,30 +40,31 @@ export const judge = (history: History): Array<string> => {
   for (const id of new Set(
     by("answered") && history.facts.flatMap((fact) => (fact.fact === "answered" ? [fact.id] : []))
   ))
-    if (!history.stored.has(id)) wrong.push(`${id} was answered and is not stored`)
+    if (!history.stored.has(id)) violations.push(`${id} was answered but is not stored`)
   for (const fact of history.facts) {
     if (fact.fact === "announced" && !fact.isStored)
-      wrong.push(`${fact.process} announced more orders than it had stored`)
-    if (fact.fact === "refused") wrong.push(`${fact.id} was refused, and the store refuses only others`)
+      violations.push(`${fact.process} announced more orders than it had stored`)
+    if (fact.fact === "refused")
+      violations.push(`${fact.id} was refused, but the store refuses only poison orders`)
   }
   const reprocessed = by("reprocess answered")
   for (const [id, stored] of history.stored) {
-    const say = (what: string) => void wrong.push(`${id} ${what}`)
+    const report = (what: string) => void violations.push(`${id} ${what}`)
     const plan = history.plans.get(id)
     if (plan === undefined) {
-      say("was never submitted")
+      report("was never submitted")
       continue
     }
-    judgeEvents(stored, plan, about, say)
-    judgeEnd(history, stored, plan, say)
+    judgeEvents(stored, plan, about, report)
+    judgeEnd(history, stored, plan, report)
     const count = stored.events.filter(({ event }) => event === "reprocessed").length
-    if (reprocessed(id).length > count) say(`was reprocessed ${count} times, answered more often`)
+    if (reprocessed(id).length > count) report(`was reprocessed ${count} times, but more calls succeeded`)
   }
   for (const { orderId } of history.deadLetters)
     if (history.stored.get(orderId)?.order.status !== "FAILED")
-      wrong.push(`${orderId} is dead without being FAILED`)
-  judgeFacts(history, (what) => void wrong.push(what))
-  return wrong
+      violations.push(`${orderId} has a dead letter without being FAILED`)
+  judgeFacts(history, (what) => void violations.push(what))
+  return violations
 }
 
 interface About {
@@ -72,8 +73,8 @@ interface About {
   readonly claimed: (id: OrderId) => ReadonlyArray<Of<"claimed">>
 }
 
-/** Folds the history of one order. */
-const judgeEvents = ({ events, order }: Stored, plan: Plan, about: About, say: (what: string) => void) => {
+/** Checks the events of one order. */
+const judgeEvents = ({ events, order }: Stored, plan: Plan, about: About, report: (what: string) => void) => {
   const last = Math.max(1, plan.order.maxRetries)
   const ran = about.ran(order.id)
   const settled = about.settled(order.id).filter(({ result }) => result === "settled")
@@ -87,25 +88,26 @@ const judgeEvents = ({ events, order }: Stored, plan: Plan, about: About, say: (
   for (const [index, event] of events.entries()) {
     const at = DateTime.toEpochMillis(event.at)
     const name = `${event.event} ${event.version}`
-    if (event.version !== index + 1) say(`${name} is event number ${index + 1}`)
-    if (event.from !== status) say(`${name} comes from ${event.from}, but the order was ${status}`)
+    if (event.version !== index + 1) report(`${name} is event number ${index + 1}`)
+    if (event.from !== status) report(`${name} comes from ${event.from}, but the order was ${status}`)
     if (!edges[event.event].includes(`${event.from}>${event.to}`))
-      say(`${name} is no edge: ${event.from} to ${event.to}`)
-    if (at < before) say(`${name} is older than what was before it`)
+      report(`${name} is no edge: ${event.from} to ${event.to}`)
+    if (at < before) report(`${name} is older than the event before it`)
     const started = events[index - 1]
     if (event.from === "PROCESSING") {
-      if (event.attempt !== failures + 1) say(`${name} is of attempt ${event.attempt}, not ${failures + 1}`)
-      if (event.worker !== started?.worker) say(`${name} is by ${event.worker}, not by ${started?.worker}`)
+      if (event.attempt !== failures + 1)
+        report(`${name} is of attempt ${event.attempt}, not ${failures + 1}`)
+      if (event.worker !== started?.worker) report(`${name} is by ${event.worker}, not by ${started?.worker}`)
     }
     const isOutcome = event.from === "PROCESSING" && event.event !== "expired"
     if (isOutcome) {
       recorded++
       const own = settled.filter(({ version }) => version === event.version - 1)
       if (own.length !== 1 || own[0]?.event !== event.event || own[0].worker !== event.worker)
-        say(
+        report(
           `${name} by ${event.worker} was settled ${own.map(({ event, worker }) => `${event} by ${worker}`)}`
         )
-      if (event.event !== "released") judgeRun(event, at - startedAt, plan, ran, say)
+      if (event.event !== "released") judgeRun(event, at - startedAt, plan, ran, report)
     }
     const wait = Number(/again in (\d+)/.exec(event.reason ?? event.detail ?? "")?.[1] ?? Number.NaN)
     switch (event.event) {
@@ -116,15 +118,15 @@ const judgeEvents = ({ events, order }: Stored, plan: Plan, about: About, say: (
       }
       case "started": {
         const dueAt = claimed.find(({ version }) => version === event.version)?.dueAt ?? Number.NaN
-        if (!(dueAt >= due[0] && dueAt <= due[1])) say(`${name} was due at ${dueAt}, not in ${due}`)
-        if (at < due[0]) say(`${name} at ${at} was before it was due at ${due[0]}`)
+        if (!(dueAt >= due[0] && dueAt <= due[1])) report(`${name} was due at ${dueAt}, not in ${due}`)
+        if (at < due[0]) report(`${name} at ${at} was before it was due at ${due[0]}`)
         due = [dueAt, dueAt]
         startedAt = at
-        if (event.attempt !== failures + 1) say(`${name} is attempt ${event.attempt}, not ${failures + 1}`)
+        if (event.attempt !== failures + 1) report(`${name} is attempt ${event.attempt}, not ${failures + 1}`)
         break
       }
       case "retried": {
-        if (++failures >= last) say(`${name} was the last attempt`)
+        if (++failures >= last) report(`${name} was the last attempt`)
         const plain = Math.min(figures.retryDelayMs * 2 ** (failures - 1), figures.retryMaxDelayMs)
         const jitter = plain * figures.retryJitter
         const most = Math.min(plain + jitter, figures.retryMaxDelayMs)
@@ -135,12 +137,12 @@ const judgeEvents = ({ events, order }: Stored, plan: Plan, about: About, say: (
       }
       case "failed":
         if (++failures < last && !["PERMANENT", "UNDECODABLE"].includes(event.reasonCode ?? ""))
-          say(`${name} was attempt ${failures} of ${last}`)
+          report(`${name} was attempt ${failures} of ${last}`)
         break
       case "expired":
         if (++failures >= last !== (event.to === "FAILED"))
-          say(`${name} ends ${event.to} after ${failures} of ${last}`)
-        if (event.reasonCode !== "WORKER_LOST") say(`${name} because of ${event.reasonCode}`)
+          report(`${name} ends ${event.to} after ${failures} of ${last}`)
+        if (event.reasonCode !== "WORKER_LOST") report(`${name} because of ${event.reasonCode}`)
         due = [at, at]
         break
       case "snoozed":
@@ -154,8 +156,9 @@ const judgeEvents = ({ events, order }: Stored, plan: Plan, about: About, say: (
     status = event.to
     before = at
   }
-  if (order.version !== events.length) say(`has version ${order.version} and ${events.length} events`)
-  if (order.status !== status) say(`is ${order.status}, its history says ${status}`)
-  if (order.retryCount !== failures) say(`has retryCount ${order.retryCount}, its history says ${failures}`)
-  if (settled.length !== recorded) say(`was settled ${settled.length} times and has ${recorded} outcomes`)
+  if (order.version !== events.length) report(`has version ${order.version} and ${events.length} events`)
+  if (order.status !== status) report(`is ${order.status}, its history says ${status}`)
+  if (order.retryCount !== failures)
+    report(`has retryCount ${order.retryCount}, its history says ${failures}`)
+  if (settled.length !== recorded) report(`was settled ${settled.length} times and has ${recorded} outcomes`)
 }

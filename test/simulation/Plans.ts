@@ -5,7 +5,7 @@ import * as OrderPayload from "../../src/domain/OrderPayload.ts"
 import type { Behaviour, Plan } from "./Facts.ts"
 import type { Seed } from "./SeededScheduler.ts"
 
-/** What the simulated orders carry. */
+/** The payload of the simulated orders. */
 export const payload = OrderPayload.make(Schema.Struct({ drink: Schema.String }))
 /** An order and what its runs will do: at most five failures, and then a final success or failure. */
 export const plan = (seed: Seed, number: number, now: number): Plan => {
@@ -31,7 +31,7 @@ export const plan = (seed: Seed, number: number, now: number): Plan => {
     ...Array.from({ length: 8 }, () => ({ does: "succeed" }) as const),
     { does: "be slow", millis: seed.between(500, 4000) },
     { does: "fail" },
-    { does: "fail for good" },
+    { does: "fail permanently" },
     { does: "write and fail" },
     { does: "throw" }
   ])
@@ -43,14 +43,14 @@ const trouble = (seed: Seed): Behaviour =>
     { does: "fail" },
     { does: "fail" },
     { does: "fail" },
-    { does: "fail for a while", millis: seed.between(0, 3000) },
+    { does: "fail with delay", millis: seed.between(0, 3000) },
     { does: "snooze", millis: seed.between(0, 2500) },
     { does: "throw" },
     { does: "throw" },
-    { does: "never end" },
-    // Longer than a lease, and sometimes longer than an attempt may take.
+    { does: "hang" },
+    // Longer than a lease, and sometimes longer than the attempt timeout.
     { does: "be slow", millis: seed.between(2000, 12_000) },
     { does: "write and fail" },
     { does: "write and snooze", millis: seed.between(0, 2000) },
-    { does: "write and fail for good" }
+    { does: "write and fail permanently" }
   ])

@@ -1,6 +1,6 @@
 import type { Scheduler } from "effect"
 
-/** The numbers that decide everything in one simulated history, made from its seed. */
+/** The random numbers that decide everything in one simulated history. */
 export class Seed {
   private state: number
   constructor(seed: number) {
@@ -14,7 +14,7 @@ export class Seed {
     t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296
   }
-  /** A whole number, both ends included. */
+  /** An integer from `min` to `max`, both included. */
   between(min: number, max: number): number {
     return min + Math.floor(this.next() * (max - min + 1))
   }
@@ -28,24 +28,24 @@ export class Seed {
 }
 
 /**
- * The run queue of one simulated process. Its fibers run in the order of the seed and are preempted between any two
- * operations, not only after 2,048 as in production. Nothing in here runs by itself: `runOne` does.
+ * The run queue of one simulated process. The seed orders its fibers and may preempt them between any two operations,
+ * not only after 2,048 as in production. Tasks run only by `runOne`.
  */
 export class SeededScheduler implements Scheduler.Scheduler, Scheduler.SchedulerDispatcher {
   readonly executionMode = "async"
   readonly tasks: Array<() => void> = []
-  /** SIGSTOP: tasks pile up. */
+  /** SIGSTOP: tasks stay queued. */
   frozen = false
-  /** kill -9: tasks vanish. */
+  /** kill -9: tasks are dropped. */
   dead = false
-  /** How often a fiber had to stand back for another in the middle of its work. */
+  /** The number of preemptions. */
   preempted = 0
   private left = 0
 
   private readonly seed: Seed
   private readonly quantum: number
 
-  /** `quantum` is the longest run without preemption; Infinity for what must not be preempted. */
+  /** `quantum` is the longest run without preemption; Infinity disables preemption. */
   constructor(seed: Seed, quantum: number) {
     this.seed = seed
     this.quantum = quantum
@@ -70,7 +70,7 @@ export class SeededScheduler implements Scheduler.Scheduler, Scheduler.Scheduler
   }
 }
 
-/** Runs one task of all that may run, chosen by the seed. False if there is none. */
+/** Runs one runnable task, chosen by the seed. False if there is none. */
 export const runOne = (schedulers: ReadonlyArray<SeededScheduler>, seed: Seed): boolean => {
   let runnable = 0
   for (const scheduler of schedulers) if (!scheduler.frozen) runnable += scheduler.tasks.length

@@ -8,7 +8,7 @@ export interface Range {
   readonly secondsAtMost: number
 }
 
-/** What came of the histories of one process, or of all. */
+/** The result of the histories of one process, or of all. */
 export interface Share {
   readonly counts: ReadonlyMap<string, number>
   readonly failed: ReadonlyArray<readonly [seed: number, violations: ReadonlyArray<string>]>
@@ -16,7 +16,7 @@ export interface Share {
   readonly steps: number
 }
 
-/** What one process is given to do: every `step`-th seed from `from` on, until `to` or until time is up. */
+/** The work of one process: every `step`-th seed from `from` to `to`, until the time is up. */
 export interface ShareData {
   readonly from: number
   readonly to: number
@@ -24,14 +24,14 @@ export interface ShareData {
   readonly until: number
 }
 
-// Processes and not threads: two of them were faster than two threads where it was measured, for a reason not found.
+// Processes instead of threads, because two of them were measured to be faster than two threads.
 const share = (data: ShareData): Promise<Share> =>
   new Promise((resolve, reject) => {
     let share: Share | null = null
     const child = fork(new URL("./SimulationProcess.ts", import.meta.url), {
-      // Maps as they are.
+      // Sends Maps unchanged.
       serialization: "advanced",
-      // What a history makes is forgotten with it: with room for several, hardly any of it is ever copied.
+      // The garbage of several histories fits into this young generation, so little of it is ever copied.
       execArgv: ["--max-semi-space-size=64"]
     })
     child.once("message", (message) => {
@@ -45,7 +45,7 @@ const share = (data: ShareData): Promise<Share> =>
     child.send(data)
   })
 
-/** Simulates one history a seed, on all cores. */
+/** Simulates one history per seed, on all cores. */
 export const simulateAll = async ({ first, histories, secondsAtMost }: Range): Promise<Share> => {
   const processes = Math.max(1, Math.min(4, availableParallelism()))
   const until = Date.now() + secondsAtMost * 1000

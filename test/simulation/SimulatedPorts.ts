@@ -15,25 +15,25 @@ import { figures } from "./Facts.ts"
 import { inTransaction } from "./Ledger.ts"
 import type { SimulatedProcess, SimulatedWorld } from "./SimulatedWorld.ts"
 
-/** Lets others run, and here the seed may crash the process or hold it up. */
+/** Yields to other fibers; the seed may crash or delay the process here. */
 export const pause = (world: SimulatedWorld, process: SimulatedProcess, where: string): Effect.Effect<void> =>
   Effect.suspend(() => {
     if (process.scheduler.dead) return Effect.never
-    if (world.strikes(process.kind === "worker" ? "crash" : "crash of the api")) {
+    if (world.injects(process.kind === "worker" ? "crash" : "crash of the api")) {
       world.crash(process, where)
       return Effect.never
     }
-    if (!world.strikes("delay")) return Effect.yieldNow
+    if (!world.injects("delay")) return Effect.yieldNow
     const millis = world.seed.between(1, 4000)
-    world.struck("delay", `${process.name} ${where} ${millis} ms`)
+    world.injected("delay", `${process.name} ${where} ${millis} ms`)
     if (/renew|settle/.test(where)) world.disturb(process, millis)
     return Effect.sleep(millis)
   })
 
-// One for all: what went wrong is in the trace, and the caller cannot know it.
+// One error for all faults: the caller cannot tell them apart, and the trace names them.
 const refused = new OrdersUnavailable({ message: "simulated" })
 
-/** A port call: it yields before and after its effect, and at both points the seed may let it go wrong. */
+/** A port call: it yields before and after its effect, and the seed may inject a fault at both points. */
 const call = <A, E>(
   world: SimulatedWorld,
   process: SimulatedProcess,
@@ -43,8 +43,8 @@ const call = <A, E>(
 ): Effect.Effect<A, E | OrdersUnavailable> =>
   Effect.gen(function* () {
     yield* pause(world, process, `before ${name}`)
-    if (world.strikes("failed before")) {
-      world.struck("failed before", `${process.name} ${name}`)
+    if (world.injects("failed before")) {
+      world.injected("failed before", `${process.name} ${name}`)
       if (name === "renew") world.disturb(process, 0)
       return yield* refused
     }
@@ -53,8 +53,8 @@ const call = <A, E>(
     world.note(`${process.name} ${name}`)
     const exit = yield* effect
     yield* pause(world, process, `after ${name}`)
-    if (world.strikes("lost reply")) {
-      world.struck("lost reply", `${process.name} ${name}`)
+    if (world.injects("lost reply")) {
+      world.injected("lost reply", `${process.name} ${name}`)
       return yield* refused
     }
     // Nothing runs in between: the caller has the reply now.
@@ -103,11 +103,11 @@ export const simulatedStores = (world: SimulatedWorld, process: SimulatedProcess
     claim: (request) =>
       Effect.suspend(() => {
         const reply = { delivered: Infinity }
-        const asked = time.now
+        const calledAt = time.now
         process.freeSlots = request.max
-        let isCarriedOut = false
-        const carryOut = Effect.suspend(() => {
-          isCarriedOut = true
+        let isExecuted = false
+        const execute = Effect.suspend(() => {
+          isExecuted = true
           return stores.work.claim(request)
         })
         const done = ({ orders }: Claim) => {
@@ -117,21 +117,21 @@ export const simulatedStores = (world: SimulatedWorld, process: SimulatedProcess
             facts.push({ fact: "claimed", at: time.now, worker, id, version, dueAt: due, reply })
           }
         }
-        // On its way to the store when it was given up, it may still be executed there, without a reply.
-        const arriveLate = () => {
-          if (isCarriedOut || process.scheduler.dead || !world.strikes("late claim")) return
-          world.struck("late claim", process.name)
+        // A claim that was interrupted on its way to the store may still be executed there, without a reply.
+        const executeLate = () => {
+          if (isExecuted || process.scheduler.dead || !world.injects("late claim")) return
+          world.injected("late claim", process.name)
           time.at(time.now + seed.between(0, 3000), () => {
-            const exit = world.statementExit(carryOut)
+            const exit = world.statementExit(execute)
             if (Exit.isSuccess(exit)) done(exit.value)
-            // If it stops before its next heartbeat, they are not released.
+            // If the worker stops before its next heartbeat, these orders are not released.
             world.disturb(process, 0)
           })
         }
-        return statement("claim", carryOut, done, () => {
-          // One that comes after the time limit of a claim is dropped: its caller has given up.
-          if (time.now - asked < figures.claimTimeoutMs) reply.delivered = facts.length
-        }).pipe(Effect.onInterrupt(() => Effect.sync(arriveLate)))
+        return statement("claim", execute, done, () => {
+          // A reply after the claim's time limit is dropped, because its caller has given up.
+          if (time.now - calledAt < figures.claimTimeoutMs) reply.delivered = facts.length
+        }).pipe(Effect.onInterrupt(() => Effect.sync(executeLate)))
       }),
     settle: (settlements) =>
       statement("settle", stores.work.settle(settlements), (results) =>
@@ -143,7 +143,7 @@ export const simulatedStores = (world: SimulatedWorld, process: SimulatedProcess
         process,
         "settleWithWrites",
         Effect.callback((resume) => {
-          // In a connection of the store, which outlives a crash of the worker just long enough to roll back.
+          // Runs on a connection of the store, which outlives a crash of the worker just long enough to roll back.
           const transaction = inTransaction(world, stores.work.settleWithWrites, settlement, writes, settled)
           const fiber = Effect.runForkWith(process.connectionReferences)(
             Effect.andThen(Effect.yieldNow, transaction)
@@ -152,7 +152,7 @@ export const simulatedStores = (world: SimulatedWorld, process: SimulatedProcess
           process.transactions.add(rollback)
           fiber.addObserver((exit) => {
             process.transactions.delete(rollback)
-            // Rolled back: its caller has given up.
+            // Otherwise it was rolled back, because its caller has given up.
             if (Exit.isSuccess(exit)) process.scheduler.scheduleTask(() => resume(Effect.succeed(exit.value)))
           })
           return Effect.sync(rollback)
@@ -173,7 +173,7 @@ export const simulatedStores = (world: SimulatedWorld, process: SimulatedProcess
   return { ...stores, intake, work, deadLetters }
 }
 
-/** The announcements as one process makes and hears them: some are lost, some are doubled, some reach every worker. */
+/** Announcements of one process: they reach one worker, or all twice, or none. */
 export const wakeUpOf = (world: SimulatedWorld, process: SimulatedProcess): WakeUp["Service"] => {
   const deliver = (count: number) => {
     process.announced += count
@@ -183,16 +183,16 @@ export const wakeUpOf = (world: SimulatedWorld, process: SimulatedProcess): Wake
       isStored: process.announced <= process.stored
     })
     const workers = world.living("worker")
-    const hear = (worker: SimulatedProcess) => {
-      if (worker.ear === null) return
-      Effect.runForkWith(worker.references)(Effect.andThen(Effect.yieldNow, worker.ear.announce(count)))
+    const wake = (worker: SimulatedProcess) => {
+      if (worker.wakeUp === null) return
+      Effect.runForkWith(worker.references)(Effect.andThen(Effect.yieldNow, worker.wakeUp.announce(count)))
     }
-    if (world.strikes("announcement lost")) return world.struck("announcement lost", process.name)
+    if (world.injects("announcement lost")) return world.injected("announcement lost", process.name)
     if (workers.length === 0) return
-    if (world.strikes("announcement doubled")) {
-      world.struck("announcement doubled", process.name)
-      for (const worker of [...workers, ...workers]) hear(worker)
-    } else hear(world.seed.pick(workers))
+    if (world.injects("announcement doubled")) {
+      world.injected("announcement doubled", process.name)
+      for (const worker of [...workers, ...workers]) wake(worker)
+    } else wake(world.seed.pick(workers))
   }
   return WakeUp.of({
     announce: (count) =>
@@ -200,6 +200,6 @@ export const wakeUpOf = (world: SimulatedWorld, process: SimulatedProcess): Wake
         Effect.andThen(Effect.sync(() => deliver(count))),
         Effect.andThen(pause(world, process, "after announce"))
       ),
-    awaitAnnouncement: Effect.suspend(() => process.ear?.awaitAnnouncement ?? Effect.never)
+    awaitAnnouncement: Effect.suspend(() => process.wakeUp?.awaitAnnouncement ?? Effect.never)
   })
 }

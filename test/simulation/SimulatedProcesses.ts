@@ -31,7 +31,7 @@ const portsOf = (world: SimulatedWorld, process: SimulatedProcess) => {
   )
 }
 
-/** Starts a worker as a process of its own: the real OrderWorker, with a memory queue for an ear. */
+/** Starts a worker process: the real OrderWorker with a MemoryWakeUp. */
 export const startWorker = (world: SimulatedWorld, name: string): SimulatedProcess => {
   const process = world.start("worker", name)
   const context = portsOf(world, process).pipe(
@@ -55,8 +55,8 @@ export const startWorker = (world: SimulatedWorld, name: string): SimulatedProce
   process.building = Effect.runForkWith(context)(
     Effect.gen(function* () {
       yield* Effect.yieldNow
-      const ear = yield* Layer.buildWithScope(MemoryWakeUp.layer, process.scope)
-      process.ear = Context.get(ear, WakeUp)
+      const built = yield* Layer.buildWithScope(MemoryWakeUp.layer, process.scope)
+      process.wakeUp = Context.get(built, WakeUp)
       const worker = yield* Layer.buildWithScope(OrderWorker.layer(payload), process.scope)
       process.inFlight = Context.get(worker, OrderWorker).inFlight
     })
@@ -64,7 +64,7 @@ export const startWorker = (world: SimulatedWorld, name: string): SimulatedProce
   return process
 }
 
-/** SIGTERM: what is still being built is not built on, the worker drains, and its process is gone when that is over. */
+/** SIGTERM: interrupts the build of its layers, drains the worker, then ends the process. */
 export const stopWorker = (world: SimulatedWorld, process: SimulatedProcess): void => {
   world.facts.push({ fact: "stopping", worker: process.name, at: world.time.now })
   const closing = Effect.yieldNow.pipe(
@@ -78,14 +78,14 @@ export const stopWorker = (world: SimulatedWorld, process: SimulatedProcess): vo
   })
 }
 
-/** What callers can ask of a running API process. */
+/** An API process as its callers use it. */
 export interface SimulatedApi {
   readonly process: SimulatedProcess
   readonly context: Context.Context<Stores | WakeUp>
   batcher: Effect.Success<ReturnType<typeof makeInsertBatcher>> | null
 }
 
-/** Starts a process that takes orders: the real InsertBatcher. */
+/** Starts an API process: the real InsertBatcher. */
 export const startApi = (world: SimulatedWorld, name: string): SimulatedApi => {
   const process = world.start("api", name)
   const context = portsOf(world, process)

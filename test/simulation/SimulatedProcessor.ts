@@ -26,7 +26,7 @@ export const processOf =
       const run = world.runs.get(attempt.orderId) ?? 0
       world.runs.set(attempt.orderId, run + 1)
       const last = behaviours.length - 1
-      // Once the faults are over its own troubles are, too.
+      // When the faults are over, the planned failures are skipped.
       const behaviour = behaviours[world.faultsOver ? last : Math.min(run, last)] as Behaviour
       const { does } = behaviour
       const worker = process.name
@@ -35,11 +35,11 @@ export const processOf =
       world.count(`run ${does}`)
       const reason = `run ${run}`
       if (does === "be slow") yield* Effect.sleep(behaviour.millis)
-      else if (does === "never end") return yield* Effect.never
+      else if (does === "hang") return yield* Effect.never
       else if (does === "throw") return yield* Effect.die(reason)
-      else if (does === "fail for good") return yield* new PermanentFailure({ reason })
+      else if (does === "fail permanently") return yield* new PermanentFailure({ reason })
       else if (does === "fail") return yield* new RetryableFailure({ reason })
-      else if (does === "fail for a while") {
+      else if (does === "fail with delay") {
         const retryIn = Duration.millis(behaviour.millis)
         return yield* new RetryableFailure({ reason: `${reason}, again in ${behaviour.millis}`, retryIn })
       } else if (does === "snooze") {
@@ -51,7 +51,7 @@ export const processOf =
         return new Writes({ writes: writesOf(world, process, attempt.orderId, behaviour, reason) })
     })
 
-/** Two lines that belong together, with time for everything to go wrong between them. */
+/** Writes two ledger lines that belong together, with faults possible in between. */
 const writesOf = (
   world: SimulatedWorld,
   process: SimulatedProcess,
@@ -65,7 +65,7 @@ const writesOf = (
     transaction.push({ id, line: "debit" })
     yield* pause(world, process, "between the lines")
     if (behaviour.does === "write and fail") return yield* new RetryableFailure({ reason })
-    if (behaviour.does === "write and fail for good") return yield* new PermanentFailure({ reason })
+    if (behaviour.does === "write and fail permanently") return yield* new PermanentFailure({ reason })
     if (behaviour.does === "write and snooze") {
       const delay = Duration.millis(behaviour.millis)
       return yield* new Snooze({ delay, reason: `${reason}, again in ${behaviour.millis}` })

@@ -9,10 +9,9 @@ interface Wake {
 }
 
 /**
- * The one clock of a simulated world: a TestClock, and a list of all sleeps, so that time can jump to the next moment at which
- * something happens. A sleep ends by the run queue of its process: in a crashed process it never ends, in a frozen one it
- * ends when the process is thawed. (TestClock's own sleep is a fiber of several dozen operations, and took a quarter of the
- * time of a history.)
+ * The clock of a simulated world: a TestClock and a list of all sleeps, so that time can jump to the next event. A sleep
+ * ends through the run queue of its process: never if the process has crashed, and after the thaw if it is frozen.
+ * (TestClock's own sleep is a fiber of several dozen operations and took a quarter of the time of a history.)
  */
 export class SimulatedTime {
   private readonly own = new SeededScheduler(new Seed(0), Infinity)
@@ -22,11 +21,11 @@ export class SimulatedTime {
   private readonly wakes = new Set<Wake>()
 
   constructor() {
-    // After a first adjustment TestClock does not warn that it is never adjusted.
+    // After one adjustment TestClock does not warn that it was never adjusted.
     this.run(this.clock.adjust(0))
   }
 
-  /** Runs what TestClock has to do, to its end or until it waits for time. */
+  /** Runs an effect of TestClock until it ends or waits for time. */
   private run<A>(effect: Effect.Effect<A>) {
     const fiber = Effect.runForkWith(this.references)(effect)
     for (let task = this.own.tasks.shift(); task !== undefined; task = this.own.tasks.shift()) task()
@@ -52,12 +51,12 @@ export class SimulatedTime {
     }
   }
 
-  /** Does something to the world at a later time. */
+  /** Schedules an action on the world. */
   at(at: number, run: () => void): void {
     this.wakes.add({ at, of: null, run })
   }
 
-  /** When the next thing happens that anybody alive and awake waits for. */
+  /** The time of the next action, or of the next end of a sleep in a running process. */
   get next(): number | null {
     let next: number | null = null
     for (const { at, of } of this.wakes) {
@@ -69,7 +68,7 @@ export class SimulatedTime {
 
   advanceTo(at: number): void {
     this.run(this.clock.setTime(Math.max(at, this.now)))
-    // In the order of their times; whatever they add is for later.
+    // In order of time; wakes added meanwhile stay for later.
     const due = Array.from(this.wakes).filter((wake) => wake.at <= this.now)
     for (const wake of due.sort((a, b) => a.at - b.at)) {
       this.wakes.delete(wake)

@@ -20,7 +20,7 @@ import type { Fact, Line, Plan } from "./Facts.ts"
 import { Seed, SeededScheduler } from "./SeededScheduler.ts"
 import { SimulatedTime } from "./SimulatedTime.ts"
 
-/** What can go wrong, and what is done to the processes. */
+/** The kinds of faults, and of signals to processes. */
 export const faultKinds = [
   "crash",
   "crash of the api",
@@ -37,35 +37,35 @@ export const faultKinds = [
 ] as const
 export type FaultKind = (typeof faultKinds)[number]
 
-// One registry for all histories of a process: making all metrics anew takes longer than counting.
+// One registry for all histories of a process, since creating all metrics takes longer than counting.
 const metrics: Metric.MetricRegistry = new Map()
 
-/** How many results the workers of this process have counted as stale so far. */
+/** The number of stale settles counted so far in this process. */
 export const countedStale = (): number =>
   Effect.runSync(Effect.provideService(Metric.value(staleSettles), Metric.MetricRegistry, metrics)).count
 
-/** One process of the world: what runs in it stops when it is killed, and stands still while it is frozen. */
+/** One process of the world: killing it ends its fibers, freezing it halts them. */
 export interface SimulatedProcess {
   readonly name: string
   readonly kind: "worker" | "api"
   readonly scheduler: SeededScheduler
-  /** Runs its transactions: stands still with it, but outlives it long enough to roll back. */
+  /** Runs its transactions: freezes with the process, but outlives it long enough to roll back. */
   readonly connection: SeededScheduler
   readonly references: Context.Context<never>
   readonly connectionReferences: Context.Context<never>
   readonly transactions: Set<() => void>
   readonly scope: Scope.Closeable
-  ear: WakeUp["Service"] | null
-  /** Builds its layers; a signal may come before it is done. */
+  wakeUp: WakeUp["Service"] | null
+  /** Builds its layers; a signal may arrive before that is done. */
   building: Fiber.Fiber<void> | null
   inFlight: Effect.Effect<number>
   freeSlots: number
-  /** Orders that it has stored or reprocessed, and that it has announced. */
+  /** The number of orders that it stored or reprocessed, and that it announced. */
   stored: number
   announced: number
 }
 
-/** The world that processes live in: one seed, one clock, one store, and everything that happened. */
+/** The simulated world: one seed, one clock, one store, its processes, and all facts. */
 export class SimulatedWorld {
   readonly seed: Seed
   readonly time = new SimulatedTime()
@@ -74,7 +74,7 @@ export class SimulatedWorld {
   readonly facts: Array<Fact> = []
   readonly ledger: Array<Line> = []
   readonly plans = new Map<OrderId, Plan>()
-  /** Orders that the store refuses, with the whole statement that brings them. */
+  /** Orders that make the store refuse the whole statement that contains them. */
   readonly poison = new Set<OrderId>()
   readonly runs = new Map<OrderId, number>()
   readonly counts = new Map<string, number>()
@@ -118,11 +118,11 @@ export class SimulatedWorld {
   count(what: string, by = 1): void {
     this.counts.set(what, (this.counts.get(what) ?? 0) + by)
   }
-  /** Whether the seed wants this fault here and now. */
-  strikes(kind: FaultKind): boolean {
+  /** Whether the seed injects this fault now. */
+  injects(kind: FaultKind): boolean {
     return !this.faultsOver && this.seed.chance(this.rates[kind])
   }
-  struck(kind: FaultKind, where: string): void {
+  injected(kind: FaultKind, where: string): void {
     this.count(kind)
     this.note(`${kind}: ${where}`)
   }
@@ -140,7 +140,7 @@ export class SimulatedWorld {
       connectionReferences: this.referencesOf(connection),
       transactions: new Set(),
       scope: Scope.makeUnsafe(),
-      ear: null,
+      wakeUp: null,
       building: null,
       inFlight: Effect.succeed(0),
       freeSlots: 0,
@@ -164,24 +164,24 @@ export class SimulatedWorld {
     )
   }
 
-  /** kill -9: no fiber of it runs again, not even to clean up. Its open transactions are rolled back by the store. */
+  /** kill -9: none of its fibers runs again, not even finalizers. The store rolls back its open transactions. */
   kill(process: SimulatedProcess): void {
     if (process.scheduler.dead) return
     process.scheduler.kill()
     for (const rollback of process.transactions) rollback()
     this.count("preemption", process.scheduler.preempted)
-    for (const gone of [process.scheduler, process.connection])
-      this.schedulers.splice(this.schedulers.indexOf(gone), 1)
+    for (const scheduler of [process.scheduler, process.connection])
+      this.schedulers.splice(this.schedulers.indexOf(scheduler), 1)
     this.onDeath(process)
   }
   crash(process: SimulatedProcess, where: string): void {
-    this.struck(process.kind === "worker" ? "crash" : "crash of the api", `${process.name} ${where}`)
+    this.injected(process.kind === "worker" ? "crash" : "crash of the api", `${process.name} ${where}`)
     this.facts.push({ fact: "crashed", worker: process.name })
     this.kill(process)
   }
   /** SIGSTOP. */
   freeze(process: SimulatedProcess, millis: number): void {
-    this.struck("freeze", process.name)
+    this.injected("freeze", process.name)
     process.scheduler.frozen = true
     process.connection.frozen = true
     this.disturb(process, millis)
@@ -191,9 +191,9 @@ export class SimulatedWorld {
   thaw(process: SimulatedProcess): void {
     process.scheduler.frozen = false
     process.connection.frozen = false
-    this.note(`${process.name} goes on`)
+    this.note(`${process.name} is thawed`)
   }
-  /** From now until then its heartbeat may fail to do its work. */
+  /** From now until then its heartbeat may be late. */
   disturb(process: SimulatedProcess, millis: number): void {
     this.facts.push({ fact: "disturbed", worker: process.name, until: this.time.now + millis })
   }

@@ -4,13 +4,13 @@ import { simulateAll } from "./Shares.ts"
 import { faultKinds } from "./SimulatedWorld.ts"
 import { simulate } from "./Simulation.ts"
 
-/** How many histories, from seed 1 on; without the setting as many of 1,000, or of 200, as fit into 10 seconds. */
+/** The number of histories, starting at seed 1; without the setting as many of 1,000 or 200 as fit into 10 seconds. */
 const historiesAtMost = Number(process.env.SIMULATION_HISTORIES ?? (isWholeForm ? 1000 : 200))
 const secondsAtMost = process.env.SIMULATION_HISTORIES === undefined ? 10 : Infinity
 const onlySeed = process.env.SIMULATION_SEED
 const oneOnly = onlySeed !== undefined
 
-/** Seeds that have found something once: in the simulation itself or in the code that it runs. */
+/** Seeds that once found a bug, in the simulation or in the code under test. */
 const regressions = [3, 10, 14, 17, 34, 55, 161]
 
 const mustOccur = [
@@ -28,18 +28,18 @@ const mustOccur = [
 const report = (seed: number, violations: ReadonlyArray<string>) =>
   [`Seed ${seed} (SIMULATION_SEED=${seed} npm test -- test/simulation):`, ...violations].join("\n  ")
 
-describe("Simulated histories", () => {
+describe("simulated histories", () => {
   it.runIf(oneOnly)("the history of SIMULATION_SEED keeps every promise", () => {
     const { trace, violations } = simulate(Number(onlySeed), true)
     if (violations.length > 0) console.log(trace.join("\n"))
     assert.deepStrictEqual(violations, [])
   })
 
-  it.skipIf(oneOnly).each(regressions)("seed %i, which found something once, keeps every promise", (seed) => {
+  it.skipIf(oneOnly).each(regressions)("seed %i, which once found a bug, keeps every promise", (seed) => {
     assert.deepStrictEqual(simulate(seed).violations, [])
   })
 
-  it.skipIf(oneOnly)("the same seed gives the same history, and another seed another", () => {
+  it.skipIf(oneOnly)("the same seed gives the same history, and another seed a different one", () => {
     for (const seed of [1, 2, 3, 4, 5]) {
       const [first, second, other] = [simulate(seed, true), simulate(seed, true), simulate(seed + 1000, true)]
       assert.deepStrictEqual(second.trace, first.trace)
@@ -67,7 +67,7 @@ describe("Simulated histories", () => {
   })
 
   it.skipIf(oneOnly)(
-    "every history keeps every promise, whatever is crashed, frozen, lost, doubled or late",
+    "every history keeps every promise, with processes crashed or frozen and messages lost, doubled or late",
     { timeout: 600_000 },
     async () => {
       const started = performance.now()

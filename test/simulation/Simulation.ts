@@ -9,13 +9,13 @@ import { type SimulatedApi, startApi, startWorker, stopWorker } from "./Simulate
 import { faultKinds, type FaultKind, type SimulatedProcess, SimulatedWorld } from "./SimulatedWorld.ts"
 import { conclude, leastSteps, type Verdict } from "./Verdict.ts"
 
-/** Every history has its own mix: some faults never, others often, so that rare ones are not drowned by common ones. */
+/** Every history has its own fault rates, some of them zero, so that frequent faults do not hide rare ones. */
 const rates = (seed: Seed): Readonly<Record<FaultKind, number>> => {
   const most: Record<FaultKind, number> = {
     crash: 0.02,
     "crash of the api": 0.02,
     "lost reply": 0.25,
-    // Of the few claims that are given up on their way.
+    // Applies only to the few claims that are interrupted on their way.
     "late claim": 3,
     "failed before": 0.2,
     delay: 0.1,
@@ -31,7 +31,7 @@ const rates = (seed: Seed): Readonly<Record<FaultKind, number>> => {
   ) as Record<FaultKind, number>
 }
 
-/** One history of the real application code in a world where everything goes wrong, decided by its seed alone. */
+/** Runs the real application code in a world with faults; the seed alone decides the history. */
 export const simulate = (number: number, traced = false): Verdict => {
   // Faults make thousands of errors, whose stack traces are never read.
   const { stackTraceLimit } = Error
@@ -57,75 +57,75 @@ const run = (number: number, traced: boolean): Verdict => {
     })
 
   const submit = (id: OrderId) => {
-    const planned = world.plans.get(id)
+    const submitted = world.plans.get(id)
     const { batcher, process } = api
-    if (planned === undefined || batcher === null || process.scheduler.dead) return
-    const asked = batcher.insert([planned.order])
+    if (submitted === undefined || batcher === null || process.scheduler.dead) return
+    const request = batcher.insert([submitted.order])
     Effect.runForkWith(process.references)(
       Effect.yieldNow.pipe(
-        Effect.andThen(Effect.firstSuccessOf([asked, asked, asked])),
+        Effect.andThen(Effect.firstSuccessOf([request, request, request])),
         Effect.andThen(Effect.sync(() => void world.facts.push({ fact: "answered", id }))),
         Effect.ignore,
         Effect.catchDefect(() => Effect.sync(() => void world.facts.push({ fact: "refused", id })))
       )
     )
   }
-  // An order that no store takes, in the midst of others.
+  // An order that makes the store refuse its batch.
   const submitPoison = () => {
     const { order } = plan(seed, world.poison.size + 100, time.now)
     const { batcher, process } = api
     if (batcher === null || process.scheduler.dead) return
     world.poison.add(order.id)
-    world.struck("poison row", order.id)
-    const asked = Effect.andThen(Effect.yieldNow, Effect.ignore(batcher.insert([order])))
-    Effect.runForkWith(process.references)(Effect.catchDefect(asked, () => Effect.void))
+    world.injected("poison row", order.id)
+    const request = Effect.andThen(Effect.yieldNow, Effect.ignore(batcher.insert([order])))
+    Effect.runForkWith(process.references)(Effect.catchDefect(request, () => Effect.void))
   }
   const operate = (id: OrderId) => {
     const { context, process } = api
     const discarding = seed.chance(0.25)
-    const asked = discarding
+    const request = discarding
       ? Effect.flatMap(DeadLetterStore, (store) => store.discard(id, { reason: "simulated" }))
       : Effect.tap(reprocessOrder(id), () =>
           Effect.sync(() => void world.facts.push({ fact: "reprocess answered", id }))
         )
     if (!process.scheduler.dead) {
-      Effect.runForkWith(context)(Effect.ignore(Effect.andThen(Effect.yieldNow, asked)))
+      Effect.runForkWith(context)(Effect.ignore(Effect.andThen(Effect.yieldNow, request)))
     }
   }
 
   const orders = seed.between(10, 11)
-  // Faults last that many port calls; what follows takes as many again.
+  // The faults last for this number of port calls; the rest takes as many again.
   const least = seed.between(30, leastSteps)
   const act = () => {
     const ids = Array.from(world.plans.keys())
     const living = world.living("worker").filter(({ scheduler }) => !scheduler.frozen)
-    if (world.strikes("freeze") && living.length > 0)
+    if (world.injects("freeze") && living.length > 0)
       world.freeze(seed.pick(living), seed.between(1000, 12_000))
-    if (world.strikes("clean stop") && living.length > 0) {
+    if (world.injects("clean stop") && living.length > 0) {
       const worker = seed.pick(living)
       const isStopping = world.facts.some((fact) => fact.fact === "stopping" && fact.worker === worker.name)
       if (!isStopping) {
-        world.struck("clean stop", worker.name)
+        world.injected("clean stop", worker.name)
         stopWorker(world, worker)
       }
     }
-    if (world.strikes("clock jump")) {
+    if (world.injects("clock jump")) {
       const millis = seed.between(500, 10_000)
-      world.struck("clock jump", `${millis} ms`)
+      world.injected("clock jump", `${millis} ms`)
       for (const worker of world.living("worker")) world.disturb(worker, millis)
       time.advanceTo(time.now + millis)
     }
     if (ids.length < orders && api.batcher !== null) {
       for (let n = seed.between(1, 4); n > 0 && world.plans.size < orders; n--) {
-        const planned = plan(seed, world.plans.size, time.now)
-        world.plans.set(planned.order.id, planned)
-        submit(planned.order.id)
-        if (world.strikes("poison row")) submitPoison()
+        const submitted = plan(seed, world.plans.size, time.now)
+        world.plans.set(submitted.order.id, submitted)
+        submit(submitted.order.id)
+        if (world.injects("poison row")) submitPoison()
       }
     } else if (ids.length > 0 && seed.chance(0.1)) submit(seed.pick(ids))
     if (ids.length > 0 && seed.chance(0.5)) {
       const id = seed.pick(ids)
-      // Mostly of orders for which it may succeed, and sometimes of any, since that must not harm them either.
+      // Mostly for FAILED orders, where it may succeed, and sometimes for any order, which must change nothing.
       const found = world.statementExit(world.stores.reads.find(id))
       const failed = found._tag === "Success" && found.value.status === "FAILED"
       if (failed || seed.chance(0.15)) operate(id)
@@ -143,7 +143,7 @@ const run = (number: number, traced: boolean): Verdict => {
   world.faultsOver = true
   world.note("the faults are over")
   for (const process of world.processes) world.thaw(process)
-  // Callers ask again until they have their answer.
+  // Callers repeat their submit until it is answered.
   const submitAll = () => {
     if (api.batcher === null || api.process.scheduler.dead) return time.at(time.now + 100, submitAll)
     const answered = new Set(world.facts.map((fact) => (fact.fact === "answered" ? fact.id : null)))
@@ -159,15 +159,15 @@ const run = (number: number, traced: boolean): Verdict => {
   const isIdle = ({ freeSlots, inFlight }: SimulatedProcess) =>
     freeSlots === figures.concurrency && world.statement(inFlight) === 0
 
-  // Now everything must become final by itself, and then everybody idle, at the latest with the next poll: after an answer
-  // that was delayed, and the pause if it came too late.
+  // Now every order must become final without help, and then every worker idle by its next poll, which may follow a
+  // delayed reply and the pause after a claim timeout.
   const idleWithin = figures.claimTimeoutMs + 500 + figures.pollMs + 1
   const giveUpAt = time.now + 180_000
   let idleUntil: number | null = null
   const isOver = () => idleUntil !== null && time.now >= idleUntil && world.steps >= leastSteps
   while (time.now < giveUpAt && !isOver()) {
     if (runOne(world.schedulers, seed)) continue
-    // Asked again until the end: a reprocess that was held up may still come.
+    // Checked until the end, because a delayed reprocess may still arrive.
     const { pending, processing } = world.statement(Effect.orDie(world.stores.reads.backlog))
     if (pending + processing > 0) idleUntil = null
     else if (idleUntil === null && isStored()) idleUntil = time.now + idleWithin

@@ -3,11 +3,10 @@ import { setImmediate } from "node:timers/promises"
 import type { Share, ShareData } from "./Shares.ts"
 import { simulate } from "./Simulation.ts"
 
-/** So many at least, however slow the machine is at the moment: with fewer, rare events may be missing. */
-const atLeast = 75
+/** The minimum of histories even on a slow machine, because with fewer, rare events may not occur. */
+const minHistories = 75
 
-// One of the processes that share the histories of a run: every `step`-th seed from `from` on, until `to` or until time
-// is up.
+// A child process of simulateAll: simulates every `step`-th seed from `from` to `to`, until the time is up.
 const { from, step, to, until } = (await once(process, "message"))[0] as ShareData
 const counts = new Map<string, number>()
 const failed: Array<readonly [number, ReadonlyArray<string>]> = []
@@ -15,7 +14,7 @@ let histories = 0
 let steps = 0
 // The parent process has the result already, or has ended.
 process.once("disconnect", () => process.exit())
-for (let seed = from; seed <= to && (histories < atLeast || Date.now() < until); seed += step) {
+for (let seed = from; seed <= to && (histories < minHistories || Date.now() < until); seed += step) {
   const verdict = simulate(seed)
   histories++
   steps += verdict.steps

@@ -7,22 +7,22 @@ import { countedStale, type SimulatedWorld } from "./SimulatedWorld.ts"
 /** The smallest number of port calls in a history; a typical one has several times as many. */
 export const leastSteps = 50
 
-/** What became of one history. */
+/** The result of one history. */
 export interface Verdict {
   readonly seed: number
-  /** What the oracle has found, as sentences; none if all promises were kept. */
+  /** The violations found by the oracle, as sentences; none if all promises were kept. */
   readonly violations: ReadonlyArray<string>
-  /** Of everything that happened, in order, if a trace was asked for: the same for the same seed. */
+  /** A hash of the trace, if one was requested: equal for equal seeds. */
   readonly hash: number
   readonly steps: number
   readonly orders: number
-  /** How often each fault, event, result and behaviour occurred. */
+  /** The number of occurrences of each fault, event, result and behaviour. */
   readonly counts: ReadonlyMap<string, number>
-  /** Everything that happened, as sentences, if it was asked for. */
+  /** Everything that happened, as sentences, if a trace was requested. */
   readonly trace: ReadonlyArray<string>
 }
 
-/** Reads the store once everything is over, and asks the oracle. */
+/** Reads the store at the end and runs the oracle. */
 export const conclude = (world: SimulatedWorld, seed: number): Verdict => {
   const { stores } = world
   const stored = new Map<OrderId, Stored>()
@@ -32,7 +32,7 @@ export const conclude = (world: SimulatedWorld, seed: number): Verdict => {
     )
     if (found._tag === "Success") stored.set(id, found.value)
   }
-  // One by one: an entry of an order that is not FAILED is found, too.
+  // Looked up one by one, so that a dead letter of an order that is not FAILED is found too.
   const deadLetters = Array.from(world.plans.keys()).flatMap((id) => {
     const entry = world.statementExit(stores.deadLetters.find(id))
     return entry._tag === "Success" ? [entry.value] : []

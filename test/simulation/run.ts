@@ -3,8 +3,8 @@ import { simulateAll } from "./Shares.ts"
 import { simulate } from "./Simulation.ts"
 import { faultKinds } from "./SimulatedWorld.ts"
 
-// npm run simulate -- --histories 10000 --seed 1
-// Histories from that seed on. Exits 1 if one broke a promise, and tells the first such history again, in whole.
+// npm run simulate -- --histories 10000 --seed 1 Simulates histories starting at that seed. If one breaks a promise,
+// prints its trace and exits 1.
 
 const whole = (name: string, text: string): number => {
   const value = Number(text)
