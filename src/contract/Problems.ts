@@ -49,7 +49,7 @@ const problem = <E, I extends { readonly _tag: string; readonly message: string 
           decode: ({ detail, status: _status, title: _title, type: _type, ...members }) =>
             // The compiler does not know that these are all members of the class.
             ({ ...members, _tag: error.identifier, message: detail }) as unknown as I,
-          encode: ({ _tag: _, message, ...members }) => ({
+          encode: ({ _tag: _name, message, ...members }) => ({
             ...members,
             type: urn,
             title,

@@ -25,7 +25,7 @@ const lockOrders = Effect.gen(function* () {
     )
   )
   yield* Deferred.await(locked)
-  return Effect.andThen(Deferred.succeed(release, undefined), Fiber.join(holder))
+  return { unlock: Effect.andThen(Deferred.succeed(release, undefined), Fiber.join(holder)) }
 })
 
 /** Waits until a statement of another connection waits for the lock. */
@@ -62,7 +62,7 @@ describe("requests at shutdown", { concurrent: true }, () => {
       const server = yield* start()
       const socket = yield* open(Number(new URL(server.url).port))
       const answer = yield* Effect.forkScoped(readToEnd(socket))
-      const unlock = yield* lockOrders
+      const { unlock } = yield* lockOrders
       socket.write(post)
       yield* statementWaits
       server.kill("SIGTERM")

@@ -132,44 +132,46 @@ layer(counting)("The statements of the hot path", (it) => {
     })
   )
 
-  it.effect("200 submits with keys cost at most two statements, also when repeated, and a bulk of 1000 costs one", () =>
-    Effect.gen(function* () {
-      const stores = yield* allStores
-      const withKeys = (): ReadonlyArray<KeyedOrders> =>
-        many(200).map((order, n) => ({
-          scope: "POST /orders",
-          key: `key ${n}`,
-          fingerprint: "the same",
-          requestId: globalThis.crypto.randomUUID(),
-          orders: [order],
-          answer: order.id,
-          keepFor: Duration.days(1)
-        }))
-      const asked = withKeys()
-      const first = yield* cost(stores.intake.submit([], asked))
-      assert.include([1, 2], first.statements)
-      const answers = (of: ReadonlyArray<StoredAnswer | null>) => of.map((kept) => kept?.answer)
-      assert.deepStrictEqual(
-        answers(first.value),
-        asked.map(({ answer }) => answer)
-      )
-      const again = yield* cost(stores.intake.submit([], withKeys()))
-      assert.include([1, 2], again.statements)
-      assert.deepStrictEqual(answers(again.value), answers(first.value))
+  it.effect(
+    "200 submits with keys cost at most two statements, also when repeated, and a bulk of 1000 costs one",
+    () =>
+      Effect.gen(function* () {
+        const stores = yield* allStores
+        const withKeys = (): ReadonlyArray<KeyedOrders> =>
+          many(200).map((order, n) => ({
+            scope: "POST /orders",
+            key: `key ${n}`,
+            fingerprint: "the same",
+            requestId: globalThis.crypto.randomUUID(),
+            orders: [order],
+            answer: order.id,
+            keepFor: Duration.days(1)
+          }))
+        const asked = withKeys()
+        const first = yield* cost(stores.intake.submit([], asked))
+        assert.include([1, 2], first.statements)
+        const answers = (of: ReadonlyArray<StoredAnswer | null>) => of.map((kept) => kept?.answer)
+        assert.deepStrictEqual(
+          answers(first.value),
+          asked.map(({ answer }) => answer)
+        )
+        const again = yield* cost(stores.intake.submit([], withKeys()))
+        assert.include([1, 2], again.statements)
+        assert.deepStrictEqual(answers(again.value), answers(first.value))
 
-      const context = yield* Layer.build(
-        OrderPlatform.layer(anyJsonObject).pipe(Layer.provide(MemoryWakeUp.layer))
-      )
-      const platform = Context.get(context, OrderPlatform.service(anyJsonObject))
-      // How many orders wait is looked up at most once a second: here once, after the first.
-      const before = executed
-      yield* platform.submit({ payload: {} })
-      while (executed < before + 2)
-        yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
-      const bulk = yield* cost(platform.submitMany(Array.from({ length: 1000 }, () => ({ payload: {} }))))
-      assert.strictEqual(bulk.statements, 1)
-      assert.strictEqual(bulk.value.answer.filter(Result.isSuccess).length, 1000)
-    })
+        const context = yield* Layer.build(
+          OrderPlatform.layer(anyJsonObject).pipe(Layer.provide(MemoryWakeUp.layer))
+        )
+        const platform = Context.get(context, OrderPlatform.service(anyJsonObject))
+        // How many orders wait is looked up at most once a second: here once, after the first.
+        const before = executed
+        yield* platform.submit({ payload: {} })
+        while (executed < before + 2)
+          yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+        const bulk = yield* cost(platform.submitMany(Array.from({ length: 1000 }, () => ({ payload: {} }))))
+        assert.strictEqual(bulk.statements, 1)
+        assert.strictEqual(bulk.value.answer.filter(Result.isSuccess).length, 1000)
+      })
   )
 
   it.effect("a repeated settle of 200, and a settle of 200 stale attempts, cost no more", () =>

@@ -19,7 +19,7 @@ interface Token {
 }
 
 const whiteSpace = /[ \t\n\r]*/y
-const plainText = /[^"\\\u0000-\u001F]*/y
+const plainText = /[ !#-[\]-\uFFFF]*/y
 const escape = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y
 const digits = /[0-9]*/y
 const fraction = /\./y

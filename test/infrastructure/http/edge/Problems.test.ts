@@ -207,7 +207,10 @@ describe("problems", () => {
       const garbage = yield* raw(port, "garbage\r\n\r\n")
       assert.match(garbage, /^HTTP\/1\.1 400 /)
       assert.include(garbage, "urn:order-platform:invalid-request")
-      const headers = yield* raw(port, `GET / HTTP/1.1\r\nhost: localhost\r\nx-a: ${"a".repeat(20_000)}\r\n\r\n`)
+      const headers = yield* raw(
+        port,
+        `GET / HTTP/1.1\r\nhost: localhost\r\nx-a: ${"a".repeat(20_000)}\r\n\r\n`
+      )
       assert.match(headers, /^HTTP\/1\.1 431 /)
       assert.include(headers, "urn:order-platform:too-large")
     })

@@ -24,7 +24,10 @@ describe("a request that comes before the routes are there", () => {
       // They have arrived, and nobody takes them.
       yield* Effect.sleep("100 millis")
       assert.isUndefined(early.pollUnsafe())
-      const alive = yield* raw(port, "GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+      const alive = yield* raw(
+        port,
+        "GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
+      )
       assert.match(alive, /^HTTP\/1\.1 200 [^]*\{"status":"up"\}/)
       assert.match(alive, /^x-correlation-id: [0-9a-f-]{36}\r$/im)
       assert.isUndefined(early.pollUnsafe())

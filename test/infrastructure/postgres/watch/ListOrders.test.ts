@@ -181,20 +181,18 @@ layer(TestPostgres.layer, { excludeTestServices: true })("Lists of fifty thousan
       })
   )
 
-  it.effect(
-    "are estimated in the stats, and marked so, where many are final",
-    () =>
-      Effect.gen(function* () {
-        const stores = yield* allStores
-        const { byStatus, deadLetters, estimated, retrying, truncated } = yield* stores.reads.stats
-        assert.deepStrictEqual(
-          [byStatus.PENDING, byStatus.PROCESSING, retrying, deadLetters, truncated],
-          [19_998, 2, 5, 20_000, false]
-        )
-        assert.deepStrictEqual(estimated, ["FAILED"])
-        assert.isBelow(Math.abs(byStatus.FAILED - 20_000), 2_000)
-        assert.strictEqual(byStatus.PROCESSED, 10_000)
-      })
+  it.effect("are estimated in the stats, and marked so, where many are final", () =>
+    Effect.gen(function* () {
+      const stores = yield* allStores
+      const { byStatus, deadLetters, estimated, retrying, truncated } = yield* stores.reads.stats
+      assert.deepStrictEqual(
+        [byStatus.PENDING, byStatus.PROCESSING, retrying, deadLetters, truncated],
+        [19_998, 2, 5, 20_000, false]
+      )
+      assert.deepStrictEqual(estimated, ["FAILED"])
+      assert.isBelow(Math.abs(byStatus.FAILED - 20_000), 2_000)
+      assert.strictEqual(byStatus.PROCESSED, 10_000)
+    })
   )
 
   it.effect("lose the metadata of a deleted order, and of no other", () =>

@@ -116,34 +116,32 @@ describe("the app's own writes on PostgreSQL", () => {
     }).pipe(Effect.provide(TestPostgres.layer))
   )
 
-  it.live(
-    "do not block the renewal of the lease while they run, and are rolled back if it was lost",
-    () =>
-      Effect.gen(function* () {
-        const stores = yield* allStores
-        const { add, count } = yield* invoices
-        const order = yield* claim
-        const running = yield* Deferred.make<void>()
-        const lost = yield* Deferred.make<void>()
-        const writes = add(order.id).pipe(
-          Effect.andThen(Deferred.succeed(running, undefined)),
-          Effect.andThen(Deferred.await(lost))
-        )
-        const settling = yield* Effect.forkChild(
-          stores.work.settleWithWrites({ order, outcome: completed }, writes)
-        )
-        yield* Deferred.await(running)
-        const [renewed] = yield* stores.work.renew("w", Duration.minutes(5))
-        assert(renewed !== undefined)
-        assert.isTrue(
-          DateTime.isGreaterThan(renewed.leaseUntil, DateTime.addDuration(order.leaseUntil, "1 minute"))
-        )
-        yield* stores.work.renew("w", Duration.zero)
-        assert.strictEqual((yield* stores.work.expire(1)).length, 1)
-        yield* Deferred.succeed(lost, undefined)
-        assert.strictEqual(yield* Fiber.join(settling), "stale")
-        assert.strictEqual(yield* count, 0)
-      }).pipe(Effect.provide(TestPostgres.layer))
+  it.live("do not block the renewal of the lease while they run, and are rolled back if it was lost", () =>
+    Effect.gen(function* () {
+      const stores = yield* allStores
+      const { add, count } = yield* invoices
+      const order = yield* claim
+      const running = yield* Deferred.make<void>()
+      const lost = yield* Deferred.make<void>()
+      const writes = add(order.id).pipe(
+        Effect.andThen(Deferred.succeed(running, undefined)),
+        Effect.andThen(Deferred.await(lost))
+      )
+      const settling = yield* Effect.forkChild(
+        stores.work.settleWithWrites({ order, outcome: completed }, writes)
+      )
+      yield* Deferred.await(running)
+      const [renewed] = yield* stores.work.renew("w", Duration.minutes(5))
+      assert(renewed !== undefined)
+      assert.isTrue(
+        DateTime.isGreaterThan(renewed.leaseUntil, DateTime.addDuration(order.leaseUntil, "1 minute"))
+      )
+      yield* stores.work.renew("w", Duration.zero)
+      assert.strictEqual((yield* stores.work.expire(1)).length, 1)
+      yield* Deferred.succeed(lost, undefined)
+      assert.strictEqual(yield* Fiber.join(settling), "stale")
+      assert.strictEqual(yield* count, 0)
+    }).pipe(Effect.provide(TestPostgres.layer))
   )
 
   it.live("do not run for a worker that lost its lease", () =>
