@@ -51,6 +51,9 @@ export const makeBodyBudget = (maxBytes: number) => {
 /** The connection ended or failed before the whole body had arrived. */
 export class BodyBroken extends Schema.TaggedError<BodyBroken>()("BodyBroken", {}) {}
 
+// One for all: a connection that closes after the body had ended is no error, and a new one would capture its stack.
+const bodyBroken = Effect.fail(new BodyBroken())
+
 // Reads the request of Node directly: its parser already checks the length, and Effect's general way to read a stream
 // costs more than all the rest of a small request. An interruption does not close the connection, since the response to
 // the request that ran out of time is sent over it.
@@ -65,7 +68,7 @@ const fromNode = (message: IncomingMessage, reservation: BodyReservation) =>
       chunks = []
       resume(Effect.succeed(bytes))
     }
-    const broken = () => resume(Effect.fail(new BodyBroken()))
+    const broken = () => resume(bodyBroken)
     message
       .on("data", (chunk: Uint8Array) => {
         if (!isFull && reservation.reserve(chunk.length)) return chunks.push(chunk)

@@ -21,6 +21,7 @@ const maxContentType = 1000
 
 /** Why a body of this Content-Type is not taken; undefined where it is. Only `charset` of its parameters is read. */
 const wrongMediaType = (contentType: string): string | undefined => {
+  if (contentType === "application/json") return undefined
   const given = contentType.length > maxContentType ? null : jsonType.exec(contentType)
   if (given === null) return "Send application/json in UTF-8, or no body."
   for (const [, name, value = ""] of (given[1] ?? "").matchAll(parameters)) {

@@ -60,7 +60,7 @@ export const makeRequestPipeline = Effect.gen(function* () {
   const loopbackNamesOnly = open && (yield* LoopbackNamesOnly)
   const corsOrigins = yield* CorsOrigins
   const identify = makeIdentify(keys)
-  const { lastWithin } = yield* makeTimeLimit(yield* RequestTimeout)
+  const withTimeLimit = yield* makeTimeLimit(yield* RequestTimeout)
 
   return ({ mediaTypes, role }: RouteRules): Pipeline =>
     <E, R>(handler: Effect.Effect<Response, E, R>) =>
@@ -74,7 +74,7 @@ export const makeRequestPipeline = Effect.gen(function* () {
           authorize(role, open, identity.caller) ??
           negotiate(mediaTypes, request)
         const response =
-          refusal === null ? lastWithin(handler, timedOut) : Effect.succeed(problemResponse(refusal))
+          refusal === null ? withTimeLimit(handler, timedOut) : Effect.succeed(problemResponse(refusal))
         return Effect.map(
           Effect.catchCause(response, toProblem),
           addHeaders(request, identity.correlationId, corsOrigins)
