@@ -1,13 +1,13 @@
-// Plain JavaScript for any version of Node: it reports the versions that are too old for the rest.
+// Plain JavaScript that any version of Node can run, because it detects versions that are too old.
 import { existsSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
-// Needed for type stripping without a flag, and by Effect 4; Effect's platform package never supported 23.x.
+// Type stripping without a flag and Effect 4 need these versions. Effect's platform package does not support 23.x.
 const [major, minor] = process.versions.node.split(".").map(Number)
 
 export const isNodeNewEnough = major >= 24 || (major === 22 && minor >= 19)
 
-/** The Node that `npm ci` installed for this clone, if there is one for this platform. */
+/** The Node executable that `npm ci` installed in this clone; undefined if there is none for this platform. */
 export const cloneNode = () => {
   const platform = process.platform === "win32" ? "win" : process.platform
   const name = process.platform === "win32" ? "node.exe" : "node"

@@ -6,17 +6,18 @@ import { fileURLToPath } from "node:url"
 import { setFlagsFromString } from "node:v8"
 import { cloneNode, isNodeNewEnough, sentence } from "./node-version.js"
 
-// What cannot be said must not end the process.
+// A failed write to stderr must not end the process.
 process.stderr.on("error", () => {})
 
 const built = new URL("../dist/src/main.js", import.meta.url)
 const source = new URL("../src/main.ts", import.meta.url)
 
-// Tells the child process that it was started by this launcher.
+// The environment variable that marks a child process of this launcher.
 const launched = "ORDER_PLATFORM_LAUNCHED"
 
-// A young generation of 3 times 16 MiB instead of Node's default: under load a process takes some 200 MB instead of 300.
-// Node takes this only as an option at start; a value that the operator sets, on the command line or in NODE_OPTIONS, stays.
+// A young generation of 3 times 16 MiB instead of Node's default: under load a process uses about 200 MB instead of
+// 300. Node accepts this only as an option at start. A value set by the operator, on the command line or in
+// NODE_OPTIONS, wins.
 const young = "--max-semi-space-size=16"
 const options = [...process.execArgv, process.env.NODE_OPTIONS ?? ""].join(" ").replaceAll("_", "-")
 const execArgv = options.includes("-semi-space-size") ? process.execArgv : [...process.execArgv, young]
@@ -27,7 +28,7 @@ const runWith = (node) => {
     stdio: ["inherit", "inherit", "inherit", "ipc"],
     env: { ...process.env, [launched]: "1" }
   })
-  // A terminal signals the whole process group, so the child may get SIGINT twice: the second changes nothing.
+  // A terminal signals the whole process group, so the child may receive SIGINT twice. The second one has no effect.
   const signals = ["SIGTERM", "SIGINT", "SIGHUP"]
   for (const signal of signals) process.on(signal, () => child.kill(signal))
   child.on("error", () => {
@@ -41,14 +42,14 @@ const runWith = (node) => {
   })
 }
 
-// When the launcher is killed, this process ends, too: otherwise it would keep running, with its leases.
+// Ends this process when the launcher is killed. Otherwise it would keep running and hold its leases.
 const endWithLauncher = () => {
   delete process.env[launched]
   process.on("disconnect", () => process.kill(process.pid, "SIGKILL"))
   process.channel?.unref()
 }
 
-// A failed exec ends the process, so it is done only where the executable is certainly Node.
+// Whether the executable is certainly Node, because a failed exec ends the process.
 const isPlainNode = () => {
   try {
     accessSync(process.execPath, constants.X_OK)
@@ -58,8 +59,8 @@ const isPlainNode = () => {
   }
 }
 
-// Replaces this process by Node with the option above, under the same process id. Not under a debugger, not with preloaded
-// modules, which would load twice, and not where there is an IPC channel to the parent, which would be lost.
+// Replaces this process by Node with the option above, under the same process id. Not under a debugger, not with
+// preloaded modules, which would load twice, and not with an IPC channel to the parent, which would be lost.
 const restartWithOptions = () => {
   const isInstrumented = /--inspect|--import|--require|(?:^|\s)-r\s|--loader|--experimental-loader/.test(
     options
@@ -70,17 +71,17 @@ const restartWithOptions = () => {
   try {
     process.execve?.(process.execPath, [process.execPath, ...command], process.env)
   } catch {
-    // Not permitted: continue with the defaults of Node.
+    // Not permitted: continue with Node's defaults.
   }
 }
 
 if (isNodeNewEnough) {
   restartWithOptions()
-  // The old generation grows by at most 60 % between two collections, not to several times the live heap. This can be set
-  // at run time.
+  // The old generation may grow by at most 60 % between two collections, instead of to several times the live heap.
+  // This can be set at run time.
   if (!options.includes("-heap-growing-percent")) setFlagsFromString("--heap-growing-percent=60")
   if (process.env[launched] !== undefined) endWithLauncher()
-  // A clone runs its sources even if it was built; a package has only the build.
+  // A clone runs its sources even if it was built. A package contains only the build.
   await import(existsSync(source) ? source.href : built.href)
 } else {
   const node = cloneNode()

@@ -173,7 +173,7 @@ describe("Environment", () => {
       const error = yield* Effect.flip(start({ DATABASE_URL: url }))
       assert.match(
         error.message,
-        /^database\.url \(DATABASE_URL\) has a wrong value, .*postgres:\/\/[^\n]*\.$/
+        /^database\.url \(DATABASE_URL\) has an invalid value, .*postgres:\/\/[^\n]*\.$/
       )
       assert.notInclude(JSON.stringify(error) + String(error) + String(error.stack), "hunter2")
     })
@@ -278,13 +278,13 @@ describe("keys", () => {
         const error = yield* Effect.flip(start({ [variable]: keys }))
         assert.match(
           error.message,
-          /has a wrong value, not shown because it is a secret: it must be a list of name/
+          /has an invalid value, not shown because it is a secret: it must be a list of name/
         )
         assert.lengthOf(error.message.split("\n"), 1)
         assert.notInclude(JSON.stringify(error) + String(error) + String(error.stack), "hunter")
       }
       const inFile = yield* Effect.flip(startWithFile(`auth.clientKeys: ${JSON.stringify([keys])}`))
-      assert.match(inFile, /^auth\.clientKeys \(settings\.yaml:1:\d+\) has a wrong value/)
+      assert.match(inFile, /^auth\.clientKeys \(settings\.yaml:1:\d+\) has an invalid value/)
     })
   )
 
@@ -320,11 +320,11 @@ describe("keys", () => {
       })
       assert.strictEqual(
         yield* refusal(keys(`ann:${secret("s")}`, `ann:${secret("a")}`)),
-        `${both} both name ann: a name has one role.`
+        `${both} both contain the name ann: a name can have only one role.`
       )
       assert.strictEqual(
         yield* refusal(keys(`shop:${secret("s")}`, `ann:${secret("s")}`)),
-        `${both}: shop and ann have the same secret, so that it would not tell them apart.`
+        `${both}: shop and ann have the same secret: each name needs a different one.`
       )
     })
   )

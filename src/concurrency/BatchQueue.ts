@@ -6,9 +6,10 @@ export interface Sized {
 }
 
 /**
- * A FIFO queue whose capacity is a sum of sizes, taken in batches. Entries that do not fit wait for capacity in the order of
- * their arrival, up to `offerTimeout` and up to the same capacity again. Effect has no such queue: `Queue.bounded` counts
- * entries, and a `Semaphore` lets small entries overtake a large one, which then may wait for ever.
+ * A FIFO queue whose capacity is a sum of sizes, taken in batches. Entries that do not fit wait for capacity in the
+ * order of their arrival, up to `offerTimeout` and up to the same capacity again. Effect has no such queue:
+ * `Queue.bounded` counts entries, and a `Semaphore` lets small entries overtake a large one, which may then wait
+ * forever.
  */
 export const makeBatchQueue = <A extends Sized>(capacity: number, offerTimeout: Duration.Duration) => {
   const someQueued = Latch.makeUnsafe(false)
@@ -23,17 +24,17 @@ export const makeBatchQueue = <A extends Sized>(capacity: number, offerTimeout: 
     someQueued.openUnsafe()
   }
 
-  // An empty queue takes an entry of any size, so that none waits for ever.
+  // An empty queue accepts an entry of any size, so that none waits forever.
   const fits = ({ size }: A) => sizeQueued === 0 || sizeQueued + size <= capacity
 
-  /** Adds the entry if it fits now and no other waits for capacity. */
+  /** Adds the entry if it fits now and no other entry waits for capacity. */
   const offerUnsafe = (entry: A): boolean => {
     if (waiting.length > 0 || !fits(entry)) return false
     admit(entry)
     return true
   }
 
-  /** Adds the entry once it fits; false if that took too long, or if too many wait already. */
+  /** Adds the entry once it fits; false after `offerTimeout`, or if too many entries wait already. */
   const offer = (entry: A): Effect.Effect<boolean> =>
     Effect.suspend(() => {
       if (offerUnsafe(entry)) return Effect.succeed(true)
@@ -70,7 +71,8 @@ export const makeBatchQueue = <A extends Sized>(capacity: number, offerTimeout: 
 
   /** Waits for an entry, then takes entries until their sizes add up to `size` or more, or the queue is empty. */
   const take = (size: number): Effect.Effect<ReadonlyArray<A>> =>
-    // The yield lets entries that are offered at the same moment join the batch: half as many statements, without a timer.
+    // The yield lets entries that are offered at the same moment join the batch, which halves the number of statements
+    // without a timer.
     Effect.map(Effect.andThen(someQueued.await, Effect.yieldNow), () => {
       let taken = 0
       let count = 0
@@ -83,7 +85,7 @@ export const makeBatchQueue = <A extends Sized>(capacity: number, offerTimeout: 
       return batch
     })
 
-  /** Removes a queued entry that was not taken yet, and so frees its capacity. */
+  /** Removes a queued entry that was not taken yet, and frees its capacity. */
   const remove = (entry: A): void => {
     const index = queued.indexOf(entry)
     if (index < 0) return

@@ -1,6 +1,8 @@
 import { Clock, Duration, Effect, Fiber, Scope } from "effect"
 
-/** One entry in the list of deadlines, ordered by time. Its links are cut once it has passed or was cancelled. */
+/**
+ * An entry of the list of deadlines, which is ordered by time. Its links are null once it has passed or was cancelled.
+ */
 export interface Deadline {
   readonly at: number
   onPassed: (() => void) | null
@@ -8,7 +10,7 @@ export interface Deadline {
   next: Deadline | null
 }
 
-/** Calls each function a fixed time after it was set. */
+/** Calls each function a fixed duration after it was set. */
 export interface Deadlines {
   readonly set: (onPassed: () => void) => Deadline
   /** Does nothing if the deadline has passed already. */
@@ -23,8 +25,8 @@ export interface Deadlines {
 export const makeDeadlines = Effect.fnUntraced(function* (
   after: Duration.Duration
 ): Effect.fn.Return<Deadlines, never, Scope.Scope> {
-  // A scope of its own, added now: finalizers run in reverse order, and one that was added before the first deadline was
-  // set may still wait for a deadline to pass (the drain of a worker does).
+  // A separate scope, created here and not with the first deadline. Finalizers run in reverse order, and one that was
+  // added in between, such as the drain of a worker, may wait for a deadline to pass.
   const scope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
   const context = yield* Effect.context()
   const clock = yield* Clock.Clock

@@ -13,7 +13,7 @@ export const counter = (name: string, description: string) =>
 export const secondsHistogram = (name: string, description: string) =>
   Metric.histogram(name, { description, boundaries })
 
-/** The same metric once for each value of a label. */
+/** The metric with each of these values of a label. */
 export const withLabel = <Input, State>(
   metric: Metric.Metric<Input, State>,
   label: string,
@@ -21,7 +21,7 @@ export const withLabel = <Input, State>(
 ): ReadonlyArray<Metric.Metric<Input, State>> =>
   values.map((value) => Metric.withAttributes(metric, { [label]: value }))
 
-/** Registers metrics, so that a counter that has counted nothing is 0 and not absent: then an alert on its increase works. */
+/** Registers metrics, so that an unused counter is 0 and not absent. Alerts on the increase of a counter need that. */
 export const register = (...metrics: ReadonlyArray<Metric.Metric<never, unknown>>): Effect.Effect<void> =>
   Effect.forEach(metrics, Metric.value, { discard: true })
 
@@ -29,7 +29,7 @@ export const register = (...metrics: ReadonlyArray<Metric.Metric<never, unknown>
 export const increment = (metric: Metric.Counter<number>, attributes: Metric.Metric.Attributes, by = 1) =>
   Metric.update(Metric.withAttributes(metric, attributes), by)
 
-/** Records how long an effect takes, whether it succeeds or not. */
+/** Records the duration of an effect, whether it succeeds or fails. */
 export const timed =
   (metric: Metric.Histogram<number>) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>

@@ -1,16 +1,16 @@
-/** The longest wait that is ever answered, in seconds. */
+/** The maximum result of `secondsToDrain`. */
 const maxSeconds = 3600
 
-/** The wait that is answered while the rate is zero, in seconds. */
+/** The result of `secondsToDrain` if the rate is zero. */
 const secondsWithoutRate = 60
 
-/** How long it takes to work off `count` at this rate, in whole seconds: 1 to 3600, and 60 while the rate is zero. */
+/** The time to process `count` entries at this rate, in whole seconds: 1 to 3600, and 60 if the rate is zero. */
 export const secondsToDrain = (count: number, perSecond: number): number =>
   perSecond > 0 ? Math.min(maxSeconds, Math.max(1, Math.ceil(count / perSecond))) : secondsWithoutRate
 
-/** The average of the last ten seconds. Times are in milliseconds. */
+/** An average rate per second over the last ten seconds. `now` is in milliseconds. */
 export const makeRate = () => {
-  // A ring of ten counts, and the second that each of them belongs to.
+  // A ring of ten counts, and the second to which each belongs.
   const counts = Array.from({ length: 10 }, () => 0)
   const seconds = Array.from({ length: 10 }, () => -1)
 

@@ -10,8 +10,9 @@ export interface Slots {
 }
 
 /**
- * Slots that are taken in groups: a claim asks for as many orders as there are free slots. A `Semaphore` hands out a number
- * that is known before, so the plain form takes permits one by one: 0.45 µs a slot instead of 0.02 µs.
+ * Slots that are taken in groups, because a claim requests as many orders as there are free slots. A `Semaphore` gives
+ * only a number of permits known beforehand, so the plain form takes permits one by one: 0.45 µs a slot instead of 0.02
+ * µs.
  */
 export const makeSlots = (capacity: number): Slots => {
   const someFree = Latch.makeUnsafe(true)

@@ -24,7 +24,7 @@ const clientOf = (
     statementTimeout: Duration.millis(database.statementTimeoutMs)
   })
 
-/** The pool of the configured database, or of an embedded one. */
+/** The connection pool of the configured database, or of an embedded one. */
 export const client = (settings: Settings) => {
   const { database } = settings
   const connect = (url: Redacted.Redacted) => clientOf(settings, url, database.maxConnections)
@@ -37,7 +37,7 @@ export const client = (settings: Settings) => {
   })
 }
 
-/** Host and name of the database; never the password. */
+/** Host and name of the database, without the password, for log lines. */
 export const databaseOf = ({ database }: Settings): string =>
   Option.match(database.url, {
     onNone: () => `embedded in ${database.dataDirectory}`,
@@ -48,7 +48,10 @@ export const databaseOf = ({ database }: Settings): string =>
       })
   })
 
-/** What announces orders to workers. Behind a pooler without LISTEN: a direct connection, or polling alone. */
+/**
+ * The announcement of orders to workers. Behind a pooler, which has no LISTEN, it uses a direct connection, or polling
+ * only.
+ */
 export const queue = (settings: Settings) => {
   const { database, order } = settings
   if (order.queue === "memory") return MemoryWakeUp.layer
@@ -65,10 +68,10 @@ export const queue = (settings: Settings) => {
   return database.prepare ? PostgresWakeUp.layer : PostgresWakeUp.layerWithoutListening
 }
 
-/** How workers learn of orders, for the line at start. */
+/** How orders are announced to workers, for the start line. */
 export const queueOf = ({ database, order }: Settings): string =>
   order.queue === "postgres" && !database.prepare && Option.isNone(database.listenUrl)
-    ? "postgres, by polling alone (LISTEN behind a pooler needs database.listenUrl)"
+    ? "postgres, by polling only (LISTEN behind a pooler needs database.listenUrl)"
     : order.queue
 
 /** The processor of the shipped server. */
@@ -79,7 +82,7 @@ export const simulation = ({ order: { worker } }: Settings) =>
     ...(Option.isSome(worker.failureSeed) && { failureSeed: worker.failureSeed.value })
   })
 
-/** Processes orders, and deletes old ones where retention is set. */
+/** Processes orders, and deletes old ones if a retention is set. */
 export const workerLayer = (settings: Settings) =>
   Layer.mergeAll(
     OrderWorker.layer(anyJsonObject).pipe(Layer.provide(simulation(settings))),

@@ -17,10 +17,13 @@ import * as Postgres from "../infrastructure/postgres/Postgres.ts"
 /** The settings of a process. */
 export type Settings = Environment["Service"]
 
-/** Connections of the pool that writes of processors never take: for claims, settles, the heartbeat and requests. */
+/**
+ * Connections of the pool that are reserved for claims, settles, the heartbeat and requests, and not used for writes of
+ * processors.
+ */
 const reservedConnections = 4
 
-/** The settings in the form in which the layers below take them. */
+/** The settings as references of the layers below. */
 export const references = (settings: Settings) =>
   Layer.mergeAll(
     databaseReferences(settings),
@@ -47,7 +50,7 @@ const intakeReferences = ({ intake, order: { worker } }: Settings) =>
     Layer.succeed(DefaultMaxRetries, worker.maxRetries),
     Layer.succeed(MaxPending, intake.maxPending),
     Layer.succeed(MaxScheduled, intake.maxScheduled),
-    // Every payload comes from a request body, which is limited already.
+    // Every payload comes from a request body, whose size is already limited.
     Layer.succeed(MaxPayloadBytes, Infinity),
     Layer.succeed(IdempotencyTtl, Duration.millis(intake.idempotencyTtlMs))
   )
@@ -62,7 +65,7 @@ const httpReferences = ({ auth, intake, server }: Settings) =>
       Option.getOrElse(server.corsOrigins, () => [])
     ),
     Layer.succeed(ApiKeys, { clients: keysOf(auth.clientKeys), operators: keysOf(auth.operatorKeys) }),
-    // A server without keys on another host is there for other machines: auth.disabled says so.
+    // On another host, a server without keys is meant for other machines: auth.disabled confirms it.
     Layer.succeed(LoopbackNamesOnly, isLoopback(server.host))
   )
 

@@ -9,20 +9,20 @@ import * as Postgres from "../infrastructure/postgres/Postgres.ts"
 import { client, databaseOf, queueOf } from "./Composition.ts"
 import { references, type Settings } from "./References.ts"
 
-// How a process stops: it is not ready any more; at the same time HTTP drains (DrainServer) and the worker stops claiming
-// and drains; then intake and wake-ups close, then the pool. Whatever has not stopped `lastResort` after the drain
-// deadline is ended by exit: all that was acknowledged is stored.
+// Shutdown: readiness turns 503. Then HTTP drains (DrainServer), and at the same time the worker stops claiming and
+// drains. Then intake and wake-ups close, then the pool. If the process has not stopped `lastResort` after the drain
+// deadline, it exits. This loses nothing, because everything acknowledged is stored.
 
-/** What running requests get beyond the drain deadline of attempts, so that both fit into the 5 s after it. */
+/** How much longer than attempts running requests may take, so that both end within 5 s after the drain deadline. */
 const requestMargin = Duration.seconds(2)
 const lastResort = Duration.seconds(4)
 
-/** Longer than an event loop under load takes to read what has arrived, and short for whoever waits for the stop. */
+/** Longer than an event loop under load needs to read what has arrived. */
 const idleGrace = Duration.millis(500)
 
 /**
- * A process that serves HTTP. The server listens before there is a database, for as long as that takes, so that
- * `/health/ready` can say what the process waits for.
+ * A process that serves HTTP. The server listens before the database is available, so that `/health/ready` can name
+ * what the process waits for.
  */
 export const servingProcess = <A, E, R>(
   layers: (settings: Settings) => Layer.Layer<A, E, R>,
@@ -50,19 +50,19 @@ export const servingProcess = <A, E, R>(
     })
   )
 
-/** Refuses settings with which separate processes could not share orders. */
+/** Fails if the settings do not let several processes share orders. */
 export const sharesOrders = ({ database, order }: Settings) => {
   const problem =
     order.queue === "memory"
-      ? "order.queue (ORDER_QUEUE) is memory, which reaches no other process: separate API and worker processes need postgres."
-      : "database.url (DATABASE_URL) is not set, and the embedded database belongs to one process: separate API and worker processes need one."
+      ? "order.queue (ORDER_QUEUE) is memory, which works only within one process: separate API and worker processes need postgres."
+      : "database.url (DATABASE_URL) is not set, and the embedded database belongs to one process: separate API and worker processes need a shared database."
   const shared = order.queue !== "memory" && Option.isSome(database.url)
   return shared ? Effect.void : Effect.fail(new InvalidSettings({ problems: [problem] }))
 }
 
 /**
- * Logs the line that says what runs where, at every log level. Built last, and so closed first: its end is the first step
- * of a stop.
+ * Logs the start line, at every log level. The layer is built last and so closed first: its finalizer is the first step
+ * of a shutdown.
  */
 export const announceStart = (what: string, settings: Settings) =>
   Layer.effectDiscard(
@@ -82,7 +82,7 @@ const workerOf = (what: string, { order: { worker } }: Settings): string =>
     ? `; worker concurrency: ${worker.concurrency}; simulated failures: ${worker.failureProbability}`
     : ""
 
-const end = Console.error("order-platform did not stop in time and is ended.").pipe(
+const end = Console.error("order-platform did not stop in time and exits now.").pipe(
   Effect.andThen(Effect.sync(() => globalThis.process.exit(0)))
 )
 

@@ -7,7 +7,7 @@ import * as Postgres from "../infrastructure/postgres/Postgres.ts"
 import { queue } from "./Composition.ts"
 import { announceStart, servingProcess, sharesOrders } from "./ServingProcess.ts"
 
-/** Takes orders; workers in other processes process them. */
+/** Accepts orders; workers in other processes process them. */
 export const api = servingProcess(
   (settings) =>
     announceStart("API", settings).pipe(

@@ -7,7 +7,7 @@ import * as Postgres from "../infrastructure/postgres/Postgres.ts"
 import { queue, workerLayer } from "./Composition.ts"
 import { announceStart, servingProcess } from "./ServingProcess.ts"
 
-/** Everything in one process: API, worker and, unless a database is named, PostgreSQL. */
+/** Everything in one process: API, worker and, if no database is configured, PostgreSQL. */
 export const serve = servingProcess((settings) =>
   announceStart("API and worker", settings).pipe(
     Layer.provide([workerLayer(settings), OrderHttpServer.layerServing(OrderRoutes.layer(anyJsonObject))]),

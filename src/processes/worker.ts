@@ -5,7 +5,7 @@ import * as Postgres from "../infrastructure/postgres/Postgres.ts"
 import { queue, workerLayer } from "./Composition.ts"
 import { announceStart, servingProcess, sharesOrders } from "./ServingProcess.ts"
 
-/** Processes orders; serves its health and metrics only. */
+/** Processes orders; serves only health and metrics. */
 export const worker = servingProcess(
   (settings) =>
     announceStart("worker", settings).pipe(

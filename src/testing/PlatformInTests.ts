@@ -15,9 +15,9 @@ export interface TestSettings {
 }
 
 /**
- * The whole platform with a worker, in memory and in virtual time: hours pass in milliseconds, and only when the test
- * says so, by `awaitStatus`, `drain` and `pass`. Delays have no jitter, so that a test can state them, and a stopping
- * worker does not wait for running attempts. Each call makes a platform of its own.
+ * The whole platform with a worker, in memory and in virtual time. `awaitStatus`, `drain` and `pass` advance the time;
+ * hours take milliseconds. Delays are without jitter, so that a test can predict them, and a worker that stops does not
+ * wait for running attempts. Each call makes a separate platform.
  */
 export const layer = <P, E, R>(
   payload: OrderPayload<P>,

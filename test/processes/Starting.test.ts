@@ -145,7 +145,7 @@ describe("the start of a process", { concurrent: true }, () => {
       assert.deepStrictEqual(taken, {
         code: 1,
         stdout: "",
-        stderr: `Cannot listen on 127.0.0.1:${port}: the port is taken by another process; choose another with server.port (SERVER_PORT).\n`
+        stderr: `Cannot listen on 127.0.0.1:${port}: the port is in use by another process; choose another with server.port (SERVER_PORT).\n`
       })
 
       const lines = server.stdout().split("\n")

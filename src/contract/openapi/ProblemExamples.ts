@@ -65,7 +65,7 @@ const examples: Readonly<Record<keyof typeof Problems, ProblemExample>> = {
   ),
   BodyTooLarge: example(
     new Requests.BodyTooLarge({
-      message: "The body is larger than the 65536 bytes taken.",
+      message: "The body is larger than the limit of 65536 bytes.",
       maxBytes: 65_536
     }),
     "The body is larger than the server accepts."

@@ -9,7 +9,7 @@ interface AccessSettings {
   readonly auth: { readonly clientKeys: Keys; readonly operatorKeys: Keys; readonly disabled: boolean }
 }
 
-/** Conflicts between access settings that are valid on their own, as sentences. */
+/** Conflicts between access settings that are each valid, as sentences. `named` adds the place of a key. */
 export const accessConflicts = (
   { auth, server }: AccessSettings,
   named: (key: string) => string
@@ -34,10 +34,10 @@ export const accessConflicts = (
           `${named("auth.disabled")} is true although there are keys in ${both}: remove the keys, or set it to false.`
         ]
       : []),
-    ...(inBoth === undefined ? [] : [`${both} both name ${inBoth.name}: a name has one role.`]),
+    ...(inBoth === undefined ? [] : [`${both} both contain the name ${inBoth.name}: a name can have only one role.`]),
     ...(shared === undefined || inBoth !== undefined
       ? []
-      : [`${both}: ${shared.join(" and ")} have the same secret, so that it would not tell them apart.`])
+      : [`${both}: ${shared.join(" and ")} have the same secret: each name needs a different one.`])
   ]
 }
 

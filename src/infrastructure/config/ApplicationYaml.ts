@@ -8,8 +8,8 @@ const FILE = "application.yaml"
 const MAX_BYTES = 1_048_576
 
 /**
- * The settings in the file that `config` names, else in `application.yaml` in the working directory, else nowhere.
- * Fails with a sentence naming file, line and column for anything that is not a setting; no sentence quotes a value.
+ * The settings in the file `config`, by default `application.yaml` in the working directory, which need not exist.
+ * Fails with a sentence for everything that is not a setting, with file, line and column; no sentence quotes a value.
  */
 export const applicationYaml = Effect.fn("ApplicationYaml")(function* (
   config: Option.Option<string>,
@@ -41,7 +41,7 @@ export const applicationYaml = Effect.fn("ApplicationYaml")(function* (
 
 const refused = (problem: string) => Effect.fail(new InvalidSettings({ problems: [problem] }))
 
-// As a stream: a device or a pipe (--config <(…)) works, and is not read without bound.
+// Read as a stream, so that a device or a pipe (--config <(…)) works and the size is limited.
 const read = Effect.fnUntraced(function* (file: string, mustExist: boolean) {
   const fileSystem = yield* FileSystem.FileSystem
   return yield* fileSystem.stream(file, { bytesToRead: MAX_BYTES + 1 }).pipe(

@@ -1,6 +1,6 @@
 import { Schema } from "effect"
 
-/** The process must not start: `message` has one sentence, on a line of its own, for each thing wrong. */
+/** The process must not start. `message` has one line, a sentence, for each problem. */
 export class InvalidSettings extends Schema.TaggedError<InvalidSettings>()("InvalidSettings", {
   problems: Schema.NonEmptyArray(Schema.String)
 }) {

@@ -4,7 +4,10 @@ const loopback = new BlockList()
 loopback.addSubnet("127.0.0.0", 8)
 loopback.addAddress("::1", "ipv6")
 
-/** Whether other machines cannot reach a server on this host; a name other than localhost may resolve to any address. */
+/**
+ * Whether only this machine can reach a server on this host. A name other than localhost counts as reachable, because
+ * it may resolve to any address.
+ */
 export const isLoopback = (host: string): boolean =>
   host.toLowerCase() === "localhost" ||
   (isIP(host) > 0 && loopback.check(host, isIP(host) === 4 ? "ipv4" : "ipv6"))

@@ -14,7 +14,7 @@ const schema = Schema.String.check(Schema.isPattern(new RegExp(`^\\s*${one}(?:\\
     Schema.Array(Schema.Struct({ name: Schema.String, secret: Schema.String })).check(
       Schema.makeFilter(
         (keys: ReadonlyArray<NamedSecret>) =>
-          new Set(keys.map(({ name }) => name)).size === keys.length || "a name is there twice"
+          new Set(keys.map(({ name }) => name)).size === keys.length || "a name occurs twice"
       )
     ),
     SchemaTransformation.transform({
@@ -29,11 +29,14 @@ const schema = Schema.String.check(Schema.isPattern(new RegExp(`^\\s*${one}(?:\\
   )
 )
 
-/** Names with their secrets. Shorter secrets could be guessed; a comma ends one, and white space cannot be in a header. */
+/**
+ * Names with their secrets. A secret has no comma, which separates entries, and no white space, which a header could
+ * not carry.
+ */
 export const namedSecrets: Kind<ReadonlyArray<NamedSecret>> = {
   schema,
   allowed:
-    "a list of name:secret without a name twice, each name at most 64 letters, digits, _, . and -, " +
+    "a list of name:secret with distinct names, each name at most 64 letters, digits, _, . and -, " +
     "each secret 16 to 256 visible ASCII characters without a comma",
   secret: true,
   list: true

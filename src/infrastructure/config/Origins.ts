@@ -1,7 +1,7 @@
 import { Schema, SchemaTransformation } from "effect"
 import type { Kind } from "./Setting.ts"
 
-// As browsers write it: lower case, no default port, no path. Anything else would never match.
+// As browsers send it: lower case, no default port, no path. Any other form would never match.
 const isOrigin = (text: string) => URL.canParse(text) && new URL(text).origin === text
 
 /** Web origins. `*` is refused: every web page could then call any server that the browser reaches. */
@@ -21,7 +21,7 @@ export const origins: Kind<ReadonlyArray<string>> = {
     )
   ),
   allowed:
-    "a list of origins like https://shop.example, with a port where it is not the default, and without a path",
+    "a list of origins like https://shop.example, with the port unless it is the default, and without a path",
   secret: false,
   list: true
 }

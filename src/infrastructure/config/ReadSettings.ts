@@ -4,7 +4,7 @@ import type { Setting } from "./Setting.ts"
 import { environmentVariable, settingsByKey, valuesOf } from "./SettingsTree.ts"
 import type { SettingsTree } from "./SettingsTree.ts"
 
-/** A place where settings are given, and the name of the place of one, for the operator. */
+/** A source of settings. `placeOf` names the place of one for the operator. */
 export interface SettingsSource {
   readonly provider: ConfigProvider.ConfigProvider
   readonly placeOf: (key: string) => string
@@ -15,15 +15,15 @@ interface Given {
   readonly place: string
 }
 
-/** The environment: a setting's place is its variable. */
+/** The environment as a source. The place of a setting is its variable. */
 export const environmentSource = (environment: ConfigProvider.ConfigProvider): SettingsSource => ({
   provider: ConfigProvider.constantCase(environment),
   placeOf: environmentVariable
 })
 
 /**
- * Reads every setting from the first source that gives it, or takes its default. Fails with all problems at once.
- * `named` is a key with the place where it was given, for problems found later.
+ * Reads every setting from the first source that has it, or uses its default. Fails with all problems at once. The
+ * result's `named` adds to a key the place where it was set, for problems found later.
  */
 export const readSettings = Effect.fn("ReadSettings")(function* <const Tree extends SettingsTree>(
   tree: Tree,
@@ -41,7 +41,7 @@ export const readSettings = Effect.fn("ReadSettings")(function* <const Tree exte
     return place === undefined ? key : `${key} (${place})`
   }
 
-  // If such a key were ignored, an operator would rely on a protection that is not there.
+  // Refused rather than ignored, because an operator may rely on what the setting promises.
   const unsupported = notYetSupported
     .filter((key) => given.has(key))
     .map((key) => `${named(key)} is not supported by this version yet; remove it.`)
@@ -74,9 +74,9 @@ const valueOf = (setting: Setting<unknown>, name: string, given: Given | undefin
     ? Result.succeed(setting.default)
     : Result.fromOption(setting.decode(given.text), () =>
         setting.kind.secret
-          ? `${name} has a wrong value, not shown because it is a secret: it must be ${setting.kind.allowed}.`
+          ? `${name} has an invalid value, not shown because it is a secret: it must be ${setting.kind.allowed}.`
           : `${name} is ${quoted(given.text)}: it must be ${setting.kind.allowed}.`
       )
 
-// JSON keeps the sentence on one line whatever the value holds; the cut keeps it a sentence.
+// JSON keeps the sentence on one line for any value.
 const quoted = (text: string) => JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text)

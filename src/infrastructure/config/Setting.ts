@@ -1,14 +1,14 @@
 import { Option, Schema, SchemaTransformation, Struct } from "effect"
 import type { Redacted } from "effect"
 
-/** What the text of a setting may be, and how it is decoded; the same for the file and the environment. */
+/** The allowed values of a setting, and how their text is decoded, for the file and the environment. */
 export interface Kind<out A> {
   readonly schema: Schema.Codec<A, string>
   /** Completes the sentence "it must be …". */
   readonly allowed: string
-  /** A secret value never appears in a sentence. */
+  /** Whether the value is kept out of error messages. */
   readonly secret: boolean
-  /** Whether the file may give it as a list; in a text, commas stand between its parts. */
+  /** Whether the file may contain it as a list; as text, its parts are separated by commas. */
   readonly list?: boolean
 }
 
@@ -74,7 +74,7 @@ export const share: Kind<number> = kind(
   )
 )
 
-/** One of a few words, spelled exactly so. */
+/** One of these words, in this spelling. */
 export const oneOf = <const Words extends ReadonlyArray<string>>(words: Words): Kind<Words[number]> =>
   kind(words.length === 1 ? `${words[0]}` : `one of ${words.join(", ")}`, Schema.Literals(words))
 
@@ -96,7 +96,7 @@ export const flag: Kind<boolean> = kind(
 export const matching = (allowed: string, pattern: RegExp): Kind<string> =>
   kind(allowed, Schema.String.check(Schema.isPattern(pattern)))
 
-/** One of a few words that stand for values of the program. */
+/** One of these words, each decoded to a value of the program. */
 export const wordFor = <A extends string, Word extends string>(
   meanings: Readonly<Record<Word, A>>
 ): Kind<A> => {
@@ -129,7 +129,7 @@ export const postgresUrl: Kind<string> = kind(
   "a URL such as postgres://user:password@host:5432/name, with special characters percent-encoded",
   Schema.String.check(
     Schema.isPattern(/^postgres(ql)?:\/\/[!-$&-~]*(%[0-9A-Fa-f]{2}[!-$&-~]*)*$/),
-    // Several hosts are a form of libpq that no URL has; what is wrong with them is said where the parts are read.
+    // A URL with several hosts, a form of libpq, is no valid URL. It is refused where the parts of the URL are read.
     Schema.makeFilter((url: string) => URL.canParse(url) || /^[^/]+:\/\/[^/?]*,/.test(url))
   )
 )

@@ -14,7 +14,7 @@ export type Values<Tree> = {
 const isSetting = (node: Setting<unknown> | SettingsTree): node is Setting<unknown> =>
   node["_tag"] === "Setting"
 
-/** Every setting with its key (`order.worker.maxRetries`), in the order they are written down. */
+/** Every setting by its key (`order.worker.maxRetries`), in the order of the tree. */
 export const settingsByKey = (tree: SettingsTree, section = ""): ReadonlyMap<string, Setting<unknown>> =>
   new Map(
     Object.entries(tree).flatMap(([name, node]) =>
@@ -22,7 +22,7 @@ export const settingsByKey = (tree: SettingsTree, section = ""): ReadonlyMap<str
     )
   )
 
-/** The tree again, with what `valueOf` says in the place of each setting. */
+/** The tree with each setting replaced by `valueOf` its key. */
 export const valuesOf = <Tree extends SettingsTree>(
   tree: Tree,
   valueOf: (key: string) => unknown,
@@ -35,7 +35,7 @@ export const valuesOf = <Tree extends SettingsTree>(
     ])
   ) as Values<Tree>
 
-/** The sections that hold these keys: `order` and `order.worker` for `order.worker.maxRetries`. */
+/** The sections of these keys: `order` and `order.worker` for `order.worker.maxRetries`. */
 export const sectionsOf = (keys: Iterable<string>): ReadonlySet<string> =>
   new Set([...keys].flatMap((key) => Array.from(key.matchAll(/\./g), (dot) => key.slice(0, dot.index))))
 

@@ -3,13 +3,13 @@ import type { Document, ErrorCode, Node, Pair, ParsedNode, YAMLMap, YAMLSeq } fr
 import { nearestKey } from "../../domain/NearestKey.ts"
 import { sectionsOf } from "./SettingsTree.ts"
 
-/** The text of each setting in a YAML document with its place, or what keeps it from being settings. */
+/** The settings of a YAML document, each with its text and place, and the problems of the document. */
 export interface YamlSettings {
   readonly settings: ReadonlyMap<string, { readonly text: string; readonly place: string }>
   readonly problems: ReadonlyArray<string>
 }
 
-/** Which keys there are, and which of them may be lists. */
+/** The keys of all settings, and those that may be lists. */
 export interface KnownKeys {
   readonly keys: ReadonlySet<string>
   readonly notYetSupported: ReadonlySet<string>
@@ -17,13 +17,13 @@ export interface KnownKeys {
 }
 
 /**
- * Reads settings out of YAML 1.2. The source text of a scalar is kept (`1e3`, `007`), so that the file and the
- * environment mean the same; null and the empty text count as not given. A list of one of `lists` becomes a text with
- * commas. Dotted keys are read as nested ones.
+ * Reads settings out of YAML 1.2. A scalar keeps its source text (`1e3`, `007`), so that it means the same as in the
+ * environment. Null and empty text count as not set. A list of one of `lists` becomes a text with commas. Dotted keys
+ * are read as nested ones.
  */
 export const yamlSettings = (file: string, yaml: string, known: KnownKeys): YamlSettings => {
   const lineCounter = new LineCounter()
-  // No pretty errors and no messages of the parser: both quote the file, and a password may be on that line.
+  // Pretty errors and the parser's messages are not used, because they quote the file, which may contain a password.
   const document = parseDocument(yaml, {
     lineCounter,
     prettyErrors: false,
@@ -46,7 +46,7 @@ export const yamlSettings = (file: string, yaml: string, known: KnownKeys): Yaml
   return reader
 }
 
-/** Collects the settings and problems of a document whose syntax is right. */
+/** Collects the settings and problems of a document with valid syntax. */
 class Reader implements YamlSettings {
   readonly settings = new Map<string, { text: string; place: string }>()
   readonly problems: Array<string> = []
@@ -78,7 +78,7 @@ class Reader implements YamlSettings {
       else this.#setting(key, value, place)
     } else if (this.#sections.has(key)) {
       if (isMap(value)) this.section(value, `${key}.`)
-      // The value is not shown: it is most likely a connection URL in the place of the section.
+      // The value is not shown, because it may be a connection URL in place of the section.
       else if (!isEmpty(value)) this.problems.push(`${key} (${place}) ${notASection}.`)
     } else this.#unknown(key, keyPlace)
   }
@@ -88,19 +88,19 @@ class Reader implements YamlSettings {
     else if (this.#known.notYetSupported.has(key)) this.settings.set(key, { text: "", place })
     else if (isSeq(value) && this.#known.lists.has(key)) this.#list(key, value, place)
     else
-      this.problems.push(`${key} (${place}) is a ${isSeq(value) ? "list" : "section"}: it must be one value.`)
+      this.problems.push(`${key} (${place}) is a ${isSeq(value) ? "list" : "section"}: it must be a single value.`)
   }
 
   #list(key: string, list: YAMLSeq, place: string) {
     const texts = (list.items as ReadonlyArray<Node | null>)
       .map((item) => resolved(this.#document, item))
       .map((item) => (isScalar(item) && !isEmpty(item) ? (item.source ?? String(item.value)) : null))
-    if (texts.includes(null)) this.problems.push(`${key} (${place}) has a part that is not one value.`)
+    if (texts.includes(null)) this.problems.push(`${key} (${place}) has an element that is not a single value.`)
     else if (texts.length > 0) this.settings.set(key, { text: texts.join(","), place })
   }
 
   #unknown(key: string, place: string) {
-    // A key that does not look like one may be a misplaced value, such as a password, so it is not shown either.
+    // Text that does not look like a key is not shown, because it may be a misplaced value such as a password.
     const meant = nearestKey(key, [...this.#known.keys, ...this.#sections])
     const hint = meant === undefined ? "." : `; did you mean ${meant}?`
     const name = /^[\w.-]{1,100}$/.test(key) ? `${key} (${place})` : `The key at ${place}`
@@ -108,7 +108,7 @@ class Reader implements YamlSettings {
   }
 }
 
-// An alias without its anchor stays an alias: the parser does not report it.
+// An alias without its anchor stays an alias, because the parser does not report it.
 const resolved = (document: Document, node: Node | null): Node | undefined =>
   isAlias(node) ? (node.resolve(document) ?? node) : (node ?? undefined)
 
@@ -117,14 +117,14 @@ const notASection = "is a single value or a list: it must be a section of settin
 const isEmpty = (node: Node | undefined) =>
   node === undefined || (isScalar(node) && (node.value === null || node.value === ""))
 
-const missingAnchor = "refers to an anchor that is not there"
+const missingAnchor = "refers to an anchor that does not exist"
 
 const syntaxProblems: Partial<Record<ErrorCode, string>> = {
   BAD_ALIAS: missingAnchor,
   BAD_INDENT: "is not valid YAML: the indentation is wrong",
-  DUPLICATE_KEY: "gives a key that this section has already",
-  MULTIPLE_DOCS: "begins a second document: only one is read",
+  DUPLICATE_KEY: "repeats a key of this section",
+  MULTIPLE_DOCS: "begins a second document: only one is allowed",
   NON_STRING_KEY: "has a key that is not text",
   TAB_AS_INDENT: "is not valid YAML: it is indented with a tab",
-  TAG_RESOLVE_FAILED: "has a tag (!) that is not known"
+  TAG_RESOLVE_FAILED: "has an unknown tag (!)"
 }

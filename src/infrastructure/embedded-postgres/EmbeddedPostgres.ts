@@ -11,7 +11,7 @@ export { EmbeddedPostgresError } from "./EmbeddedPostgresIdentity.ts"
 
 interface Options {
   readonly dataDirectory: string
-  /** Default true. False is for tests: faster, but a crash of the machine may lose all data. */
+  /** Default true. False is for tests: it is faster, but a crash of the machine may destroy all data. */
   readonly durable?: boolean
   /** Default 100. */
   readonly maxConnections?: number
@@ -36,9 +36,9 @@ const isBusy = (output: string) => /lock file|shared memory block|is being used/
 const isPortTaken = (output: string) => /could not bind|could not create any TCP\/IP/.test(output)
 
 /**
- * A PostgreSQL that runs as a child of this process, with its data in a directory. It listens on 127.0.0.1 only, on a free
- * port and with a generated password. `url` stays valid until the scope closes: a postmaster that dies is started again
- * on the same port. It stops with the scope, and with this process, however that ends.
+ * A PostgreSQL server that runs as a child of this process, with its data in a directory. It listens only on 127.0.0.1,
+ * on a free port, with a generated password. `url` stays valid until the scope closes, because a postmaster that dies
+ * is restarted on the same port. The server stops when the scope closes, and when this process ends for any reason.
  */
 export class EmbeddedPostgres extends Context.Service<
   EmbeddedPostgres,
@@ -50,7 +50,7 @@ export class EmbeddedPostgres extends Context.Service<
 
 type RunOptions = Required<Pick<Options, "durable" | "maxConnections">>
 
-/** Takes the directory for this process, finds the programs, and makes the database at the first start. */
+/** Locks the directory for this process, finds the programs, and creates the database at the first start. */
 const openDatabase = (directory: string, durable: boolean) =>
   Effect.gen(function* () {
     const owner = yield* openDirectory(directory)
@@ -62,13 +62,13 @@ const openDatabase = (directory: string, durable: boolean) =>
       error instanceof EmbeddedPostgresError
         ? error
         : new EmbeddedPostgresError({
-            message: `The data directory ${directory} cannot be used (${error.message}): give another database.dataDirectory or a DATABASE_URL.`,
+            message: `The data directory ${directory} cannot be used (${error.message}): set another database.dataDirectory, or DATABASE_URL.`,
             cause: error
           })
     )
   )
 
-/** Why the first postmaster did not start, as a sentence for the operator. */
+/** The reason why the first postmaster did not start, as a sentence for the operator. */
 const refusalOf = Effect.fnUntraced(function* (
   directory: string,
   error: EmbeddedPostgresError | PostmasterExited
@@ -78,12 +78,15 @@ const refusalOf = Effect.fnUntraced(function* (
   return new EmbeddedPostgresError({
     message:
       pid > 0
-        ? `The data directory ${directory} is in use by process ${pid}; stop it, or give this one another database.dataDirectory or a DATABASE_URL.`
+        ? `The data directory ${directory} is in use by process ${pid}: stop that process, or set another database.dataDirectory, or DATABASE_URL.`
         : `PostgreSQL did not start in ${directory} (${error.output.trim().split("\n").at(-1)}): see ${path.join(layout(directory).data, "log")}, or set DATABASE_URL.`
   })
 })
 
-/** Keeps a postmaster running until the scope ends. Completes with its port once the first one accepts connections. */
+/**
+ * Keeps a postmaster running until the scope closes. Completes with its port when the first postmaster accepts
+ * connections.
+ */
 const superviseDatabase = Effect.fnUntraced(function* (
   directory: string,
   binaries: Binaries,
@@ -109,10 +112,10 @@ const superviseDatabase = Effect.fnUntraced(function* (
   )
   const restart = Effect.gen(function* () {
     const port = yield* Deferred.await(ready)
-    yield* Effect.logError(`The embedded PostgreSQL in ${directory} ended unexpectedly and is started again.`)
+    yield* Effect.logError(`The embedded PostgreSQL in ${directory} ended unexpectedly; restarting it.`)
     yield* Effect.andThen(clear, runOnce(port)).pipe(
       Effect.tapError((error) =>
-        Effect.logError(`The embedded PostgreSQL does not start: ${error.output.trim()}`)
+        Effect.logError(`The embedded PostgreSQL did not start: ${error.output.trim()}`)
       ),
       Effect.retry(Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]))
     )

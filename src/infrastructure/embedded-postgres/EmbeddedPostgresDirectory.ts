@@ -13,7 +13,7 @@ const run = promisify(execFile)
 
 /**
  * Creates the directory and returns the owner of the database in it, if there is one. A directory with other content is
- * refused: as root, its owner may have to be changed.
+ * refused, because a process of root may change the owner of everything in it.
  */
 export const openDirectory = Effect.fnUntraced(function* (directory: string) {
   const refuse = (message: string) => Effect.fail(new EmbeddedPostgresError({ message }))
@@ -22,7 +22,7 @@ export const openDirectory = Effect.fnUntraced(function* (directory: string) {
   const strange = (yield* attempt(() => fs.readdir(directory))).find((entry) => !ours.test(entry))
   if (strange !== undefined) {
     return yield* refuse(
-      `The directory ${directory} holds other things than an embedded PostgreSQL (${strange}): give another database.dataDirectory or a DATABASE_URL.`
+      `The directory ${directory} contains something else than an embedded PostgreSQL (${strange}): set another database.dataDirectory, or DATABASE_URL.`
     )
   }
   const owner = yield* attempt(() => fs.stat(layout(directory).data)).pipe(
@@ -34,7 +34,7 @@ export const openDirectory = Effect.fnUntraced(function* (directory: string) {
   const user = process.geteuid?.() ?? owner?.uid
   if (owner !== undefined && user !== 0 && owner.uid !== user) {
     return yield* refuse(
-      `The database in ${directory} belongs to user ${owner.uid} and this is user ${user}: run as that user, or give another database.dataDirectory or a DATABASE_URL.`
+      `The database in ${directory} belongs to user ${owner.uid} and this is user ${user}: run as that user, or set another database.dataDirectory, or DATABASE_URL.`
     )
   }
   return owner
@@ -50,7 +50,7 @@ const password = (file: string) =>
 
 const initialize = Effect.fnUntraced(function* (directory: string, binaries: Binaries, durable: boolean) {
   const { data, fresh, password: passwordFile } = layout(directory)
-  // Made beside its place and renamed when complete: after a crash there is no half of a database.
+  // Created under another name and renamed when complete, so that a crash leaves no incomplete database.
   yield* attempt(() => fs.rm(fresh, { recursive: true, force: true }))
   const locale = ["--encoding=UTF8", "--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
   const access = ["--username=postgres", `--pwfile=${passwordFile}`, "--auth=scram-sha-256"]
@@ -68,7 +68,7 @@ const initialize = Effect.fnUntraced(function* (directory: string, binaries: Bin
       (cause) =>
         Effect.fail(
           new EmbeddedPostgresError({
-            message: `PostgreSQL cannot be set up by user ${process.geteuid?.()}, who has no name on this machine: run as a user with an entry in /etc/passwd, or set DATABASE_URL.`,
+            message: `User ${process.geteuid?.()} cannot set up PostgreSQL without a name on this machine: run as a user with an entry in /etc/passwd, or set DATABASE_URL.`,
             cause
           })
         )
@@ -95,7 +95,7 @@ export const prepareDirectory = Effect.fnUntraced(function* (
   )
   if (version.trim() !== binaries.major) {
     return yield* new EmbeddedPostgresError({
-      message: `The data directory ${directory} was made by PostgreSQL ${version.trim()} and this is ${binaries.major}: move it away, or dump it with version ${version.trim()} and set DATABASE_URL.`
+      message: `The data directory ${directory} was created by PostgreSQL ${version.trim()}, and this is version ${binaries.major}: move it elsewhere, or dump it with version ${version.trim()} and set DATABASE_URL.`
     })
   }
   return secret

@@ -13,16 +13,16 @@ export class EmbeddedPostgresError extends Schema.TaggedError<EmbeddedPostgresEr
   }
 ) {}
 
-/** An operation of Node on a file or a process failed; the message is the last line of the reason. */
+/** An operation of Node on a file or a process failed; the message is the last line of its error. */
 export class NodeFailed extends Schema.TaggedError<NodeFailed>()("NodeFailed", { cause: Schema.Defect() }) {
   get code(): unknown {
     return Predicate.hasProperty(this.cause, "code") ? this.cause.code : undefined
   }
   override get message(): string {
     const { cause } = this
-    const said = Predicate.hasProperty(cause, "stderr") && cause.stderr ? cause.stderr : cause
+    const reason = Predicate.hasProperty(cause, "stderr") && cause.stderr ? cause.stderr : cause
     return (
-      String(said instanceof Error ? said.message : said)
+      String(reason instanceof Error ? reason.message : reason)
         .trim()
         .split("\n")
         .at(-1) ?? ""
@@ -35,7 +35,10 @@ export interface User {
   readonly gid: number
 }
 
-/** How a program of PostgreSQL is started: never as root, and never with the environment of this process, which has secrets. */
+/**
+ * How a program of PostgreSQL is started: never as root, and without the environment of this process, which may contain
+ * secrets.
+ */
 export interface Identity {
   readonly prefix: ReadonlyArray<string>
   /** Set when the files must belong to a user other than that of this process. */
@@ -60,7 +63,7 @@ export const runAs = (identity: Identity, program: string, args: ReadonlyArray<s
   return attempt(() => run(command, rest, identity.options))
 }
 
-/** An unprivileged user that has an entry in /etc/passwd: initdb needs the name of its user. */
+/** An unprivileged user with an entry in /etc/passwd, because initdb needs the name of its user. */
 const namedUser = attempt(() => fs.readFile("/etc/passwd", "utf8")).pipe(
   Effect.orElseSucceed(() => ""),
   Effect.map((passwd) => {
@@ -71,9 +74,9 @@ const namedUser = attempt(() => fs.readFile("/etc/passwd", "utf8")).pipe(
 )
 
 /**
- * The ways to run PostgreSQL, best first. It refuses root, and initdb refuses a user without a name. A user namespace
- * solves both and keeps the owner of every file; where the kernel or the container forbids namespaces, root switches to
- * another user, and keeps one capability where that user may not enter a parent directory.
+ * The identities that can run PostgreSQL, best first. PostgreSQL refuses root, and initdb refuses a user without a
+ * name. A user namespace solves both and keeps the owner of every file. If the kernel or the container forbids
+ * namespaces, root switches to another user, with one capability if that user may not enter a parent directory.
  */
 export const identities = Effect.fnUntraced(function* (
   dataOwner: User | undefined,

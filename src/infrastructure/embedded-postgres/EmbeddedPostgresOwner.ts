@@ -21,12 +21,15 @@ const ps = (column: string, pid: number) =>
     () => ""
   )
 
-/** When a process started, in some unit: pid and start identify a process, even if its pid is reused. Empty if it is not running. */
+/**
+ * The start time of a process, in a unit of the platform; empty if it is not running. Pid and start time identify a
+ * process even if the pid is reused.
+ */
 const startOf = (pid: number) =>
   process.platform === "linux"
     ? fs.readFile(`/proc/${pid}/stat`, "utf8").then(
         (stat) => {
-          // After the name in parentheses, which may hold spaces: the state is the 3rd field, the start the 22nd.
+          // The name in parentheses may contain spaces. After it, the state is the 3rd field, the start time the 22nd.
           const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
           return fields[0] === "Z" ? "" : (fields[19] ?? "")
         },
@@ -34,7 +37,7 @@ const startOf = (pid: number) =>
       )
     : ps("lstart", pid)
 
-/** Whether the process is a PostgreSQL that works on this directory, and not another process with the same pid. */
+/** Whether the process is a PostgreSQL server on this directory, and not another process with the same pid. */
 const worksOn = (pid: number, data: string) =>
   process.platform === "linux"
     ? Promise.all([fs.readlink(`/proc/${pid}/cwd`), fs.readlink(`/proc/${pid}/exe`)]).then(
@@ -51,7 +54,7 @@ const signal = (pid: number, name: NodeJS.Signals) => {
   }
 }
 
-/** The pid of the postmaster according to its pid file, or 0. */
+/** The pid in the postmaster's pid file, or 0. */
 export const postmasterPid = (directory: string) =>
   fs.readFile(layout(directory).pidFile, "utf8").then(
     (text) => Number.parseInt(text, 10) || 0,
@@ -59,9 +62,9 @@ export const postmasterPid = (directory: string) =>
   )
 
 /**
- * Stops what an owner or a postmaster that died left behind: a postmaster gets a fast shutdown; backends without a
- * postmaster, which would keep the shared memory, are killed; a pid file of another program is deleted.
- * Only for the owner of the directory, while it runs no postmaster itself.
+ * Stops what a previous owner or postmaster left behind: shuts down a postmaster (fast shutdown), kills backends
+ * without a postmaster, which keep the shared memory, and deletes a pid file of another program. Only for the owner of
+ * the directory, while it runs no postmaster itself.
  */
 export const clearRemains = Effect.fnUntraced(function* (directory: string) {
   yield* Effect.promise(async () => {
@@ -76,7 +79,7 @@ export const clearRemains = Effect.fnUntraced(function* (directory: string) {
   })
 })
 
-/** Locks the directory for this process until the scope closes; fails while another running process has it. */
+/** Locks the directory for this process until the scope closes. Fails if another running process holds it. */
 export const ownDirectory = Effect.fnUntraced(function* (directory: string) {
   const { owner } = layout(directory)
   const mine = `${process.pid} ${yield* Effect.promise(() => startOf(process.pid))}`
@@ -89,10 +92,11 @@ export const ownDirectory = Effect.fnUntraced(function* (directory: string) {
     if (started !== "" && holder === `${pid} ${started}`) {
       yield* attempt(() => fs.rm(draft, { force: true }))
       return yield* new EmbeddedPostgresError({
-        message: `The data directory ${directory} is in use by process ${pid}; stop it, or give this one another database.dataDirectory or a DATABASE_URL.`
+        message: `The data directory ${directory} is in use by process ${pid}: stop that process, or set another database.dataDirectory, or DATABASE_URL.`
       })
     }
-    // Two processes that find a dead owner may both get here: the lock file and shared memory of postgres still admit only one.
+    // Two processes that find a dead owner may both get here. The lock file and shared memory of PostgreSQL still admit
+    // only one.
     yield* attempt(() => fs.rename(draft, owner))
   })
   const release = attempt(async () => {
@@ -101,7 +105,7 @@ export const ownDirectory = Effect.fnUntraced(function* (directory: string) {
   yield* Effect.acquireRelease(
     take.pipe(
       Effect.retry({
-        // An owner that is just stopping gets two seconds.
+        // Waits two seconds for an owner that is stopping.
         while: (error) => error instanceof EmbeddedPostgresError,
         schedule: Schedule.spaced("200 millis").pipe(Schedule.upTo({ times: 10 }))
       })

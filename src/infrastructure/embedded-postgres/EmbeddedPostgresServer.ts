@@ -5,16 +5,16 @@ import type { Binaries } from "./EmbeddedPostgresBinaries.ts"
 import { attempt } from "./EmbeddedPostgresIdentity.ts"
 import { layout } from "./EmbeddedPostgresOwner.ts"
 
-/** The postmaster ended by itself; `output` is what it wrote before it opened its log file. */
+/** The postmaster exited; `output` is what it wrote before it opened its log file. */
 export class PostmasterExited extends Schema.TaggedError<PostmasterExited>()("PostmasterExited", {
   output: Schema.String
 }) {}
 
 /**
- * Becomes the postmaster, and starts a guard that reads from a pipe, which ends with our process, however that ends. A
- * line means that the guard is no longer needed; the end of the pipe means a fast shutdown, then an immediate one. The
- * guard is a grandchild, so that the postmaster does not see it among its children; `$$` is the pid of the postmaster, and
- * the pid file has to agree before anything is signalled.
+ * Starts a guard, then becomes the postmaster. The guard reads from a pipe that closes when this process ends for any
+ * reason. A line from the pipe ends the guard; the end of the pipe makes it request a fast shutdown, then an immediate
+ * one. The guard is a grandchild, so that the postmaster does not see it among its children. `$$` is the pid of the
+ * postmaster, and the guard signals it only if the pid file has the same pid.
  */
 const guard = `
 data=$1; shift
@@ -29,7 +29,7 @@ data=$1; shift
   ) </dev/null >/dev/null 2>&1 & )
 exec "$@" 3<&-`
 
-/** Given at every start, so that nothing depends on the release that made the data directory. */
+/** Set at every start, so that nothing depends on the version that created the data directory. */
 const settings = (options: {
   readonly port: number
   readonly durable: boolean
@@ -58,12 +58,12 @@ const settings = (options: {
 
 type Command = readonly [program: string, ...args: ReadonlyArray<string>]
 
-/** A child process, its last output, and when it has ended. */
+/** A child process, its last output, and its end. */
 interface Postmaster {
   readonly child: ChildProcess
-  /** Done when the process has ended. */
+  /** Completes when the process has ended. */
   readonly ended: Deferred.Deferred<void>
-  /** Done when all of its output has been read as well. */
+  /** Completes when all of its output has been read as well. */
   readonly closed: Deferred.Deferred<void>
   readonly output: () => string
 }
@@ -78,13 +78,13 @@ const spawnPostmaster = (data: string, command: Command, options: SpawnOptions):
     : ["/bin/sh", "-c", guard, "guard", data, ...command]
   const child = spawn(program, args, {
     ...options,
-    // Ctrl-C signals the whole process group of a terminal, and the database is still needed to drain.
+    // Detached from the process group, which Ctrl-C signals, because the drain still needs the database.
     detached: !isWindows,
     stdio: ["ignore", "ignore", "pipe", "pipe"]
   })
   child.stderr?.on("data", (chunk: Buffer) => (output = (output + chunk.toString()).slice(-4000)))
   const line = child.stdio[3]
-  line?.on("error", () => undefined) // The guard has ended, so it needs no line.
+  line?.on("error", () => undefined) // The guard has already ended.
   child.on("error", (error) => {
     output = error.message
     Deferred.doneUnsafe(ended, Effect.void)
@@ -97,7 +97,7 @@ const spawnPostmaster = (data: string, command: Command, options: SpawnOptions):
   return { child, ended, closed, output: () => output }
 }
 
-/** A fast shutdown, bounded to 10 s, then an immediate one, then SIGKILL. */
+/** A fast shutdown for up to 10 s, then an immediate one for up to 6 s, then SIGKILL. */
 const stopPostmaster = Effect.fnUntraced(function* ({ child, ended }: Postmaster) {
   const endsAfter = (name: NodeJS.Signals, limit: `${number} seconds`) =>
     Effect.sync(() => child.kill(name)).pipe(
@@ -125,7 +125,7 @@ export const startPostmaster = Effect.fnUntraced(function* (
     Effect.sync(() => spawnPostmaster(data, [program, ...args], identity.options)),
     stopPostmaster
   )
-  // Orphaned backends may keep the pipe of its output open long after it has ended, so the wait is short.
+  // Orphaned backends may keep the output pipe open long after the postmaster has ended, so the wait is short.
   const exited = Deferred.await(ended).pipe(
     Effect.andThen(Effect.timeoutOption(Deferred.await(closed), "250 millis")),
     Effect.map(output)

@@ -2,15 +2,15 @@ import { Duration, Effect, Layer, Random } from "effect"
 import { OrderProcessor, RetryableFailure } from "../../application/ports/OrderProcessor.ts"
 import type { OrderPayload } from "../../domain/OrderPayload.ts"
 
-/** What the simulated work does: how long it takes, and how often it fails (0 to 1). */
+/** The duration of a simulated attempt and its probability of failure (0 to 1). */
 export interface Simulation {
   readonly processingDelay: Duration.Duration
   readonly failureProbability: number
-  /** The same seed gives the same sequence of successes and failures; none gives another each time. */
+  /** The same seed gives the same sequence of successes and failures. Without a seed the sequence is random. */
   readonly failureSeed?: string
 }
 
-/** A processor that only waits, and fails at random with the reason code SIMULATED. */
+/** A processor that waits, then succeeds, or fails at random with the reason code SIMULATED. */
 export const layer = <P>(
   payload: OrderPayload<P>,
   simulation: Simulation
@@ -18,7 +18,7 @@ export const layer = <P>(
   const { failureProbability, failureSeed, processingDelay } = simulation
   return Layer.unwrap(
     Effect.gen(function* () {
-      // Seeded once: a generator seeded anew for each attempt would give each attempt the same number.
+      // Seeded once, because a generator seeded for each attempt would give every attempt the same number.
       const random = yield* failureSeed === undefined
         ? Random.Random
         : Random.withSeed(Random.Random, failureSeed)

@@ -9,8 +9,8 @@ interface Line {
 }
 
 /**
- * A log line as one flat JSON object: time, level, message, then what the line is about (`orderId` and `correlationId`
- * first), then `error`, if there is one.
+ * A log line as one flat JSON object: time, level, message, the annotations (`orderId` and `correlationId` first), and
+ * `error` if there is a cause.
  */
 export const jsonLine = ({ annotations = {}, cause = Cause.empty, level, message, time }: Line): string => {
   const head = {
@@ -20,7 +20,7 @@ export const jsonLine = ({ annotations = {}, cause = Cause.empty, level, message
   }
   const { correlationId, orderId, ...rest } = annotations
   const error = cause.reasons.length > 0 ? { error: Cause.pretty(cause) } : {}
-  // The head once more: an annotation may not take its place.
+  // `head` is repeated so that no annotation replaces its members.
   return Formatter.formatJson({ ...head, orderId, correlationId, ...rest, ...head, ...error })
 }
 

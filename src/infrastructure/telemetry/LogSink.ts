@@ -1,24 +1,24 @@
-/** Bytes of lines that wait while a pipe is full; further lines are lost. */
+/** The maximum number of bytes that wait while a pipe is full. Further lines are lost. */
 const maxWaitingBytes = 1_048_576
 
-/** How soon a full pipe is tried again. */
+/** The delay before a full pipe is written again, in milliseconds. */
 const fullRetryMs = 20
 
-/** How soon a log that cannot be written is tried again; lines until then are lost. */
+/** The delay before a failed output is written again, in milliseconds. Lines until then are lost. */
 const brokenRetryMs = 1000
 
 interface Entry {
   readonly bytes: Buffer
-  /** How many log lines are lost with it. */
+  /** The number of log lines that are lost if it is not written. */
   readonly lines: number
-  /** Its beginning has been written. */
+  /** Whether its beginning has been written. */
   readonly isCut?: boolean
 }
 
 /**
- * Writes log lines so that logging neither blocks nor ends the process, whatever becomes of its output: a reader that is
- * slow, a reader that is gone, a full disk, a closed terminal. Lines that cannot be written are lost and counted; the
- * count is logged as soon as lines can be written again.
+ * Writes log lines so that logging neither blocks nor ends the process, even if the reader is slow or has exited, the
+ * disk is full, or the terminal is closed. Lines that cannot be written are lost and counted. The count is logged as
+ * soon as lines can be written again.
  */
 export class LogSink {
   readonly #write: (bytes: Buffer) => number
@@ -26,12 +26,12 @@ export class LogSink {
   #waiting: Array<Entry> = []
   #waitingBytes = 0
   #lost = 0
-  /** Only the beginning of a line was written before the log broke. */
+  /** Whether only the beginning of a line was written before the output failed. */
   #isCut = false
   #isBroken = false
   #retry: NodeJS.Timeout | undefined
 
-  /** `write` writes without blocking and returns how many bytes it took; it throws what `fs.writeSync` throws. */
+  /** `write` must not block. It returns the number of bytes written, or throws as `fs.writeSync` does. */
   constructor(write: (bytes: Buffer) => number, lossLine: (lost: number) => string) {
     this.#write = write
     this.#lossLine = lossLine
@@ -42,7 +42,7 @@ export class LogSink {
     return this.#waiting.length === 0
   }
 
-  /** Writes the line, or keeps it for later, or loses it. */
+  /** Writes the line, queues it, or counts it as lost. */
   readonly log = (line: string): void => {
     const bytes = Buffer.from(`${line}\n`)
     if (this.#isBroken || this.#waitingBytes + bytes.length > maxWaitingBytes) {

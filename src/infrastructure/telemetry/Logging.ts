@@ -5,11 +5,11 @@ import { jsonLine, jsonLog } from "./JsonLog.ts"
 import { LogSink } from "./LogSink.ts"
 import { makeWriteStdout } from "./StandardOutput.ts"
 
-/** How long the end of a process waits for lines that a slow reader has not taken. */
+/** How long a process waits at its end until a slow reader has taken the last lines. */
 const flushLimit = "500 millis"
 
 const lossMessage = (lost: number): string =>
-  `${lost} log ${lost === 1 ? "line was" : "lines were"} lost: the log could not be written.`
+  `${lost} log ${lost === 1 ? "line was" : "lines were"} lost: the log output failed.`
 
 const jsonLoss = (lost: number): string =>
   jsonLine({
@@ -31,8 +31,8 @@ const consoleOf = (sink: LogSink) => {
 }
 
 /**
- * Logs to standard output by a `LogSink`: as flat JSON, or as text to be read on a terminal. At its end it waits a moment
- * for what is not written yet.
+ * Logs to standard output through a `LogSink`, as flat JSON or as text for a terminal. When it closes, it waits up to
+ * 500 ms for lines that are not written yet.
  */
 export const layerLogging = (options: {
   readonly format: "json" | "pretty"

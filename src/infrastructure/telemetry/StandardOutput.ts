@@ -4,12 +4,12 @@ import { isatty } from "node:tty"
 const stdout = 1
 
 /**
- * The file descriptor by which standard output is written without blocking. Node sets its pipes and sockets to
- * non-blocking, but not a terminal, which blocks while its output is held (Ctrl-S): that is opened once more.
+ * A file descriptor of standard output that does not block. Node makes pipes and sockets non-blocking, but not a
+ * terminal, which blocks while its output is stopped (Ctrl-S). So a terminal is opened again.
  */
 const openStdout = (): number => {
   if (!isatty(stdout)) {
-    // Node sets up the stream, and with it the descriptor, when it is first read.
+    // The first access creates the stream, which makes the descriptor non-blocking.
     void process.stdout.writable
     return stdout
   }
@@ -20,13 +20,16 @@ const openStdout = (): number => {
   }
 }
 
-/** Writes bytes to standard output without blocking, and returns how many were taken. Throws as `fs.writeSync` does. */
+/**
+ * Returns a function that writes to standard output without blocking and returns the number of bytes written. It throws
+ * as `fs.writeSync` does.
+ */
 export const makeWriteStdout = (): ((bytes: Buffer) => number) => {
   const fd = openStdout()
   return (bytes) => fs.writeSync(fd, bytes)
 }
 
-/** From now on a failed write of Node's own to stdout or stderr (a help text, a last error) does not end the process. */
+/** Keeps failed writes by Node to stdout or stderr (such as a help text or a last error) from ending the process. */
 export const ignoreOutputErrors = (): void => {
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {})
 }

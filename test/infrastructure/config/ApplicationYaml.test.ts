@@ -142,19 +142,19 @@ describe("ApplicationYaml", () => {
       "database: postgres://user:hunter2@db/orders",
       "database (application.yaml:1:11) is a single value or a list: it must be a section of settings."
     ],
-    ["server:\n  port:\n    - 1", "server.port (application.yaml:3:5) is a list: it must be one value."],
+    ["server:\n  port:\n    - 1", "server.port (application.yaml:3:5) is a list: it must be a single value."],
     [
       "server:\n  port:\n    number: 1",
-      "server.port (application.yaml:3:5) is a section: it must be one value."
+      "server.port (application.yaml:3:5) is a section: it must be a single value."
     ],
     ["server:\n  port: 1\nserver.port: 2", "server.port (application.yaml:3:1) is given twice."],
     ["hunter2", "application.yaml is a single value or a list: it must be a section of settings."],
     ["- server", "application.yaml is a single value or a list: it must be a section of settings."],
-    ["server:\n  port: 1\n  port: 2", "application.yaml:3:3 gives a key that this section has already."],
+    ["server:\n  port: 1\n  port: 2", "application.yaml:3:3 repeats a key of this section."],
     ["database:\n\turl: hunter2", "application.yaml:2:1 is not valid YAML: it is indented with a tab."],
-    ["server: *nowhere", "application.yaml:1:9 refers to an anchor that is not there."],
-    ["server:\n  host: !env HOST", "application.yaml:2:9 has a tag (!) that is not known."],
-    ["server: {}\n---\nserver: {}", "application.yaml:2:1 begins a second document: only one is read."],
+    ["server: *nowhere", "application.yaml:1:9 refers to an anchor that does not exist."],
+    ["server:\n  host: !env HOST", "application.yaml:2:9 has an unknown tag (!)."],
+    ["server: {}\n---\nserver: {}", "application.yaml:2:1 begins a second document: only one is allowed."],
     [
       'database:\n  url: "postgres://user:hunter2"x"@db',
       "application.yaml:2:33 is not valid YAML (UNEXPECTED_TOKEN)."

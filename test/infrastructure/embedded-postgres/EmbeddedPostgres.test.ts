@@ -92,7 +92,7 @@ describe("EmbeddedPostgres", { concurrent: true }, () => {
         const { said } = yield* anotherProcess(dataDirectory)
         assert.strictEqual(
           said,
-          `The data directory ${dataDirectory} is in use by process ${process.pid}; stop it, or give this one another database.dataDirectory or a DATABASE_URL.`
+          `The data directory ${dataDirectory} is in use by process ${process.pid}: stop that process, or set another database.dataDirectory, or DATABASE_URL.`
         )
         yield* insert
       }).pipe(Effect.provide(database(dataDirectory)))
@@ -165,7 +165,7 @@ describe("EmbeddedPostgres", { concurrent: true }, () => {
       const error = yield* Effect.flip(Layer.build(EmbeddedPostgres.layer({ dataDirectory })))
       assert.match(
         error.message,
-        /^The directory \S+ holds other things than an embedded PostgreSQL \(letter.txt\): /
+        /^The directory \S+ contains something else than an embedded PostgreSQL \(letter.txt\): /
       )
       assert.deepStrictEqual(yield* Effect.promise(() => fs.readdir(dataDirectory)), ["letter.txt"])
     })
@@ -187,7 +187,7 @@ describe("EmbeddedPostgres", { concurrent: true }, () => {
       yield* Effect.promise(() => fs.mkdir(path.join(dataDirectory, "data"), { mode: 0o700 }))
       yield* Effect.promise(() => fs.writeFile(path.join(dataDirectory, "data", "PG_VERSION"), "12\n"))
       const error = yield* Effect.flip(Layer.build(EmbeddedPostgres.layer({ dataDirectory })))
-      assert.match(error.message, /^The data directory \S+ was made by PostgreSQL 12 and this is \d+: /)
+      assert.match(error.message, /^The data directory \S+ was created by PostgreSQL 12, and this is version \d+: /)
     })
   )
 })

@@ -3,27 +3,27 @@ import { HttpIncomingMessage, type HttpServerError, type HttpServerRequest } fro
 import { IncomingMessage } from "node:http"
 import { BodyBudgetExhausted } from "../../../contract/RequestErrors.ts"
 
-/** The memory for the bodies of one endpoint, in bytes; four of the largest always fit. */
+/** The minimum budget for the bodies of one endpoint, in bytes. Four bodies of the maximum size always fit. */
 const minBudget = 33_554_432
 
-/** Why a body is refused when the budget is used up. */
+/** The refusal of a body when the budget is used up. */
 export const budgetExhausted = new BodyBudgetExhausted({
   message:
-    "The bodies of the requests in progress fill the memory reserved for them; nothing of this call was stored.",
+    "The bodies of the requests in progress use all the memory reserved for them; nothing was stored.",
   maxBytes: minBudget,
   retryAfterSeconds: 1
 })
 
-/** What the body of one request takes from the budget. */
+/** The part of the budget that one request uses. */
 export interface BodyReservation {
-  /** Reserves so many bytes more; false if the budget has not as many left. */
+  /** Reserves more bytes; false if the budget has fewer left. */
   readonly reserve: (bytes: number) => boolean
 }
 
 /**
- * Limits the memory that the bodies of an endpoint take together, however many connections send large ones. Bytes count
- * when they arrive, so a client that announces much and sends nothing takes none; they count until the request is
- * answered, so bodies that wait to be stored are included.
+ * Limits the total memory for the bodies of an endpoint, for any number of connections. Bytes count from their arrival,
+ * so a client that announces a large body and sends nothing uses none, until the request is answered, so bodies of
+ * orders that wait to be stored are included.
  */
 export const makeBodyBudget = (maxBytes: number) => {
   const budget = Math.max(minBudget, 4 * maxBytes)
@@ -51,17 +51,17 @@ export const makeBodyBudget = (maxBytes: number) => {
 /** The connection ended or failed before the whole body had arrived. */
 export class BodyBroken extends Schema.TaggedError<BodyBroken>()("BodyBroken", {}) {}
 
-// One for all: a connection that closes after the body had ended is no error, and a new one would capture its stack.
+// A constant, because a new error captures its stack trace, and `close` is also emitted after a complete body.
 const bodyBroken = Effect.fail(new BodyBroken())
 
-// Reads the request of Node directly: its parser already checks the length, and Effect's general way to read a stream
-// costs more than all the rest of a small request. An interruption does not close the connection, since the response to
-// the request that ran out of time is sent over it.
+// Reads Node's request directly: Node's parser already checks the length, and Effect's general way to read a stream
+// costs more than the rest of a small request. An interruption does not close the connection, because the 503 of a
+// request that timed out is sent over it.
 const fromNode = (message: IncomingMessage, reservation: BodyReservation) =>
   Effect.callback<Uint8Array, BodyBroken | BodyBudgetExhausted>((resume) => {
     let chunks: Array<Uint8Array> = []
     let isFull = false
-    // The listeners are not removed: only the first result counts, and the request is not read again.
+    // The listeners stay: only the first result counts, and the request is not read again.
     const end = () => {
       const [only, ...others] = chunks
       const bytes = only !== undefined && others.length === 0 ? only : Buffer.concat(chunks)
@@ -82,7 +82,7 @@ const fromNode = (message: IncomingMessage, reservation: BodyReservation) =>
       .on("close", broken)
   })
 
-/** Fails once what arrives exceeds the budget. On another platform than Node arriving bytes cannot be counted. */
+/** Fails once the received bytes exceed the budget. On platforms other than Node, bytes cannot be counted. */
 const exhaustedBy = (source: object, reservation: BodyReservation) =>
   source instanceof IncomingMessage
     ? Effect.callback<never, BodyBudgetExhausted>((resume) => {
@@ -95,8 +95,8 @@ const exhaustedBy = (source: object, reservation: BodyReservation) =>
     : Effect.never
 
 /**
- * All bytes of a body, at most `maxBytes`. A body with an accepted `Content-Length` is read from Node directly; a body in
- * chunks, after `100 Continue` or of another platform is read by Effect.
+ * All bytes of a body, at most `maxBytes`. A body with an accepted `Content-Length` is read directly from Node. A
+ * chunked body, one after `100 Continue`, and one on another platform are read by Effect.
  */
 export const bodyBytes = (
   request: HttpServerRequest.HttpServerRequest,
@@ -114,14 +114,15 @@ export const bodyBytes = (
     coding === undefined
   )
     return fromNode(source, reservation)
-  // In a fiber that is not interrupted with the request: interrupting would close the connection, and the response that
-  // the request ran out of time could not be sent. It ends with the body, at the latest with the connection.
+  // In a fiber that is not interrupted with the request, because interrupting it closes the connection, so that the 503
+  // of a request that timed out could not be sent. The fiber ends with the body, at the latest with the connection.
   return request.arrayBuffer.pipe(
     Effect.map((buffer) => new Uint8Array(buffer)),
     Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(maxBytes)),
     Effect.exit,
     Effect.forkDetach({ startImmediately: true }),
-    // Counted once reading has begun: a listener of ours alone would start the stream, and lose its first bytes.
+    // Bytes are counted after reading has begun, because adding a listener earlier would start the stream and lose its
+    // first bytes.
     Effect.flatMap((reading) =>
       Effect.raceFirst(Effect.flatten(Fiber.join(reading)), exhaustedBy(source, reservation))
     )

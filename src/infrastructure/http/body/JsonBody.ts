@@ -11,15 +11,15 @@ import { invalidRequest } from "./RequestIssues.ts"
 import { parseJson } from "./ParseJson.ts"
 import type { DecodeJson } from "./StrictJson.ts"
 
-// RFC 9110, 8.3.1, and spaces around the = as well.
+// RFC 9110, 8.3.1, but also with spaces around the =.
 const token = "[!#$%&'*+.^_`|~0-9a-z-]+"
 const parameter = String.raw`;[ \t]*(?:(${token})[ \t]*=[ \t]*(${token}|"(?:[^"\\]|\\.)*")[ \t]*)?`
 const jsonType = new RegExp(String.raw`^application/(?:json|${token}\+json)[ \t]*((?:${parameter})*)$`, "i")
 const parameters = new RegExp(parameter, "gi")
-/** A longer Content-Type is refused: matching it could take long. */
+/** The maximum length of a Content-Type, because matching a longer one could be slow. */
 const maxContentType = 1000
 
-/** Why a body of this Content-Type is not taken; undefined where it is. Only `charset` of its parameters is read. */
+/** Why this Content-Type is not supported; undefined if it is. Of its parameters only `charset` is read. */
 const wrongMediaType = (contentType: string): string | undefined => {
   if (contentType === "application/json") return undefined
   const given = contentType.length > maxContentType ? null : jsonType.exec(contentType)
@@ -32,7 +32,7 @@ const wrongMediaType = (contentType: string): string | undefined => {
 }
 
 const tooLarge = (maxBytes: number) =>
-  new BodyTooLarge({ message: `The body is larger than the ${maxBytes} bytes taken.`, maxBytes })
+  new BodyTooLarge({ message: `The body is larger than the limit of ${maxBytes} bytes.`, maxBytes })
 
 const malformed = (message: string) => invalidRequest([{ in: "body", path: [], message }])
 
@@ -51,7 +51,7 @@ const readFailure = (
 /** Why a body is refused. */
 export type BodyProblem = BodyTooLarge | UnsupportedMediaType | InvalidRequest | BodyBudgetExhausted
 
-/** The bytes of the body, none if there is no body. What the headers already rule out is refused unread. */
+/** The bytes of the body, none if there is no body. A body that the headers already rule out is not read. */
 const readBytes = (
   request: HttpServerRequest.HttpServerRequest,
   maxBytes: number,
@@ -68,7 +68,7 @@ const readBytes = (
   return Effect.mapError(bodyBytes(request, maxBytes, reservation), (error) => readFailure(error, maxBytes))
 }
 
-/** The body as JSON, and how long it is. No body is `{}`; of duplicate keys the last one counts. */
+/** The body as JSON, and its length in bytes. No body is `{}`; the last of duplicate keys wins. */
 export const readJson = (
   request: HttpServerRequest.HttpServerRequest,
   maxBytes: number,
@@ -82,8 +82,8 @@ export const readJson = (
   })
 
 /**
- * Reads and decodes the request's body. HttpApi's own decoding is not used: it does not see the bytes, and answers a wrong
- * media type as if there were no body.
+ * Reads and decodes the request's body. HttpApi's own decoding is not used, because it has no access to the bytes, and
+ * treats a wrong media type as no body.
  */
 export const decodeJsonBody =
   <A>(decode: DecodeJson<A>, maxBytes: number) =>

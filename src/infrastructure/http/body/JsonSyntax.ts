@@ -1,18 +1,23 @@
-/** Where a text stops being JSON (RFC 8259). Lines and columns count from 1, columns in characters. */
+/** The first syntax error of a JSON text (RFC 8259). Lines and columns start at 1; columns are in characters. */
 export interface JsonSyntaxError {
   readonly line: number
   readonly column: number
   readonly expected: string
-  /** The character found there, or "the end". Never more: a body may hold secrets. */
+  /** The character found there, or "the end". Nothing more, because a body may contain secrets. */
   readonly found: string
 }
 
-/** The longest text searched for its error, in UTF-16 code units: more would keep the process busy for too long. */
+/**
+ * The maximum length of text that is searched for an error, in UTF-16 code units. Searching more would block the
+ * process for too long.
+ */
 export const maxSearched = 1_048_576
-/** No token of JSON but text is longer, so an error this near to where the search ends may only be the cut. */
+/**
+ * All JSON tokens except strings are shorter, so an error this close to the end of the search may be caused by the cut.
+ */
 const maxToken = 16
 
-/** How far a token goes; where it is wrong, `end` is the place and `expected` what JSON has there. */
+/** The end of a token. If it is wrong, `end` is the place of the error and `expected` what JSON allows there. */
 interface Token {
   readonly end: number
   readonly expected?: string
@@ -96,7 +101,7 @@ const readAfter = (text: string, start: number, open: Array<string>): Token => {
   return at === text.length ? { end: at } : { end: at, expected: "nothing more after the value" }
 }
 
-// With a list of open brackets instead of recursion: a text can be nested as deep as it is long.
+// Uses a list of open brackets instead of recursion, because the nesting is as deep as the sender likes.
 const findError = (text: string): Token | undefined => {
   const open: Array<string> = []
   let at = 0
@@ -134,7 +139,7 @@ const nameAt = (text: string, at: number): string => {
     : `U+${found.toString(16).toUpperCase().padStart(4, "0")}`
 }
 
-/** What is wrong with a text that `JSON.parse` refuses; undefined where that comes after the part searched. */
+/** The syntax error of a text that `JSON.parse` rejects; undefined if it is after the part that is searched. */
 export const jsonSyntaxError = (text: string): JsonSyntaxError | undefined => {
   const isCut = text.length > maxSearched
   const error = findError(isCut ? text.slice(0, maxSearched) : text)

@@ -1,16 +1,16 @@
 import { Result } from "effect"
 import { jsonSyntaxError, maxSearched } from "./JsonSyntax.ts"
 
-// Text that begins with U+0000 is refused anyway, so nothing that is accepted can be mistaken for a mark.
+// Strings with U+0000 are refused, so no accepted string can be mistaken for a mark.
 const mark = "\u0000number "
 
-/** Says of a text in parsed JSON how the number is written in whose place it stands; undefined where it is just text. */
+/** If a string in parsed JSON replaces an inexact number: the number as the client wrote it. Else undefined. */
 export const inexactNumber = (text: string): string | undefined =>
   text.startsWith(mark) ? text.slice(mark.length) : undefined
 
 const number = /^-?(0|[1-9]\d*)(?:\.(\d+))?(?:e([+-]?\d+))?$/i
 
-/** A number without its sign, as the same text for every way to write it: its digits and their exponent. */
+/** A canonical text of a number without its sign: its digits and their exponent, the same for every notation. */
 const magnitudeOf = (literal: string): string | undefined => {
   const [matched, whole = "", fraction = "", exponent = "0"] = number.exec(literal) ?? []
   if (matched === undefined) return undefined
@@ -21,11 +21,11 @@ const magnitudeOf = (literal: string): string | undefined => {
   return start === end ? "0" : `${digits.slice(start, end)}e${Number(exponent) + whole.length - end}`
 }
 
-/** Whether a number comes back as another: JavaScript and JSON have the same sign, but not always the same digits. */
+/** Whether a number would be returned as a different number, because a double has too few digits for it. */
 const isInexact = (literal: string): boolean => {
   const magnitude = magnitudeOf(literal)
   const stored = Number(literal)
-  // Infinity is found in the parsed value.
+  // Infinity is detected in the parsed value.
   return magnitude !== undefined && Number.isFinite(stored) && magnitude !== magnitudeOf(String(stored))
 }
 
@@ -33,10 +33,12 @@ const quote = 0x22
 const isNumeral = (byte: number | undefined) =>
   byte !== undefined && ((byte >= 0x30 && byte <= 0x39) || byte === 0x2e)
 
-/** As many characters as a number has at least that has more than the 15 significant digits every double keeps. */
+/** The minimum length of a number with more than 15 significant digits, which a double may not keep. */
 const long = 16
 
-/** Whether a body may have a number of so many characters: reads every 16th byte, so that ordinary bodies pay little. */
+/**
+ * Whether a body may have a number of this length. Reads only every 16th byte, so that it costs little for most bodies.
+ */
 const mayHaveLongNumber = (bytes: Uint8Array): boolean => {
   for (let at = long - 1; at < bytes.length; at += long) {
     if (!isNumeral(bytes[at])) continue
@@ -49,11 +51,11 @@ const mayHaveLongNumber = (bytes: Uint8Array): boolean => {
   return false
 }
 
-// A shorter number is only inexact where it is too small for a double, and that takes an exponent of three digits.
+// A shorter number is inexact only if it is too small for a double, which takes an exponent of three digits.
 const mayBeTooSmall = /\de-\d{3,}[\s,\]}]/i
 const suspects = /\\.|"|-?(?:[\d.]{16,}(?:e[+-]?\d+)?|[\d.]+e-\d{3,})/gi
 
-/** The same JSON with a mark for each number that would not come back as the same number. */
+/** The same JSON, with each inexact number replaced by a marked string. */
 const marked = (text: string): string => {
   let isText = false
   return text.replaceAll(suspects, (token) => {
@@ -62,7 +64,10 @@ const marked = (text: string): string => {
   })
 }
 
-/** The first byte, counted from 1, at which this is no UTF-8 any more; one past the last where the end is missing. */
+/**
+ * The position of the first byte that is not UTF-8, counted from 1; one past the last byte if the last character is
+ * incomplete.
+ */
 const firstWrongByte = (bytes: Uint8Array): number => {
   const isRight = (length: number) => {
     try {
@@ -98,8 +103,8 @@ const notJson = (text: string): string => {
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 
 /**
- * A body as JSON, or a sentence that says where it is none. No body is `{}`; of duplicate keys the last one counts.
- * Text in place of a number that would come back as another number is told from other text by {@link inexactNumber}.
+ * A body as JSON, or a sentence with the place of its first error. No body is `{}`; the last of duplicate keys wins. A
+ * number that would be returned as a different number is replaced by a string that {@link inexactNumber} recognises.
  */
 export const parseJson = (bytes: Uint8Array): Result.Result<unknown, string> => {
   let text: string

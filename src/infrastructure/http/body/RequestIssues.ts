@@ -14,20 +14,20 @@ export const requestIssues = (
     message: part === "query" ? inQuery(message) : message
   }))
 
-// A parameter given twice is read as an array.
+// A parameter that is given twice is decoded from an array.
 const inQuery = (message: string): string =>
   message.endsWith(", got an array")
     ? "This parameter is given more than once"
     : message.replace("This key", "This parameter").replace(/, got .*$/, "")
 
-/** The most bytes of JSON that the issues of one problem take. */
+/** The maximum size of the issues in one problem, in bytes of JSON. */
 export const roomForIssues = 64 * 1024
 
 const maxMessage = 200
 const maxSegment = 100
 const maxPath = 500
 
-/** At most so many characters of a text; an ellipsis stands for the rest. */
+/** The first `max` characters of a text, and an ellipsis if it is longer. */
 const cut = (text: string, max: number): string => {
   const kept = cutText(text, max)
   return kept.length === text.length ? text : `${kept}…`
@@ -45,9 +45,9 @@ const shortened = <A extends Issue>(issue: A): A => {
 }
 
 /**
- * The first issues, at least one, as far as there is room for their JSON; long keys and messages are cut, and end in an
- * ellipsis. A path repeats keys of the body once for each issue below them, so without this a body of 60 KB is answered
- * with 30 MB.
+ * As many of the first issues, at least one, as fit into `room` bytes of JSON. Long keys and messages are cut and end
+ * in an ellipsis. Without this limit a body of 60 KB could cause a response of 30 MB, because the path of each issue
+ * repeats keys of the body.
  */
 export const listedIssues = <A extends Issue>(
   issues: ReadonlyArray<A>,
@@ -65,7 +65,7 @@ export const listedIssues = <A extends Issue>(
   return { listed, bytes }
 }
 
-/** The problem for these issues and for `unlisted` more; it lists as many as fit. */
+/** The problem for these issues and for `unlisted` more. It lists as many as fit. */
 export const invalidRequest = (issues: ReadonlyArray<RequestIssue>, unlisted = 0): InvalidRequest => {
   const { listed: errors } = listedIssues(issues, roomForIssues)
   const count = issues.length + unlisted
@@ -77,8 +77,8 @@ export const invalidRequest = (issues: ReadonlyArray<RequestIssue>, unlisted = 0
   return new InvalidRequest({
     message:
       errors.length === count
-        ? `${count} things are wrong with the request, see errors.`
-        : `At least ${count} things are wrong with the request; errors has the first ${errors.length}.`,
+        ? `The request has ${count} issues; see errors.`
+        : `The request has at least ${count} issues; errors lists the first ${errors.length}.`,
     errors
   })
 }

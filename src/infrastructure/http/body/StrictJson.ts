@@ -3,14 +3,14 @@ import type { RequestIssue } from "../../../contract/RequestErrors.ts"
 import { inexactNumber } from "./ParseJson.ts"
 import { requestIssues } from "./RequestIssues.ts"
 
-/** The deepest nesting of arrays and objects taken. */
+/** The maximum nesting of arrays and objects. */
 export const maxNesting = 64
 
-/** The most issues collected: more than a client reads, and about as many as a problem lists. */
+/** The maximum number of issues collected, about as many as fit into a problem. */
 const maxIssues = 1000
 
-const complaint = (value: unknown): string | null => {
-  if (typeof value === "string") return textComplaint(value)
+const issueOf = (value: unknown): string | null => {
+  if (typeof value === "string") return issueOfText(value)
   if (typeof value !== "number") return null
   if (!Number.isFinite(value)) return "This number is too large"
   return Number.isInteger(value) && !Number.isSafeInteger(value)
@@ -18,7 +18,7 @@ const complaint = (value: unknown): string | null => {
     : null
 }
 
-const textComplaint = (text: string): string | null => {
+const issueOfText = (text: string): string | null => {
   if (text.includes("\u0000")) {
     const number = inexactNumber(text)
     return number === undefined
@@ -28,16 +28,16 @@ const textComplaint = (text: string): string | null => {
   return text.isWellFormed() ? null : "A lone surrogate is not Unicode text and cannot be stored"
 }
 
-/** What is wrong with a JSON value, whatever its schema. */
+/** The issues of a JSON value that do not depend on its schema. */
 export interface StrictJsonFindings {
   readonly issues: ReadonlyArray<RequestIssue>
-  /** Whether something is nested too deep: then no recursive function may be given the value. */
+  /** Whether the value is nested too deep; then it must not be passed to a recursive function. */
   readonly tooDeep: boolean
 }
 
 /**
- * What JSON allows but cannot be stored as it is: PostgreSQL's jsonb has no U+0000 and no lone surrogates, JavaScript
- * only the numbers of a double and no safe integers beyond 2^53 - 1, and unlimited nesting could exhaust the stack.
+ * Finds what JSON allows but cannot be stored unchanged. PostgreSQL's jsonb has no U+0000 and no lone surrogates,
+ * JavaScript has only doubles, with safe integers up to 2^53 - 1, and unlimited nesting could exhaust the stack.
  */
 export const strictJson = (json: unknown): StrictJsonFindings => {
   const issues: Array<RequestIssue> = []
@@ -53,7 +53,7 @@ export const strictJson = (json: unknown): StrictJsonFindings => {
     path.pop()
   }
   const visit = (value: unknown): void => {
-    report(complaint(value))
+    report(issueOf(value))
     if (typeof value !== "object" || value === null) return
     if (path.length >= maxNesting) {
       tooDeep = true
@@ -62,10 +62,10 @@ export const strictJson = (json: unknown): StrictJsonFindings => {
       value.forEach((element, index) => enter(index, element))
     } else {
       for (const [key, member] of Object.entries(value)) {
-        const message = textComplaint(key)
+        const message = issueOfText(key)
         if (message === null) enter(key, member)
         else if (issues.length < maxIssues) {
-          // The key itself is wrong, so the path shows it with replacement characters.
+          // The path shows the wrong key with replacement characters.
           issues.push({ in: "body", path: [...path, cleanText(key)], message: `In a key: ${message}` })
         }
       }
@@ -80,7 +80,7 @@ const cleanText = (text: string) => text.replaceAll("\u0000", "\uFFFD").toWellFo
 
 interface Place extends Map<string | number, Place> {}
 
-// Tells whether a path already has an issue. A tree, since many long paths joined to text would need too much memory.
+// A tree of the paths that have an issue. Paths joined to strings would need too much memory if many are long.
 const placesOf = (issues: ReadonlyArray<RequestIssue>) => {
   const root: Place = new Map()
   const ends = new Set<Place>()
@@ -104,8 +104,8 @@ const placesOf = (issues: ReadonlyArray<RequestIssue>) => {
 export type DecodeJson<A> = (json: unknown) => Effect.Effect<A, ReadonlyArray<RequestIssue>>
 
 /**
- * Decodes JSON by a schema without unknown keys. Fails with every issue at once: of the schema, and, if `deep`, of what
- * JSON allows but cannot be stored (see {@link strictJson}).
+ * Decodes JSON by a schema and refuses unknown keys. Fails with every issue at once: those of the schema and, if
+ * `deep`, those of {@link strictJson}.
  */
 export const decodeStrictly = <A, I>(schema: Schema.Codec<A, I>, { deep = true } = {}): DecodeJson<A> => {
   const decode = Schema.decodeUnknownEffect(schema, {

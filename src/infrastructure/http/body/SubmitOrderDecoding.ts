@@ -15,12 +15,12 @@ const isPayloadAlone = (json: unknown): json is { readonly payload: unknown } =>
 }
 
 /**
- * Decodes the body of `POST /orders`. Most bodies have only a payload, and for these the payload's schema is enough as
- * long as nothing is wrong.
+ * Decodes the body of `POST /orders`. Most bodies have only a payload, which is then decoded by the payload's schema
+ * alone; if that fails, the whole body is decoded for its issues.
  */
 export const decodeSubmitOrder = <P>(payload: OrderPayload<P>): DecodeJson<SubmitOrder<P>> => {
   const decodeWhole = decodeStrictly(submitOrderBody(payload))
-  // Parsed JSON is JSON: a payload of any object needs no further check.
+  // If the payload may be any JSON object, it needs no further check.
   const decodePayload: DecodeJson<P> = isAnyJson(payload)
     ? (json) => (isObject(json) ? Effect.succeed(json as P) : Effect.fail([]))
     : decodeStrictly(payload.schema, { deep: false })

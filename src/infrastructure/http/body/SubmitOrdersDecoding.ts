@@ -14,13 +14,16 @@ import { readJson } from "./JsonBody.ts"
 import { invalidRequest, listedIssues, roomForIssues } from "./RequestIssues.ts"
 import { decodeStrictly } from "./StrictJson.ts"
 
-/** The most bytes of JSON that the issues of many orders take together; the first issue of each is always listed. */
+/**
+ * The maximum size of the issues of all orders together, in bytes of JSON. The first issue of each order is always
+ * listed.
+ */
 const roomInAll = 512 * 1024
 
-/** How many orders, or issues of orders, are handled before other fibers may run. */
+/** The number of orders, or issues of orders, that are handled before other fibers may run. */
 const atATime = 50
 
-// Without the orders, each of which is decoded alone.
+// The orders are left undecoded, because each is decoded separately.
 const Envelope = Schema.Struct({
   orders: Schema.Array(Schema.Unknown).check(
     Schema.isMaxLength(maxSubmissions, { expected: `at most ${maxSubmissions} orders` })
@@ -28,7 +31,7 @@ const Envelope = Schema.Struct({
 })
 const decodeEnvelope = decodeStrictly(Envelope, { deep: false })
 
-/** Reads many orders; wrong ones keep their place, with their issues. */
+/** Reads the body of `POST /orders/bulk`. An invalid order keeps its position, with its issues. */
 export const decodeOrdersBody = <P>(
   payload: OrderPayload<P>,
   { maxBulkBytes, maxBytes: largest }: { readonly maxBytes: number; readonly maxBulkBytes: number }
@@ -64,7 +67,7 @@ export const decodeOrdersBody = <P>(
   })
 }
 
-/** The refusal of one order, with as many of its issues as fit, and how many bytes those take. */
+/** The refusal of one order with as many of its issues as fit, and the size of these issues in bytes. */
 const refusalOf = (all: ReadonlyArray<RequestIssue>, room: number) => {
   const { bytes, listed: issues } = listedIssues(
     all.map(({ message, path }) => ({ message, path })),
@@ -74,20 +77,20 @@ const refusalOf = (all: ReadonlyArray<RequestIssue>, room: number) => {
   return { bytes, refused: new SubmissionRefused({ issues, ...(unlisted > 0 && { unlisted }) }) }
 }
 
-const tooLargeFor = (most: number): ReadonlyArray<RequestIssue> => [
-  { in: "body", path: [], message: `An order is at most ${most} bytes of JSON` }
+const tooLargeFor = (maxBytes: number): ReadonlyArray<RequestIssue> => [
+  { in: "body", path: [], message: `An order is at most ${maxBytes} bytes of JSON` }
 ]
 
-/** In the shortest way to write it: `1e15` is four bytes, not sixteen. */
+/** The size of the shortest JSON of a value: `1e15` is four bytes, not sixteen. */
 const bytesOf = (value: string | number | boolean | null) => {
   const bytes = Buffer.byteLength(JSON.stringify(value))
   return typeof value === "number" ? Math.min(bytes, value.toExponential().replace("+", "").length) : bytes
 }
 
-// Measures the shortest JSON, since the original text is gone. It stops as soon as the value is too large, and does not
-// recurse or build text, which deep nesting would make overflow the stack.
-const isLarger = (value: Schema.Json, most: number): boolean => {
-  let left = most
+// Measures the shortest JSON, because the original text is not available. It stops as soon as the value is too large.
+// It does not recurse, because deep nesting would overflow the stack.
+const isLarger = (value: Schema.Json, maxBytes: number): boolean => {
+  let left = maxBytes
   const open: Array<Schema.Json> = [value]
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     if (typeof next !== "object" || next === null) {

@@ -9,7 +9,7 @@ const sha256 = (text: string) =>
     (digest) => Base64.encode(new Uint8Array(digest))
   )
 
-/** The sources of a policy that allows the inline elements with this tag in the page, and no others. */
+/** The sources of a Content-Security-Policy that allows exactly the page's inline elements with this tag. */
 const inline = (tag: "script" | "style", page: string) =>
   Effect.map(
     Effect.forEach(page.matchAll(new RegExp(`<${tag}>([^]*?)</${tag}>`, "g")), ([, text = ""]) =>
@@ -18,7 +18,10 @@ const inline = (tag: "script" | "style", page: string) =>
     (hashes) => hashes.map((hash) => `'sha256-${hash}'`).join(" ")
   )
 
-/** Adds a policy that allows what the page contains and calls of its own server, and an ETag, since it is large. */
+/**
+ * Adds a Content-Security-Policy that allows the page's own content and calls to its own server, and an ETag, because
+ * the page is large.
+ */
 const protectPage = Effect.fnUntraced(function* (response: HttpServerResponse.HttpServerResponse) {
   const page = yield* Effect.promise(() => HttpServerResponse.toWeb(response).text())
   const policy = [
@@ -38,7 +41,7 @@ const protectPage = Effect.fnUntraced(function* (response: HttpServerResponse.Ht
   })
 })
 
-/** The page as Effect makes it for any path; its script of 2 MB is loaded only now. */
+/** The page that Effect makes, for any path. Its script of 2 MB is loaded only by this effect. */
 const swaggerPage = <Id extends string, Groups extends HttpApiGroup.Constraint>(
   api: HttpApi.HttpApi<Id, Groups>
 ) =>
@@ -52,8 +55,8 @@ const swaggerPage = <Id extends string, Groups extends HttpApiGroup.Constraint>(
   )
 
 /**
- * The reference page of an API at this path: the Swagger UI that Effect ships, made when first requested. It loads nothing
- * from elsewhere, and can call its own server.
+ * Serves the reference page of an API at this path: the Swagger UI that Effect ships, made at the first request. It
+ * loads nothing from other servers, and can call its own.
  */
 export const layerDocs = <Id extends string, Groups extends HttpApiGroup.Constraint>(
   api: HttpApi.HttpApi<Id, Groups>,
@@ -75,7 +78,7 @@ export const layerDocs = <Id extends string, Groups extends HttpApiGroup.Constra
     })
   )
 
-/** The OpenAPI document at this path, made when first requested. */
+/** Serves the OpenAPI document at this path, made at the first request. */
 export const layerOpenApi = (path: HttpRouter.PathInput, document: () => unknown) =>
   HttpRouter.use(
     Effect.fnUntraced(function* (router) {

@@ -3,10 +3,10 @@ import { correlationIdHeader } from "../../../contract/CorrelationId.ts"
 import { protectiveHeaders } from "../edge/ResponseHeaders.ts"
 import { answerStarting, correlationIdOf } from "./NodeAnswers.ts"
 
-/** How long a request waits for the routes: a start is faster, unless it waits for its database. */
+/** How long a request waits for the routes. A start takes less time unless it waits for the database. */
 const waitLimitMs = 1000
 
-const asksWhetherAlive = ({ method, url = "" }: IncomingMessage) =>
+const isLivenessCheck = ({ method, url = "" }: IncomingMessage) =>
   (method === "GET" || method === "HEAD") && /^\/health\/live\/?(?:\?|$)/.test(url)
 
 const answerAlive = (request: IncomingMessage, response: ServerResponse) => {
@@ -19,9 +19,9 @@ const answerAlive = (request: IncomingMessage, response: ServerResponse) => {
 }
 
 /**
- * Keeps the requests that arrive after the server listens and before the routes are served, and passes them on to the
- * routes. Those that wait longer than a second, as they do while the database is away, are answered 503.
- * `GET /health/live` is answered 200 from the first moment on.
+ * Holds the requests that arrive before the routes are served, and then passes them to the routes. A request that waits
+ * longer than a second, for example while the database is unavailable, is answered 503. `GET /health/live` is answered
+ * 200 at once.
  */
 export const keepEarlyRequests = (server: Server): void => {
   const early = new Map<
@@ -29,19 +29,19 @@ export const keepEarlyRequests = (server: Server): void => {
     { readonly request: IncomingMessage; readonly timer: NodeJS.Timeout }
   >()
   const keep = (request: IncomingMessage, response: ServerResponse) => {
-    if (asksWhetherAlive(request)) return answerAlive(request, response)
-    const giveUp = () => {
+    if (isLivenessCheck(request)) return answerAlive(request, response)
+    const onTimeout = () => {
       early.delete(response)
       answerStarting(request, response)
     }
-    // A timer of Node, like the server's own limits: there is no fiber yet whose clock it could use.
-    early.set(response, { request, timer: setTimeout(giveUp, waitLimitMs) })
+    // A timer of Node, like the server's own limits, because no fiber runs here.
+    early.set(response, { request, timer: setTimeout(onTimeout, waitLimitMs) })
   }
   const passOn = (event: string) => {
     if (event !== "request") return
     server.off("newListener", passOn).off("request", keep)
     for (const { timer } of early.values()) clearTimeout(timer)
-    // This event comes before the listener is added; no request can come in between.
+    // `newListener` is emitted before the listener is added. No request can arrive in between.
     process.nextTick(() => {
       for (const [response, { request }] of early) {
         if (!response.destroyed) server.emit("request", request, response)

@@ -10,7 +10,7 @@ import { keepEarlyRequests } from "./EarlyRequests.ts"
 import { makeNodeServer } from "./NodeServer.ts"
 import { OpenConnections } from "./OpenConnections.ts"
 
-/** The server cannot listen at its address; the message is a whole sentence for the operator. */
+/** The server cannot listen on its address; the message is a sentence for the operator. */
 export class CannotListen extends Schema.TaggedError<CannotListen>()("CannotListen", {
   host: Schema.String,
   port: Schema.Int,
@@ -21,7 +21,7 @@ export class CannotListen extends Schema.TaggedError<CannotListen>()("CannotList
   }
 }
 
-/** Where the server listens: with port 0, the port that the system gave. */
+/** The address on which the server listens; with port 0, it has the port that the system chose. */
 export class BoundAddress extends Context.Service<BoundAddress, NetAddress.SocketAddress>()(
   "order-platform/infrastructure/http/BoundAddress"
 ) {}
@@ -29,13 +29,15 @@ export class BoundAddress extends Context.Service<BoundAddress, NetAddress.Socke
 /** Where to listen, and how the server stops. */
 export interface HttpServerOptions {
   readonly host: string
-  /** 0 takes a free one. */
+  /** 0 means any free port. */
   readonly port: number
-  /** How long running requests may take at shutdown once the listener has closed. */
+  /** How long running requests may take at shutdown after the listener has closed. */
   readonly gracefulShutdownTimeout: Duration.Input
-  /** How long the listener stays at shutdown; none by default. */
+  /** How long the listener stays open at shutdown; zero by default. */
   readonly drainDelay?: Duration.Input
-  /** How long an idle connection stays after that, since its client may be sending a request; none by default. */
+  /**
+   * How long an idle connection stays open after that, because its client may be sending a request; zero by default.
+   */
   readonly idleGrace?: Duration.Input
 }
 
@@ -43,7 +45,7 @@ const reasonOf = ({ cause }: HttpServerError.ServeError): string => {
   const code = typeof cause === "object" && cause !== null && "code" in cause ? cause.code : undefined
   switch (code) {
     case "EADDRINUSE":
-      return "the port is taken by another process; choose another with server.port (SERVER_PORT)"
+      return "the port is in use by another process; choose another with server.port (SERVER_PORT)"
     case "EACCES":
       return "this user may not listen on this port; choose one from 1024 with server.port (SERVER_PORT)"
     case "EADDRNOTAVAIL":
@@ -55,12 +57,12 @@ const reasonOf = ({ cause }: HttpServerError.ServeError): string => {
   }
 }
 
-// Paths are case-sensitive, and an id of any length a header allows gets its 400 rather than a 404.
+// Paths are case-sensitive. An id of any length that fits into the request head is answered 400, not 404.
 const routerConfig = { caseSensitive: true, maxParamLength: 16_384 }
 
 /**
- * Listens. It closes last, so it may stand below the database: until the routes are served, a request waits for them for
- * a second and is then answered 503.
+ * Listens on the address. Provide it below the database, so that the server listens before the database is available,
+ * and closes last. Until the routes are served, requests are held and answered as `keepEarlyRequests` does.
  */
 const layerListening = (options: HttpServerOptions) =>
   Layer.effectContext(
@@ -85,8 +87,8 @@ const layerListening = (options: HttpServerOptions) =>
   )
 
 /**
- * Serves the routes on the server that listens, and a 404 problem everywhere else. Its end is the drain of the server:
- * see `DrainServer`.
+ * Serves the routes on the listening server, and a 404 problem for every other path. Closing the layer drains the
+ * server: see `DrainServer`.
  */
 const layerServing = <A, E, R>(routes: Layer.Layer<A, E, R>) => {
   const serving = HttpRouter.serve(Layer.mergeAll(routes, layerNoSuchPath), {
@@ -94,7 +96,7 @@ const layerServing = <A, E, R>(routes: Layer.Layer<A, E, R>) => {
     disableListenLog: true,
     routerConfig
   })
-  // On top of the routes, and so closed before them.
+  // Built after the routes, so that it closes before them.
   return drainAtEnd.pipe(
     Layer.provideMerge(serving),
     Layer.provide([NodeHttpServer.layerHttpServices, Layer.effect(ServerCloses, Latch.make())])
@@ -109,9 +111,9 @@ const drainAtEnd = Layer.effectDiscard(
   })
 )
 
-/** Both at once, for a process without a database. */
+/** Listens and serves, for a process without a database. */
 const layer = <A, E, R>(routes: Layer.Layer<A, E, R>, options: HttpServerOptions) =>
   Layer.provideMerge(layerServing(routes), layerListening(options))
 
-/** The HTTP server of a process of ours, on Node. */
+/** The HTTP server of a process, on Node. */
 export const OrderHttpServer = { layer, layerListening, layerServing }

@@ -4,13 +4,14 @@ import type { Duplex } from "node:stream"
 import { correlationIdHeader, isCorrelationId } from "../../../contract/CorrelationId.ts"
 import { protectiveHeaders } from "../edge/ResponseHeaders.ts"
 
-// Answers to requests that never reach the routes, or whose handler has no more time. They have the same form as all others.
+// Responses to requests that never reach the routes, or whose handler did not end before shutdown. They have the same
+// form as all others.
 
 type Problem = readonly [status: number, type: string, detail: string]
 
 const problems = {
   ERR_HTTP_REQUEST_TIMEOUT: [408, "invalid-request", "The request took too long to arrive."],
-  HPE_HEADER_OVERFLOW: [431, "too-large", "The address and the headers are larger than 16384 bytes together."]
+  HPE_HEADER_OVERFLOW: [431, "too-large", "The request line and the headers together are larger than 16384 bytes."]
 } as const satisfies Record<string, Problem>
 const malformed: Problem = [400, "invalid-request", "This is not an HTTP request."]
 const noProxy: Problem = [405, "method-not-allowed", "This server is not a proxy: CONNECT is not allowed."]
@@ -19,12 +20,12 @@ const starting: Problem = [503, "unavailable", "The process is starting and wait
 const unknownOutcome: Problem = [
   503,
   "unavailable",
-  "The process stopped before the request was done. It is not known whether it had an effect, such as an order stored: check before repeating it."
+  "The process stopped before the request was done. It is unknown whether it had an effect, such as a stored order: check before you repeat it."
 ]
 const notReceived: Problem = [
   503,
   "unavailable",
-  "The process stopped before the request had arrived in full. It had no effect."
+  "The process stopped before it had received the whole request. The request had no effect."
 ]
 
 const isKnown = (code: string): code is keyof typeof problems => Object.hasOwn(problems, code)
@@ -65,14 +66,14 @@ const answerWith = (
   response.writeHead(status, { ...headers, ...more }).end(body)
 }
 
-/** Answers what Node's parser rejects before there is a request; Node's own answer would have no body. */
+/** Answers input that Node's parser rejects. Node's own response would have no body. */
 export const answerBrokenRequest = (error: Error & { readonly code?: string }, socket: Duplex): void => {
   const { code = "" } = error
   if (code === "ECONNRESET" || !socket.writable) socket.destroy()
   else closeWith(socket, isKnown(code) ? problems[code] : malformed)
 }
 
-/** Answers CONNECT, for which Node gives a bare socket, like any other method that is not allowed. */
+/** Answers CONNECT, for which Node passes a socket and no response, like any other method that is not allowed. */
 export const answerConnect = (_: IncomingMessage, socket: Duplex): void =>
   closeWith(socket, noProxy, { allow: "" })
 
@@ -85,8 +86,8 @@ export const answerStarting = (request: IncomingMessage, response: ServerRespons
   answerWith(request, response, starting, { "retry-after": "1" })
 
 /**
- * Answers a request whose handler had no more time at shutdown. Without `Retry-After` where the outcome is not known:
- * repeating it could store an order twice.
+ * Answers a request whose handler did not end before shutdown. There is no `Retry-After` if the outcome is unknown,
+ * because a repetition could store an order twice.
  */
 export const answerUnknownOutcome = (request: IncomingMessage, response: ServerResponse): void =>
   request.complete

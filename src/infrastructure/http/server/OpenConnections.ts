@@ -1,7 +1,7 @@
 import { Server as NetServer, type Socket } from "node:net"
 import type { IncomingMessage, Server, ServerResponse } from "node:http"
 
-/** The connections and running requests of a server from its creation on, and the steps in which it stops. */
+/** The connections and running requests of a server, and the steps of its shutdown. */
 export class OpenConnections {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
@@ -17,7 +17,8 @@ export class OpenConnections {
     server.on("request", this.#track)
     server.on("checkContinue", (request, response) => {
       this.#track(request, response)
-      // Node continues by itself only if there is no listener; until the routes have theirs, this one does it.
+      // Node sends `100 Continue` itself only if there is no listener. Until the routes have added theirs, this one
+      // sends it.
       if (server.listenerCount("checkContinue") > 1) return
       response.writeContinue()
       server.emit("request", request, response)
@@ -35,17 +36,18 @@ export class OpenConnections {
     response.on("close", () => this.#running.delete(response))
   }
 
-  /** From now on every answer carries `Connection: close`, those of running requests included. */
+  /** From now on every response carries `Connection: close`, also those of running requests. */
   closeAfterAnswer(): void {
     this.#closing = true
-    // Of pipelined requests only the last may close the connection, or the answers after it would be lost.
+    // Only the last of pipelined requests may close the connection, or later responses would be lost.
     const lastBySocket = new Map([...this.#running].map((response) => [response.req.socket, response]))
     for (const response of lastBySocket.values()) keepAlive(response, false)
   }
 
   /** Accepts no more connections; `onClosed` is called once the last open one has closed. */
   stopListening(onClosed: () => void): void {
-    // Not by http.Server.close, which also cuts idle connections at once: a client may just be sending on them.
+    // http.Server.close is not used, because it also closes idle connections at once, on which a client may be sending
+    // a request.
     NetServer.prototype.close.call(this.#server, onClosed)
   }
 
@@ -61,7 +63,7 @@ export class OpenConnections {
     for (const response of this.#running) if (!response.headersSent) answer(response.req, response)
   }
 
-  /** Cuts whatever is still open. */
+  /** Closes every connection that is still open. */
   closeAll(): void {
     this.#server.closeAllConnections()
   }

@@ -63,7 +63,7 @@ const checkTrue = (value: unknown, { detail, errors }: Problem, wrong: number) =
   if (errors.length < wrong)
     assert.strictEqual(
       detail,
-      `At least ${wrong} things are wrong with the request; errors has the first ${errors.length}.`
+      `The request has at least ${wrong} issues; errors lists the first ${errors.length}.`
     )
   else assert.strictEqual(errors.length, wrong)
 }

@@ -349,7 +349,7 @@ describe("the server", () => {
       )
       assert.strictEqual(
         error.message,
-        `Cannot listen on 127.0.0.1:${port}: the port is taken by another process; choose another with server.port (SERVER_PORT).`
+        `Cannot listen on 127.0.0.1:${port}: the port is in use by another process; choose another with server.port (SERVER_PORT).`
       )
     })
   )
