@@ -295,7 +295,7 @@ describe("keys", () => {
         const message = yield* Effect.flip(startWithFile(`auth:\n  clientKeys:\n    ${yaml}\n`))
         assert.match(
           message,
-          /^auth\.clientKeys \(settings\.yaml:3:5\) (has a part that is not one value|is a section: it must be one value)\.$/
+          /^auth\.clientKeys \(settings\.yaml:3:5\) (has an element that is not a single value|is a section: it must be a single value)\.$/
         )
       })
   )

@@ -94,7 +94,7 @@ describe("requests at shutdown", { concurrent: true }, () => {
       assert.strictEqual(status, "503")
       const problem = JSON.parse(body) as Readonly<Record<string, unknown>>
       assert.strictEqual(problem["type"], "urn:order-platform:unavailable")
-      assert.include(problem["detail"], "not known")
+      assert.include(problem["detail"], "unknown")
       assert.match(head, /\r\nconnection: close/i)
       assert.notMatch(head, /\r\nretry-after/i, "a client must not repeat it blindly")
       const { at, code } = yield* server.exit
@@ -159,7 +159,7 @@ describe("requests at shutdown", { concurrent: true }, () => {
             yield* Effect.sleep("20 millis")
             continue
           }
-          if (seen.outcome === 503 && seen.body.includes("not known")) return unknown.add(serial)
+          if (seen.outcome === 503 && seen.body.includes("unknown")) return unknown.add(serial)
           return broken.push(`${seen.outcome} ${JSON.stringify(seen.body)}`)
         }
       })

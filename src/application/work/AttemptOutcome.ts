@@ -48,7 +48,10 @@ export const outcomeOfFailure = (
 
 const failed = (failure: Failure): Outcome => ({ event: "failed", failure })
 
-/** Counts a failed attempt: FAILED if it was the last one, otherwise a retry after the processor's or the policy's delay. */
+/**
+ * The outcome of a failed attempt: FAILED if it was the last one, otherwise a retry after the processor's or the
+ * policy's delay.
+ */
 const retryOrFail = Effect.fnUntraced(function* (
   order: ProcessingOrder,
   failure: Failure,
@@ -60,7 +63,10 @@ const retryOrFail = Effect.fnUntraced(function* (
   return { event: "retried", failure, delay }
 })
 
-/** A delay given by a processor in whole milliseconds, between 0 and ten years, so that every store has a time for it. */
+/**
+ * A delay given by a processor, in whole milliseconds and limited to ten years, so that every store can represent the
+ * due time.
+ */
 const storableDelay = (delay: Duration.Duration): Duration.Duration =>
   Duration.millis(Math.round(Math.min(Math.max(0, Duration.toMillis(delay)), Duration.toMillis("3650 days"))))
 

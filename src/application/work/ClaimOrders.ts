@@ -10,15 +10,15 @@ import { claimTimeout } from "./WorkerSettings.ts"
 import type { WorkerState } from "./WorkerState.ts"
 import { recordStarted } from "./WorkMetrics.ts"
 
-/** The most orders that one statement starts. */
+/** The maximum number of orders that one statement starts. */
 const maxClaim = 256
 
 type StartAttempts = (orders: ReadonlyArray<ProcessingOrder>) => Effect.Effect<void>
 
 /**
- * The claiming loop of a worker. It waits for free slots, claims as many of the best due orders, and starts an attempt at
- * each. When there were fewer orders than slots, it sleeps until an announcement, a reschedule by this worker, the next due
- * time, the end of the next lease, or the poll interval, whichever comes first. It never ends.
+ * The claim loop of a worker. It waits for free slots, claims up to that many due orders, and starts an attempt for
+ * each. If there were fewer orders than slots, it waits for the first of these: an announcement, a reschedule by this
+ * worker, the next due time, the end of the next lease, the end of the poll interval. It never ends.
  */
 export const claimOrders = (
   state: WorkerState,
@@ -28,14 +28,11 @@ export const claimOrders = (
     Effect.andThen(state.slots.take(maxClaim)),
     Effect.flatMap((free) => claimAndWait(free, state, startAttempts)),
     Effect.catchTag("OrdersUnavailable", (error) =>
-      Effect.andThen(
-        Effect.logDebug(`The worker could not claim orders: ${error.message}`),
-        retryLater(state)
-      )
+      Effect.andThen(Effect.logDebug(`Could not claim orders: ${error.message}`), retryLater(state))
     ),
-    // Without this the loop would end, and the worker would claim nothing any more.
+    // Otherwise a defect would end the loop, and the worker would claim no more orders.
     Effect.catchDefect((defect) =>
-      Effect.andThen(Effect.logError("The worker could not claim orders", defect), retryLater(state))
+      Effect.andThen(Effect.logError("Could not claim orders", defect), retryLater(state))
     ),
     Effect.forever
   )
@@ -51,7 +48,8 @@ const claimAndWait = Effect.fnUntraced(function* (
   state: WorkerState,
   startAttempts: StartAttempts
 ) {
-  // Uninterruptible: every claimed order must get its attempt, which runs or releases it, even if the worker stops meanwhile.
+  // Uninterruptible, because every claimed order needs its attempt, which runs or releases it, even if the worker stops
+  // meanwhile.
   const claimed = yield* Effect.uninterruptible(
     claim(free, state).pipe(
       Effect.onError(() => Effect.sync(() => state.slots.release(free))),

@@ -2,18 +2,18 @@ import { Effect } from "effect"
 import { WorkStore } from "../ports/WorkStore.ts"
 import { recordExpired } from "./WorkMetrics.ts"
 
-/** The most orders that one statement takes from lost workers. */
+/** The maximum number of orders that one statement expires. */
 const maxExpired = 256
 
-/** Takes orders whose lease has ended from their workers. Every worker does this for all others. */
+/** Expires orders whose lease has ended. Every worker does this for the orders of all workers. */
 export const expireLeases = Effect.gen(function* () {
   const store = yield* WorkStore
   const orders = yield* store.expire(maxExpired)
-  // Another worker is expiring them. The pause keeps the claiming loop from spinning meanwhile.
+  // Another worker is expiring them. The pause prevents a busy loop of claims meanwhile.
   if (orders.length === 0) return yield* Effect.sleep("50 millis")
   for (const order of orders) {
     yield* recordExpired(order)
-    yield* Effect.logWarning(`Order ${order.id} lost its worker and is ${order.status} now.`).pipe(
+    yield* Effect.logWarning(`Order ${order.id} lost its worker and is now ${order.status}.`).pipe(
       Effect.annotateLogs({ orderId: order.id, correlationId: order.correlationId })
     )
   }

@@ -11,22 +11,22 @@ import { settleAttempts } from "./SettleAttempts.ts"
 import { interruptAttempt, makeWorkerState, type WorkerState } from "./WorkerState.ts"
 import { capacity } from "./WorkMetrics.ts"
 
-/** How long a stopping worker may take, after its drain timeout, to store what is left. */
+/** How long a stopping worker may take, after its drain timeout, to store the remaining outcomes. */
 const lastSettle = Duration.seconds(2)
 
 /**
- * Processes due orders for as long as its layer lives: a loop that claims, a fiber for each attempt, a loop that settles, and
- * one that renews the leases. When the layer closes the worker stops claiming, lets running attempts complete until the drain
- * timeout, releases the others, which costs them no attempt, and stores all outcomes.
+ * Processes due orders while its layer is open, with a claim loop, a fiber for each attempt, a settle loop and a
+ * heartbeat. When the layer closes, the worker stops claiming, lets running attempts complete until the drain timeout,
+ * releases the others, which costs them no attempt, and stores all outcomes.
  */
 export class OrderWorker extends Context.Service<
   OrderWorker,
   {
-    /** The name under which it holds leases. */
+    /** The name under which the worker holds leases. */
     readonly name: string
-    /** How many orders it has started and not settled. */
+    /** The number of orders that are started and not settled. */
     readonly inFlight: Effect.Effect<number>
-    /** How many attempts it can run at the same time. */
+    /** The maximum number of concurrent attempts. */
     readonly capacity: number
   }
 >()("order-platform/application/work/OrderWorker") {
@@ -45,9 +45,10 @@ const startWorker = Effect.fnUntraced(function* <P>(payload: OrderPayload<P>) {
   const settling = yield* Effect.forkScoped(settleAttempts(state))
   yield* Effect.forkScoped(renewLeases(state))
   let claiming: Fiber.Fiber<never> | null = null
-  // Added before the first claim, so that a process that is stopped while it starts releases its orders too.
+  // Added before the first claim, so that orders are released even if the process stops during its start.
   yield* Effect.addFinalizer(() => drain(state, claiming, settling))
-  // Detached: the scope would wait for the claim under way before it runs the finalizer, and so before the drain timeout begins.
+  // Detached, because the scope would wait for a running claim before it runs the finalizer, in which the drain timeout
+  // begins.
   yield* Effect.forkDetach(claimOrders(state, startAttempts)).pipe(
     Effect.tap((fiber) =>
       Effect.sync(() => {
@@ -70,12 +71,12 @@ const drain = Effect.fnUntraced(function* (
   settling: Fiber.Fiber<void>
 ) {
   const { attempts, settings, slots } = state
-  // The claim under way is waited for. That time is part of the drain timeout.
+  // Waits for a running claim. This time is part of the drain timeout.
   const [waited] = yield* Effect.timed(claiming === null ? Effect.void : Fiber.interrupt(claiming))
   const left = Duration.max(Duration.zero, Duration.subtract(settings.drainTimeout, waited))
   const inTime = yield* Effect.timeoutOption(slots.allFree, left)
   if (Option.isNone(inTime)) for (const attempt of attempts.all()) interruptAttempt(attempt, "worker stopped")
-  // A limit of its own, so that a process that was frozen past the drain timeout still releases its orders.
+  // A separate limit, so that a process that was frozen until after the drain timeout still releases its orders.
   yield* slots.allFree.pipe(
     Effect.andThen(Queue.end(state.finished)),
     Effect.andThen(Fiber.await(settling)),
@@ -87,6 +88,8 @@ const drain = Effect.fnUntraced(function* (
 const reportUnfinishedDrain = ({ attempts }: WorkerState) =>
   Effect.suspend(() =>
     attempts.count() > 0
-      ? Effect.logWarning("The worker stopped with unwritten results; their leases will run out.")
-      : Effect.logDebug("The worker could not find out whether it holds orders that it does not know.")
+      ? Effect.logWarning(
+          "The worker stopped before all outcomes were stored; the leases of their orders will expire."
+        )
+      : Effect.logDebug("The worker could not check whether it holds orders without an attempt.")
   )

@@ -5,7 +5,7 @@ import { WorkStore } from "../ports/WorkStore.ts"
 import { claimTimeout } from "./WorkerSettings.ts"
 import type { WorkerState } from "./WorkerState.ts"
 
-/** Gives back orders that a claim started without this worker getting the answer. It costs them no attempt. */
+/** Releases orders of a claim whose reply was lost. It costs them no attempt. */
 export const releaseOrders = (orders: ReadonlyArray<Lease>) =>
   Effect.flatMap(WorkStore, (store) =>
     orders.length === 0
@@ -13,12 +13,12 @@ export const releaseOrders = (orders: ReadonlyArray<Lease>) =>
       : store.settle(
           orders.map((order) => ({
             order,
-            outcome: { event: "released", detail: "the claim's answer was lost" }
+            outcome: { event: "released", detail: "the reply to the claim was lost" }
           }))
         )
   )
 
-/** Releases every order under this worker's leases that it has no attempt for. Only while no claim is under way. */
+/** Releases every order that this worker holds without an attempt. Only while no claim is running. */
 export const releaseUnknownOrders = Effect.fnUntraced(function* ({ attempts, settings }: WorkerState) {
   const store = yield* WorkStore
   const leases = yield* store.renew(settings.name, settings.lease)
@@ -26,8 +26,8 @@ export const releaseUnknownOrders = Effect.fnUntraced(function* ({ attempts, set
 })
 
 /**
- * After a claim that failed the worker may hold orders that it does not know. Between two claims it can tell which, so it
- * releases them before the next claim, and not only at the next heartbeat.
+ * After a failed claim the worker may hold orders without an attempt. Releases them before the next claim, and not only
+ * at the next heartbeat. Between two claims they can be told apart from orders of a running claim.
  */
 export const releaseClaimInDoubt = (state: WorkerState) =>
   Effect.suspend(() => {
@@ -37,8 +37,8 @@ export const releaseClaimInDoubt = (state: WorkerState) =>
         duration: claimTimeout(state.settings),
         orElse: () => Effect.fail(new OrdersUnavailable({ message: "a release took too long" }))
       }),
-      // The worker must go on claiming; the leases of these orders will end.
-      Effect.catchDefect((defect) => Effect.logError("The worker could not release orders", defect)),
+      // The worker must continue to claim. The leases of these orders will expire.
+      Effect.catchDefect((defect) => Effect.logError("Could not release orders", defect)),
       Effect.andThen(
         Effect.sync(() => {
           state.isClaimInDoubt = false

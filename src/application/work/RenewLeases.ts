@@ -6,9 +6,9 @@ import { claimTimeout, type WorkerSettings } from "./WorkerSettings.ts"
 import { type Attempt, interruptAttempt, type WorkerState } from "./WorkerState.ts"
 
 /**
- * The heartbeat of a worker. After each third of the lease one statement renews all its leases and answers which those are.
- * An attempt without a lease is interrupted, since another worker may have its order. A lease without an attempt belongs to a
- * claim whose answer was lost: its order is released, and charged nothing.
+ * The heartbeat of a worker. After each third of the lease duration, one statement renews all its leases and returns
+ * them. An attempt without a lease is interrupted, because another worker may hold its order. A lease without an
+ * attempt belongs to a claim whose reply was lost: its order is released, which costs it no attempt.
  */
 export const renewLeases = (state: WorkerState): Effect.Effect<never, never, WorkStore> =>
   Effect.sleep(Duration.times(state.settings.lease, 1 / 3)).pipe(
@@ -16,7 +16,7 @@ export const renewLeases = (state: WorkerState): Effect.Effect<never, never, Wor
     Effect.catchTag("OrdersUnavailable", (error) =>
       Effect.logDebug(`The heartbeat failed: ${error.message}`)
     ),
-    // Without this the heartbeat would end, and every attempt longer than a lease would be lost.
+    // Otherwise a defect would end the heartbeat, and every attempt longer than a lease would be lost.
     Effect.catchDefect((defect) => Effect.logError("The heartbeat failed", defect)),
     Effect.forever
   )
@@ -27,7 +27,7 @@ const heartbeat = Effect.fnUntraced(function* ({ attempts, settings }: WorkerSta
   const leases = yield* store.renew(settings.name, settings.lease)
   yield* interruptWithoutLease(before, leases)
   const unknown = attempts.leasesWithoutAttempt(leases).filter((lease) => isOlderThanClaims(lease, settings))
-  // Limited, so that the next heartbeat is in time for the other leases.
+  // With a time limit, so that the next heartbeat is in time for the other leases.
   yield* Effect.timeoutOption(releaseOrders(unknown), claimTimeout(settings))
 })
 
@@ -38,14 +38,14 @@ const interruptWithoutLease = Effect.fnUntraced(function* (
   const versions = new Map(leases.map(({ id, version }) => [id, version]))
   for (const attempt of attempts) {
     const { fiber, order, phase } = attempt
-    // Once the processor has ended, the order may be gone from the leases because it is settled.
+    // After the processor has ended, the lease may be missing because the order is settled.
     if (fiber === null || phase !== "processing" || versions.get(order.id) === order.version) continue
-    yield* Effect.logWarning(`The lease of order ${order.id} was lost; its attempt is interrupted.`)
+    yield* Effect.logWarning(`The lease of order ${order.id} was lost; interrupting its attempt.`)
     interruptAttempt(attempt, "lease lost")
   }
 })
 
-/** Whether the order was started so long ago that no claim is still under way that may answer it. */
+/** Whether the order was started so long ago that no running claim can still return it. */
 const isOlderThanClaims = ({ leaseUntil, updatedAt }: Lease, settings: WorkerSettings): boolean =>
   Duration.isGreaterThan(
     DateTime.distance(updatedAt, leaseUntil),

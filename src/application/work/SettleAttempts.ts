@@ -6,15 +6,15 @@ import { type SettleResult, WorkStore } from "../ports/WorkStore.ts"
 import { type FinishedAttempt, recordInFlight, type WorkerState } from "./WorkerState.ts"
 import { attempts, deadLetterEntries, recordFinal, staleSettles } from "./WorkMetrics.ts"
 
-/** The most outcomes that one statement stores. */
+/** The maximum number of outcomes that one statement stores. */
 const maxGroup = 256
 
 type Group = ReadonlyArray<FinishedAttempt>
 
 /**
- * The settling loop of a worker. It stores outcomes in groups, so that a busy worker pays one statement for many orders. While
- * the store is unavailable it repeats the same group, which the store recognises. It ends once the queue has ended and
- * every outcome is stored.
+ * The settle loop of a worker. It stores outcomes in groups, one statement each. While the store is unavailable it
+ * repeats the same group; the store recognises outcomes that it has already stored. The loop ends when the queue has
+ * ended and every outcome is stored.
  */
 export const settleAttempts = (state: WorkerState): Effect.Effect<void, never, WorkStore> =>
   // The yield lets attempts that end at the same moment join the group.
@@ -39,7 +39,7 @@ const settleGroup = Effect.fnUntraced(function* (group: Group, state: WorkerStat
     }))
   )
   yield* recordInFlight(state)
-  // The claiming loop may be asleep until a later time than the new due time.
+  // The claim loop may be waiting until a later time than the new due time.
   if (group.some(({ outcome }) => "delay" in outcome)) yield* Queue.offer(state.rescheduled, undefined)
 })
 
@@ -48,12 +48,15 @@ const store = (group: Group) =>
     store.settle(group.map(({ attempt, outcome }) => ({ order: attempt.order, outcome })))
   ).pipe(
     Effect.tapError((error) =>
-      Effect.andThen(Effect.logDebug(`The worker could not settle: ${error.message}`), pauseBeforeRetry)
+      Effect.andThen(Effect.logDebug(`Could not settle: ${error.message}`), pauseBeforeRetry)
     ),
     Effect.eventually
   )
 
-/** One outcome that the store refuses fails its whole group. Alone it fails alone, and the heartbeat releases its order. */
+/**
+ * Stores each outcome separately, after one that the store refuses made its whole group fail. The heartbeat releases
+ * the order of the refused one.
+ */
 const settleOneByOne = (group: Group, state: WorkerState) =>
   Effect.forEach(
     group,
@@ -61,7 +64,7 @@ const settleOneByOne = (group: Group, state: WorkerState) =>
       Effect.catchCause(settleGroup([finished], state), (cause) => {
         const { attempt } = finished
         state.attempts.remove(attempt)
-        return Effect.logError(`The outcome of order ${attempt.order.id} could not be stored`, cause)
+        return Effect.logError(`Could not store the outcome of order ${attempt.order.id}`, cause)
       }),
     { discard: true }
   )

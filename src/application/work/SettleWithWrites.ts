@@ -10,9 +10,9 @@ import type { WorkerState } from "./WorkerState.ts"
 const completed: Outcome = { event: "completed" }
 
 /**
- * Commits the writes of a successful attempt in one transaction with its outcome. Answers null once both are stored, or the
- * outcome of the attempt where its writes failed and nothing was stored. Retries while the store is unavailable, within the
- * time limit of an attempt.
+ * Commits the writes of a successful attempt in one transaction with its outcome. Returns null if both are stored, or
+ * the outcome of the attempt if its writes failed and nothing was stored. Retries while the store is unavailable,
+ * within the time limit of an attempt.
  */
 export const settleWithWrites = Effect.fnUntraced(function* (
   order: ProcessingOrder,
@@ -32,7 +32,7 @@ export const settleWithWrites = Effect.fnUntraced(function* (
   )
   if (Exit.isFailure(exit)) {
     const defect = Cause.squash(exit.cause)
-    // A bug of the store. It must not cost the order an attempt.
+    // A bug of the store, which must not cost the order an attempt.
     if (defect instanceof OutcomeNotStorable) return yield* Effect.die(defect)
     return yield* outcomeOfFailure(order, exit.cause)
   }

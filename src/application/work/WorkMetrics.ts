@@ -6,16 +6,19 @@ import type { Order, ProcessingOrder } from "../../domain/Order.ts"
 /** Attempts settled by this process, by outcome. */
 export const attempts = counter("order_worker_attempts_total", "Attempts settled, by outcome")
 
-/** Results that were dropped because another worker had their order by then. */
-export const staleSettles = counter("order_worker_stale_settles_total", "Results of lost leases, dropped")
+/** Outcomes that were dropped because the worker no longer held the order. */
+export const staleSettles = counter(
+  "order_worker_stale_settles_total",
+  "Outcomes dropped because the lease was lost"
+)
 
 /** Leases of lost workers that this process expired. */
-export const leasesExpired = counter("order_worker_leases_expired_total", "Leases that ran out")
+export const leasesExpired = counter("order_worker_leases_expired_total", "Leases that expired")
 
 /** How long attempts ran. */
 export const processingSeconds = secondsHistogram("order_worker_processing_seconds", "Seconds an attempt ran")
 
-/** How long orders waited between due and started. */
+/** How long orders waited from due to started. */
 export const waitSeconds = secondsHistogram("order_wait_seconds", "Seconds from due to started")
 
 /** How long orders took from created to final. */
@@ -35,9 +38,9 @@ export const inFlight = Metric.gauge("order_worker_in_flight", {
   description: "Orders started and not settled"
 })
 
-/** How many attempts this process can run at the same time. */
+/** The maximum number of concurrent attempts in this process. */
 export const capacity = Metric.gauge("order_worker_capacity", {
-  description: "Attempts possible at the same time"
+  description: "Maximum number of concurrent attempts"
 })
 
 export const registerWorkMetrics = register(

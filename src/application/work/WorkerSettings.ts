@@ -2,11 +2,14 @@ import { Context, Duration } from "effect"
 
 /** The settings of a worker. */
 export interface WorkerSettings {
-  /** The name under which it holds leases: different from that of every other worker, also of earlier ones. */
+  /** The name under which the worker holds leases, different from that of every other worker, past ones included. */
   readonly name: string
-  /** Attempts at the same time. */
+  /** The maximum number of concurrent attempts. */
   readonly concurrency: number
-  /** Attempts that commit writes at the same time. Each of them uses a connection that claims cannot have. */
+  /**
+   * The maximum number of attempts that commit writes concurrently. Each uses a connection, which claims cannot use
+   * meanwhile.
+   */
   readonly writeConcurrency: number
   /** How long a worker holds an order without renewing its lease. It renews after each third of this time. */
   readonly lease: Duration.Duration
@@ -14,7 +17,7 @@ export interface WorkerSettings {
   readonly attemptTimeout: Duration.Duration
   /** The longest time between two claims while slots are free. */
   readonly pollInterval: Duration.Duration
-  /** How long running attempts may continue once the worker stops. The others are released. */
+  /** How long running attempts may continue when the worker stops. Attempts that take longer are released. */
   readonly drainTimeout: Duration.Duration
 }
 
@@ -35,8 +38,8 @@ export const WorkerSettings = Context.Reference<WorkerSettings>(
 )
 
 /**
- * The time limit of a claim. A lease that is younger may belong to a claim that is still under way. At most four seconds, so
- * that a claim on a dead connection does not keep the worker from the next one for long.
+ * The time limit of a claim; a lease younger than this may belong to a running claim. At most four seconds, so that a
+ * dead connection does not delay the next claim for long.
  */
 export const claimTimeout = (settings: WorkerSettings): Duration.Duration =>
   Duration.min(Duration.times(settings.lease, 1 / 3), Duration.seconds(4))

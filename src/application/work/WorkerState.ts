@@ -5,7 +5,9 @@ import type { Lease, Outcome, ProcessingOrder } from "../../domain/Order.ts"
 import { inFlight, processingSeconds } from "./WorkMetrics.ts"
 import { WorkerSettings } from "./WorkerSettings.ts"
 
-/** How many outcomes may wait for the settling loop. Beyond it an attempt keeps its slot until there is room. */
+/**
+ * The maximum number of outcomes that wait for the settle loop. Further attempts keep their slot until there is room.
+ */
 const maxFinished = 1024
 
 /** Why an attempt was interrupted: it reached its time limit, another worker may have its order, or this worker stops. */
@@ -17,13 +19,13 @@ export interface Attempt {
   /** Its index in the list of attempts. */
   readonly index: number
   /**
-   * `processing`: the processor runs. `committing`: its writes and its outcome are stored together. `ended`: its outcome is
-   * decided and waits for the settling loop. A lease is lost, and a timeout applies, in `processing` only.
+   * `processing`: the processor runs. `committing`: its writes and its outcome are stored together. `ended`: its
+   * outcome is decided and waits for the settle loop. A lease is lost, and a timeout applies, in `processing` only.
    */
   phase: "processing" | "committing" | "ended"
   /** When its processor was started, in nanoseconds of the monotonic clock. */
   startedAt: bigint
-  /** Null while the attempt has not yet waited for anything, and once its outcome is decided. */
+  /** Null before the attempt first suspends, and after its outcome is decided. */
   fiber: Fiber.Fiber<void> | null
   deadline: Deadline | null
   interruption: Interruption | null
@@ -38,11 +40,11 @@ export interface FinishedAttempt {
 /** The attempts of a worker that are not settled. */
 export interface Attempts {
   readonly add: (order: ProcessingOrder) => Attempt
-  /** Removes this attempt. A later attempt at the same order stays. */
+  /** Removes this attempt, but not a later attempt of the same order. */
   readonly remove: (attempt: Attempt) => void
   readonly count: () => number
   readonly all: () => ReadonlyArray<Attempt>
-  /** The leases among these that no attempt of this worker belongs to. */
+  /** The leases among these without an attempt of this worker. */
   readonly leasesWithoutAttempt: <A extends Lease>(leases: ReadonlyArray<A>) => ReadonlyArray<A>
 }
 
@@ -51,23 +53,23 @@ interface Stopwatch {
   readonly stop: (attempt: Attempt) => void
 }
 
-/** What the fibers of one worker share. */
+/** The state that the fibers of one worker share. */
 export interface WorkerState {
   readonly settings: WorkerSettings
-  /** Taken by a claim, released once an outcome is handed to the settling loop. */
+  /** Taken by a claim, released when the outcome is in the queue of the settle loop. */
   readonly slots: Slots
   readonly attempts: Attempts
   /** The time limits of the attempts. */
   readonly deadlines: Deadlines
   /** Measures how long the processor of an attempt runs. */
   readonly stopwatch: Stopwatch
-  /** Bounds how many attempts commit writes at the same time, so that claims and heartbeats find a connection. */
+  /** Limits how many attempts commit writes concurrently, so that claims and heartbeats get a connection. */
   readonly writePermits: Semaphore.Semaphore
-  /** From the attempts to the settling loop. Its end is the end of that loop. */
+  /** The queue from the attempts to the settle loop. Ending it ends the loop. */
   readonly finished: Queue.Queue<FinishedAttempt, Cause.Done>
-  /** Wakes the claiming loop after a settle that gave an order a new due time. */
+  /** Wakes the claim loop after a settle that gave an order a new due time. */
   readonly rescheduled: Queue.Queue<void>
-  /** Whether a claim failed without an answer: it may have started orders that this worker does not know. */
+  /** Whether a claim failed without a reply, so that it may have started orders without an attempt. */
   isClaimInDoubt: boolean
 }
 
@@ -100,7 +102,7 @@ const makeStopwatch: Effect.Effect<Stopwatch> = Effect.gen(function* () {
   }
 })
 
-/** Interrupts an attempt that may be interrupted for this reason. The first reason counts. */
+/** Interrupts an attempt, if its phase allows it for this reason. The first reason counts. */
 export const interruptAttempt = (attempt: Attempt, reason: Interruption): void => {
   if (attempt.fiber === null) return
   if (attempt.phase === "committing" && reason !== "worker stopped") return
@@ -112,7 +114,7 @@ export const interruptAttempt = (attempt: Attempt, reason: Interruption): void =
 export const recordInFlight = ({ attempts }: WorkerState): Effect.Effect<void> =>
   Effect.suspend(() => Metric.update(inFlight, attempts.count()))
 
-// A list with a stack of free indexes. Every order would pass through a Map, which keeps removed entries in its old tables
+// A list with a stack of free indexes. A Map is not used, because it keeps removed entries in its old tables
 // (docs/adr/0007).
 const makeAttempts = (): Attempts => {
   const list: Array<Attempt | null> = []

@@ -34,17 +34,19 @@ const examples: Readonly<Record<keyof typeof Problems, ProblemExample>> = {
     "The request has no key, or an unknown one. `WWW-Authenticate` names the scheme to use."
   ),
   Forbidden: example(
-    new Requests.Forbidden({ message: "This needs the role operator; the key has the role client." }),
+    new Requests.Forbidden({
+      message: "This endpoint requires the role operator; the key has the role client."
+    }),
     "The key does not have the required role, or the request is not allowed for another reason."
   ),
   OrderNotFound: example(new Orders.OrderNotFound({ orderId }), "There is no order with this id."),
   NoSuchPath: example(new Requests.NoSuchPath(), "Nothing is served at the path."),
   MethodNotAllowed: example(
-    new Requests.MethodNotAllowed({ message: "Allowed here: GET, HEAD, OPTIONS, POST." }),
+    new Requests.MethodNotAllowed({ message: "Allowed methods: GET, HEAD, OPTIONS, POST." }),
     "The path does not support the method; `Allow` lists the methods it supports. The status is 405."
   ),
   NotAcceptable: example(
-    new Requests.NotAcceptable({ message: "The answer is application/json." }),
+    new Requests.NotAcceptable({ message: "The response is application/json." }),
     "The request's `Accept` excludes every media type of the response. Nothing was done."
   ),
   OrderNotInDeadLetterQueue: example(

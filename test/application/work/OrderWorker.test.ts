@@ -422,7 +422,7 @@ describe("OrderWorker", () => {
       return Effect.gen(function* () {
         assert.deepStrictEqual(yield* stopped(Effect.void), [])
         assert.deepStrictEqual(yield* stopped(Effect.andThen(Effect.orDie(submit()), pass("100 millis"))), [
-          "Warn: The worker stopped with unwritten results; their leases will run out."
+          "Warn: The worker stopped before all outcomes were stored; the leases of their orders will expire."
         ])
       }).pipe(
         Effect.provide(

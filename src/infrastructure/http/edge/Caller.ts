@@ -1,10 +1,10 @@
 import { Context, Option, Redacted } from "effect"
 import { createHash, timingSafeEqual } from "node:crypto"
 
-/** What a key may do: a client everything under `/orders`, an operator that and everything else. */
+/** The role of a key: a client may call everything under `/orders`, an operator every endpoint. */
 export type Role = "client" | "operator"
 
-/** Who sent a request: the name its key was given in the settings, and what that key may do. */
+/** The sender of a request: the name of its key in the settings, and the role of that key. */
 export interface Caller {
   readonly name: string
   readonly role: Role
@@ -16,13 +16,13 @@ export interface ApiKey {
   readonly secret: Redacted.Redacted
 }
 
-/** The keys of this server. Without any, as in an app that provides none, everyone may call everything. */
+/** The keys of this server. Without any, the default, every caller may call every endpoint. */
 export const ApiKeys = Context.Reference<{
   readonly clients: ReadonlyArray<ApiKey>
   readonly operators: ReadonlyArray<ApiKey>
 }>("order-platform/infrastructure/http/ApiKeys", { defaultValue: () => ({ clients: [], operators: [] }) })
 
-/** Whether the server has no keys, so that everyone may call everything. */
+/** Whether the server has no keys, so that every caller may call every endpoint. */
 export const isOpen = ({ clients, operators }: typeof ApiKeys.Service): boolean =>
   clients.length + operators.length === 0
 
@@ -31,8 +31,8 @@ const bearer = /^Bearer +([!-~]+) *$/i
 const digestOf = (text: string) => createHash("sha256").update(text).digest()
 
 /**
- * Finds the caller of a request by its header `Authorization: Bearer <secret>` (RFC 6750). The time that takes reveals
- * nothing of a secret: digests of one length are compared in constant time, and always all of them.
+ * Finds the caller of a request by its header `Authorization: Bearer <secret>` (RFC 6750). Its duration reveals nothing
+ * about a secret: all digests, which have the same length, are compared in constant time.
  */
 export const makeFindCaller = ({ clients, operators }: typeof ApiKeys.Service) => {
   const known = (keys: ReadonlyArray<ApiKey>, role: Role) =>

@@ -2,7 +2,9 @@ import type { HttpServerRequest } from "effect/http"
 import { HttpApi, type HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { NotAcceptable } from "../../../contract/RequestErrors.ts"
 
-/** The media types of an endpoint's successful response, as in its OpenAPI document; none if that has no body. */
+/**
+ * The media types of an endpoint's successful response, as in the OpenAPI document; none if the response has no body.
+ */
 export const mediaTypesOf = (endpoint: HttpApiEndpoint.Top): ReadonlyArray<string> => {
   const alone = HttpApi.make("alone").add(HttpApiGroup.make("alone").add(endpoint))
   return Object.values(OpenApi.fromApi(alone).paths)
@@ -39,5 +41,5 @@ export const negotiate = (
   if (accept === undefined || accept === "*/*") return null
   const types = mediaTypes()
   if (types.length === 0 || types.some((type) => accepts(accept, type))) return null
-  return new NotAcceptable({ message: `The answer is ${types.join(" or ")}.` })
+  return new NotAcceptable({ message: `The response is ${types.join(" or ")}.` })
 }

@@ -5,9 +5,9 @@ import type { RequestIssue } from "../../../contract/RequestErrors.ts"
 import { type ApiKeys, type Caller, makeFindCaller } from "./Caller.ts"
 import { headerIssue, loggedPath } from "./RequestHead.ts"
 
-/** Who sent a request, and what ties it, its order and every log line about them together. */
+/** The sender of a request, and the id that its order and every log line about it carry. */
 export interface RequestIdentity {
-  /** None without a known key, and on a server without keys. */
+  /** None without a valid key, and on a server without keys. */
   readonly caller: Option.Option<Caller>
   readonly correlationId: string
 }
@@ -22,14 +22,14 @@ export const CurrentRequest = Context.Reference<RequestIdentity | null>(
 export const callerName = (identity: RequestIdentity | null): string | null =>
   identity === null || Option.isNone(identity.caller) ? null : identity.caller.value.name
 
-/** Reads the caller and the correlation id. A request whose correlation id is refused gets a new one. */
+/** Reads the caller and the correlation id. A request with an invalid correlation id gets a new one, and an issue. */
 export const makeIdentify = (keys: typeof ApiKeys.Service) => {
   const findCaller = makeFindCaller(keys)
   const problemOf = (correlationId: string): string | null => {
     if (!isCorrelationId(correlationId))
       return "Expected 1 to 128 printable ASCII characters, not only spaces"
     return Option.isSome(findCaller(`Bearer ${correlationId}`))
-      ? "This is a key, and would be logged here"
+      ? "Expected no key here, because this header is logged"
       : null
   }
 
@@ -46,7 +46,7 @@ export const makeIdentify = (keys: typeof ApiKeys.Service) => {
   }
 }
 
-/** What every log line about the request says of it. */
+/** The annotations of every log line about the request. */
 export const logAnnotations = (
   request: HttpServerRequest.HttpServerRequest,
   { caller, correlationId }: RequestIdentity

@@ -5,8 +5,8 @@ import { Forbidden } from "../../../contract/RequestErrors.ts"
 type Request = HttpServerRequest.HttpServerRequest
 
 /**
- * Whether a server without keys takes only loopback names in `Host`; true by default. False where it listens for other
- * machines on purpose: the pages of other sites are then no more than any other caller.
+ * Whether a server without keys accepts only loopback names in `Host`; true by default. Set it to false for a server
+ * that is open to other machines on purpose.
  */
 export const LoopbackNamesOnly = Context.Reference<boolean>(
   "order-platform/infrastructure/http/edge/LoopbackNamesOnly",
@@ -14,13 +14,13 @@ export const LoopbackNamesOnly = Context.Reference<boolean>(
 )
 
 const parse = (origin: string): URL | null => {
-  // A host and a port, as in RFC 9110, 7.2, and nothing that a URL may have besides.
+  // Only a host and a port, as in RFC 9110, 7.2, and no other part of a URL.
   if (!/^https?:\/\/[^\s/?#@\\]+$/i.test(origin)) return null
   return URL.parse(origin)
 }
 
 const isLoopbackName = (hostname: string): boolean => {
-  // A name may end with the dot of the root.
+  // A name may end with a dot (the root domain).
   const name = hostname.replace(/\.$/, "")
   return /^(?:.+\.)?localhost$|^127(?:\.\d{1,3}){3}$|^\[::1\]$/.test(name)
 }
@@ -34,21 +34,22 @@ const isLoopbackHost = (host: string): boolean => {
 }
 
 /**
- * Refuses a `Host` that is not a loopback name on a server that only this machine may call: a page whose name resolves
- * to 127.0.0.1 (DNS rebinding) is of the same origin for its browser, which tells the two apart by this header alone.
+ * Refuses a `Host` that is not a loopback name on a server that only this machine may call. For a browser, a page whose
+ * domain resolves to 127.0.0.1 (DNS rebinding) has the same origin as this server; only this header reveals it.
  */
 export const checkHost = ({ headers }: Request, loopbackNamesOnly: boolean): Forbidden | null => {
   const { host } = headers
   if (!loopbackNamesOnly || host === undefined || isLoopbackHost(host)) return null
   return new Forbidden({
     message:
-      "A server without keys takes only loopback names in Host: localhost, names below it, 127.0.0.0/8 or [::1]."
+      "A server without keys accepts only loopback names in Host: localhost, names below it, 127.0.0.0/8 or [::1]."
   })
 }
 
 const changesNothing = (method: string) => method === "GET" || method === "HEAD" || method === "OPTIONS"
 
-// This server speaks plain HTTP. Behind a proxy that ends TLS at the usual port its pages have an https origin.
+// This server serves plain HTTP. Behind a proxy that terminates TLS at the default port, its pages have an https
+// origin.
 const isOwn = (origin: string, host: string): boolean => {
   const sent = parse(origin)
   const own = parse(`http://${host}`)
@@ -58,8 +59,8 @@ const isOwn = (origin: string, host: string): boolean => {
 }
 
 /**
- * Refuses a call that changes something and comes from a page of another origin (Fetch Standard, 3.2): browsers send
- * some of them without asking, and the answer that the page cannot read is too late.
+ * Refuses a call that changes something and comes from a page of another origin (Fetch Standard, 3.2). Browsers send
+ * some such calls without a preflight, and only hide the response from the page.
  */
 export const checkOrigin = (
   { headers, method }: Request,

@@ -5,7 +5,7 @@ import { METHODS } from "node:http"
 import { MethodNotAllowed } from "../../../contract/RequestErrors.ts"
 import { problemResponse } from "./ProblemResponse.ts"
 
-/** A path as routers write it, and the methods that are served there. */
+/** A path of a router, and the methods that are served there. */
 export interface ServedPath {
   readonly path: HttpRouter.PathInput
   readonly methods: ReadonlyArray<HttpMethod.HttpMethod>
@@ -31,18 +31,18 @@ const methodsByPath = <Id extends string, Groups extends HttpApiGroup.Constraint
 
 const notAllowed = (path: HttpRouter.PathInput, allow: string) => {
   const response = HttpServerResponse.setHeader(
-    problemResponse(new MethodNotAllowed({ message: `Allowed here: ${allow}.` })),
+    problemResponse(new MethodNotAllowed({ message: `Allowed methods: ${allow}.` })),
     "allow",
     allow
   )
   return (method: string) =>
-    // Routers take any method; their types know the usual ones.
+    // Routers accept any method, but their types only the common ones.
     HttpRouter.route(method as HttpMethod.HttpMethod, path, response)
 }
 
 /**
- * Routes for all methods that the paths of an API do not have: 405 with `Allow`, and 204 for OPTIONS. Being routes, they
- * answer for these paths only, and so fit into the router of an app.
+ * Routes for all methods that the paths of an API do not support: 405 with `Allow`, and 204 for OPTIONS. As routes they
+ * affect only these paths, so they can be added to the router of an app.
  */
 export const layerWrongMethods = <Id extends string, Groups extends HttpApiGroup.Constraint>(
   api: HttpApi.HttpApi<Id, Groups>,
@@ -51,7 +51,7 @@ export const layerWrongMethods = <Id extends string, Groups extends HttpApiGroup
   const routes = [...methodsByPath(api, others)].flatMap(([path, served]) => {
     const allow = [...served].sort().join(", ")
     const options = HttpServerResponse.empty({ status: 204, headers: { allow } })
-    // HEAD falls back to GET in the router, and with it to a 405.
+    // The router serves HEAD by the route of GET, also if that is a 405.
     const wrong = METHODS.filter((method) => method !== "HEAD" && !served.has(method))
     return [HttpRouter.route("OPTIONS", path, options), ...wrong.map(notAllowed(path, allow))]
   })

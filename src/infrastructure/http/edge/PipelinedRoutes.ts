@@ -19,7 +19,7 @@ const roleOf = ({ middlewares }: HttpApiEndpoint.Top): Role | null => {
 
 const keyOf = (method: string, path: string) => `${method} ${path}`
 
-/** The rules of each endpoint by method and path: what the middleware keys of the contract declare. */
+/** The rules of each endpoint by method and path, as the middleware keys of the contract declare them. */
 const rulesOf = <Id extends string, Groups extends HttpApiGroup.Constraint>(
   api: HttpApi.HttpApi<Id, Groups>
 ): ReadonlyMap<string, RouteRules> => {
@@ -36,13 +36,13 @@ const rulesOf = <Id extends string, Groups extends HttpApiGroup.Constraint>(
 
 type MiddlewareKeys = AcceptableAnswers | ClientsOnly | OperatorsOnly | RequestDecoding
 
-// Everything else comes from the original.
+// All other members are inherited from the original.
 const derive = <A extends object>(original: A, changes: object): A =>
   Object.assign(Object.create(original) as A, changes)
 
 /**
- * The API as HttpApi serves it, without its middleware keys: the pipeline does what they declare, before HttpApi. They
- * remain in the contract for documents and clients.
+ * The API without its middleware keys, for HttpApi to serve, because the pipeline implements the middleware. The
+ * contract keeps the keys for documents and clients.
  */
 export const withoutMiddleware = <Id extends string, Groups extends HttpApiGroup.Constraint>(
   api: HttpApi.HttpApi<Id, Groups>
@@ -54,13 +54,16 @@ export const withoutMiddleware = <Id extends string, Groups extends HttpApiGroup
   return derive(api, { groups })
 }
 
-/** Handlers of an API `withoutMiddleware`, whose type still asks for what its middleware keys stand for. */
+/** Handlers of an API `withoutMiddleware`. Removes the middleware from the requirements of their type. */
 export const layerHandlers = <A, E, R>(group: Layer.Layer<A, E, R>) =>
   group as Layer.Layer<A, E, Exclude<R, MiddlewareKeys>>
 
 type InPipeline = (method: string, path: string) => Pipeline
 
-/** A router that runs the handler of each route in the pipeline. Routes are uninterruptible, as the time limit needs. */
+/**
+ * A router that runs the handler of each route in the pipeline. Routes are uninterruptible, as `TimeLimit.lastWithin`
+ * requires.
+ */
 const pipelinedRouter = (router: HttpRouter.HttpRouter, inPipeline: InPipeline): HttpRouter.HttpRouter => {
   const pipelined = <E, R>(route: HttpRouter.Route<E, R>): HttpRouter.Route<E, R> => ({
     ...route,
@@ -75,7 +78,7 @@ const pipelinedRouter = (router: HttpRouter.HttpRouter, inPipeline: InPipeline):
   })
 }
 
-/** Runs these routes in the pipeline, and no others on the same router. */
+/** Runs the routes of this API in the pipeline, and no other routes of the same router. */
 export const layerInPipeline = <Id extends string, Groups extends HttpApiGroup.Constraint>(
   contract: HttpApi.HttpApi<Id, Groups>
 ) => {

@@ -10,10 +10,10 @@ const parts = {
   Payload: "body"
 } as const satisfies Record<string, RequestIssue["in"]>
 
-/** The problem for a path, query or header that does not fit the contract, with every issue; null for another cause. */
+/** The problem for a path, query or header that is invalid, with every issue; null for any other cause. */
 export const undecodable = <E>(cause: Cause.Cause<E>): InvalidRequest | null => {
   const error = Cause.squash(cause)
-  // What does not fit of a response is our fault, not the client's.
+  // An invalid response is a fault of the server, not of the client.
   return HttpApiError.HttpApiSchemaError.is(error) &&
     error.kind !== "Body" &&
     error.kind !== "ResponseHeaders"

@@ -2,7 +2,7 @@ import type { HttpServerRequest } from "effect/http"
 import type { InvalidRequest, RequestIssue } from "../../../contract/RequestErrors.ts"
 import { invalidRequest } from "../body/RequestIssues.ts"
 
-/** One thing that is wrong with a header. */
+/** An issue of a header. */
 export const headerIssue = (name: string, message: string): RequestIssue => ({
   in: "header",
   path: [name],
@@ -18,22 +18,22 @@ const isPercentEncoded = (text: string) => {
   }
 }
 
-// An escape that is not UTF-8 would be replaced when it is decoded, and then stand for another text than was sent.
+// Decoding replaces an escape that is not UTF-8, so that the text would differ from what was sent.
 const escapeIssues = (url: string): ReadonlyArray<RequestIssue> => {
   if (!url.includes("%")) return []
   const [path = "", ...query] = url.split("?")
-  const message = "Expected % only before two hexadecimal digits, and UTF-8 behind them"
+  const message = "Expected each % before two hexadecimal digits, and escapes in UTF-8"
   return [
     ...(isPercentEncoded(path) ? [] : [{ in: "path" as const, path: [], message }]),
     ...(isPercentEncoded(query.join("?")) ? [] : [{ in: "query" as const, path: [], message }])
   ]
 }
 
-// RFC 9112, 3.2. Older clients, such as health checks of load balancers, may send none.
+// RFC 9112, 3.2. HTTP/1.0 clients, such as health checks of load balancers, may send none.
 const lacksHost = ({ headers, source }: HttpServerRequest.HttpServerRequest) =>
   headers["host"] === undefined && "httpVersion" in source && source.httpVersion === "1.1"
 
-/** The problem of a request whose head is malformed, with these issues and all others; null for a good one. */
+/** The problem of a request with a malformed head, with these issues and all others; null if there are none. */
 export const checkHead = (
   request: HttpServerRequest.HttpServerRequest,
   found: ReadonlyArray<RequestIssue>
@@ -47,7 +47,7 @@ const word = String.raw`[a-z.-]{1,15}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12
 const harmlessPath = new RegExp(`^(?:/(?:${word})?){1,9}$`, "i")
 const harmlessSegment = new RegExp(`^(?:${word})?$`, "i")
 
-/** The path as logs may show it: words and ids; anything else in it could be a secret in the wrong place. */
+/** The path for logs. Segments other than words and ids are left out, because they may be misplaced secrets. */
 export const loggedPath = (url: string): string => {
   const [path = ""] = url.split("?", 1)
   if (harmlessPath.test(path)) return path

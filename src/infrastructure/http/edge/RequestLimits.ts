@@ -1,11 +1,11 @@
 import { Context, Duration } from "effect"
 
-/** The largest body of one order, in bytes; more is answered 413. 64 KiB by default. */
+/** The maximum body of one order, in bytes; a larger one is answered 413. 64 KiB by default. */
 export const MaxBodyBytes = Context.Reference<number>("order-platform/infrastructure/http/MaxBodyBytes", {
   defaultValue: () => 65_536
 })
 
-/** The largest body of many orders, in bytes; more is answered 413. 8 MiB by default. */
+/** The maximum body of a bulk request, in bytes; a larger one is answered 413. 8 MiB by default. */
 export const MaxBulkBodyBytes = Context.Reference<number>(
   "order-platform/infrastructure/http/MaxBulkBodyBytes",
   { defaultValue: () => 8_388_608 }

@@ -15,34 +15,37 @@ import { addHeaders, CorsOrigins } from "./ResponseHeaders.ts"
 
 type Response = HttpServerResponse.HttpServerResponse
 
-/** Runs a handler as the last step of a request, and turns whatever it fails with into a response. */
+/** Runs a handler as the last step of a request, and turns its failures into responses. */
 export type Pipeline = <E, R>(handler: Effect.Effect<Response, E, R>) => Effect.Effect<Response, never, R>
 
 /** What a route requires before its handler runs. */
 export interface RouteRules {
-  /** The role of its callers; null for everyone. */
+  /** The role of its callers; null for every caller. */
   readonly role: Role | null
-  /** The media types of its successful response; none if that has no body. */
+  /** The media types of its successful response; none if it has no body. */
   readonly mediaTypes: () => ReadonlyArray<string>
 }
 
-/** The rules of a route that is no endpoint of an API. */
+/** The rules of a route that is not an endpoint of the API. */
 export const forEveryone: RouteRules = { role: null, mediaTypes: () => [] }
 
-// The rest of the body may still be on its way, and is not read: the connection cannot be used again.
+// The connection cannot be reused, because the rest of the body is not read.
 const timedOut = Effect.logWarning("A request timed out").pipe(
   Effect.as(
     problemResponse(
       new Unavailable({
         message:
-          "The request took longer than the server allows. Whether it had an effect is not known: check before you repeat it."
+          "The request took longer than the server allows. It is unknown whether it had an effect: check before you repeat it."
       })
     )
   ),
   Effect.map(HttpServerResponse.setHeader("connection", "close"))
 )
 
-/** The problem for what a handler did not answer itself. A disconnect or a shutdown stays an interruption. */
+/**
+ * The problem for a failure that a handler did not turn into a response. A disconnect or a shutdown stays an
+ * interruption.
+ */
 const toProblem = <E>(cause: Cause.Cause<E>) => {
   if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause as Cause.Cause<never>)
   const refused = undecodable(cause)
@@ -51,8 +54,8 @@ const toProblem = <E>(cause: Cause.Cause<E>) => {
 }
 
 /**
- * The steps of every request, in their order. What one of them refuses, no later one sees. A step that is added here
- * holds for every route. Its handler must be the last thing that an uninterruptible fiber runs (see `TimeLimit`).
+ * The steps of every request, in order. The first refusal is the response. A step added here applies to every route.
+ * The handler must be the last step of an uninterruptible fiber (see `TimeLimit.lastWithin`).
  */
 export const makeRequestPipeline = Effect.gen(function* () {
   const keys = yield* ApiKeys
@@ -92,7 +95,7 @@ export const makeRequestPipeline = Effect.gen(function* () {
 const isRouteNotFound = (error: unknown): boolean =>
   HttpServerError.isHttpServerError(error) && error.reason._tag === "RouteNotFound"
 
-/** Answers what no route takes with a 404 problem: for a router that has our routes only. */
+/** Answers a request without a route with a 404 problem. For a router with only the routes of this API. */
 export const layerNoSuchPath = HttpRouter.middleware(
   Effect.map(makeRequestPipeline, (pipeline) => {
     const noSuchPath = pipeline(forEveryone)(Effect.sync(() => problemResponse(new NoSuchPath())))

@@ -5,15 +5,15 @@ import { correlationIdHeader } from "../../../contract/CorrelationId.ts"
 type Request = HttpServerRequest.HttpServerRequest
 type Response = HttpServerResponse.HttpServerResponse
 
-/** Origins whose pages may call this server from a browser, as browsers write them; none by default. */
+/** Origins whose pages may call this server from a browser, in the form of the header `Origin`; none by default. */
 export const CorsOrigins = Context.Reference<ReadonlyArray<string>>(
   "order-platform/infrastructure/http/CorsOrigins",
   { defaultValue: () => [] }
 )
 
 /**
- * The headers of every response against caches, content sniffing and embedding by other pages. A response that is a
- * document has a policy of its own instead.
+ * The headers of every response against caching, content sniffing and embedding in other pages. A response that is a
+ * document has its own policy instead.
  */
 export const protectiveHeaders = {
   "cache-control": "no-store",
@@ -23,8 +23,8 @@ export const protectiveHeaders = {
   "x-content-type-options": "nosniff"
 }
 
-// The length of a body in chunks is unknown: its rest is not waited for, and the connection is closed. For one with a
-// Content-Length the server knows whether the rest is worth reading.
+// The connection is closed instead of waiting for the rest of a chunked body, whose length is unknown. For a body with
+// a Content-Length, Node decides whether to read the rest.
 const isUnread = ({ headers, source }: Request) =>
   headers["transfer-encoding"] !== undefined && "complete" in source && source.complete === false
 
@@ -58,9 +58,9 @@ const sendable =
 const preflightSeconds = "600"
 
 /**
- * Tells a browser that a page of another origin may read the response (Fetch Standard, CORS protocol): only for the
- * configured origins, compared as a whole. A preflight is the OPTIONS of the path, so it needs no key, and its `Allow`
- * has the methods. Keys are sent by the page and not by the browser, so no credentials are allowed.
+ * The headers that let a page of a configured origin read the response (Fetch Standard, CORS protocol). A preflight is
+ * the OPTIONS of the path, so it needs no key, and its `Allow` has the methods. Keys are sent by the page and not by
+ * the browser, so credentials are not allowed.
  */
 const corsHeaders = (
   origins: ReadonlyArray<string>,

@@ -8,7 +8,7 @@ import { layerHandlers } from "../edge/PipelinedRoutes.ts"
 import { bindingOf, cursorOf, pageOf } from "./ListingCursor.ts"
 import { deadLetterFilterOf, linkTo } from "./ListingFilters.ts"
 
-/** A version that no order has: they begin with 1. */
+/** A version that no order has, because versions begin with 1. */
 const noVersion = 0
 
 interface IfVersion {
@@ -16,8 +16,9 @@ interface IfVersion {
 }
 
 /**
- * Runs a call with the version that `If-Match` expects. Of several it is the one that the order is in. If the order
- * changes between the read and the call, both are repeated; since a version only grows, that ends behind the last one.
+ * Runs a call with the version that `If-Match` expects. If it names several, the current version of the order is read
+ * first. If the order changes between the read and the call, both are repeated, at most until the order has a version
+ * that is not named, because versions only grow.
  */
 const withIfMatch = <A, E, E2, R>(
   { "if-match": versions = null }: { readonly "if-match"?: ReadonlyArray<number> | null },

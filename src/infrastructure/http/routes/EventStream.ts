@@ -16,12 +16,12 @@ import { HttpServerResponse } from "effect/http"
 import { type Deadline, type Deadlines, makeDeadlines } from "../../../concurrency/Deadlines.ts"
 import { OrderEvent } from "../../../domain/OrderEvent.ts"
 
-/** The time between two keep-alive comments: below the idle timeouts of proxies, which begin at 30 s. */
+/** The time between two keep-alive comments, shorter than the idle timeouts of proxies, which are 30 s or more. */
 const keepAlive = Duration.seconds(15)
 
 /**
- * Opens when the server that these streams run on is about to close. A stream may last for days, so the server does not
- * wait for it: it ends, and its client reconnects to another process with the id of its last event.
+ * Opens when the server is about to close. A stream may last for days, so the server ends it instead of waiting. Its
+ * client reconnects to another process with the id of its last event.
  */
 export const ServerCloses = Context.Reference<Latch.Latch>(
   "order-platform/infrastructure/http/ServerCloses",
@@ -35,7 +35,7 @@ const toText = (event: OrderEvent): string =>
 
 const headers = {
   "cache-control": "no-cache, no-store",
-  // Without it nginx keeps events back until its buffer is full.
+  // Without this header, nginx holds events until its buffer is full.
   "x-accel-buffering": "no"
 }
 
@@ -46,18 +46,18 @@ const encodeEvents = (events: ReadonlyArray<OrderEvent>): [Uint8Array] => [
   encoder.encode(events.map(toText).join(""))
 ]
 
-/** What all streams of a server share. */
+/** The state that all streams of a server share. */
 interface OpenStreams {
   readonly deadlines: Deadlines
   readonly context: Context.Context<never>
-  /** Called when the server closes, one for each open stream. */
+  /** One function for each open stream, called when the server closes. */
   readonly wakes: Set<() => void>
   isClosed: boolean
 }
 
 /**
- * Reads events in chunks of bytes, with a comment at once and after each keep-alive interval. While no event comes, an
- * open stream costs the fiber that waits for it and an entry in the list of deadlines.
+ * Reads events as chunks of bytes, with a comment at once and after each keep-alive interval. Between events, an open
+ * stream uses only the fiber that waits for them and an entry in the list of deadlines.
  */
 const readWithComments = (streams: OpenStreams, pull: Pull.Pull<ReadonlyArray<OrderEvent>>) => {
   let reading: Fiber.Fiber<ReadonlyArray<OrderEvent>, Cause.Done> | undefined
@@ -72,7 +72,7 @@ const readWithComments = (streams: OpenStreams, pull: Pull.Pull<ReadonlyArray<Or
     })
   }
 
-  /** What can be sent now; undefined while there is nothing. */
+  /** The next chunk; undefined if there is none yet. */
   const available = (): Pull.Pull<[Uint8Array]> | undefined => {
     if (streams.isClosed) return Cause.done()
     if (deadline === undefined) {
@@ -110,7 +110,7 @@ const readWithComments = (streams: OpenStreams, pull: Pull.Pull<ReadonlyArray<Or
   return { close, next }
 }
 
-// The status is sent already, so the response can only be cut off: its client reconnects after its last event.
+// The status is already sent, so the response can only be cut off. The client reconnects after its last event.
 const logFailure = (annotations: Readonly<Record<string, unknown>>) =>
   Effect.tapCause((cause: Cause.Cause<unknown>) =>
     Cause.hasDies(cause)
@@ -118,7 +118,7 @@ const logFailure = (annotations: Readonly<Record<string, unknown>>) =>
       : Effect.void
   )
 
-/** The response with these events as server-sent events, until they or the server end. */
+/** Returns a response with these events as server-sent events. It ends with the events, or when the server closes. */
 export type EventStreams = (
   events: Stream.Stream<OrderEvent>
 ) => Effect.Effect<HttpServerResponse.HttpServerResponse>

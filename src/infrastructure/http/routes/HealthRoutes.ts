@@ -8,7 +8,7 @@ import { layerHandlers, layerInPipeline, withoutMiddleware } from "../edge/Pipel
 import { metricsPage } from "./MetricsPage.ts"
 import { checkReady } from "./Readiness.ts"
 
-/** The handlers of the group `health`, for anything that knows the store of orders. */
+/** The handlers of the group `health`. `store` is the `OrderPlatform` or the `OrderReads`. */
 export const healthHandlers = (store: {
   readonly ping: Effect.Effect<void, OrdersUnavailable>
   readonly backlog: Effect.Effect<Backlog, OrdersUnavailable>
@@ -21,7 +21,7 @@ export const healthHandlers = (store: {
 const contract = HttpApi.make("order-platform-health").add(HealthApi)
 const api = withoutMiddleware(contract)
 
-/** Serves health and metrics alone: for a process that processes orders and takes none. */
+/** Serves only health and metrics, for a process that processes orders and accepts none. */
 export const HealthRoutes = {
   layer: Layer.mergeAll(HttpApiBuilder.layer(api), layerWrongMethods(contract, [])).pipe(
     Layer.provide(

@@ -3,14 +3,14 @@ import { OrderId } from "../../../domain/OrderId.ts"
 import type { Page, Position } from "../../../domain/OrderQueries.ts"
 import { invalidRequest } from "../body/RequestIssues.ts"
 
-// The years 0 to 9999: more than any store needs, and none of them refuses it.
+// The years 0 to 9999, which every store accepts.
 const Millis = Schema.Int.check(
   Schema.isBetween({ minimum: -62_167_219_200_000, maximum: 253_402_300_799_999 })
 )
 
 /**
- * Where a page ended, and the query it belongs to, in base64url so that no client depends on its content. An entry that
- * is added or removed in between does not move the pages after it.
+ * The position where a page ended, and the query to which it belongs; in base64url, so that no client depends on the
+ * content. A position, unlike an offset, does not shift when entries are added or removed.
  */
 const CursorContent = Schema.StringFromBase64Url.pipe(
   Schema.decodeTo(Schema.fromJsonString(Schema.Tuple([Millis, OrderId, Schema.Int])))
@@ -18,7 +18,7 @@ const CursorContent = Schema.StringFromBase64Url.pipe(
 const decode = Schema.decodeUnknownOption(CursorContent)
 const encode = Schema.encodeSync(CursorContent)
 
-/** The part of a query that a cursor is bound to, as one number: the list and all filters, but not the limit. */
+/** A hash of the list and the filters of a query, to which a cursor is bound. The limit is not part of it. */
 export const bindingOf = (list: string, filter: object): number => Hash.string(list + canonical(filter))
 
 const canonical = (value: unknown): string =>
@@ -34,20 +34,20 @@ const canonical = (value: unknown): string =>
 
 const refused = (message: string) => Effect.fail(invalidRequest([{ in: "query", path: ["cursor"], message }]))
 
-/** The page that a request asks for: 400 for a cursor that is not ours, or of another query. */
+/** The requested page. Fails with `InvalidRequest` for a malformed cursor or one of another query. */
 export const pageOf = (
   { cursor, limit }: { readonly limit: number; readonly cursor?: string },
   binding: number
 ) => {
   if (cursor === undefined) return Effect.succeed<Page>({ limit, after: null })
   const content = decode(cursor)
-  if (Option.isNone(content)) return refused("Expected a cursor as given by the page before")
+  if (Option.isNone(content)) return refused("Expected a cursor returned with the previous page")
   const [at, orderId, query] = content.value
   return query === binding
     ? Effect.succeed<Page>({ limit, after: { at: DateTime.makeUnsafe(at), orderId } })
     : refused("This cursor belongs to a query with other filters")
 }
 
-/** The cursor of the page that begins here. */
+/** The cursor of the page after this position. */
 export const cursorOf = ({ at, orderId }: Position, binding: number): string =>
   encode([DateTime.toEpochMillis(at), orderId, binding])

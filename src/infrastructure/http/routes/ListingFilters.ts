@@ -20,7 +20,7 @@ export const orderFilterOf = (query: typeof OrderListingQuery.Type): OrderFilter
 export const deadLetterFilterOf = (query: typeof DeadLetterQuery.Type): DeadLetterFilter =>
   Struct.omit(query, ["cursor", "limit"])
 
-/** The link to the next page: the same query from there on. */
+/** The header `Link` to the next page: the same query with this cursor. */
 export const linkTo = (query: typeof DeadLetterQuery.Type, cursor: string): string => {
   const given = Object.entries(Schema.encodeSync(DeadLetterQuery)(query))
     .filter(([key]) => key !== "cursor")

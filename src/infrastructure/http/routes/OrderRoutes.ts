@@ -63,8 +63,8 @@ const orderHandlers = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
   )
 
 /**
- * The routes of the HTTP contract for orders that carry `P`, for any `HttpRouter`: they answer on their own paths only,
- * each request through the whole pipeline. They need nothing but the platform.
+ * The routes of the HTTP contract for orders that carry `P`, for any `HttpRouter`. They serve only their own paths, and
+ * each request passes the whole pipeline. They require only the platform.
  */
 const layer = <P>(payload: OrderPayload<P>) => {
   const contract = makeOrderApi(payload)
@@ -93,5 +93,5 @@ const layer = <P>(payload: OrderPayload<P>) => {
   ).pipe(Layer.provide(layerInPipeline(contract)))
 }
 
-/** Serves the HTTP contract: one `OrderPlatform` call an endpoint. */
+/** Serves the HTTP contract. Each endpoint is one call of the `OrderPlatform`. */
 export const OrderRoutes = { layer }

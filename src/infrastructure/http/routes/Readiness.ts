@@ -3,9 +3,9 @@ import { readinessLimit } from "../../../application/ports/OrderReads.ts"
 import { Unavailable } from "../../../contract/RequestErrors.ts"
 
 const make = (notReady: Ref.Ref<ReadonlyArray<string>>) => ({
-  /** Why the process should get no more requests; empty while it may. */
+  /** The reasons why the process should receive no more requests; empty if it may. */
   reasons: Ref.get(notReady),
-  /** From now on the process is not ready: called first at shutdown, so that load balancers turn away. */
+  /** Makes the process not ready. Called first at shutdown, so that load balancers stop sending requests. */
   drain: Ref.update(notReady, (reasons) => (reasons.includes(draining) ? reasons : [...reasons, draining]))
 })
 
@@ -15,13 +15,13 @@ const reference = Context.Reference<ReturnType<typeof make>>("order-platform/inf
   defaultValue: () => make(Ref.makeUnsafe<ReadonlyArray<string>>([]))
 })
 
-/** Whether this process wants requests. One for the whole process, unless `layer` makes a separate one. */
+/** The readiness of this process. There is one per process, unless `layer` makes a separate one. */
 export const Readiness = Object.assign(reference, {
   drain: Effect.flatMap(reference, ({ drain }) => drain),
   layer: Layer.effect(reference, Effect.map(Ref.make<ReadonlyArray<string>>([]), make))
 })
 
-/** Succeeds if the process takes requests: it does not drain, and the store of orders answers in time and could store one. */
+/** Succeeds if the process is not draining and the store responds within 2 seconds that it could store an order. */
 export const checkReady = Effect.fnUntraced(function* (
   ping: Effect.Effect<void, { readonly message: string }>
 ) {
@@ -35,7 +35,7 @@ export const checkReady = Effect.fnUntraced(function* (
       orElse: () =>
         Effect.fail(
           new Unavailable({
-            message: `The database did not answer within ${Duration.toSeconds(readinessLimit)} seconds.`
+            message: `The database did not respond within ${Duration.toSeconds(readinessLimit)} seconds.`
           })
         )
     })

@@ -35,8 +35,8 @@ const replayedHeader = (replayed: boolean): { readonly "idempotency-replayed"?: 
   replayed ? { "idempotency-replayed": "true" } : {}
 
 /**
- * The 202 of one order, written without its schema: encoding it would cost as much as the rest of the handler. Tests
- * compare it with the contract.
+ * The 202 of one order, written without its schema, because encoding would take as long as the rest of the handler.
+ * Tests compare it with the contract.
  */
 const accepted = (orderId: OrderId, replayed: boolean): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.text(`{"orderId":"${orderId}"}`, {
@@ -45,7 +45,7 @@ const accepted = (orderId: OrderId, replayed: boolean): HttpServerResponse.HttpS
     headers: { location: `/orders/${orderId}`, ...replayedHeader(replayed) }
   })
 
-/** The results of many orders. What is wrong with an order has its path in the whole body. */
+/** The results of many orders. The path of an issue begins at the whole body. */
 const viewResults = (
   results: ReadonlyArray<Result.Result<OrderId, SubmissionRefused>>
 ): typeof SubmittedOrders.Type => ({
@@ -62,7 +62,7 @@ const viewResults = (
   )
 })
 
-/** The handler of `POST /orders`. A payload that its schema decoded can be encoded: a `SchemaError` is a defect. */
+/** The handler of `POST /orders`. A `SchemaError` is a defect, because a decoded payload can be encoded. */
 export const makeSubmit = Effect.fnUntraced(function* <P>(payload: OrderPayload<P>) {
   const platform = yield* OrderPlatform.service(payload)
   const maxBytes = yield* MaxBodyBytes

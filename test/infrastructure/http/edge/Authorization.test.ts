@@ -99,7 +99,7 @@ describe("a server with keys", () => {
             if (schemes[0] === "operatorKey") {
               assert.strictEqual(byClient.status, 403, what)
               if (method !== "HEAD") isProblem(byClient, 403, "forbidden")
-              if (method !== "HEAD") assert.include(byClient.text, "needs the role operator")
+              if (method !== "HEAD") assert.include(byClient.text, "requires the role operator")
             } else assert.isBelow(byClient.status, 300, what)
             const byOperator = yield* call(path, { method, ...by(ann), ...body })
             assert.isBelow(byOperator.status, 300, `${what} ${byOperator.text}`)
