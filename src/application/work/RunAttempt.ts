@@ -7,18 +7,18 @@ import { type AttemptFailure, AttemptTimeout, outcomeOfFailure, Undecodable } fr
 import { settleWithWrites } from "./SettleWithWrites.ts"
 import { type Attempt, interruptAttempt, recordInFlight, type WorkerState } from "./WorkerState.ts"
 
-/** What follows for an attempt once its processor has ended. */
+/** The next step of an attempt whose processor has ended. */
 export type NextStep =
-  /** The settling loop stores the outcome. */
+  /** The settle loop stores the outcome. */
   | { readonly step: "settle"; readonly outcome: Outcome }
   /** The app's writes and the outcome are stored in one transaction. */
   | { readonly step: "commit"; readonly writes: Writes["writes"] }
-  /** Nothing: the outcome is stored already, or the order belongs to another worker. */
+  /** Nothing is stored: the outcome is already stored, or another worker holds the order. */
   | { readonly step: "drop" }
 
 /**
- * Answers the effect that starts attempts at orders, each in a fiber of its own. There is a slot for each order, and the
- * attempt releases it.
+ * Makes the function that starts an attempt for each order, in separate fibers. The caller has taken a slot for each
+ * order; the attempt releases it.
  */
 export const makeStartAttempts = Effect.fnUntraced(function* <P>(
   payload: OrderPayload<P>,
@@ -30,7 +30,7 @@ export const makeStartAttempts = Effect.fnUntraced(function* <P>(
   const start = (attempt: Attempt) => {
     state.stopwatch.start(attempt)
     const fiber = fork(runAttempt(attempt, process, state))
-    // An attempt that waited for nothing has ended by now, and needs neither an interruption nor a timer.
+    // An attempt that never suspended has already ended and needs neither an interruption nor a timer.
     if (attempt.phase === "ended") return
     attempt.fiber = fiber
     if (attempt.phase === "processing")
@@ -48,8 +48,8 @@ export const makeStartAttempts = Effect.fnUntraced(function* <P>(
 })
 
 /**
- * One attempt, step by step. Only the processor and the commit of its writes can be interrupted. A timeout interrupts this
- * fiber too, instead of one that is made for the processor (docs/adr/0007).
+ * One attempt, step by step. Only the processor and the commit of its writes can be interrupted. A timeout also
+ * interrupts this fiber, so that the processor needs no separate one (docs/adr/0007).
  */
 const runAttempt = (
   attempt: Attempt,
@@ -64,12 +64,12 @@ const runAttempt = (
       next.step === "commit" ? commit(attempt, next.writes, state) : Effect.succeed(next)
     ),
     Effect.flatMap((next) =>
-      next.step === "settle" ? handToSettle(attempt, next.outcome, state) : drop(attempt, state)
+      next.step === "settle" ? queueOutcome(attempt, next.outcome, state) : drop(attempt, state)
     ),
     Effect.uninterruptible
   )
 
-/** What an attempt runs: it succeeds with nothing, or with writes to be committed. */
+/** The processing of an attempt. It succeeds with nothing, or with writes to be committed. */
 type Process = (order: ProcessingOrder) => Effect.Effect<void | Writes, AttemptFailure>
 
 /** Decodes the stored payload and calls the app's processor with it. */
@@ -90,7 +90,7 @@ const processOrder =
       })
     })
 
-/** The reason of an interruption counts before what the processor made of it. */
+/** The reason of an interruption takes precedence over the exit of the processor. */
 const decideNextStep = (
   attempt: Attempt,
   exit: Exit.Exit<void | Writes, AttemptFailure>,
@@ -124,7 +124,7 @@ const released = ({ settings }: WorkerState): NextStep => ({
 const settleFailure = ({ order }: Attempt, cause: Cause.Cause<AttemptFailure>): Effect.Effect<NextStep> =>
   Effect.map(outcomeOfFailure(order, cause), (outcome) => ({ step: "settle", outcome }))
 
-/** Stores the writes and the outcome together. If the worker stops meanwhile, neither is stored. */
+/** Stores the writes and the outcome in one transaction. If the worker stops meanwhile, neither is stored. */
 const commit = (attempt: Attempt, writes: Writes["writes"], state: WorkerState) => {
   attempt.phase = "committing"
   return settleWithWrites(attempt.order, writes, state).pipe(
@@ -132,14 +132,19 @@ const commit = (attempt: Attempt, writes: Writes["writes"], state: WorkerState) 
     Effect.interruptible,
     Effect.catchCause((cause): Effect.Effect<NextStep> => {
       if (attempt.interruption === "worker stopped") return Effect.succeed(released(state))
-      // The store could not write the outcome, which is a bug. The heartbeat releases the order.
-      return Effect.as(Effect.logError(`Order ${attempt.order.id} was dropped`, cause), { step: "drop" })
+      // A bug: the store could not write the outcome. The heartbeat releases the order.
+      return Effect.as(Effect.logError(`Could not store the outcome of order ${attempt.order.id}`, cause), {
+        step: "drop"
+      })
     })
   )
 }
 
-/** Waits while the queue of the settling loop is full, so that this worker claims no more than it can settle. */
-const handToSettle = (attempt: Attempt, outcome: Outcome, { finished, slots }: WorkerState) => {
+/**
+ * Queues the outcome for the settle loop. Waits while the queue is full, so that this worker claims no more than it can
+ * settle.
+ */
+const queueOutcome = (attempt: Attempt, outcome: Outcome, { finished, slots }: WorkerState) => {
   attempt.phase = "ended"
   attempt.fiber = null
   return Effect.map(Queue.offer(finished, { attempt, outcome }), () => slots.release(1))

@@ -69,14 +69,14 @@ const settleOneByOne = (group: Group, state: WorkerState) =>
     { discard: true }
   )
 
-/** An attempt whose outcome was sent to the store, and what the store answered. */
+/** An attempt whose outcome was sent to the store, and the store's result. */
 export interface SettledAttempt {
   readonly order: ProcessingOrder
   readonly outcome: Outcome
   readonly result: SettleResult
 }
 
-/** Counts settled attempts and logs those that were not successful. The counters cost one effect for a group. */
+/** Counts settled attempts and logs those that were not successful. A group updates each counter once. */
 export const reportSettled = Effect.fnUntraced(function* (group: ReadonlyArray<SettledAttempt>) {
   const stored = group.filter(({ result }) => result !== "stale")
   const byEvent = Map.groupBy(stored, ({ outcome }) => outcome.event)
@@ -92,7 +92,7 @@ const reportUnsuccessful = Effect.fnUntraced(function* ({ order, outcome, result
   const log = Effect.annotateLogs({ orderId: order.id, correlationId: order.correlationId })
   if (result === "stale") {
     yield* Metric.update(staleSettles, 1)
-    return yield* log(Effect.logWarning(`A stale result of order ${order.id} was dropped: ${outcome.event}.`))
+    return yield* log(Effect.logWarning(`Dropped a stale outcome of order ${order.id}: ${outcome.event}.`))
   }
   switch (outcome.event) {
     case "failed":

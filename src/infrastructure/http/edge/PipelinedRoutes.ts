@@ -61,7 +61,7 @@ export const layerHandlers = <A, E, R>(group: Layer.Layer<A, E, R>) =>
 type InPipeline = (method: string, path: string) => Pipeline
 
 /**
- * A router that runs the handler of each route in the pipeline. Routes are uninterruptible, as `TimeLimit.lastWithin`
+ * A router that runs the handler of each route in the pipeline. Routes are uninterruptible, as `TimeLimit`
  * requires.
  */
 const pipelinedRouter = (router: HttpRouter.HttpRouter, inPipeline: InPipeline): HttpRouter.HttpRouter => {

@@ -55,7 +55,7 @@ const toProblem = <E>(cause: Cause.Cause<E>) => {
 
 /**
  * The steps of every request, in order. The first refusal is the response. A step added here applies to every route.
- * The handler must be the last step of an uninterruptible fiber (see `TimeLimit.lastWithin`).
+ * The handler must be the last step of an uninterruptible fiber (see `TimeLimit`).
  */
 export const makeRequestPipeline = Effect.gen(function* () {
   const keys = yield* ApiKeys
