@@ -91,7 +91,7 @@ try {
   const DATABASE_URL = await database()
   const shop = start(["shop/main.ts"], { DATABASE_URL, PORT: port }, project)
   try {
-    await shopScenario(`http://127.0.0.1:${port}`, shop.said)
+    await shopScenario(`http://127.0.0.1:${port}`, shop.output)
   } finally {
     await shop.stop()
   }

@@ -4,13 +4,13 @@ import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseSync } from "oxc-parser"
 
-// ARCHITECTURE.md, "Who may import what", as a test. Every rule also gets sources that break it, so that a rule that has
-// stopped to look is found out.
+// The import rules of ARCHITECTURE.md as a test. Every rule is also run on sources that break it, so that a rule that
+// checks nothing fails.
 
 /** Source texts by their path from the root of the repository. */
 type Sources = Readonly<Record<string, string>>
 
-/** Where Node itself is the subject, and why; everywhere else Effect stands between us and the platform. */
+/** The files that import Node itself, with the reason; every other file uses Effect's platform services. */
 const nodeItself: Readonly<Record<string, string>> = {
   "src/infrastructure/http/server/HttpServer.ts": "the server that listens is Node's",
   "src/infrastructure/http/server/NodeAnswers.ts": "answers on Node's socket what never became a request",
@@ -37,7 +37,7 @@ const nodeItself: Readonly<Record<string, string>> = {
   "src/infrastructure/postgres/client/WatchedSockets.ts": "sees what passes through a socket"
 }
 
-/** The modules of Effect that are not stable yet belong to the edges; these are wanted further inside, and why. */
+/** Unstable modules of Effect are allowed in the outer layers only; these are the exceptions, with the reason. */
 const unstableInside: Readonly<Record<string, { readonly module: string; readonly why: string }>> = {
   "src/application/OrderPlatform.ts": { module: "effect/crypto", why: "the layer of the digests" },
   "src/application/intake/PooledRandom.ts": {
@@ -56,19 +56,19 @@ const unstableInside: Readonly<Record<string, { readonly module: string; readonl
   }
 }
 
-/** Modules that come with a decision of their own, and the one layer that may know of them. */
+/** Packages that only one folder may import. */
 const homeOf: Readonly<Record<string, string>> = {
   "@effect/sql-pg": "infrastructure/postgres",
   "@effect/vitest": "testing",
   yaml: "infrastructure/config"
 }
 
-/** The one place that imports a package by a name it has to work out: the package of this platform. */
+/** The only file that imports a package by a computed name: the one for the current operating system. */
 const computedImports = ["src/infrastructure/embedded-postgres/EmbeddedPostgresBinaries.ts"]
 
 const computed = "(computed)"
 
-/** All that a source imports, types included: our own files by their path, packages by their name. */
+/** The imports of a source, types included: own files by path, packages by name. */
 const importsOf = (file: string, source: string): ReadonlyArray<string> => {
   const { errors, module } = parseSync(file, source)
   if (errors.length > 0) throw new Error(`${file} cannot be parsed: ${errors[0]?.message}`)
@@ -221,12 +221,12 @@ const sources: Sources = Object.fromEntries(
 )
 
 describe("The architecture", () => {
-  it("the sources keep every rule", () => {
+  it("the sources follow every rule", () => {
     assert.isAbove(Object.keys(sources).length, 50)
     assert.deepStrictEqual(broken(sources), [])
   })
 
-  it("every exception is still made use of", () => {
+  it("every exception is still needed", () => {
     const imports = (file: string) => importsOf(file, sources[file] ?? "")
     const ofNode = Object.keys(nodeItself).filter(
       (file) => !imports(file).some((imported) => /^(node:|@effect\/platform-node)/.test(imported))
@@ -315,7 +315,7 @@ describe("The architecture", () => {
       "src/infrastructure/http/A.ts imports @effect/sql-pg: not from here"
     ],
     [
-      "a package that nobody decided on is noticed",
+      "an undeclared package is found",
       { "src/infrastructure/http/A.ts": `import _ from "lodash"` },
       "src/infrastructure/http/A.ts imports lodash: not from here"
     ],

@@ -7,13 +7,13 @@ const candidates = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/
 
 const executablePath = [process.env["CHROMIUM_PATH"] ?? "", ...candidates].find((path) => fs.existsSync(path))
 
-/** Skips tests on a machine without Chromium, with the reason: `beforeEach(skipWithoutBrowser)`. */
+/** Skips tests on a machine without Chromium, with the reason. Use it as `beforeEach(skipWithoutBrowser)`. */
 export const skipWithoutBrowser = ({ skip }: TestContext): void => {
   if (executablePath === undefined)
     skip(`No Chromium on this machine: set CHROMIUM_PATH, or install it as ${candidates[0]}.`)
 }
 
-// As root Chromium needs --no-sandbox; the rest keeps it from calling anyone but the test's own servers.
+// Root needs --no-sandbox; the other options stop Chromium's own network calls.
 const args = [
   "--no-sandbox",
   "--disable-gpu",

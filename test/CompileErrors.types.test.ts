@@ -4,7 +4,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 
-// What the compiler says to an app that made a mistake: not only that it is one, but which.
+// The compiler must not only reject a mistake of an app, but name it.
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 
@@ -17,7 +17,7 @@ class NoBeans extends Schema.TaggedError<NoBeans>()("NoBeans", {}) {}
 export const unused = [coffee, parcel, NoBeans, Memory, OrderPlatform, OrderProcessor, OrderWorker, Layer, Effect]
 `
 
-/** Sources with a mistake each, and what the message has to name. */
+/** Sources with one mistake each, and what the message has to name. */
 const mistakes: Readonly<Record<string, readonly [source: string, ...named: ReadonlyArray<string>]>> = {
   "a processor whose errors are not classified": [
     `export const wrong = OrderProcessor.layer(coffee, () => Effect.fail(new NoBeans()))`,
@@ -52,7 +52,7 @@ describe("The compiler", () => {
       )
       for (const [n, [source]] of Object.values(mistakes).entries())
         fs.writeFileSync(path.join(folder, `mistake${n}.ts`), `${beginning}${source}\n`)
-      const said = ((): string => {
+      const output = ((): string => {
         try {
           const tsc = path.join(root, "node_modules/typescript/bin/tsc")
           return execFileSync(process.execPath, [tsc, "-p", folder, "--pretty", "false"], {
@@ -63,11 +63,11 @@ describe("The compiler", () => {
           return String((error as { readonly stdout: unknown }).stdout)
         }
       })()
-      // One message a file, begun by its name and gone on with indented lines.
-      const messages = said.split(/^(?=mistake)/m)
+      // One message per file: it starts with the file's name and continues on indented lines.
+      const messages = output.split(/^(?=mistake)/m)
       for (const [n, [mistake, [, ...named]]] of Object.entries(mistakes).entries()) {
         const own = messages.filter((message) => message.startsWith(`mistake${n}.ts`))
-        assert.strictEqual(own.length, 1, `${mistake}: ${said}`)
+        assert.strictEqual(own.length, 1, `${mistake}: ${output}`)
         for (const name of named) assert.include(own[0], name, mistake)
       }
     } finally {

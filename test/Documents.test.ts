@@ -25,8 +25,8 @@ const foldersOf = (folder: string): ReadonlyArray<string> =>
     .filter((entry) => entry.isDirectory())
     .map((entry) => path.join(path.relative(root, entry.parentPath), entry.name))
 
-describe("The documents", () => {
-  it("ARCHITECTURE.md has a sentence for every folder of src, and for none that is gone", () => {
+describe("the documents", () => {
+  it("ARCHITECTURE.md describes every folder of src, and no others", () => {
     const listed = Array.from(
       between(read("ARCHITECTURE.md"), "folders").matchAll(/^- `(src\/.*?)\/?`: ./gm),
       ([, folder = ""]) => folder
@@ -48,7 +48,7 @@ describe("The documents", () => {
     )
   })
 
-  it("every link of a document leads to a file and a heading that exist", () => {
+  it("every link in a document leads to an existing file and heading", () => {
     const anchorOf = (heading: string) =>
       heading
         .toLowerCase()
@@ -72,7 +72,7 @@ describe("The documents", () => {
     assert.deepStrictEqual(broken, [])
   })
 
-  it("README.md is about a screen and a half, and no line outside code is over 200 characters", () => {
+  it("README.md has at most 160 lines, and none over 200 characters outside code", () => {
     const readme = read("README.md")
     const prose = readme.replaceAll(/```.*?```/gs, "").split("\n")
     assert.isAtMost(readme.split("\n").length, 160)
@@ -82,7 +82,7 @@ describe("The documents", () => {
     )
   })
 
-  it("README.md shows the example as it is run", () => {
+  it("README.md shows the example that the tests run", () => {
     const [, shown] = /<!-- example coffee\.ts -->\s+```ts\n(.*?)```/s.exec(read("README.md")) ?? []
     assert.strictEqual(shown, read("examples/coffee.ts"))
   })

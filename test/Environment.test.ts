@@ -32,7 +32,7 @@ const startWithFile = Effect.fnUntraced(
 const refusal = (variables: Variables) => Effect.map(Effect.flip(start(variables)), (error) => error.message)
 
 describe("Environment", () => {
-  it.effect("has the documented default for every setting when nothing is given", () =>
+  it.effect("has the documented default for every setting that is not given", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* start(), {
         server: {
@@ -84,7 +84,7 @@ describe("Environment", () => {
     })
   )
 
-  it.effect("takes a value from the file, and from the environment before the file", () =>
+  it.effect("reads values from the file, and the environment overrides the file", () =>
     Effect.gen(function* () {
       const yaml = "order:\n  worker:\n    maxRetries: 7\n    retryBackoff: fixed\nlog.level: debug\n"
       const environment = yield* startWithFile(yaml, { ORDER_WORKER_MAX_RETRIES: "9" })
@@ -94,7 +94,7 @@ describe("Environment", () => {
     })
   )
 
-  it.effect("counts an empty variable, an empty text and null in the file as not given", () =>
+  it.effect("treats an empty variable, an empty string and null as not given", () =>
     Effect.gen(function* () {
       const yaml = 'server:\n  port: 9000\n  host: ""\ndatabase:\n  url: null\n  prepare:\norder:\n'
       const environment = yield* startWithFile(yaml, { SERVER_PORT: "", SQS_REGION: "" })
@@ -105,7 +105,7 @@ describe("Environment", () => {
     })
   )
 
-  it.effect("reads a setting although other variables begin with its name", () =>
+  it.effect("reads a setting whose name is the prefix of other variables", () =>
     Effect.gen(function* () {
       const environment = yield* start({ SERVER_PORT: "9000", SERVER_PORT_80_TCP: "tcp://10.0.0.1:80" })
       assert.strictEqual(environment.server.port, 9000)
@@ -154,7 +154,7 @@ describe("Environment", () => {
     })
   )
 
-  it.effect("says everything that is wrong, a line each, also when a value has lines of its own", () =>
+  it.effect("reports every wrong setting on one line, also if a value has several lines", () =>
     Effect.gen(function* () {
       const message = yield* refusal({ SERVER_PORT: "1\n2", LOG_FORMAT: "x".repeat(5000) })
       assert.lengthOf(message.split("\n"), 2)
@@ -179,7 +179,7 @@ describe("Environment", () => {
     })
   )
 
-  it.effect("keeps the password of a right database URL out of whatever prints the settings", () =>
+  it.effect("keeps the password of a database URL out of printed settings", () =>
     Effect.gen(function* () {
       const url = "postgresql://user:hun%20ter2@db:5432/orders?sslmode=require"
       const environment = yield* start({ DATABASE_URL: url })
@@ -189,7 +189,7 @@ describe("Environment", () => {
   )
 
   for (const key of notYetSupported) {
-    it.effect(`refuses ${key}, which it could not honour, in the environment and in the file`, () =>
+    it.effect(`refuses an impossible ${key} in the environment and in the file`, () =>
       Effect.gen(function* () {
         const variable = environmentVariable(key)
         assert.strictEqual(
@@ -207,7 +207,7 @@ describe("Environment", () => {
   }
 
   it.effect.each(["0.0.0.0", "::", "10.0.0.1", "example.org", "127.evil.example", "::ffff:10.0.0.1"])(
-    "refuses the host %s as long as nothing authenticates",
+    "refuses the host %s without authentication",
     (host) =>
       Effect.gen(function* () {
         assert.strictEqual(
@@ -228,12 +228,12 @@ describe("Environment", () => {
 
 const secret = (letter: string) => letter.repeat(16)
 
-/** The names of the keys that a process was started with, by role, and their secrets. */
+/** The names and secrets of the keys of a process, by role. */
 const keysOf = ({ auth }: Environment["Service"]) =>
   [auth.clientKeys, auth.operatorKeys].map((keys) => Option.getOrThrow(Option.map(keys, Redacted.value)))
 
 describe("keys", () => {
-  it.effect("are given in the environment with commas between, in the file as a list or the same text", () =>
+  it.effect("are separated by commas in the environment, and a list or the same text in the file", () =>
     Effect.gen(function* () {
       const client = [
         { name: "shop", secret: secret("s") },
@@ -255,7 +255,7 @@ describe("keys", () => {
     })
   )
 
-  it.effect("none in the file, or an empty list, are not given", () =>
+  it.effect("null in the file or an empty list means that there are none", () =>
     Effect.gen(function* () {
       const { auth } = yield* startWithFile("auth:\n  clientKeys: []\n  operatorKeys:\n")
       assert.isTrue(Option.isNone(auth.clientKeys) && Option.isNone(auth.operatorKeys))
@@ -289,7 +289,7 @@ describe("keys", () => {
   )
 
   it.effect.each(["- ann: hunter2", "- [hunter2]", "- ", "ann: hunter2"])(
-    "are refused in the file where they are no list of texts: %s",
+    "are refused in the file if they are not a list of strings: %s",
     (yaml) =>
       Effect.gen(function* () {
         const message = yield* Effect.flip(startWithFile(`auth:\n  clientKeys:\n    ${yaml}\n`))
@@ -300,7 +300,7 @@ describe("keys", () => {
       })
   )
 
-  it.effect("and auth.disabled together are refused", () =>
+  it.effect("are refused together with auth.disabled", () =>
     Effect.gen(function* () {
       const variables = { AUTH_CLIENT_KEYS: `shop:${secret("s")}`, AUTH_DISABLED: "true" }
       assert.strictEqual(
@@ -311,7 +311,7 @@ describe("keys", () => {
     })
   )
 
-  it.effect("of both roles have names and secrets of their own", () =>
+  it.effect("have unique names and secrets across both roles", () =>
     Effect.gen(function* () {
       const both = "auth.clientKeys (AUTH_CLIENT_KEYS) and auth.operatorKeys (AUTH_OPERATOR_KEYS)"
       const keys = (client: string, operator: string) => ({
@@ -331,9 +331,9 @@ describe("keys", () => {
 })
 
 describe("every setting", () => {
-  // Whatever a rule across settings asks for, so that each one can take any value of its own.
+  // Values that satisfy the rules across settings, so that each setting can take any of its own values.
   const free: Variables = { AUTH_DISABLED: "true" }
-  // Where the schema's own check is too narrow to be met by chance, or more than the generator understands.
+  // For schemas whose checks random values rarely satisfy, or that the generator does not support.
   const line = Schema.String.check(Schema.isPattern(/^[ -~¡-ɏ]{1,40}$/))
   const someKeys = Schema.RedactedFromValue(
     Schema.Tuple([
@@ -364,7 +364,7 @@ describe("every setting", () => {
 
   for (const [key, { kind }] of settingsByKey(settings)) {
     const variable = environmentVariable(key)
-    // Keys and no authentication at all contradict each other.
+    // Keys and auth.disabled contradict each other.
     const { [variable]: _, ...others } = kind.list === true ? {} : free
     const textOf = (value: unknown) =>
       Schema.encodeSync(kind.schema)(Option.isOption(value) ? Option.getOrThrow(value) : value)

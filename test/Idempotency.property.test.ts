@@ -10,12 +10,12 @@ import * as MemoryWakeUp from "../src/infrastructure/memory/wake-ups/MemoryWakeU
 import * as TestPostgres from "./TestPostgres.ts"
 import { isWholeForm } from "./WholeForm.ts"
 
-// Random interleavings of calls with keys, against a model of one line: under a key there is one request and its answer,
-// for a day.
+// Random interleavings of calls with keys, compared with a simple model: a key holds one request and its answer for a
+// day.
 
 const [seedsInMemory, seedsInPostgres] = isWholeForm ? [40, 8] : [10, 3]
 
-/** Numbers that a seed repeats. Source: Numerical Recipes, a linear congruential generator. */
+/** Random numbers from a seed. Source: Numerical Recipes, a linear congruential generator. */
 const randomOf = (seed: number) => {
   let state = seed
   return (below: number) => {
@@ -38,13 +38,13 @@ const history = Effect.fnUntraced(function* <E, R>(
   const platform = yield* OrderPlatform.service(anyJsonObject)
   const stores = yield* allStores
   const random = randomOf(seed)
-  /** What the model says is kept: of which request, with which answer, until when. */
+  /** An entry of the model: the request, its answer, and when it expires. */
   const kept = new Map<string, { readonly body: number; readonly answer: string; readonly until: number }>()
   let stored = 0
 
   for (let round = 0; round < 6; round++) {
     const now = DateTime.toEpochMillis(yield* DateTime.now)
-    // All of a round at the same time, some of them as bulks.
+    // The calls of a round run concurrently, some of them as bulks.
     const calls = Array.from({ length: 1 + random(30) }, () => ({
       key: `key ${seed} ${random(6)}`,
       scope: `caller ${random(2)}`,
@@ -92,7 +92,7 @@ const history = Effect.fnUntraced(function* <E, R>(
       const before = kept.get(call.name)
       const valid = before !== undefined && before.until > now
       if (call.replayed) continue
-      // Exactly one a key is the first, and only where nothing is kept.
+      // Exactly one call per key is the first, and only if no answer is kept.
       assert.isFalse(valid, `${call.name} was taken twice`)
       kept.set(call.name, { body: call.body, answer: call.answer, until: now + 86_400_000 })
       stored += call.name.includes(" many ") ? 2 : 1
@@ -117,7 +117,7 @@ const countOf = Effect.gen(function* () {
 })
 
 describe("random interleavings of calls with keys", () => {
-  it.effect("in memory: one order and one answer a key and day, whatever comes together", () =>
+  it.effect("in memory: one order and one answer per key and day, for any concurrent calls", () =>
     Effect.gen(function* () {
       let stored = 0
       for (let seed = 1; seed <= seedsInMemory; seed++) stored += yield* history(seed, () => Effect.void)

@@ -35,7 +35,7 @@ const runs = isWholeForm ? 500 : 100
 
 class RolledBack extends Data.TaggedError("RolledBack") {}
 
-/** How often the histories came by each event, ending and refusal. */
+/** The number of times that each event, final state and refusal occurred. */
 const reached = new Map<string, number>()
 const count = (what: string) => reached.set(what, (reached.get(what) ?? 0) + 1)
 
@@ -55,8 +55,8 @@ const countOrder = (order: Order, events: ReadonlyArray<OrderEvent>) => {
 }
 
 /**
- * The whole of the tables in one statement, rows in a fixed order: the record as `recordOf` reads it by the port,
- * and history or entries that belong to no order would show as well.
+ * All tables in one statement, rows in a fixed order: the same record that `recordOf` reads through the port, plus any
+ * history or dead letter without an order.
  */
 const readTables = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -96,19 +96,19 @@ const readTables = Effect.gen(function* () {
 })
 
 const assertSame = (what: string, postgres: unknown, memory: unknown, n: number, command: Command) => {
-  // Node's comparison is several times faster; chai's shows the difference.
+  // Node's comparison is several times faster; chai's prints the difference.
   if (isDeepStrictEqual(postgres, memory)) return
   assert.deepStrictEqual(postgres, memory, `the ${what} differ after step ${n}, ${JSON.stringify(command)}`)
   assert.fail(`the ${what} differ in type`)
 }
 
-/** Runs one history on both stores and compares them after each step; nothing of it stays in the database. */
+/** Runs one history on both stores, compares them after each step and rolls the database back. */
 const sameOnBoth = Effect.fnUntraced(function* (commands: ReadonlyArray<Command>) {
   const sql = yield* SqlClient.SqlClient
   const postgres = yield* allStores
   const memory = yield* Effect.provide(allStores, Layer.fresh(Memory.layerStores))
   const past = nothingYet()
-  // The guards that wait for the commit check after every statement: there will be no commit.
+  // Deferred guards check after every statement, since there is no commit.
   yield* sql`SET CONSTRAINTS ALL IMMEDIATE`
   yield* TestClock.setTime(0)
   yield* TestPostgres.setDatabaseClock(yield* DateTime.now)
@@ -149,8 +149,8 @@ layer(TestPostgres.layer)("Histories of orders", (it) => {
     { timeout: 180_000, arbitrary: { runs, size: 400 } }
   )
 
-  it("those histories reached every event, ending and refusal often enough to mean something", () => {
-    /** So often in 500 histories. */
+  it("those histories reach every event, final state and refusal often enough", () => {
+    /** The minimum in 500 histories. */
     const atLeast = (times: number, what: ReadonlyArray<string>) =>
       what.filter((name) => (reached.get(name) ?? 0) < (times * runs) / 500)
     assert.deepStrictEqual(atLeast(30, Object.keys(edges)), [], "events that hardly occurred")

@@ -14,23 +14,23 @@ import type { OrderEvent } from "../src/domain/OrderEvent.ts"
 import { OrderId } from "../src/domain/OrderId.ts"
 import { newOrder } from "./TestOrders.ts"
 
-// Histories as data: a list of commands that name orders and claims by small numbers, so that any list means
-// something, shrinks well and can be replayed. What a number means is looked up in what has happened so far.
+// Histories as data: a list of commands that refer to orders and claims by small numbers, so that any list is valid,
+// shrinks well and can be replayed. A number is resolved by what has happened so far.
 
 const upTo = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
-/** Odd milliseconds too, so that leases and delays end exactly on time, before and after. */
+/** Odd milliseconds too, so that leases and delays end exactly at, before and after a step. */
 const Delay = Schema.Literals([0, 1, 333, 1001])
 const Lease = Schema.Literals([1, 1001, 30_000])
-/** Which of those that the command is meant for (up to 6) or of all there are; a list is gone round as often as needed. */
+/** An index into the orders that the command is meant for (up to 6), or into all orders, modulo their number. */
 const Which = upTo(9)
 const pick = <A>(which: number, meant: ReadonlyArray<A>, all: ReadonlyArray<A>): A | undefined => {
   const from = which <= 6 && meant.length > 0 ? meant : all
   return from[which % Math.max(1, from.length)]
 }
-/** Meant for attempts that run. Of ten attempts two name another version than theirs. */
+/** Meant for running attempts; two in ten name a wrong version. */
 const Attempt = { claim: Which, version: upTo(9) }
 const anotherVersion: ReadonlyArray<number> = [0, 0, 0, 0, 0, 0, 0, 0, -1, -2]
-/** Meant for orders in the dead letter queue. */
+/** Meant for dead letters. */
 const Target = { order: Which, ifVersion: Schema.Literals(["any", "current", "other"]) }
 
 const NewOrder = Schema.Struct({
@@ -56,7 +56,7 @@ const Settle = Schema.Union([
   Schema.TaggedStruct("Release", Attempt)
 ])
 
-// Each member is as likely as the others, so repeating and nesting weigh them.
+// The members of a union are equally likely, so repetition and nesting set their weights.
 const Command = Schema.Union([
   Claim,
   Claim,
@@ -81,28 +81,28 @@ const Command = Schema.Union([
 ])
 export type Command = typeof Command.Type
 
-/** Two orders and then up to 40 commands, legal and illegal ones. */
+/** Two orders, then up to 40 commands, legal and illegal. */
 export const History = Schema.Struct({
   first: NewOrder,
   second: NewOrder,
   commands: Schema.Array(Command).check(Schema.isMaxLength(40))
 })
 
-/** The history as one list, which begins with the submit of its two orders. */
+/** The history as one list, starting with the submit of its two orders. */
 export const commandsOf = ({ commands, first, second }: typeof History.Type): ReadonlyArray<Command> => [
   { _tag: "Submit", orders: [{ ...first, order: 0 }] },
   { _tag: "Submit", orders: [{ ...second, order: 1 }] },
   ...commands
 ]
 
-/** Everything a store holds, in one order whatever the store's is. */
+/** The content of a store in a fixed order. */
 export interface Record {
   readonly orders: ReadonlyArray<Order>
   readonly events: ReadonlyArray<readonly [OrderId, ReadonlyArray<OrderEvent>]>
   readonly deadLetters: ReadonlyArray<DeadLetter>
 }
 
-/** What the numbers in commands are looked up in. */
+/** What the numbers in commands refer to. */
 export interface Past {
   record: Record
   readonly submitted: Set<OrderId>
@@ -116,7 +116,7 @@ export const nothingYet = (): Past => ({
   lastSettle: []
 })
 
-// The last one is never submitted. They are not in the order of their numbers, so that an order by id is one of its own.
+// The last one is never submitted. Their ids are not in the order of their numbers, so that sorting by id differs.
 const ids = [3, 1, 4, 0, 2, 5].map((n) => OrderId.make(`018f0000-0000-7000-8000-00000000000${n}`))
 const unknownId = ids[5] as OrderId
 const idOf = (number: number): OrderId => ids[number] ?? unknownId
@@ -141,7 +141,7 @@ const outcomeOf = (settle: typeof Settle.Type, order: ProcessingOrder): Outcome 
   }
 }
 
-/** At most one an order, as the port asks; none if there was no claim yet. */
+/** At most one settlement per order, as the port requires; none before the first claim. */
 const settlementsOf = (attempts: ReadonlyArray<typeof Settle.Type>, { claims, record }: Past) => {
   const isLive = (claim: ProcessingOrder) =>
     record.orders.some(
@@ -172,7 +172,7 @@ const targetOf = (
   return { id, options: { ifVersion: ifVersion === "current" ? version : version - 1 } }
 }
 
-/** Which of several leases that end at the same time is taken first is nobody's promise: then all are taken. */
+/** The order of leases that end at the same time is not specified, so all of them are expired. */
 const expirable = (max: number, { record }: Past): number => {
   const ends = record.orders
     .flatMap((order) => (order.status === "PROCESSING" ? [DateTime.toEpochMillis(order.leaseUntil)] : []))
@@ -190,7 +190,7 @@ const leaseOf = ({ id, leaseUntil, retryCount, updatedAt, version, worker }: Lea
   version,
   worker
 })
-// The next look is a hint for sleepers; PostgreSQL reckons it in floating point seconds.
+// The next poll is a hint, which PostgreSQL computes in floating point seconds.
 const wholeMillis = (wait: Duration.Duration | null) =>
   wait === null ? null : Math.round(Duration.toMillis(wait))
 const inWholeMillis = ({ nextDueIn, nextLeaseEndIn, orders }: Claim) => ({
@@ -203,7 +203,7 @@ const orTag = <A>(effect: Effect.Effect<A, { readonly _tag: string }>) =>
     Result.isSuccess(result) ? result.success : result.failure._tag
   )
 
-/** How long an advance takes; to a time that there is no order for, or that is past, one millisecond. */
+/** The duration of an advance: one millisecond if its target does not exist or is past. */
 export const millisOf = (
   { by }: Extract<Command, { _tag: "Advance" }>,
   { record }: Past,
@@ -218,7 +218,7 @@ export const millisOf = (
   return Math.min(...waits.filter((wait) => wait > 0), waits.some((wait) => wait > 0) ? Infinity : 1)
 }
 
-/** What a command asks of a store now: the same of each. Its answer is what callers see, or the tag of the error. */
+/** Runs a command on a store; the result is what callers see, or the tag of the error. */
 export const callOf = (
   command: Exclude<Command, { _tag: "Advance" }>,
   past: Past,
@@ -274,7 +274,7 @@ export const callOf = (
   }
 }
 
-/** All that the port shows of the orders submitted so far, by id. */
+/** Everything the port returns about the orders submitted so far, by id. */
 export const recordOf = Effect.fnUntraced(function* (stores: AllStores, { submitted }: Past) {
   const known = Array.from(submitted).sort()
   const orders = yield* Effect.forEach(known, stores.reads.find)
@@ -285,7 +285,7 @@ export const recordOf = Effect.fnUntraced(function* (stores: AllStores, { submit
   return { orders, events, deadLetters } satisfies Record
 }, Effect.orDie)
 
-/** What single orders are asked, answered or refused. */
+/** The results and refusals of reads of single orders. */
 export const answersOf = (stores: AllStores): Effect.Effect<unknown> =>
   Effect.forEach(ids, (id) =>
     Effect.all([

@@ -8,7 +8,7 @@ import { apiVersion } from "../src/contract/OrderApi.ts"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 
-describe("The package", () => {
+describe("the package", () => {
   it("has the public API that docs/api.md shows: `npm run api` writes it anew, and review sees what changed", () => {
     const reviewed = fs.readFileSync(path.join(root, "docs/api.md"), "utf8")
     const [now, then] = [apiReport().split("\n"), reviewed.split("\n")]
@@ -19,11 +19,11 @@ describe("The package", () => {
     assert.deepStrictEqual(now, then)
   })
 
-  it("says its version in one voice", () => {
+  it("has the same version everywhere", () => {
     assert.strictEqual(apiVersion, packageJson.version)
   })
 
-  it("is tested with versions that its peers may have", () => {
+  it("is tested with versions that its peer dependencies allow", () => {
     const tested: Readonly<Record<string, string>> = packageJson.devDependencies
     const wanted = Object.entries(packageJson.peerDependencies).filter(([name]) => /effect/.test(name))
     assert.deepStrictEqual(
@@ -32,7 +32,7 @@ describe("The package", () => {
     )
   })
 
-  it("brings neither Node nor PostgreSQL nor anything of the clone", () => {
+  it("contains neither Node nor PostgreSQL nor files that only the clone needs", () => {
     const brought = Object.keys(packageJson.dependencies)
     assert.deepStrictEqual(brought, ["yaml"])
     assert.deepStrictEqual(
@@ -41,7 +41,7 @@ describe("The package", () => {
     )
   })
 
-  it("exports what is built of sources that are there, and nothing else", () => {
+  it("exports only files that are built from existing sources", () => {
     const targets = Object.values(packageJson.exports).flatMap((target) =>
       typeof target === "string" ? [] : [target.types, target.default]
     )

@@ -18,16 +18,15 @@ import { OrderRoutes } from "../src/infrastructure/http/routes/OrderRoutes.ts"
 import * as Memory from "../src/infrastructure/memory/Memory.ts"
 import { pass } from "./VirtualTime.ts"
 
-// The payload's schema is a parameter, and the compiler holds every part of an app to it. `tsc --noEmit` is what
-// runs most of these tests: each line below an @ts-expect-error has to be refused, each expectTypeOf has to hold.
-// Effect's own diagnostics refuse the same lines ("Missing 'OrderProcessor<…>' in the expected Layer context"); they
-// know no expected errors, so they are off here:
-// @effect-diagnostics missingEffectError:off missingLayerContext:off
+// The payload's schema is a type parameter of every part of an app. `tsc --noEmit` runs most of these tests: each line
+// below an @ts-expect-error must be refused, each expectTypeOf must hold. Effect's own diagnostics refuse the same
+// lines ("Missing 'OrderProcessor<…>' in the expected Layer context"); they know no expected errors, so they are off
+// here: @effect-diagnostics missingEffectError:off missingLayerContext:off
 
 const coffee = OrderPayload.make(Schema.Struct({ drink: Schema.String, cups: Schema.Int }))
 type Coffee = typeof coffee.schema.Type
 
-/** What is stored of it is a string, what its processor gets is a time. */
+/** It is stored as a string; its processor gets a time. */
 const parcel = OrderPayload.make(Schema.Struct({ sentAt: Schema.DateTimeUtcFromString }), { version: 7 })
 type Parcel = typeof parcel.schema.Type
 
@@ -35,22 +34,22 @@ const brew = (_attempt: Attempt<Coffee>) => Effect.void
 const deliver = (_attempt: Attempt<Parcel>) => Effect.void
 
 describe("Payload", () => {
-  it("submit takes the schema's type, decoded, and nothing else", () => {
+  it("submit accepts only the decoded type of the schema", () => {
     expectTypeOf<Parcel>().toEqualTypeOf<{ readonly sentAt: DateTime.Utc }>()
     const check = (coffees: OrderPlatform<Coffee>, parcels: OrderPlatform<Parcel>, now: DateTime.Utc) => {
       const right = [
         coffees.submit({ payload: { drink: "espresso", cups: 1 } }),
         parcels.submit({ payload: { sentAt: now } })
       ]
-      // @ts-expect-error cups are counted in numbers
+      // @ts-expect-error cups is a number
       const wrongType = coffees.submit({ payload: { drink: "espresso", cups: "one" } })
       // @ts-expect-error cups are missing
       const missing = coffees.submit({ payload: { drink: "espresso" } })
-      // @ts-expect-error the encoded form is for the store only
+      // @ts-expect-error the encoded form is only for the store
       const encoded = parcels.submit({ payload: { sentAt: "2026-11-22T12:00:00Z" } })
-      // @ts-expect-error a coffee is no parcel
+      // @ts-expect-error a coffee is not a parcel
       const other = parcels.submit({ payload: { drink: "espresso", cups: 1 } })
-      // @ts-expect-error a payload is not left out where there is a schema for it
+      // @ts-expect-error a payload with a schema is required
       const none = coffees.submit({})
       return [right, wrongType, missing, encoded, other, none]
     }
@@ -59,7 +58,7 @@ describe("Payload", () => {
 
   it("a processor gets its payload decoded", () => {
     expectTypeOf<Attempt<Parcel>["payload"]["sentAt"]>().toEqualTypeOf<DateTime.Utc>()
-    // @ts-expect-error a function that brews does not deliver
+    // @ts-expect-error a processor of coffees does not process parcels
     const wrong = OrderProcessor.layer(parcel, brew)
     assert.isDefined(wrong)
   })
@@ -76,12 +75,12 @@ describe("Payload", () => {
           )
     )
     expectTypeOf(classified).toEqualTypeOf<Layer.Layer<OrderProcessor<Coffee>>>()
-    // @ts-expect-error nobody has said whether it helps to try again
+    // @ts-expect-error the error does not say whether to retry
     const unclassified = OrderProcessor.layer(coffee, () => Effect.fail(new NoBeans()))
     assert.isDefined(unclassified)
   })
 
-  it("what a processor needs is asked of the app, by name", () => {
+  it("the services that a processor needs are requirements of its layer", () => {
     interface Grinder {
       readonly grind: Effect.Effect<void>
     }
@@ -90,7 +89,7 @@ describe("Payload", () => {
     expectTypeOf<Layer.Services<ReturnType<typeof layer>>>().toEqualTypeOf<Grinder>()
   })
 
-  it("a missing processor is named by what the worker lacks, with its payload", () => {
+  it("a missing processor is named with its payload in the error", () => {
     const worker = OrderWorker.layer(coffee)
     expectTypeOf<Layer.Services<typeof worker>>().toEqualTypeOf<OrderProcessor<Coffee> | WorkStore | WakeUp>()
     const missing = worker.pipe(Layer.provide(Memory.layer))
@@ -100,13 +99,13 @@ describe("Payload", () => {
     assert.isDefined(complete)
   })
 
-  it("a processor or a platform of another payload does not stand in", () => {
+  it("a processor or platform of another payload is not accepted", () => {
     const worker = OrderWorker.layer(coffee).pipe(
       Layer.provide(OrderProcessor.layer(parcel, deliver)),
       Layer.provide(Memory.layer)
     )
     expectTypeOf<Layer.Services<typeof worker>>().toEqualTypeOf<OrderProcessor<Coffee>>()
-    // @ts-expect-error the worker still lacks a processor of coffees
+    // @ts-expect-error the worker still needs a processor of coffees
     const complete: Layer.Layer<OrderWorker> = worker
 
     const routes = OrderRoutes.layer(coffee).pipe(Layer.provide(OrderPlatform.layer(parcel)))
@@ -115,7 +114,7 @@ describe("Payload", () => {
     assert.isDefined([complete, routes])
   })
 
-  it.effect("two payloads go the whole way: encoded in the store, decoded in their processors", () => {
+  it.effect("two payloads are encoded in the store and decoded in their processors", () => {
     const app = <P>(payload: OrderPayload.OrderPayload<P>, seen: Array<P>) =>
       OrderWorker.layer(payload).pipe(
         Layer.provide(
@@ -125,7 +124,7 @@ describe("Payload", () => {
         Layer.provideMerge(Memory.layer)
       )
 
-    // The way of one order, as an app with this payload would send it; answers what was stored.
+    // Submits and processes one order of this payload; returns what was stored.
     const wayOf = <P>(payload: OrderPayload.OrderPayload<P>, value: P, seen: Array<P>) =>
       Effect.gen(function* () {
         const platform = yield* OrderPlatform.service(payload)

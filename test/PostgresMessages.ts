@@ -1,9 +1,9 @@
-/** What asks whether the server speaks TLS; the message that begins the connection comes after it. */
+/** The request for TLS, which precedes the startup message. */
 const sslRequest = 80_877_103
 
 /**
- * The types of what a client sends, as whole messages: a type byte and a length, but for those that begin a
- * connection. Source: PostgreSQL documentation, "Message Formats".
+ * Returns the types of the complete messages that a client sends: a type byte and a length, except for those that begin
+ * a connection. Source: PostgreSQL documentation, "Message Formats".
  */
 export const messages = () => {
   let pending: Buffer = Buffer.alloc(0)

@@ -2,7 +2,10 @@ import { Effect } from "effect"
 import { startProxy } from "../chaos/Proxy.ts"
 import { databaseUrl } from "./TestPostgres.ts"
 
-/** Stands between whoever uses its `url` and the database of the test run, and can cut, hold and swallow what they say. */
+/**
+ * A proxy between the clients of its `url` and the database of the test run, which can cut, hold and drop their
+ * traffic.
+ */
 export const postgresProxy = Effect.gen(function* () {
   const url = new URL(databaseUrl())
   const proxy = yield* Effect.acquireRelease(

@@ -1,18 +1,18 @@
 import { Effect } from "effect"
 import { connect, type Socket } from "node:net"
 
-/** A connection to a server on 127.0.0.1, closed with the test's scope. */
+/** Opens a connection to a server on 127.0.0.1, which is closed with the test's scope. */
 export const open = (port: number) =>
   Effect.acquireRelease(
     Effect.callback<Socket>((resume) => {
       const socket = connect(port, "127.0.0.1", () => resume(Effect.succeed(socket)))
-      // Whatever the server does to it is for the test to see, by what it reads.
+      // Tests see errors of the connection by what they read.
       socket.on("error", () => undefined)
     }),
     (socket) => Effect.sync(() => socket.destroy())
   )
 
-/** All that comes until the server closes. */
+/** Everything received until the server closes. */
 export const readToEnd = (socket: Socket) =>
   Effect.callback<string>((resume) => {
     let answer = ""
@@ -22,7 +22,7 @@ export const readToEnd = (socket: Socket) =>
     else socket.on("close", end)
   })
 
-/** Sends exactly this and answers all that comes until the server closes. */
+/** Sends exactly these bytes and returns everything received until the server closes. */
 export const raw = (port: number, text: string | Uint8Array) =>
   Effect.scoped(
     Effect.flatMap(open(port), (socket) => {

@@ -1,23 +1,23 @@
 import { type Cause, Effect, Queue } from "effect"
 import * as http from "node:http"
 
-/** An event as a client of server-sent events gets it. */
+/** A server-sent event as a client receives it. */
 export interface Received {
   readonly id: string
   readonly event: string
   readonly data: Record<string, unknown>
 }
 
-/** A stream that a client has open: its events come in the queue, which ends when the stream does, however it does. */
+/** An open event stream of a client; the queue of its events ends with the stream. */
 export interface OpenStream {
   readonly status: number
   readonly headers: http.IncomingHttpHeaders
   readonly events: Queue.Dequeue<Received, Cause.Done>
-  /** All that came, as it came. */
+  /** The raw text received so far. */
   readonly text: () => string
-  /** Whether the answer came to its end, and was not broken off. */
+  /** Whether the response was complete. */
   readonly isComplete: () => boolean
-  /** Breaks the connection off, as a network does. */
+  /** Closes the connection like a network failure. */
   readonly cut: Effect.Effect<void>
 }
 
@@ -30,7 +30,7 @@ const received = (block: string): Received | undefined => {
   return data === undefined ? undefined : { id, event, data: JSON.parse(data) as Received["data"] }
 }
 
-/** Opens the stream on a connection of its own; it is cut at the end of the scope. */
+/** Opens the stream on a new connection, which is closed with the scope. */
 export const openStream = (url: string, headers: Readonly<Record<string, string>> = {}, method = "GET") =>
   Effect.acquireRelease(
     Effect.gen(function* () {
@@ -59,7 +59,7 @@ export const openStream = (url: string, headers: Readonly<Record<string, string>
             })
           )
         })
-        // Cut off, by us or by the server: the queue ends.
+        // The connection was closed by either side: the queue ends.
         request.on("error", () => Queue.endUnsafe(events))
         request.end()
       })
@@ -67,5 +67,5 @@ export const openStream = (url: string, headers: Readonly<Record<string, string>
     ({ cut }) => cut
   )
 
-/** The events that are still to come, until the stream ends. */
+/** The remaining events, until the stream ends. */
 export const restOf = ({ events }: OpenStream) => Queue.collect(events)

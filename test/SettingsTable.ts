@@ -1,7 +1,7 @@
 import { settings } from "../src/Environment.ts"
 import { environmentVariable, settingsByKey } from "../src/infrastructure/config/SettingsTree.ts"
 
-/** The settings as the Markdown table that README.md shows between its `settings` markers. */
+/** The settings as the Markdown table between the `settings` markers of docs/settings.md. */
 export const settingsTable = (): string =>
   [
     "| key | environment variable | default | meaning |",

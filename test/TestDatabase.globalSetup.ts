@@ -10,7 +10,7 @@ import { EmbeddedPostgres } from "../src/infrastructure/embedded-postgres/Embedd
 
 declare module "vitest" {
   interface ProvidedContext {
-    /** One PostgreSQL for the whole run; suites keep apart by schemas or databases of their own. */
+    /** One PostgreSQL for the whole run; suites use separate schemas or databases. */
     databaseUrl: string
   }
 }
@@ -18,12 +18,12 @@ declare module "vitest" {
 const program = fileURLToPath(new URL("../bin/order-platform.js", import.meta.url))
 
 /**
- * What Node compiled, for all processes that the tests start: it is about a quarter of the work of such a start, and they
- * are many. Only a process that ends by itself leaves it to others, and most are killed, so one is run for it.
+ * Fills Node's compile cache for the processes that the tests start, since compiling is about a quarter of a start.
+ * Only a process that exits by itself writes the cache, and tests kill most of theirs, so one is run for it.
  */
 const fillCompileCache = async (directory: string) => {
   process.env.NODE_COMPILE_CACHE ??= path.join(directory, "compiled")
-  // If it does not run, that is for its tests to tell.
+  // If it fails, the tests of the program report that.
   await promisify(execFile)(process.execPath, [program, "--version"]).catch(() => undefined)
 }
 

@@ -4,16 +4,16 @@ import { inject } from "vitest"
 import { DatabaseSchema } from "../src/infrastructure/postgres/client/DatabaseSchema.ts"
 import * as Postgres from "../src/infrastructure/postgres/Postgres.ts"
 
-/** The database that the test run started, or that DATABASE_URL names. */
+/** The database of the test run: the one it started, or DATABASE_URL. */
 export const databaseUrl = (): string => inject("databaseUrl")
 
-/** The environment by which the processes of a test run share what Node compiled. */
+/** The environment with which the processes of a test run share Node's compile cache. */
 export const compileCache: Readonly<Record<string, string>> =
   process.env["NODE_COMPILE_CACHE"] === undefined
     ? {}
     : { NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] }
 
-/** A client on a schema of its own, which is dropped at the end: test files run side by side in one database. */
+/** A client on a new schema, which is dropped at the end, since test files run concurrently in one database. */
 export const schemaOfItsOwn = (options: { readonly maxConnections?: number; readonly url?: string } = {}) => {
   const schema = `test_${globalThis.crypto.randomUUID().replaceAll("-", "").slice(0, 16)}`
   const client = Postgres.layerClient({
@@ -32,10 +32,10 @@ export const schemaOfItsOwn = (options: { readonly maxConnections?: number; read
   return Layer.mergeAll(dropped, Layer.succeed(DatabaseSchema, schema)).pipe(Layer.provideMerge(client))
 }
 
-/** Orders in PostgreSQL, on a schema of its own. */
+/** PostgreSQL stores on a new schema. */
 export const layer = Layer.suspend(() => Postgres.layerStores.pipe(Layer.provideMerge(schemaOfItsOwn())))
 
-/** Stops the database's clock at a time. Only tests can: they replace the one function that tells the time. */
+/** Stops the database's clock at a time, by replacing the function that returns the time. */
 export const setDatabaseClock = Effect.fnUntraced(function* (time: DateTime.Utc) {
   const sql = yield* SqlClient.SqlClient
   const schema = yield* DatabaseSchema

@@ -24,8 +24,8 @@ HttpApi.reflect(makeOrderApi(OrderPayload.anyJsonObject), {
     void endpoints.set(`${group.identifier}.${endpoint.identifier}`, endpoint.method)
 })
 
-describe("One word for each step", () => {
-  it("the endpoint of a verb has its name, and every endpoint that changes something has a verb", () => {
+describe("the verbs", () => {
+  it("name their endpoint, and every endpoint that changes something has a verb", () => {
     const named = all.flatMap(([verb, { endpoints }]) =>
       endpoints.map((endpoint) => [verb, endpoint] as const)
     )
@@ -40,7 +40,7 @@ describe("One word for each step", () => {
     )
   })
 
-  it("the platform's method, the application's file and the statement's file have its name", () => {
+  it("name their platform method, application file and statement file", () => {
     for (const [verb, { application, platform, postgres }] of all) {
       if (platform !== null) assert.strictEqual(platform, verb)
       assert.isTrue(isNamedAfter(verb, application), `${application} is named ${verb}`)
@@ -50,23 +50,21 @@ describe("One word for each step", () => {
     }
   })
 
-  it.effect(
-    "the port has a member for it, which both adapters have, under its name where it is not a read",
-    () =>
-      Effect.gen(function* () {
-        const memory = yield* Layer.build(Memory.layerStores)
-        for (const [verb, { memory: inMemory, port, postgres }] of all) {
-          assert.isFunction(Context.getUnsafe(memory, port.store)[port.member], `${port.port}.${port.member}`)
-          if (port.port !== "OrderReads" && verb !== "release") assert.strictEqual(port.member, verb)
-          assert.match(source(inMemory), new RegExp(`\\b${port.member}[:,]`), inMemory)
-          const store = path.join(path.dirname(postgres), `Postgres${port.port}.ts`)
-          assert.match(source(store), new RegExp(`\\b${port.member}:`), store)
-          assert.include(source(store), `"./${path.basename(postgres)}"`, store)
-        }
-      })
+  it.effect("have a port member in both adapters, with their name unless they read", () =>
+    Effect.gen(function* () {
+      const memory = yield* Layer.build(Memory.layerStores)
+      for (const [verb, { memory: inMemory, port, postgres }] of all) {
+        assert.isFunction(Context.getUnsafe(memory, port.store)[port.member], `${port.port}.${port.member}`)
+        if (port.port !== "OrderReads" && verb !== "release") assert.strictEqual(port.member, verb)
+        assert.match(source(inMemory), new RegExp(`\\b${port.member}[:,]`), inMemory)
+        const store = path.join(path.dirname(postgres), `Postgres${port.port}.ts`)
+        assert.match(source(store), new RegExp(`\\b${port.member}:`), store)
+        assert.include(source(store), `"./${path.basename(postgres)}"`, store)
+      }
+    })
   )
 
-  it("its SQL function has its name, is created by migrate and is called by its statement", () => {
+  it("name their SQL function, which migrate creates and their statement calls", () => {
     for (const [verb, { postgres, sqlFunction }] of all) {
       if (sqlFunction === null) continue
       assert.match(sqlFunction.name, /^order_platform_(claim|settle)_v\d+$/)
@@ -76,18 +74,18 @@ describe("One word for each step", () => {
     }
   })
 
-  it("every event is written by exactly one verb, whose SQL names it", () => {
+  it("write each event in exactly one place, whose SQL names it", () => {
     const written = all.flatMap(([, { events }]) => events)
     assert.sameMembers(written, [...OrderEventName.literals])
     for (const [, { events, postgres, sqlFunction }] of all)
       for (const event of events) {
-        // Settle gets the event as a parameter, and knows by it what becomes of the order.
+        // Settle gets the event as a parameter.
         const sql = sqlFunction === null ? source(postgres) : sqlFunction.create('"s"')
         if (event !== "snoozed") assert.include(sql, `'${event}'`, postgres)
       }
   })
 
-  it("its routes call the platform's method", () => {
+  it("have routes that call the platform's method", () => {
     for (const [, { platform, routes }] of all)
       if (routes !== null && platform !== null)
         assert.match(source(routes), new RegExp(`\\.${platform}(Many)?\\b`), routes)

@@ -1,5 +1,5 @@
 /**
- * Whether tests of random histories run in their whole form. CI has that once (`TESTS=whole npm test`); without it they
- * are as many as say something in a few seconds.
+ * Whether tests of random histories run in full, as CI does once (`TESTS=whole npm test`). Otherwise they run for a few
+ * seconds.
  */
 export const isWholeForm = process.env["TESTS"] === "whole"

@@ -2,10 +2,10 @@ import { spawn } from "node:child_process"
 
 export { freePort } from "../../chaos/FreePort.ts"
 
-/** An example that runs as a process of its own. */
+/** An example that runs as a process. */
 export interface ExampleProcess {
-  /** What it said so far, on both outputs. */
-  readonly said: () => string
+  /** Its output so far, stdout and stderr. */
+  readonly output: () => string
   /** Its exit code. */
   readonly ended: Promise<number | null>
   readonly stop: () => Promise<void>
@@ -19,9 +19,9 @@ export const start = (
 ): ExampleProcess => {
   const { PATH = "" } = process.env
   const child = spawn(process.execPath, args, { cwd, env: { PATH, ...environment } })
-  let said = ""
-  child.stdout.setEncoding("utf8").on("data", (text: string) => void (said += text))
-  child.stderr.setEncoding("utf8").on("data", (text: string) => void (said += text))
+  let output = ""
+  child.stdout.setEncoding("utf8").on("data", (text: string) => void (output += text))
+  child.stderr.setEncoding("utf8").on("data", (text: string) => void (output += text))
   const ended = new Promise<number | null>((resolve) => child.on("close", resolve))
   const stop = async () => {
     child.kill("SIGTERM")
@@ -29,10 +29,10 @@ export const start = (
     await ended
     clearTimeout(late)
   }
-  return { said: () => said, ended, stop }
+  return { output: () => output, ended, stop }
 }
 
-/** Asks every 50 ms until the answer is there, at most for 20 s; then says what was wrong last. */
+/** Polls every 50 ms for at most 20 s, then fails with the last error. */
 export const eventually = async <A>(ask: () => Promise<A | undefined>, what: () => string): Promise<A> => {
   const end = Date.now() + 20_000
   let trouble: unknown

@@ -36,7 +36,7 @@ const client = Layer.suspend(() =>
   })
 )
 
-/** A database of its own, since the examples use the schema public as apps do. */
+/** A new database, since the examples use the schema public as apps do. */
 const database = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const name = `example_${globalThis.crypto.randomUUID().replaceAll("-", "").slice(0, 12)}`
@@ -52,13 +52,13 @@ const inDatabase = <A, E>(
   test: (url: string) => Effect.Effect<A, E, Effect.Services<ReturnType<typeof run>>>
 ) => Effect.flatMap(database, test).pipe(Effect.scoped, Effect.provide(client))
 
-describe("The examples", () => {
-  it.live("coffee.ts processes an order in memory and ends", () =>
+describe("the examples", () => {
+  it.live("coffee.ts processes an order in memory and exits", () =>
     Effect.gen(function* () {
       const coffee = yield* run("coffee.ts")
-      assert.strictEqual(yield* Effect.promise(() => coffee.ended), 0, coffee.said())
+      assert.strictEqual(yield* Effect.promise(() => coffee.ended), 0, coffee.output())
       assert.strictEqual(
-        coffee.said(),
+        coffee.output(),
         "one flat white, please\nthe order is PROCESSED after 3 transitions\n"
       )
     })
@@ -69,19 +69,19 @@ describe("The examples", () => {
       Effect.gen(function* () {
         const PORT = String(yield* Effect.promise(freePort))
         const shop = yield* run("shop/main.ts", { DATABASE_URL, PORT })
-        yield* Effect.promise(() => shopScenario(`http://127.0.0.1:${PORT}`, shop.said))
+        yield* Effect.promise(() => shopScenario(`http://127.0.0.1:${PORT}`, shop.output))
       })
     )
   )
 
-  it.live("two-processes/ takes orders in one process and processes them in another", () =>
+  it.live("two-processes/ accepts orders in one process and processes them in another", () =>
     inDatabase((DATABASE_URL) =>
       Effect.gen(function* () {
         const PORT = String(yield* Effect.promise(freePort))
         const url = `http://127.0.0.1:${PORT}/orders`
         const api = yield* run("two-processes/api.ts", { DATABASE_URL, PORT })
         const worker = yield* run("two-processes/worker.ts", { DATABASE_URL })
-        const said = () => `${api.said()}${worker.said()}`
+        const output = () => `${api.output()}${worker.output()}`
         const body = JSON.stringify({ payload: { drink: "latte", cups: 2 } })
         const init = () => ({
           signal: AbortSignal.timeout(2000),
@@ -92,20 +92,20 @@ describe("The examples", () => {
         const { orderId } = yield* Effect.promise(() =>
           eventually(
             async () => (await (await fetch(url, init())).json()) as { readonly orderId?: string },
-            said
+            output
           )
         )
         const order = yield* Effect.promise(() =>
           eventually(async () => {
             const order = (await (await fetch(`${url}/${orderId}`)).json()) as Record<string, unknown>
             return order["status"] === "PROCESSED" ? order : undefined
-          }, said)
+          }, output)
         )
         assert.deepStrictEqual([order["retryCount"], order["failureReason"]], [1, "still grinding"])
-        assert.include(worker.said(), "brewed 2 latte")
+        assert.include(worker.output(), "brewed 2 latte")
         const customer = yield* run("two-processes/customer.ts", {}, [`http://127.0.0.1:${PORT}`])
-        assert.strictEqual(yield* Effect.promise(() => customer.ended), 0, customer.said())
-        assert.deepStrictEqual(customer.said().trim().split("\n"), [
+        assert.strictEqual(yield* Effect.promise(() => customer.ended), 0, customer.output())
+        assert.deepStrictEqual(customer.output().trim().split("\n"), [
           "attempt 1: created, PENDING",
           "attempt 1: started, PROCESSING",
           "attempt 1: retried, PENDING: still grinding",

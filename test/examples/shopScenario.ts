@@ -6,7 +6,7 @@ interface Answer {
   readonly body: Readonly<Record<string, unknown>>
 }
 
-/** Goes shopping in examples/shop, which serves at the url: everything that the example promises. */
+/** Runs a customer's calls against examples/shop at the url, and checks what the example promises. */
 export const shopScenario = async (url: string, said: () => string): Promise<void> => {
   const call = async (path: string, body?: unknown): Promise<Answer> => {
     const post = { method: "POST", headers: { "content-type": "application/json" } }
@@ -30,7 +30,7 @@ export const shopScenario = async (url: string, said: () => string): Promise<voi
     said
   )
 
-  // Their route takes an order, the platform's route shows it, and the invoice came with its end.
+  // The shop's route submits an order, the platform's route shows it, and the invoice was committed with its end.
   const bought = await call("/buy", { customer: "ann", cents: 450 })
   assert.equal(bought.status, 202, JSON.stringify(bought.body))
   const order = await ending(bought.body["orderId"])
@@ -40,7 +40,7 @@ export const shopScenario = async (url: string, said: () => string): Promise<voi
     body: { cents: 450 }
   })
 
-  // The platform's own route takes orders too, and what the processor refuses has no invoice.
+  // The platform's route accepts orders too, and an order refused by the processor has no invoice.
   const refused = await call("/orders", { payload: { customer: "bob", cents: 100_001 } })
   const failed = await ending(refused.body["orderId"])
   assert.deepEqual([failed["status"], failed["failureReason"]], ["FAILED", "too expensive for us"])

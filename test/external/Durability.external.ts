@@ -6,7 +6,7 @@ import { ownServer } from "./OwnServer.ts"
 const rounds = 6
 
 describe("an accepted order", () => {
-  it.live("is there after a crash of a server whose default is not to wait for the disk", () =>
+  it.live("survives a crash of a server with synchronous_commit off", () =>
     Effect.gen(function* () {
       const { crashAndRestart, query, url } = yield* ownServer({ settings: { wal_writer_delay: "10s" } })
       yield* query("ALTER DATABASE postgres SET synchronous_commit = off")

@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { connect } from "../../chaos/Sql.ts"
 import { type ServerOptions, startPostgres } from "../../chaos/PostgresServer.ts"
 
-/** A directory that every user may read. */
+/** A directory readable by every user. */
 export const directory = Effect.acquireRelease(
   Effect.promise(async () => {
     const path = await mkdtemp(join(tmpdir(), "order-platform-server-"))
@@ -15,7 +15,7 @@ export const directory = Effect.acquireRelease(
   (path) => Effect.promise(() => rm(path, { recursive: true, force: true, maxRetries: 3 }))
 )
 
-/** A PostgreSQL of the test's own, and a client of its superuser. */
+/** A PostgreSQL server for one test, and a client as its superuser. */
 export const ownServer = Effect.fnUntraced(function* (options: ServerOptions = {}) {
   const path = yield* directory
   const server = yield* Effect.acquireRelease(

@@ -15,7 +15,10 @@ import {
 } from "../processes/OrderPlatformProcess.ts"
 import { databaseUrl } from "../TestPostgres.ts"
 
-/** Debian's PgBouncer in transaction mode before the test's database; its URL. It refuses to run as root. */
+/**
+ * Starts Debian's PgBouncer in transaction mode before the test's database and returns its URL. It refuses to run as
+ * root.
+ */
 const pgBouncer = Effect.gen(function* () {
   const target = new URL(databaseUrl())
   const port = yield* Effect.promise(freePort)
@@ -40,7 +43,7 @@ const pgBouncer = Effect.gen(function* () {
       ].join("\n")
     )
   })
-  const said: Array<string> = []
+  const lines: Array<string> = []
   const gone = yield* Deferred.make<void>()
   yield* Effect.acquireRelease(
     Effect.sync(() => {
@@ -49,8 +52,8 @@ const pgBouncer = Effect.gen(function* () {
         stdio: ["ignore", "pipe", "pipe"]
       })
       for (const stream of [child.stdout, child.stderr])
-        stream.setEncoding("utf8").on("data", (text: string) => said.push(text))
-      child.on("error", (error) => said.push(error.message))
+        stream.setEncoding("utf8").on("data", (text: string) => lines.push(text))
+      child.on("error", (error) => lines.push(error.message))
       child.on("exit", () => Deferred.doneUnsafe(gone, Effect.void))
       return child
     }),
@@ -62,7 +65,7 @@ const pgBouncer = Effect.gen(function* () {
   )
   yield* eventually(
     "PgBouncer serves",
-    Effect.sync(() => (said.join("").includes("process up") ? true : undefined)),
+    Effect.sync(() => (lines.join("").includes("process up") ? true : undefined)),
     "10 seconds"
   )
   target.hostname = "127.0.0.1"
@@ -83,7 +86,7 @@ describe("behind PgBouncer in transaction mode", () => {
   )
 
   it.live(
-    "orders are taken and processed, with prepared statements off and LISTEN on a direct connection",
+    "orders are accepted and processed with prepared statements off and LISTEN on a direct connection",
     () =>
       onSchemaOfItsOwn(
         Effect.gen(function* () {

@@ -4,7 +4,7 @@ import { startProxy } from "../../chaos/Proxy.ts"
 import { call, eventually, run, type Serving } from "../processes/OrderPlatformProcess.ts"
 import { ownServer } from "./OwnServer.ts"
 
-/** The program on a database; `start` of other tests is bound to the database of the run. */
+/** Starts the program on a database of this test, unlike `start`, which uses the database of the run. */
 const serveOn = Effect.fnUntraced(function* (url: string) {
   const process = yield* run({
     environment: { SERVER_PORT: 0, LOG_FORMAT: "json", DATABASE_URL: url }
@@ -45,15 +45,15 @@ const linesWith = (server: Serving, text: string) =>
     .split("\n")
     .filter((line) => line.includes(text)).length
 
-/** No defect, and each of the two lines once. */
-const saidOnce = (server: Serving, begin: string, end: string) => {
+/** Checks that no defect was logged, and that each of the two lines was logged once. */
+const assertLoggedOnce = (server: Serving, begin: string, end: string) => {
   assert.strictEqual(linesWith(server, begin), 1, server.stdout())
   assert.strictEqual(linesWith(server, end), 1, server.stdout())
   assert.notMatch(server.stdout(), /"level":"(ERROR|FATAL)"/i)
 }
 
-describe("a database that refuses while the process runs", () => {
-  it.live("a right that is revoked and granted again", () =>
+describe("a running process recovers from", () => {
+  it.live("a revoked right when it is granted again", () =>
     Effect.gen(function* () {
       const { query, url } = yield* ownServer()
       yield* query("CREATE ROLE shop LOGIN")
@@ -67,7 +67,7 @@ describe("a database that refuses while the process runs", () => {
       yield* Effect.sleep("3 seconds")
       yield* query("GRANT INSERT ON orders TO shop")
       yield* becomes(server, 202, "5 seconds")
-      saidOnce(
+      assertLoggedOnce(
         server,
         "The database refuses: permission denied for table orders (SQLSTATE 42501)",
         "takes orders again"
@@ -75,7 +75,7 @@ describe("a database that refuses while the process runs", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("a password that is rotated, and a role that is locked, while connections are cut", () =>
+  it.live("a rotated password and a locked role, with its connections cut", () =>
     Effect.gen(function* () {
       const { query, url } = yield* ownServer({
         prepare: async (data) => {
@@ -98,11 +98,11 @@ describe("a database that refuses while the process runs", () => {
       yield* Effect.sleep("3 seconds")
       yield* query("ALTER ROLE shop PASSWORD 'one'")
       yield* becomes(server, 202, "5 seconds")
-      saidOnce(server, "The database does not answer: ", "The database answers again")
+      assertLoggedOnce(server, "The database does not answer: ", "The database answers again")
     }).pipe(Effect.scoped)
   )
 
-  it.live("a database that is dropped and comes back, without and then with its tables", () =>
+  it.live("a dropped database that is restored, first without and then with its tables", () =>
     Effect.gen(function* () {
       const { query, url } = yield* ownServer()
       yield* query("CREATE DATABASE shop")
@@ -121,7 +121,7 @@ describe("a database that refuses while the process runs", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("an address that leads to a standby for a while", () =>
+  it.live("an address that leads to a standby for some time", () =>
     Effect.gen(function* () {
       const primary = yield* ownServer()
       const standby = yield* ownServer({
@@ -147,7 +147,7 @@ describe("a database that refuses while the process runs", () => {
       yield* becomes(server, 503, "5 seconds")
       yield* Effect.sleep("8 seconds")
       assert.deepStrictEqual(yield* statuses(server), [503, 503])
-      // Connections to the standby stay open: they have to be found out and replaced.
+      // Connections to the standby stay open: the process has to detect and replace them.
       proxy.redirectTo(primary.port)
       yield* becomes(server, 202, "5 seconds")
       yield* Effect.forEach(
@@ -155,7 +155,7 @@ describe("a database that refuses while the process runs", () => {
         () => Effect.map(post(server), ({ status }) => assert.strictEqual(status, 202)),
         { concurrency: 20 }
       )
-      saidOnce(server, "The database refuses: ", "takes orders again")
+      assertLoggedOnce(server, "The database refuses: ", "takes orders again")
     }).pipe(Effect.scoped)
   )
 })

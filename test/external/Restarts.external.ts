@@ -12,13 +12,13 @@ import { schemaOfItsOwn } from "../TestPostgres.ts"
 const restarts = 5
 const perSecond = 80
 
-/** A PostgreSQL of the test's own, which it may crash. */
+/** A PostgreSQL server for this test, which it may crash. */
 const postgres = Effect.gen(function* () {
   const directory = yield* Effect.acquireRelease(
     Effect.promise(() => mkdtemp(join(tmpdir(), "order-platform-restarts-"))),
     (directory) => Effect.promise(() => rm(directory, { recursive: true, force: true, maxRetries: 3 }))
   )
-  // Where we are root it runs as another user, who has to get in.
+  // If the test is root, the server runs as another user, who needs access.
   yield* Effect.promise(() => chmod(directory, 0o755))
   return yield* Effect.acquireRelease(
     Effect.promise(() => startPostgres(directory)),
@@ -34,7 +34,7 @@ interface Request {
   readonly retryAfter: string | null
 }
 
-/** Submits so many orders a second, answered or not, until it is interrupted; then those under way are waited for. */
+/** Submits orders at a fixed rate until it is interrupted, then waits for those in flight. */
 const load = (api: Serving, requests: Array<Request>) =>
   Effect.gen(function* () {
     const submit = Effect.gen(function* () {
@@ -58,9 +58,9 @@ const load = (api: Serving, requests: Array<Request>) =>
 const countIn = (times: ReadonlyArray<number>, from: number, until: number) =>
   times.filter((at) => at >= from && at < until).length
 
-describe("a PostgreSQL that crashes again and again", () => {
+describe("a PostgreSQL server that crashes repeatedly", () => {
   it.live(
-    "restarted five times under load it costs no order and no answer but 503, and throughput is back within 5 s each time",
+    "five restarts under load lose no order and cause no errors but 503, and throughput recovers within 5 s each time",
     () =>
       Effect.gen(function* () {
         const { crashAndRestart, url } = yield* postgres
@@ -97,7 +97,7 @@ describe("a PostgreSQL that crashes again and again", () => {
             []
           )
 
-          // What was answered 503 may be stored all the same; whatever is stored ends.
+          // An order answered 503 may be stored; every stored order becomes final.
           const stored = sql<{ readonly id: string; readonly status: string }>`
           SELECT id, status FROM ${sql(`${schema}.orders`)}`
           const ended = yield* eventually(
@@ -119,7 +119,8 @@ describe("a PostgreSQL that crashes again and again", () => {
           WHERE event IN ('completed', 'failed')`).map(({ at }) => at)
           const taken = requests.flatMap(({ at, status }) => (status === 202 ? at : []))
           const sent = requests.map(({ at }) => at)
-          // Back is the first whole second in which as much is taken, and as much ends, as is asked.
+          // Recovery is the first whole second in which as many orders are accepted, and as many become final, as are
+          // sent.
           const backAfter = returns.map((back) => {
             const seconds = Array.from({ length: 41 }, (_, n) => back + n * 100)
             const from = seconds.find((from) => {

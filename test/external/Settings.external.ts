@@ -9,7 +9,7 @@ import {
 } from "../infrastructure/postgres/DatabaseSettings.ts"
 import { ownServer } from "./OwnServer.ts"
 
-/** What did not become of a case as expected. */
+/** The cases whose result was not the expected one. */
 const surprise = Effect.fnUntraced(function* (url: string, given: DatabaseCase) {
   const outcome = yield* Effect.scoped(outcomeOf(url, given))
   const isExpected =
@@ -23,7 +23,7 @@ const surprises = (url: string, cases: ReadonlyArray<DatabaseCase>) =>
     (found) => found.flat()
   )
 
-/** Settings of a role, drawn by a seed, each with one of its values. */
+/** Random settings of a role from a seed, each with one of its values. */
 const drawn = (seed: number): DatabaseCase => {
   const chance = chanceOf(seed)
   const settings = Object.fromEntries(
@@ -35,14 +35,14 @@ const drawn = (seed: number): DatabaseCase => {
 }
 
 describe("settings of a server", { timeout: 600_000 }, () => {
-  it.live("each by itself lets an order go every way, or is refused in one sentence", () =>
+  it.live("each alone allows a full circle of an order, or is refused in one sentence", () =>
     Effect.gen(function* () {
       const { url } = yield* ownServer()
       assert.deepStrictEqual(yield* surprises(url, longCases), [])
     }).pipe(Effect.scoped)
   )
 
-  it.live("of a role in 200 random combinations let an order go every way", () =>
+  it.live("of a role in 200 random combinations allow a full circle of an order", () =>
     Effect.gen(function* () {
       const { url } = yield* ownServer()
       assert.deepStrictEqual(

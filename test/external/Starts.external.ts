@@ -4,7 +4,7 @@ import { connect } from "../../chaos/Sql.ts"
 import { eventually, run } from "../processes/OrderPlatformProcess.ts"
 import { ownServer } from "./OwnServer.ts"
 
-/** How a command ends on this database. */
+/** The exit code and output of a command on this database. */
 const ended = Effect.fnUntraced(function* (command: string, url: string) {
   const process = yield* run({ arguments: [command], environment: { SERVER_PORT: 0, DATABASE_URL: url } })
   const { code } = yield* process.exit
@@ -30,37 +30,39 @@ describe("a start", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("that waits for a locked table logs which and who holds it, and goes on when it is free", () =>
-    Effect.gen(function* () {
-      const { url } = yield* ownServer()
-      assert.strictEqual((yield* ended("migrate", url)).code, 0)
-      const holder = yield* Effect.acquireRelease(
-        Effect.sync(() => connect(url)),
-        ({ close }) => Effect.promise(close)
-      )
-      // One connection each: the lock lasts as long as this statement.
-      const held = yield* Effect.forkChild(
-        Effect.promise(() =>
-          holder.query("DO $$ BEGIN LOCK TABLE order_platform_migrations; PERFORM pg_sleep(12); END $$")
+  it.live(
+    "that waits for a locked table logs which one and who holds it, and continues when it is released",
+    () =>
+      Effect.gen(function* () {
+        const { url } = yield* ownServer()
+        assert.strictEqual((yield* ended("migrate", url)).code, 0)
+        const holder = yield* Effect.acquireRelease(
+          Effect.sync(() => connect(url)),
+          ({ close }) => Effect.promise(close)
         )
-      )
-      yield* Effect.sleep("1 second")
-      const process = yield* run({
-        arguments: ["migrate"],
-        environment: { LOG_FORMAT: "json", DATABASE_URL: url }
-      })
-      yield* eventually(
-        "it says for what and for whom it waits",
-        Effect.sync(
-          () =>
-            /Waiting for a lock on order_platform_migrations, held by the server process \d+ \(chaos, role postgres, active/.test(
-              process.stdout()
-            ) || undefined
-        ),
-        "11 seconds"
-      )
-      assert.strictEqual((yield* process.exit).code, 0)
-      held.interruptUnsafe()
-    }).pipe(Effect.scoped)
+        // One connection each: the lock lasts as long as this statement.
+        const held = yield* Effect.forkChild(
+          Effect.promise(() =>
+            holder.query("DO $$ BEGIN LOCK TABLE order_platform_migrations; PERFORM pg_sleep(12); END $$")
+          )
+        )
+        yield* Effect.sleep("1 second")
+        const process = yield* run({
+          arguments: ["migrate"],
+          environment: { LOG_FORMAT: "json", DATABASE_URL: url }
+        })
+        yield* eventually(
+          "it says for what and for whom it waits",
+          Effect.sync(
+            () =>
+              /Waiting for a lock on order_platform_migrations, held by the server process \d+ \(chaos, role postgres, active/.test(
+                process.stdout()
+              ) || undefined
+          ),
+          "11 seconds"
+        )
+        assert.strictEqual((yield* process.exit).code, 0)
+        held.interruptUnsafe()
+      }).pipe(Effect.scoped)
   )
 })

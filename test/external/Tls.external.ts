@@ -10,7 +10,7 @@ import { directory, ownServer } from "./OwnServer.ts"
 
 const run = promisify(execFile)
 
-/** An authority and a certificate by it for the name localhost; the files are `ca.pem`, `server.pem`, `server.key`. */
+/** Creates an authority and its certificate for localhost: `ca.pem`, `server.pem` and `server.key`. */
 const certificates = Effect.gen(function* () {
   const path = yield* directory
   yield* Effect.promise(async () => {
@@ -44,7 +44,7 @@ const serverWithTls = Effect.gen(function* () {
   return { ...server, files }
 })
 
-/** Whether a connection by this URL is encrypted, or the sentence with which it is refused. */
+/** Whether a connection by this URL is encrypted, or the sentence of its refusal. */
 const connectedBy = Effect.fnUntraced(function* (url: string) {
   const client = Postgres.layerClient({
     url: Redacted.make(url),
@@ -70,7 +70,7 @@ const connectedBy = Effect.fnUntraced(function* (url: string) {
 })
 
 describe("TLS", { timeout: 60_000 }, () => {
-  it.live("is had where it is asked for, by certificates as the URL says", () =>
+  it.live("is used when the URL asks for it, with the certificates that the URL names", () =>
     Effect.gen(function* () {
       const { files, port } = yield* serverWithTls
       const by = (parameters: string, host = "localhost") =>
@@ -104,7 +104,7 @@ describe("TLS", { timeout: 60_000 }, () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("that is asked for and not had ends the start", () =>
+  it.live("ends the start if the URL asks for it and the server has none", () =>
     Effect.gen(function* () {
       const { url } = yield* ownServer()
       for (const parameters of ["sslmode=require", "ssl=true", "sslmode=verify-full"])
@@ -115,7 +115,7 @@ describe("TLS", { timeout: 60_000 }, () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("that the server demands and the URL leaves out ends the start", () =>
+  it.live("ends the start if the server requires it and the URL does not ask for it", () =>
     Effect.gen(function* () {
       const { files, url } = yield* serverWithTls
       const demanding = yield* ownServer({

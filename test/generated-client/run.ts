@@ -1,5 +1,5 @@
-// A client that a public generator makes of /openapi.json: the document passes a linter without a word, the client
-// compiles in strict mode, and what it does against the real server is what it was told. `npm run test:openapi`.
+// A client generated from /openapi.json by a public generator: the document passes a linter, the client compiles in
+// strict mode, and a real server answers as the document says. `npm run test:openapi`.
 
 import { Data, Effect, Layer, Redacted } from "effect"
 import { execFile } from "node:child_process"

@@ -7,8 +7,8 @@ const pathOf = (file: string) => fileURLToPath(new URL(`../../${file}`, import.m
 const isApplicable = (file: string, find: string) =>
   existsSync(pathOf(file)) && readFileSync(pathOf(file), "utf8").split(find).length === 2
 
-describe("Mutants", () => {
-  it("each can be applied to the code as it is, and names tests that exist", () => {
+describe("mutants", () => {
+  it("each applies to the current code and names existing tests", () => {
     assert.deepStrictEqual(
       mutants.filter(({ file, find }) => !isApplicable(file, find)).map(({ name }) => name),
       []

@@ -1,4 +1,4 @@
-/** A known fault of such systems, put into the code by replacing text, and the tests that must turn red. */
+/** A known fault of such systems, made by replacing text, and the tests that must fail. */
 export interface Mutant {
   readonly name: string
   readonly file: string
@@ -8,7 +8,7 @@ export interface Mutant {
   readonly replace: string
   /** Test files of which at least one must fail. */
   readonly tests: ReadonlyArray<string>
-  /** Whether the simulation must find it as well: for faults that need no SQL. */
+  /** Whether the simulation must find it too: for faults that need no SQL. */
   readonly simulation: boolean
 }
 

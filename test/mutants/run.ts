@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { type Mutant, mutants } from "./Mutants.ts"
 
-// Puts each mutant into a copy of the project, runs the tests that must notice, and fails if one survives. It prints
+// Puts each mutant into a copy of the project, runs the tests that must fail, and fails if a mutant survives. Prints
 // the table of docs/mutants.md.
 
 const root = fileURLToPath(new URL("../..", import.meta.url))

@@ -1,4 +1,4 @@
-// Holds the document against the rules of Redocly, examples against their schemas included; a warning fails too.
+// Checks the document by the rules of Redocly, including examples against their schemas; a warning fails too.
 
 import { createConfig, lintFromString } from "@redocly/openapi-core"
 import * as fs from "node:fs"

@@ -1,4 +1,4 @@
-// What somebody writes who has nothing but the document: types are generated from it, and every call is checked by them.
+// A client written from the document alone: types are generated from it and check every call.
 
 import createClient from "openapi-fetch"
 import { strict as assert } from "node:assert"

@@ -8,7 +8,7 @@ import { settingsByKey } from "../../../src/infrastructure/config/SettingsTree.t
 const read = (config: Option.Option<string>) =>
   applicationYaml(config, settingsByKey(ours).keys(), notYetSupported, listSettings)
 
-/** A disk that holds these bytes under this name and nothing else. */
+/** A file system with one file. */
 const disk = (name: string, bytes: Uint8Array) =>
   FileSystem.layerNoop({
     stream: (path, options) =>
@@ -34,7 +34,7 @@ const refusal = (yaml: string | Uint8Array) => Effect.map(Effect.flip(given(yaml
 const textOf = (source: Effect.Success<ReturnType<typeof read>>, key: string) =>
   Effect.map(source.provider.load(key.split(".")), (node) => node?.value)
 
-/** Pieces that make YAML go wrong in many ways, with a secret where a value may stand. */
+/** Fragments that make YAML invalid in many ways, with a secret as a possible value. */
 const FileText = Schema.Array(
   Schema.Literals([
     "database:",
@@ -70,14 +70,14 @@ describe("ApplicationYaml", () => {
     }).pipe(Effect.provide(NodeServices.layer))
   )
 
-  it.effect("gives nothing when there is no file and none was asked for", () =>
+  it.effect("has no settings when there is no file and none was named", () =>
     Effect.gen(function* () {
       const source = yield* read(Option.none())
       assert.isUndefined(yield* textOf(source, "order.worker.maxRetries"))
     }).pipe(Effect.provide(disk("elsewhere.yaml", new Uint8Array())))
   )
 
-  it.effect("refuses a file that was asked for and is not there, also when application.yaml is", () =>
+  it.effect("refuses a named file that does not exist, even if application.yaml does", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(read(Option.some("/nowhere/orders.yaml")))
       assert.strictEqual(error.message, "/nowhere/orders.yaml, given by --config, does not exist.")
@@ -91,7 +91,7 @@ describe("ApplicationYaml", () => {
     }).pipe(Effect.provide(NodeServices.layer))
   )
 
-  it.effect("keeps the text of a value as it was written, and the place it stands at", () =>
+  it.effect("keeps the text of a value as written, and its position", () =>
     Effect.gen(function* () {
       const source = yield* given(
         'order:\n  worker: {failureSeed: 007, retryJitter: 1e-1, maxRetries: "4"}\n'
@@ -111,7 +111,7 @@ describe("ApplicationYaml", () => {
   )
 
   it.effect.each(["", "# nothing but a comment\n", "---\n", "null\n", "order:\n  worker:\n"])(
-    "takes a file without a value for no settings: %j",
+    "has no settings when the file has no value: %j",
     (yaml) => given(yaml)
   )
 
@@ -165,13 +165,13 @@ describe("ApplicationYaml", () => {
     })
   )
 
-  it.effect("survives a document that contains itself", () =>
+  it.effect("reads a document that contains itself without looping", () =>
     Effect.gen(function* () {
       assert.match(yield* refusal("order: &o\n  worker: *o\n"), /^order\.worker\.worker /)
     })
   )
 
-  it.effect("refuses what is not text, and more than one MiB of it", () =>
+  it.effect("refuses a file that is not text, or larger than one MiB", () =>
     Effect.gen(function* () {
       assert.strictEqual(yield* refusal(Uint8Array.of(0xff, 0xfe, 0)), "application.yaml is not UTF-8 text.")
       assert.strictEqual(
@@ -182,13 +182,10 @@ describe("ApplicationYaml", () => {
     })
   )
 
-  it.effect.prop(
-    "never breaks down over a file, whatever it holds, and never quotes it",
-    [FileText],
-    ([pieces]) =>
-      Effect.gen(function* () {
-        const outcome = yield* Effect.result(given(pieces.join("")))
-        if (outcome._tag === "Failure") assert.notMatch(outcome.failure.message, /hunter2/)
-      })
+  it.effect.prop("reads or refuses any file, and never quotes it", [FileText], ([pieces]) =>
+    Effect.gen(function* () {
+      const outcome = yield* Effect.result(given(pieces.join("")))
+      if (outcome._tag === "Failure") assert.notMatch(outcome.failure.message, /hunter2/)
+    })
   )
 })

@@ -43,7 +43,7 @@ const postmaster = (dataDirectory: string) =>
     Number.parseInt(await fs.readFile(path.join(dataDirectory, "data", "postmaster.pid"), "utf8"), 10)
   )
 
-/** A killed process may stay as a zombie where nobody reaps orphans (pid 1 of a container). */
+/** A killed process may remain as a zombie if pid 1 of a container does not reap orphans. */
 const isRunning = (pid: number) =>
   Effect.promise(async () => {
     const { stdout } = await promisify(execFile)("ps", ["-o", "stat=", "-p", String(pid)]).catch(() => ({
@@ -52,7 +52,7 @@ const isRunning = (pid: number) =>
     return stdout.trim() !== "" && !stdout.startsWith("Z")
   })
 
-/** Starts another process on the directory; answers it and the line it says. */
+/** Starts another process on the directory; returns it and its first line. */
 const anotherProcess = (dataDirectory: string, root = repository) =>
   Effect.acquireRelease(
     Effect.promise(async () => {
@@ -65,7 +65,7 @@ const anotherProcess = (dataDirectory: string, root = repository) =>
   )
 
 describe("EmbeddedPostgres", { concurrent: true }, () => {
-  it.live("data outlives a restart, and nothing but a user with the password gets in", () =>
+  it.live("data survives a restart, and only a user with the password can connect", () =>
     Effect.gen(function* () {
       const dataDirectory = yield* temporaryDirectory
       yield* insert.pipe(Effect.provide(database(dataDirectory)))
@@ -99,19 +99,19 @@ describe("EmbeddedPostgres", { concurrent: true }, () => {
     })
   )
 
-  it.live("a killed postmaster comes back on the same url with its data", () =>
+  it.live("a killed postmaster is restarted on the same url with its data", () =>
     Effect.gen(function* () {
       const dataDirectory = yield* temporaryDirectory
       yield* Effect.gen(function* () {
         yield* insert
         const sql = yield* PgClient.PgClient
         for (const stopped of [false, true]) {
-          // A stopped backend cannot notice that its postmaster died: it keeps the shared memory and the pipes.
+          // A stopped backend does not notice that its postmaster died, and keeps the shared memory and the pipes.
           const [backend] = yield* sql<{ pid: number }>`SELECT pg_backend_pid() AS pid`
           if (stopped && backend && process.platform === "linux") process.kill(backend.pid, "SIGSTOP")
           const pid = yield* postmaster(dataDirectory)
           process.kill(pid, "SIGKILL")
-          // Until then a backend that has not noticed yet may still answer.
+          // Until then a backend that has not noticed may still answer.
           yield* eventually(
             "another postmaster is there",
             Effect.map(Effect.exit(postmaster(dataDirectory)), (exit) =>
@@ -139,7 +139,7 @@ describe("EmbeddedPostgres", { concurrent: true }, () => {
     })
   )
 
-  it.live("it starts where npm has run no install scripts", () =>
+  it.live("it starts when npm has run no install scripts", () =>
     Effect.gen(function* () {
       const root = yield* temporaryDirectory
       const modules = path.join(root, "node_modules")
@@ -158,7 +158,7 @@ describe("EmbeddedPostgres", { concurrent: true }, () => {
     })
   )
 
-  it.live("a directory with other things in it is refused and left alone", () =>
+  it.live("a directory with other files is refused and not changed", () =>
     Effect.gen(function* () {
       const dataDirectory = yield* temporaryDirectory
       yield* Effect.promise(() => fs.writeFile(path.join(dataDirectory, "letter.txt"), ""))
@@ -171,7 +171,7 @@ describe("EmbeddedPostgres", { concurrent: true }, () => {
     })
   )
 
-  it.live("a stale pid file that names another program does not keep it from starting", () =>
+  it.live("a stale pid file that names another program does not prevent a start", () =>
     Effect.gen(function* () {
       const dataDirectory = yield* temporaryDirectory
       yield* insert.pipe(Effect.provide(database(dataDirectory)))

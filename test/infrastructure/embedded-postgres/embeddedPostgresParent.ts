@@ -1,7 +1,7 @@
 import { Effect, Redacted } from "effect"
 import { EmbeddedPostgres } from "../../../src/infrastructure/embedded-postgres/EmbeddedPostgres.ts"
 
-// A process of its own that runs a database until it is killed. Says the url, or the sentence it was refused with.
+// A process that runs a database until it is killed. Prints the url, or the sentence of the refusal.
 const [, , dataDirectory = ""] = process.argv
 const program = Effect.gen(function* () {
   const postgres = yield* EmbeddedPostgres

@@ -37,7 +37,7 @@ export const deadLetters: ReadonlyArray<DeadLetter> = [5, 4, 3, 2, 1].map((n) =>
   failedAt: at(`2026-11-22T12:00:0${n}.000Z`)
 }))
 
-/** A platform whose order 1 failed, whose order 2 is pending, and which remembers what was submitted. */
+/** A platform whose order 1 failed and order 2 is pending, and that records what was submitted. */
 export const fakePlatform = <P>(overrides: Partial<OrderPlatform<P>> = {}) => {
   const submitted: Array<Submission<P>> = []
   const known = (id: OrderId) =>

@@ -11,7 +11,7 @@ import * as Memory from "../../../src/infrastructure/memory/Memory.ts"
 import { newOrder } from "../../TestOrders.ts"
 import { fakePlatform } from "./FakePlatform.ts"
 
-/** One line that the server logged. */
+/** A log line of the server. */
 export interface Logged {
   readonly level: string
   readonly message: string
@@ -19,7 +19,7 @@ export interface Logged {
   readonly cause: string
 }
 
-/** An answer, read: the body as JSON where it is JSON. */
+/** A response with its body, parsed if it is JSON. */
 export interface Answer {
   readonly status: number
   readonly headers: Headers
@@ -84,7 +84,7 @@ export const serveFake = (
   }))
 }
 
-/** Serves the real platform on orders in memory, which the test may also change past the server. */
+/** Serves the real platform on memory stores, which the test can also use directly. */
 export const serveMemoryWith = Effect.fnUntraced(function* (settings: Layer.Layer<never>) {
   const payload = OrderPayload.anyJsonObject
   const services = yield* Layer.build(
@@ -92,7 +92,7 @@ export const serveMemoryWith = Effect.fnUntraced(function* (settings: Layer.Laye
   )
   const stores = storesOf(services)
   const server = yield* serve(payload, Context.get(services, OrderPlatform.service(payload)), settings)
-  /** Stores an order that failed for good in its only attempt. */
+  /** Stores an order that failed permanently in its only attempt. */
   const failOne = Effect.fnUntraced(function* (parts: Partial<NewOrder> = {}, reason = "card declined") {
     yield* stores.intake.submit([newOrder({ priority: 9, ...parts })])
     const { orders } = yield* stores.work.claim({ worker: "w", lease: Duration.minutes(1), max: 1 })
@@ -103,5 +103,5 @@ export const serveMemoryWith = Effect.fnUntraced(function* (settings: Layer.Laye
   return { ...server, stores, failOne, failed: failOne() }
 })
 
-/** The same with the settings that hold without any. */
+/** The same with default settings. */
 export const serveMemory = Effect.suspend(() => serveMemoryWith(Layer.empty))

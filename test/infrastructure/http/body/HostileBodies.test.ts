@@ -20,26 +20,26 @@ interface Problem {
   }>
 }
 
-/** What is said to be wrong: the value at a path whose segments may have been cut or cleaned. */
+/** The value that an issue refers to: the segments of its path may have been cut or cleaned. */
 const at = (value: unknown, path: Problem["errors"][number]["path"]): unknown =>
-  path.reduce<unknown>((inside, segment) => {
-    assert.isTrue(typeof inside === "object" && inside !== null)
-    if (Object.hasOwn(inside as object, segment)) return (inside as Record<string, unknown>)[segment]
+  path.reduce<unknown>((running, segment) => {
+    assert.isTrue(typeof running === "object" && running !== null)
+    if (Object.hasOwn(running as object, segment)) return (running as Record<string, unknown>)[segment]
     const begin = String(segment).replace(/…$/, "")
     const clean = (key: string) => key.replaceAll("\u0000", "\uFFFD")
-    const [, found] = Object.entries(inside as object).find(([key]) => clean(key).startsWith(begin)) ?? []
+    const [, found] = Object.entries(running as object).find(([key]) => clean(key).startsWith(begin)) ?? []
     assert.isDefined(found, `nothing at ${segment}`)
     return found
   }, value)
 
 const list = (n: number, element: (n: number) => string) =>
   Array.from({ length: n }, (_, i) => element(i)).join(",")
-const nested = (depth: number, key: string, inside: string) =>
-  `${`{"${key}":`.repeat(depth)}${inside}${"}".repeat(depth)}`
+const nested = (depth: number, key: string, running: string) =>
+  `${`{"${key}":`.repeat(depth)}${running}${"}".repeat(depth)}`
 const long = (n: number, letter = "k") => letter.repeat(n)
 const nulls = (n: number) => `[${list(n, () => '"\\u0000"')}]`
 
-/** Orders below the limit of 64 KiB whose every wrong value is 1 or U+0000, and how many of these they have. */
+/** Orders below the limit of 64 KiB in which every wrong value is 1 or U+0000, and how many they have. */
 const orders = {
   "wrong texts under a long key": [`{"payload":{"${long(30_000)}":${nulls(3_500)}}}`, 1000],
   "wrong texts under long keys in each other": [`{"payload":${nested(60, long(500), nulls(3_500))}}`, 1000],
@@ -68,8 +68,8 @@ const checkTrue = (value: unknown, { detail, errors }: Problem, wrong: number) =
   else assert.strictEqual(errors.length, wrong)
 }
 
-describe("the answer to a hostile order", () => {
-  it.live.each(Object.entries(orders))("is below 68 KiB, and true: %s", ([, [body, wrong]]) =>
+describe("the response to a hostile order", () => {
+  it.live.each(Object.entries(orders))("is below 68 KiB and correct: %s", ([, [body, wrong]]) =>
     Effect.gen(function* () {
       const { call } = yield* serveFake()
       const answer = yield* call("/orders", post(body))
@@ -79,7 +79,7 @@ describe("the answer to a hostile order", () => {
     })
   )
 
-  it.live("is so where the schema is an app's own, and says so of every issue once", () =>
+  it.live("is small for an app's own schema too, with every issue once", () =>
     Effect.gen(function* () {
       const payload = OrderPayload.make(Schema.Record(Schema.String, Schema.Array(Schema.Int)))
       const { platform } = fakePlatform<typeof payload.schema.Type>()
@@ -87,12 +87,12 @@ describe("the answer to a hostile order", () => {
       const body = `{"payload":{"${long(30_000)}":${nulls(1_000)},"b":${nulls(500)}}}`
       const answer = yield* call("/orders", post(body))
       assert.isBelow(answer.text.length, 68 * 1024)
-      // Each breaks the schema and holds what cannot be kept; 1000 of the latter are looked for.
+      // Each breaks the schema and has values that cannot be stored, of which the first 1000 are reported.
       checkTrue(JSON.parse(body), answer.json as Problem, 1_500)
     })
   )
 
-  it.live("says all of an order that is hardly wrong, as it was written", () =>
+  it.live("has every issue of an order with few, as it was written", () =>
     Effect.gen(function* () {
       const { call } = yield* serveFake()
       const key = long(100)
@@ -107,7 +107,7 @@ describe("the answer to a hostile order", () => {
   )
 })
 
-describe("a number that would come back as another", () => {
+describe("a number that would change when it is stored", () => {
   const message = "This number would be stored as 90071992547409.94; send it as a string to keep every digit"
 
   it.live.each([
@@ -127,7 +127,7 @@ describe("a number that would come back as another", () => {
     })
   )
 
-  it.live("is the problem of its item alone among many", () =>
+  it.live("is the problem of its item alone in a bulk", () =>
     Effect.gen(function* () {
       const { call } = yield* serveMemory
       const body = `{"orders":[{"payload":{"price":0.10}},{"payload":{"price":90071992547409.93}},{}]}`
@@ -142,7 +142,7 @@ describe("a number that would come back as another", () => {
   )
 })
 
-describe("the answer to many hostile orders", () => {
+describe("the response to a bulk of hostile orders", () => {
   const bulk = (n: number, order: (n: number) => string) => `{"orders":[${list(n, order)}]}`
   const bodies = {
     "20 of 64 KiB": [bulk(20, () => orders["wrong texts under long keys in each other"][0]), 1000],
@@ -151,7 +151,7 @@ describe("the answer to many hostile orders", () => {
   } as const satisfies Record<string, readonly [body: string, wrong: number]>
 
   it.live.each(Object.entries(bodies))(
-    "is below 2 MiB, and true, also when repeated: %s",
+    "is below 2 MiB and correct, also when repeated: %s",
     ([, [body, wrong]]) =>
       Effect.gen(function* () {
         const { call } = yield* serveMemory
@@ -176,7 +176,7 @@ describe("large bodies on many connections", () => {
   const chunk = Buffer.concat([Buffer.from(`${half.length.toString(16)}\r\n`), half, Buffer.from("\r\n")])
 
   it.live.each(["/orders", "/orders/bulk"] as const)(
-    "are taken up to 32 MiB together, as far as they have come: POST %s",
+    "are accepted up to 32 MiB of received bytes together: POST %s",
     (path) =>
       Effect.gen(function* () {
         const { call, port } = yield* serveFake({}, settings)
@@ -200,14 +200,14 @@ describe("large bodies on many connections", () => {
         const chunked = yield* Effect.forEach(Array.from({ length: 4 }), () =>
           begin("Transfer-Encoding: chunked")
         )
-        // Half of the room of 32 MiB by each kind; the other sixteen announce as much and send nothing.
+        // Each kind uses half of the 32 MiB; the other sixteen declare as much and send nothing.
         for (const socket of announced.slice(0, 4)) socket.write(half)
         assert.strictEqual((yield* call(path, post(small[path]))).status, 202)
         for (const socket of chunked) socket.write(chunk)
         const refused = yield* until(503)
         assert.deepInclude(refused.json, { type: "urn:order-platform:overloaded", retryAfterSeconds: 1 })
         assert.strictEqual(refused.headers.get("retry-after"), "1")
-        // Refused for its length alone, it needs no room; and the other endpoint has a room of its own.
+        // A body refused for its declared length uses no budget, and the other endpoint has its own budget.
         const tooLarge = {
           ...post(" "),
           headers: { "content-type": "application/json" },
@@ -218,11 +218,11 @@ describe("large bodies on many connections", () => {
         for (const socket of [announced[0], chunked[0]]) {
           socket?.destroy()
           yield* until(202)
-          // Whoever comes next with as much has the place, and is cut off by the end of the test.
+          // The next body of this size uses the freed bytes, until the test ends.
           ;(yield* begin(`Content-Length: ${largest}`)).write(half)
           yield* until(503)
         }
-        // One that finds no room on its way is told so, and what it still sends is not kept.
+        // A body that exceeds the budget while it arrives is refused, and the rest is not kept.
         const late = yield* begin(`Content-Length: ${half.length}\r\nConnection: close`)
         const answer = yield* Effect.forkChild(readToEnd(late))
         late.write(half)
@@ -230,21 +230,21 @@ describe("large bodies on many connections", () => {
       })
   )
 
-  it.live("keep their place until they are stored", () =>
+  it.live("count against the limit until they are stored", () =>
     Effect.gen(function* () {
-      const [allInside, stored] = [yield* Latch.make(), yield* Latch.make()]
-      let inside = 0
+      const [allStarted, stored] = [yield* Latch.make(), yield* Latch.make()]
+      let running = 0
       const submit = Effect.suspend(() => {
-        if (++inside === 4) allInside.openUnsafe()
+        if (++running === 4) allStarted.openUnsafe()
         return Effect.as(stored.await, idNumber(1))
       })
       const { call } = yield* serveFake({ submit: (() => submit) as never }, settings)
-      // As large as they may be, and nothing to keep: of the room it takes what was sent.
+      // As large as allowed but mostly white space: it counts by the bytes that were sent.
       const large = post(`{}${" ".repeat(largest - 2)}`)
       const waiting = yield* Effect.forEach(Array.from({ length: 4 }), () =>
         Effect.forkScoped(call("/orders", large))
       )
-      yield* allInside.await
+      yield* allStarted.await
       assert.strictEqual((yield* call("/orders", post("{}"))).status, 503)
       yield* stored.open
       for (const each of waiting) assert.strictEqual((yield* Fiber.join(each)).status, 202)

@@ -11,7 +11,7 @@ const isExact = (number: string) => {
   return inexactNumber(String(value.a[0])) === undefined
 }
 
-/** A number as a fraction of whole numbers: what to compare with, since it rounds nothing. */
+/** A number as an exact fraction of integers, for comparison. */
 const exactly = (literal: string) => {
   const [, sign, whole = "", fraction = "", exponent = "0"] =
     /^(-?)(\d+)(?:\.(\d+))?(?:e([+-]?\d+))?$/i.exec(literal) ?? []
@@ -27,7 +27,7 @@ const isSameNumber = (a: string, b: string) => {
   return scaled(x) === scaled(y)
 }
 
-describe("numbers of a body", () => {
+describe("numbers in a body", () => {
   it.each(
     "0 -0 -0.0 0e-999 0.1 0.10 1.0 1e2 1E2 1e+2 123e-2 12300000000000000e-16 0.30000000000000004 9007199254740991 \
 1.0000000000000000000000 123456789012345 0.1234567890123456 12345678.12345678 1e-310 5e-324 2.2250738585072014e-308 \
@@ -45,7 +45,7 @@ describe("numbers of a body", () => {
     assert.isFalse(isExact(number))
   })
 
-  it("are found exactly where whole numbers of any length say so, wherever they stand", () => {
+  it("are reported exactly when exact arithmetic says that they would change, at any place", () => {
     const chance = chanceOf(1)
     const digits = (max: number) =>
       Array.from({ length: 1 + chance.below(max) }, () => (chance.percent(30) ? 0 : chance.below(10))).join(
@@ -68,20 +68,20 @@ describe("numbers of a body", () => {
     assert.isAbove(inexact, 5_000)
   })
 
-  it("are left alone in text, and in what a later duplicate key replaces", () => {
+  it("are ignored in strings, and in values that a later duplicate key replaces", () => {
     const text = String.raw`{"a":"\" ,90071992547409.93","b":90071992547409.93,"b":[1,2.50],"c":"\\",",90071992547409.93":0}`
     const expected = { a: '" ,90071992547409.93', b: [1, 2.5], c: "\\", ",90071992547409.93": 0 }
     assert.deepStrictEqual(Result.getOrThrow(parse(text)), expected)
   })
 
-  it("are found beside what is nested deeper than the stack is", () => {
+  it("are found next to values nested deeper than the stack allows", () => {
     const text = `[${"[".repeat(500_000)}1e-400${"]".repeat(500_000)},90071992547409.93]`
     const value = Result.getOrThrow(parse(text)) as ReadonlyArray<unknown>
     assert.strictEqual(inexactNumber(String(value[1])), "90071992547409.93")
   })
 })
 
-describe("what is said of a body that is not JSON", () => {
+describe("the message for a body that is not JSON", () => {
   it.each([
     ["{", 1, 2, "a key in double quotes or }", "the end"],
     ["[1,]", 1, 4, "a value", "]"],
@@ -112,7 +112,7 @@ describe("what is said of a body that is not JSON", () => {
     }
   )
 
-  it("has a place for every text that JSON.parse refuses, and none for any other", () => {
+  it("has a position for every text that JSON.parse refuses, and none for any other", () => {
     const chance = chanceOf(2)
     const seeds = [
       '{"a":[1,2.5e3,{"b":"x\\n\\u00e9"},null,true,false,-0],"c":{}}',
@@ -130,7 +130,7 @@ describe("what is said of a body that is not JSON", () => {
     }
   })
 
-  it("says of a long body whether the error is in the part that was searched", () => {
+  it("says of a long body whether the error is in the part that was examined", () => {
     const long = (length: number, end: string) => Buffer.from(`["${"a".repeat(length)}",${end}`)
     assert.match(
       messageOf(long(maxSearched - 100, "x]")),

@@ -31,7 +31,7 @@ const fields = {
   "metadata.key": ['"x"']
 } as const satisfies Record<string, ReadonlyArray<(typeof values)[number]>>
 
-/** Every name of a schema, of Effect's and of ours, and other words that only those who know the code understand. */
+/** Names of schemas, Effect's and ours, and other words that require knowledge of the code. */
 const { components } = OpenApi.fromApi(makeOrderApi(anyJsonObject)) as {
   readonly components: { readonly schemas: object }
 }
@@ -49,7 +49,7 @@ const isPlain = (message: string) => {
 
 describe("the message for a wrong value", () => {
   it.live.each(Object.entries(fields))(
-    "has the path, and says what was expected and the JSON type that came: %s",
+    "has the path, what was expected and the JSON type received: %s",
     ([field, right]) =>
       Effect.gen(function* () {
         const { call } = yield* serveFake()
@@ -99,7 +99,7 @@ describe("the message for a wrong value", () => {
     })
   )
 
-  it.live("is so for every parameter of a query and every id in a path", () =>
+  it.live("is the same for every query parameter and every id in a path", () =>
     Effect.gen(function* () {
       const { call } = yield* serveFake()
       const parameters = {
@@ -149,7 +149,7 @@ describe("lengths", () => {
     })
   )
 
-  it.live("of filters in a query are counted in the same way", () =>
+  it.live("of query filters are counted in the same way", () =>
     Effect.gen(function* () {
       const { call } = yield* serveFake()
       const query = (key: number, value: number) =>

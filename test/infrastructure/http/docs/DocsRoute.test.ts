@@ -21,7 +21,7 @@ describe("the reference page", () => {
     })
   )
 
-  it.live("allows by its policy the script and the style that it contains, and calls of its own server", () =>
+  it.live("has a policy that allows its own script and style, and calls to its own server", () =>
     Effect.gen(function* () {
       const { call } = yield* serveFake()
       const { headers, text } = yield* call("/docs")
@@ -33,7 +33,7 @@ describe("the reference page", () => {
     })
   )
 
-  it.live("is sent once: a browser that has it gets a 304", () =>
+  it.live("is sent once: a browser that has cached it gets a 304", () =>
     Effect.gen(function* () {
       const { call } = yield* serveFake()
       const first = yield* call("/docs")
@@ -50,17 +50,17 @@ describe("the reference page", () => {
 describe("the reference page in Chromium", () => {
   beforeEach(skipWithoutBrowser)
 
-  it.live("renders every operation, calls its server, and loads and violates nothing", () =>
+  it.live("renders every operation, calls its server, loads nothing else and violates no policy", () =>
     Effect.gen(function* () {
       const { call, port } = yield* serveFake()
       const { paths } = (yield* call("/openapi.json")).json as {
         readonly paths: Readonly<Record<string, Readonly<Record<string, unknown>>>>
       }
       const page = yield* openPage
-      const said: Array<string> = []
+      const violations: Array<string> = []
       const requested: Array<string> = []
-      page.on("console", (message) => void said.push(message.text()))
-      page.on("pageerror", (error) => void said.push(error.message))
+      page.on("console", (message) => void violations.push(message.text()))
+      page.on("pageerror", (error) => void violations.push(error.message))
       page.on("request", (request) => void requested.push(new URL(request.url()).host))
       const shown = yield* Effect.promise(async () => {
         await page.goto(`http://127.0.0.1:${port}/docs`)
@@ -78,7 +78,7 @@ describe("the reference page in Chromium", () => {
       assert.strictEqual(shown.operations, operations.length)
       assert.match(shown.answer, /"status": "up"/)
       assert.deepStrictEqual(
-        said.filter((text) => !text.includes("favicon.ico")),
+        violations.filter((text) => !text.includes("favicon.ico")),
         []
       )
       assert.deepStrictEqual(new Set(requested), new Set([`127.0.0.1:${port}`]))

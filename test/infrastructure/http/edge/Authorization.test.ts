@@ -25,11 +25,11 @@ const by = (secret: string, scheme = "Bearer") => ({ headers: { authorization: `
 interface Route {
   readonly method: string
   readonly path: string
-  /** The names of the security schemes that the document asks for; none for an open route. */
+  /** The security schemes that the document requires; none for an open route. */
   readonly schemes: ReadonlyArray<string>
 }
 
-/** Every route that the OpenAPI document has. */
+/** Every route of the OpenAPI document. */
 const routesOf = (spec: OpenApi.OpenAPISpec): ReadonlyArray<Route> =>
   Object.entries(spec.paths).flatMap(([path, operations]) =>
     Object.entries(operations as Record<string, OpenApi.OpenAPISpecOperation>).map(
@@ -54,7 +54,7 @@ const isProblem = (answer: Answer, status: number, type: string) => {
 
 describe("a server with keys", () => {
   it.live(
-    "every route of the OpenAPI document but the open ones is 401 without a key and with a wrong one, and 403 for a client on an operator's",
+    "every route except the open ones is 401 without a key or with a wrong one, and operator routes are 403 for a client",
     () =>
       Effect.gen(function* () {
         const { call } = yield* serveFake({}, keys)
@@ -90,7 +90,7 @@ describe("a server with keys", () => {
               assert.strictEqual(answer.headers.get("www-authenticate"), "Bearer")
               if (method !== "HEAD") isProblem(answer, 401, "unauthorized")
             }
-            // The one route that wants a body.
+            // The only route that requires a body.
             const body =
               path === "/orders/bulk" && method === "POST"
                 ? { body: new TextEncoder().encode('{"orders":[]}') }
@@ -108,7 +108,7 @@ describe("a server with keys", () => {
       })
   )
 
-  it.live("every key opens, by a scheme in any case, and none by the address", () =>
+  it.live("every key is accepted with the scheme in any case, and none in the URL", () =>
     Effect.gen(function* () {
       const { call } = yield* serveFake({}, keys)
       for (const secret of [shop, till, ann]) {
@@ -118,7 +118,7 @@ describe("a server with keys", () => {
     })
   )
 
-  it.live("nothing of a request is read before its key, and nothing of the server is told", () =>
+  it.live("a request without a key is neither read nor told anything about the server", () =>
     Effect.gen(function* () {
       const { call, submitted } = yield* serveFake({}, keys)
       const bad = { method: "POST", body: "{", headers: { "content-type": "text/plain" } }
@@ -127,14 +127,14 @@ describe("a server with keys", () => {
       isProblem(yield* call("/dlq?colour=red"), 401, "unauthorized")
       isProblem(yield* call(`/dlq/${idNumber(2)}`, by(shop)), 403, "forbidden")
       assert.deepStrictEqual(submitted, [])
-      // What the public document says is said to everybody.
+      // Routes of the public document are no secret.
       isProblem(yield* call("/nothing"), 404, "not-found")
       isProblem(yield* call("/dlq", { method: "PUT" }), 405, "method-not-allowed")
       assert.strictEqual((yield* call("/dlq", { method: "OPTIONS" })).status, 204)
     })
   )
 
-  it.live("the log says who called and never by which secret, and no answer repeats one", () =>
+  it.live("logs name the caller without its secret, and no response repeats a secret", () =>
     Effect.gen(function* () {
       const { call, logs } = yield* serveFake({ find: () => Effect.die("boom") }, keys)
       const answers = [
@@ -150,12 +150,12 @@ describe("a server with keys", () => {
         logs.map(({ annotations }) => annotations["caller"]),
         ["shop"]
       )
-      const said = JSON.stringify([logs, answers.map(({ headers, text }) => [[...headers], text])])
-      assert.notMatch(said, /the-secret|wrong-secret/)
+      const output = JSON.stringify([logs, answers.map(({ headers, text }) => [[...headers], text])])
+      assert.notMatch(output, /the-secret|wrong-secret/)
     })
   )
 
-  it.live("a worker's metrics are for operators, its health for everybody", () =>
+  it.live("a worker's metrics need an operator's key, its health needs none", () =>
     Effect.gen(function* () {
       const services = yield* Layer.build(
         OrderHttpServer.layer(HealthRoutes.layer, {
@@ -189,7 +189,7 @@ describe("a server with keys", () => {
 })
 
 describe("a server without keys", () => {
-  it.live("is open, and takes no notice of what is sent as one", () =>
+  it.live("is open and ignores keys that are sent", () =>
     Effect.gen(function* () {
       const { call } = yield* serveFake()
       for (const init of [{}, by("anything")]) {

@@ -40,7 +40,7 @@ const protective = [
   "x-correlation-id: "
 ]
 
-/** Every operation of the document, with ids in its path; a method and a path each. */
+/** The method and path of every operation of the document, with ids in the path. */
 const operationsOf = (answer: Answer) =>
   Object.entries((answer.json as OpenApi.OpenAPISpec).paths).flatMap(([path, operations]) =>
     Object.entries(operations as Record<string, OpenApi.OpenAPISpecOperation>).map(
@@ -55,7 +55,7 @@ const operationsOf = (answer: Answer) =>
   )
 
 describe("a body that stalls", () => {
-  it.live("past the time limit is answered 503, and its connection closed", () =>
+  it.live("beyond the time limit is answered 503, and its connection is closed", () =>
     Effect.gen(function* () {
       const { port } = yield* serveFake({}, Layer.succeed(RequestTimeout, Duration.millis(200)))
       for (const framing of ["content-length: 100", "transfer-encoding: chunked"]) {
@@ -69,30 +69,28 @@ describe("a body that stalls", () => {
     })
   )
 
-  it.live(
-    "and is in chunks is not waited for once it is refused: the client is told that the connection closes",
-    () =>
-      Effect.gen(function* () {
-        const { port } = yield* serveFake()
-        const chunked = (head: string, body: string) =>
-          raw(port, `POST ${head}\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n${body}`)
-        for (const [answer, status, type] of [
-          [yield* chunked("/orders HTTP/1.1", `11170\r\n${" ".repeat(70_000)}\r\n`), 413, "too-large"],
-          [yield* chunked("/nowhere HTTP/1.1", "1\r\n"), 404, "not-found"],
-          [yield* chunked("/orders HTTP/1.1\r\nx-correlation-id: ü", "1\r\n"), 400, "invalid-request"],
-          [
-            yield* chunked("/orders HTTP/1.1\r\ncontent-type: text/plain", "1\r\n"),
-            415,
-            "unsupported-media-type"
-          ]
-        ] as const) {
-          rawProblem(answer, status, type)
-          assert.match(answer, /\r\nconnection: close\r\n/i)
-        }
-      })
+  it.live("in chunks is not awaited once it is refused: the response has Connection: close", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serveFake()
+      const chunked = (head: string, body: string) =>
+        raw(port, `POST ${head}\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n${body}`)
+      for (const [answer, status, type] of [
+        [yield* chunked("/orders HTTP/1.1", `11170\r\n${" ".repeat(70_000)}\r\n`), 413, "too-large"],
+        [yield* chunked("/nowhere HTTP/1.1", "1\r\n"), 404, "not-found"],
+        [yield* chunked("/orders HTTP/1.1\r\nx-correlation-id: ü", "1\r\n"), 400, "invalid-request"],
+        [
+          yield* chunked("/orders HTTP/1.1\r\ncontent-type: text/plain", "1\r\n"),
+          415,
+          "unsupported-media-type"
+        ]
+      ] as const) {
+        rawProblem(answer, status, type)
+        assert.match(answer, /\r\nconnection: close\r\n/i)
+      }
+    })
   )
 
-  it.live("in its headers is answered 408 by the server's own limit", () =>
+  it.live("in its headers is answered 408 by the server's limit", () =>
     Effect.gen(function* () {
       const { port } = yield* serveFake({}, Layer.succeed(RequestTimeout, Duration.millis(200)))
       rawProblem(yield* raw(port, "GET /orders HTTP/1.1\r\nhost: localhost\r\nx-a:"), 408, "invalid-request")
@@ -100,8 +98,8 @@ describe("a body that stalls", () => {
   )
 })
 
-describe("what is hardly HTTP", () => {
-  it.live("gets a problem with all headers, where Node would answer nothing or without a body", () =>
+describe("malformed HTTP", () => {
+  it.live("gets a problem with all headers, where Node would send no response or no body", () =>
     Effect.gen(function* () {
       const { port } = yield* serveFake()
       const close = "connection: close\r\n"
@@ -137,14 +135,14 @@ describe("what is hardly HTTP", () => {
       )
       const upgrade = `GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade, close\r\nupgrade: h2c\r\n\r\n`
       assert.match(yield* raw(port, upgrade), /^HTTP\/1\.1 200 /)
-      // Health checks of load balancers are older than Host.
+      // Health checks of load balancers may use HTTP/1.0 without Host.
       assert.match(yield* raw(port, "GET /health/live HTTP/1.0\r\n\r\n"), /^HTTP\/1\.1 200 /)
       const waits = `POST /orders HTTP/1.1\r\nhost: localhost\r\n${close}expect: 100-continue\r\ncontent-length: 2\r\n\r\n{}`
       assert.match(yield* raw(port, waits), /^HTTP\/1\.1 100 [^]*HTTP\/1\.1 202 /)
     })
   )
 
-  it.live("escapes that are no UTF-8 are refused in the part of the address where they are", () =>
+  it.live("escapes that are not UTF-8 are refused, naming the part of the URL", () =>
     Effect.gen(function* () {
       const { call, submitted } = yield* serveFake()
       for (const escape of ["%", "%zz", "%4", "%ff", "%ED%A0%80", "%C0%80", "%u0041"]) {
@@ -170,7 +168,7 @@ describe("what is hardly HTTP", () => {
     })
   )
 
-  it.live("a path with a slash at its end, or two for one, is the path without", () =>
+  it.live("a trailing or doubled slash in a path is ignored", () =>
     Effect.gen(function* () {
       const { call } = yield* serveFake()
       for (const path of [
@@ -187,30 +185,32 @@ describe("what is hardly HTTP", () => {
   )
 })
 
-describe("what a client accepts", () => {
-  it.live("decides before anything is done: 406 on every route with a body, but not for health checks", () =>
-    Effect.gen(function* () {
-      const { call, submitted } = yield* serveFake()
-      const operations = operationsOf(yield* call("/openapi.json"))
-      assert.isAbove(operations.length, 8)
-      for (const { method, path, types } of operations) {
-        const refuses = types.length > 0 && !path.startsWith("/health/")
-        for (const accept of ["image/png", "*/*;q=0", "application/xml, image/*"]) {
-          const answer = yield* call(path, { method, headers: { accept } })
-          if (refuses) problem(answer, 406, "not-acceptable")
-          else assert.isBelow(answer.status, 300, `${method} ${path}`)
+describe("the Accept header", () => {
+  it.live(
+    "is checked before anything is done: 406 on every route with a response body, except health checks",
+    () =>
+      Effect.gen(function* () {
+        const { call, submitted } = yield* serveFake()
+        const operations = operationsOf(yield* call("/openapi.json"))
+        assert.isAbove(operations.length, 8)
+        for (const { method, path, types } of operations) {
+          const refuses = types.length > 0 && !path.startsWith("/health/")
+          for (const accept of ["image/png", "*/*;q=0", "application/xml, image/*"]) {
+            const answer = yield* call(path, { method, headers: { accept } })
+            if (refuses) problem(answer, 406, "not-acceptable")
+            else assert.isBelow(answer.status, 300, `${method} ${path}`)
+          }
+          const [type = "text/plain"] = types
+          for (const accept of [type, `image/png, ${type};q=0.1`, "*/*", `${type.split("/")[0]}/*`]) {
+            const { status } = yield* call(path, { method, headers: { accept } })
+            assert.notStrictEqual(status, 406, `${method} ${path} ${accept}`)
+          }
         }
-        const [type = "text/plain"] = types
-        for (const accept of [type, `image/png, ${type};q=0.1`, "*/*", `${type.split("/")[0]}/*`]) {
-          const { status } = yield* call(path, { method, headers: { accept } })
-          assert.notStrictEqual(status, 406, `${method} ${path} ${accept}`)
-        }
-      }
-      assert.strictEqual(submitted.length, 4)
-    })
+        assert.strictEqual(submitted.length, 4)
+      })
   )
 
-  it("is told by the closest range", () => {
+  it("is matched by its most specific range", () => {
     const cases: ReadonlyArray<readonly [string, boolean]> = [
       ["application/json", true],
       ["APPLICATION/JSON ; charset=utf-8", true],
@@ -229,7 +229,7 @@ describe("what a client accepts", () => {
 })
 
 describe("headers", () => {
-  it.live("protect every answer, whatever it is", () =>
+  it.live("protect every response", () =>
     Effect.gen(function* () {
       const { call } = yield* serveFake()
       const answers = [
@@ -248,7 +248,7 @@ describe("headers", () => {
     })
   )
 
-  it.live("let the pages of origins set come in, and no others; a preflight needs no key", () =>
+  it.live("allow the pages of configured origins and no others; a preflight needs no key", () =>
     Effect.gen(function* () {
       const secret = Redacted.make("the-secret-of-the-shop")
       const settings = Layer.mergeAll(
@@ -328,8 +328,8 @@ describe("a key in the wrong place", () => {
         [500, 400, 404]
       )
       assert.isAbove(logs.length, 2)
-      const said = JSON.stringify([logs, answers.map(({ headers, text }) => [[...headers], text])])
-      assert.notInclude(said, "the-secret")
+      const output = JSON.stringify([logs, answers.map(({ headers, text }) => [[...headers], text])])
+      assert.notInclude(output, "the-secret")
       assert.strictEqual(loggedPath(`/orders/${idNumber(1)}/${secret}?${secret}`), `/orders/${idNumber(1)}/…`)
     })
   )

@@ -12,7 +12,7 @@ const keys = Layer.succeed(ApiKeys, {
   operators: []
 })
 
-/** Sends a request with these header lines, and answers the status and the whole response. */
+/** Sends a request with these header lines; returns the status and the whole response. */
 const send = (port: number, request: string, ...lines: ReadonlyArray<string>) =>
   Effect.map(
     raw(port, [`${request} HTTP/1.1`, ...lines, "connection: close", "", ""].join("\r\n")),
@@ -26,7 +26,7 @@ const isForbidden = (response: string, what: string) => {
 }
 
 describe("the Host of a request to a server without keys", () => {
-  it.live("may be any loopback name, however it is written", () =>
+  it.live("may be any loopback name in any spelling", () =>
     Effect.gen(function* () {
       const { port } = yield* serveFake()
       for (const name of [
@@ -48,7 +48,7 @@ describe("the Host of a request to a server without keys", () => {
     })
   )
 
-  it.live("may be no other name, on any route and with any method", () =>
+  it.live("may be no other name, on any route with any method", () =>
     Effect.gen(function* () {
       const { logs, port, submitted } = yield* serveFake()
       for (const host of [
@@ -94,7 +94,7 @@ describe("the Host of a request to a server without keys", () => {
     })
   )
 
-  it.live("is that of the target, if the target is a whole URL", () =>
+  it.live("is that of the target if the target is an absolute URL", () =>
     Effect.gen(function* () {
       const { port } = yield* serveFake()
       const { response } = yield* send(port, "GET http://evil.test/orders", "Host: localhost")
@@ -103,7 +103,7 @@ describe("the Host of a request to a server without keys", () => {
     })
   )
 
-  it.live("may be missing in HTTP/1.0, and not in HTTP/1.1", () =>
+  it.live("may be missing in HTTP/1.0, but not in HTTP/1.1", () =>
     Effect.gen(function* () {
       const { port } = yield* serveFake()
       assert.match(yield* raw(port, "GET /health/live HTTP/1.0\r\n\r\n"), /^HTTP\/1\.1 200 /)
@@ -111,7 +111,7 @@ describe("the Host of a request to a server without keys", () => {
     })
   )
 
-  it.live("may be any name where the server has keys, or is there for other machines", () =>
+  it.live("may be any name if the server has keys or listens for other machines", () =>
     Effect.gen(function* () {
       const withKeys = yield* serveFake({}, keys)
       const forOthers = yield* serveFake({}, Layer.succeed(LoopbackNamesOnly, false))
@@ -125,7 +125,7 @@ describe("the Host of a request to a server without keys", () => {
 describe("the Origin of a call that changes something", () => {
   const own = "http://localhost:8080"
 
-  it.live("is the server's own, or the call is refused and nothing is stored", () =>
+  it.live("must be the server's own, else the call is refused and nothing is stored", () =>
     Effect.gen(function* () {
       const { port, submitted } = yield* serveFake({}, Layer.succeed(CorsOrigins, ["https://shop.example"]))
       const post = (origin: string, host = "localhost:8080") =>
@@ -170,7 +170,7 @@ describe("the Origin of a call that changes something", () => {
     })
   )
 
-  it.live("does not matter without one, nor for reads and preflights", () =>
+  it.live("may be missing, and does not matter for reads and preflights", () =>
     Effect.gen(function* () {
       const { port } = yield* serveFake()
       const evil = ["Host: localhost", "Origin: http://evil.test"]
@@ -200,7 +200,7 @@ describe("the Origin of a call that changes something", () => {
     })
   )
 
-  it.live("has https behind a proxy that ends TLS at the usual port", () =>
+  it.live("may be https behind a proxy that terminates TLS on the default port", () =>
     Effect.gen(function* () {
       const { port } = yield* serveFake({}, keys)
       const key = "Authorization: Bearer the-secret-of-the-shop"
@@ -214,14 +214,14 @@ describe("the Origin of a call that changes something", () => {
 })
 
 describe("a page in a browser", { timeout: 120_000 }, () => {
-  // Every name below .test is this machine, as the name of an attacker may be. Newer browsers ask their user before a
-  // page may call this machine; older ones, and users who agree, have only the checks of the server.
+  // Every name below .test resolves to this machine, as an attacker's name may. Newer browsers ask the user before a
+  // page may call this machine; older ones, and users who agree, are protected only by the server's checks.
   const openPage = openPageWith(
     "--host-resolver-rules=MAP *.test 127.0.0.1",
     "--disable-features=LocalNetworkAccessChecks"
   )
 
-  /** Opens a page of another origin, on a server of its own or at the address of ours. */
+  /** Opens a page of another origin, on a separate server or at our address. */
   const pageAt = Effect.fnUntraced(function* (url: string) {
     const page = yield* openPage
     yield* Effect.promise(() =>
@@ -231,7 +231,7 @@ describe("a page in a browser", { timeout: 120_000 }, () => {
     return page
   })
 
-  /** What a page finds out by a call: the status and the text, or that its browser does not show it. */
+  /** What a page can read of a call: status and text, or that the browser blocks it. */
   interface Seen {
     readonly status: number
     readonly text: string
@@ -273,7 +273,7 @@ describe("a page in a browser", { timeout: 120_000 }, () => {
         const { seen, stored } = yield* callFrom(Layer.succeed(CorsOrigins, [origin]))
         assert.strictEqual(stored, 2)
         assert.deepInclude(seen[0], { status: 202 })
-        // text/plain is no JSON, and the page may read why it is refused.
+        // text/plain is not JSON, and the page may read the refusal.
         assert.deepInclude(seen[1], { status: 415 })
       }),
     120_000
@@ -298,7 +298,7 @@ describe("a page in a browser", { timeout: 120_000 }, () => {
           return { statuses, stored: orders.length }
         })
         assert.deepStrictEqual(yield* callFrom(Layer.empty), { statuses: [403, 403], stored: 0 })
-        // So it would be without the check.
+        // The control: without the check the attack works.
         assert.deepStrictEqual(yield* callFrom(Layer.succeed(LoopbackNamesOnly, false)), {
           statuses: [200, 202],
           stored: 1

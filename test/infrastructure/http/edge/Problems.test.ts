@@ -26,7 +26,7 @@ const raw = (port: number, text: string) =>
     socket.on("error", () => resume(Effect.succeed(answer)))
   })
 
-/** Both ways in which a request is answered: by the middleware of most routes, and by the one route that answers alone. */
+/** Two routes, as each rule has to hold for every route. */
 const ways = [
   {
     path: `/orders/${idNumber(1)}`,
@@ -41,7 +41,7 @@ const ways = [
 ]
 
 describe("problems", () => {
-  it.live("an unknown path is a 404 problem, also where the path is broken", () =>
+  it.live("an unknown path is a 404 problem, also if it is malformed", () =>
     Effect.gen(function* () {
       const { call } = yield* serveFake()
       for (const path of ["/", "/nothing", "/orders/a/b", "/ORDERS", "/redrives/1", "/docs/x", "/worker"]) {
@@ -59,7 +59,7 @@ describe("problems", () => {
     })
   )
 
-  it.live("a wrong method is a 405 with Allow; OPTIONS answers 204 with the same", () =>
+  it.live("a wrong method is a 405 with Allow; OPTIONS is a 204 with the same Allow", () =>
     Effect.gen(function* () {
       const { call } = yield* serveFake()
       const id = idNumber(1)
@@ -93,7 +93,7 @@ describe("problems", () => {
   )
 
   it.live(
-    "every answer has a correlation id, given or made, and the headers against caches and sniffing",
+    "every response has a correlation id, received or generated, and headers against caching and sniffing",
     () =>
       Effect.gen(function* () {
         const { call } = yield* serveFake()
@@ -128,7 +128,7 @@ describe("problems", () => {
       })
   )
 
-  it.live("a defect is a 500 that tells nothing, logged once with its cause and correlation id", () =>
+  it.live("a defect is a 500 without details, logged once with its cause and correlation id", () =>
     Effect.forEach(ways, ({ fake, init, path }) =>
       Effect.gen(function* () {
         const { call, logs } = yield* serveFake(fake(Effect.die(new Error("SELECT secret FROM orders"))))
@@ -143,7 +143,7 @@ describe("problems", () => {
     )
   )
 
-  it.live("a store that is away is a 503 with Retry-After; success and client errors log nothing", () =>
+  it.live("an unavailable store is a 503 with Retry-After; success and client errors log nothing", () =>
     Effect.gen(function* () {
       const away = Effect.fail(new OrdersUnavailable())
       const { call, logs } = yield* serveFake({ submit: () => away, deadLetters: () => away })
@@ -157,7 +157,7 @@ describe("problems", () => {
     })
   )
 
-  it.live("a request out of time is interrupted and is a 503, logged with its correlation id", () =>
+  it.live("a request beyond the time limit is interrupted and is a 503, logged with its correlation id", () =>
     Effect.forEach(ways, ({ fake, init, path }) =>
       Effect.gen(function* () {
         const interrupted = yield* Deferred.make<void>()
@@ -177,7 +177,7 @@ describe("problems", () => {
     )
   )
 
-  it.live("a client that goes away interrupts its request, which is not logged as an error", () =>
+  it.live("a client that disconnects interrupts its request, which is not logged as an error", () =>
     Effect.forEach(ways, ({ fake, init, path }) =>
       Effect.gen(function* () {
         const running = yield* Deferred.make<void>()
@@ -201,7 +201,7 @@ describe("problems", () => {
     )
   )
 
-  it.live("what is not HTTP, or has too large headers, gets a problem too", () =>
+  it.live("malformed HTTP and too large headers get a problem too", () =>
     Effect.gen(function* () {
       const { port } = yield* serveFake()
       const garbage = yield* raw(port, "garbage\r\n\r\n")

@@ -5,8 +5,8 @@ import { serveMemory } from "../TestServer.ts"
 const upperEscapes = (text: string) =>
   Array.from(text, (letter) => `%${letter.charCodeAt(0).toString(16).toUpperCase()}`).join("")
 
-describe("what a standard lets a client write differently", () => {
-  it.live("names the same order: an id in upper case or in escapes of either case", () =>
+describe("another spelling that a standard allows", () => {
+  it.live("names the same order: an id in upper case, or percent-encoded in either case", () =>
     Effect.gen(function* () {
       const { call, failed } = yield* serveMemory
       const id = yield* failed
@@ -24,7 +24,7 @@ describe("what a standard lets a client write differently", () => {
     })
   )
 
-  it.live("names the same query: escapes of either case, in names and values", () =>
+  it.live("names the same query: names and values percent-encoded in either case", () =>
     Effect.gen(function* () {
       const { call } = yield* serveMemory
       const body = JSON.stringify({ metadata: { ü: "é+ /" } })
@@ -41,7 +41,7 @@ describe("what a standard lets a client write differently", () => {
   )
 
   it.live.each(["/orders/%zz", "/orders/%", "/orders/%C3%28", "/orders?limit=%zz", "/orders?cursor=%ff"])(
-    "is refused where an escape is wrong: %s",
+    "is refused if an escape is wrong: %s",
     (path) =>
       Effect.gen(function* () {
         const { call } = yield* serveMemory

@@ -3,7 +3,7 @@ import { Effect, Exit, Layer, Option, Tracer } from "effect"
 import { serveMemoryWith } from "../TestServer.ts"
 
 describe("an app that installs a tracer", () => {
-  it.live("gets a span for each request, as a child of the caller's, with what was answered", () =>
+  it.live("gets a span for each request, as a child of the caller's, with the status", () =>
     Effect.gen(function* () {
       const spans: Array<Tracer.NativeSpan> = []
       const tracer = Tracer.make({
@@ -20,7 +20,7 @@ describe("an app that installs a tracer", () => {
           call("/orders", { method: "POST", headers: { traceparent: `00-${traceId}-${spanId}-01` } })
         )
       )
-      // The server has closed, so every request has ended.
+      // The server is closed, so every request has ended.
       const requests = spans.filter(({ kind }) => kind === "server")
       assert.strictEqual(requests.length, 1)
       const [request] = requests

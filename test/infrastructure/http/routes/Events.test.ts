@@ -18,7 +18,7 @@ import { serveFake, serveMemoryWith } from "../TestServer.ts"
 const completed: Outcome = { event: "completed" }
 const failed: Outcome = { event: "failed", failure: failure("PERMANENT", "card\ndeclined") }
 
-/** Starts the one due order and ends its attempt so. */
+/** Starts the only due order and settles its attempt with this outcome. */
 const attempt = Effect.fnUntraced(function* (stores: AllStores, outcome: Outcome) {
   const { orders } = yield* stores.work.claim({ worker: "w", lease: Duration.minutes(1), max: 1 })
   yield* stores.work.settle(orders.map((order) => ({ order, outcome })))
@@ -33,12 +33,12 @@ const served = (settings: Layer.Layer<never> = Layer.empty) =>
     return { ...server, id: order.id, path, url: `http://127.0.0.1:${server.port}${path}` }
   })
 
-/** Lets so many seconds of virtual time pass, each with all that happens in it; nothing here happens between two. */
+/** Advances virtual time second by second, since nothing here happens in between. */
 const pass = (seconds: number) =>
   Effect.andThen(TestClock.adjust("1 second"), settled).pipe(Effect.repeat({ times: seconds - 1 }))
 
 describe("GET /orders/{id}/events", () => {
-  it.live("has the timeline so far, then each event as it happens, and ends with the final state", () =>
+  it.live("sends the timeline so far, then each event as it happens, and ends with the final state", () =>
     Effect.gen(function* () {
       const { call, id, stores, url } = yield* served()
       const stream = yield* openStream(url)
@@ -63,12 +63,12 @@ describe("GET /orders/{id}/events", () => {
           ["3", "failed"]
         ]
       )
-      // A final order has all of it at once, and no more.
+      // The stream of a final order ends at once.
       assert.deepStrictEqual(yield* restOf(yield* openStream(url)), [first, ...rest])
     })
   )
 
-  it.live("goes on after the event that Last-Event-ID names, and ends at once where there is no more", () =>
+  it.live("resumes after the event that Last-Event-ID names, and ends at once if there are no more", () =>
     Effect.gen(function* () {
       const { stores, url } = yield* served()
       yield* attempt(stores, completed)
@@ -84,7 +84,7 @@ describe("GET /orders/{id}/events", () => {
     })
   )
 
-  it.live("goes past a failure that was reprocessed, as long as the order is not final", () =>
+  it.live("continues past a failure that was reprocessed", () =>
     Effect.gen(function* () {
       const { id, stores, url } = yield* served()
       yield* attempt(stores, failed)
@@ -100,7 +100,7 @@ describe("GET /orders/{id}/events", () => {
     })
   )
 
-  it.live("what cannot be followed is a problem before the stream begins", () =>
+  it.live("an order that cannot be watched is a problem before the stream begins", () =>
     Effect.gen(function* () {
       const { call, path } = yield* served()
       for (const bad of ["", "x", "-1", "1.5", "01", "1, 2", "9999999999", "0x1"]) {
@@ -125,7 +125,7 @@ describe("GET /orders/{id}/events", () => {
     })
   )
 
-  it.live("only so many are open in a process; one that is cut off makes room", () =>
+  it.live("the number of open streams in a process is limited, and a closed one frees its place", () =>
     Effect.gen(function* () {
       const { call, path, url } = yield* served(Layer.succeed(MaxWatched, 2))
       const first = yield* openStream(url)
@@ -145,7 +145,7 @@ describe("GET /orders/{id}/events", () => {
     })
   )
 
-  it.live("one caller has at most half of them, and leaves the others theirs", () =>
+  it.live("one caller can use at most half of them", () =>
     Effect.gen(function* () {
       const key = (name: string) => ({ name, secret: Redacted.make(`secret-of-${name}`) })
       const keys = { clients: [key("a"), key("b")], operators: [key("o")] }
@@ -188,7 +188,7 @@ describe("GET /orders/{id}/events", () => {
     })
   )
 
-  it.live("a server that closes ends its streams, and does not wait for them", () =>
+  it.live("a server that closes ends its streams without waiting for them", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const { url } = yield* Scope.provide(served(), scope)
@@ -198,13 +198,13 @@ describe("GET /orders/{id}/events", () => {
       assert.isBelow(Duration.toMillis(took), 500)
       for (const stream of streams) {
         assert.deepStrictEqual(yield* restOf(stream), [])
-        // Not broken off: the answer is complete.
+        // The response is complete, not broken off.
         assert.isTrue(stream.isComplete())
       }
     })
   )
 
-  it.live("a defect while an event is encoded cuts its stream off, is logged once, and harms no other", () =>
+  it.live("a defect while an event is encoded closes its stream, is logged once, and affects no other", () =>
     Effect.gen(function* () {
       const [created = assert.fail(), ...others] = failedHistory
       const wrong = { ...created, version: 2, attempt: "first" } as unknown as OrderEvent
@@ -218,7 +218,7 @@ describe("GET /orders/{id}/events", () => {
       assert.strictEqual((yield* Queue.take(stream.events)).id, "1")
       yield* happens.open
       assert.lengthOf(yield* restOf(stream), 0)
-      // Not like the end of the order: the client comes back with the id that it had last.
+      // Unlike the end of the order: the client resumes with its last id.
       assert.isFalse(stream.isComplete())
       assert.deepStrictEqual(
         server.logs.map(({ level, message }) => [level, message]),
@@ -232,7 +232,7 @@ describe("GET /orders/{id}/events", () => {
     })
   )
 
-  it.effect("says every 15 seconds that it is still there", () =>
+  it.effect("sends a keep-alive comment every 15 seconds", () =>
     Effect.gen(function* () {
       const closes = yield* Latch.make()
       const eventStream = yield* makeEventStreams(closes)
@@ -252,7 +252,7 @@ describe("GET /orders/{id}/events", () => {
     })
   )
 
-  it.effect("streams have their comments at their own times, and one that ends leaves nothing behind", () =>
+  it.effect("each stream has its own keep-alive timer, which ends with it", () =>
     Effect.gen(function* () {
       const closes = yield* Latch.make()
       const eventStream = yield* makeEventStreams(closes)

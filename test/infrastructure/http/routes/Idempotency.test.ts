@@ -16,13 +16,13 @@ const post = (key: string | undefined, body?: string, headers: Record<string, st
 })
 
 describe("Idempotency-Key", () => {
-  it.live("the same request gets the first answer again, and says so", () =>
+  it.live("a repeated request gets the first response with Idempotency-Replayed", () =>
     Effect.gen(function* () {
       const { call, stores } = yield* serveMemory
       const first = yield* call("/orders", post("k", '{"payload":{"a":1,"b":[{"c":2,"d":3}]}}'))
       assert.strictEqual(first.status, 202, first.text)
       assert.isNull(first.headers.get("idempotency-replayed"))
-      // Order of keys, white space, numbers and text as they may be written, and defaults written out.
+      // Other key order, white space, spelling of numbers and strings, and written-out defaults.
       const same = [
         '{"payload":{"a":1,"b":[{"c":2,"d":3}]}}',
         ' { "payload" : { "b" : [ { "d": 3.0 , "c": 2e0 } ], "\\u0061" : 1 } } ',
@@ -39,7 +39,7 @@ describe("Idempotency-Key", () => {
     })
   )
 
-  it.live("another request with its key is a 422", () =>
+  it.live("another request with the same key is a 422", () =>
     Effect.gen(function* () {
       const { call, stores } = yield* serveMemory
       assert.strictEqual((yield* call("/orders", post("k", '{"payload":{"a":[1,2]}}'))).status, 202)
@@ -72,14 +72,14 @@ describe("Idempotency-Key", () => {
   )
 
   it.live(
-    "while too many orders wait, repetitions get the first answer, and the rest a 503 with Retry-After",
+    "while too many orders wait, repeated requests get the first response and others a 503 with Retry-After",
     () =>
       Effect.gen(function* () {
         const { call, stores } = yield* serveMemoryWith(Layer.succeed(MaxPending, 1))
         const first = yield* call("/orders", post("k", '{"priority":1}'))
         const bulk = yield* call("/orders/bulk", post("k", '{"orders":[{},{}]}'))
         assert.deepStrictEqual([first.status, bulk.status], [202, 202])
-        // Until the next look, a second after the first.
+        // Until the next sample, a second after the first.
         const refused = yield* eventually(
           "more orders wait than are taken",
           Effect.map(call("/orders", post(undefined, "{}")), (answer) =>
@@ -131,7 +131,7 @@ describe("Idempotency-Key", () => {
     })
   )
 
-  it.live("keys are the caller's own, and each call's", () =>
+  it.live("keys are scoped to the caller and the route", () =>
     Effect.gen(function* () {
       const key = (name: string) => ({ name, secret: Redacted.make(`${name}-secret-0123456789`) })
       const settings = Layer.succeed(ApiKeys, {
@@ -154,7 +154,7 @@ describe("Idempotency-Key", () => {
     })
   )
 
-  it.live("of a bulk it is for the whole call, whose problems are replayed too", () =>
+  it.live("a key of a bulk covers the whole call, and its problems are replayed too", () =>
     Effect.gen(function* () {
       const { call, stores } = yield* serveMemory
       const body = '{"orders":[{"payload":{"a":1}},{"priority":11,"x":"\\u0000"},{}]}'
@@ -177,7 +177,7 @@ describe("Idempotency-Key", () => {
     })
   )
 
-  it.live("500 requests at once with one key get one order and equal answers", () =>
+  it.live("500 concurrent requests with one key store one order and get equal responses", () =>
     Effect.gen(function* () {
       const { call, stores } = yield* serveMemory
       const answers = yield* Effect.forEach(

@@ -14,7 +14,7 @@ const listed = (answer: Answer) => {
   return answer.json as Listed
 }
 
-/** Where the issues of a refused request are. */
+/** The paths of the issues of a refused request. */
 const refusedAt = (answer: Answer) => {
   assert.strictEqual(answer.status, 400, answer.text)
   assert.strictEqual(answer.headers.get("content-type"), "application/problem+json")
@@ -37,7 +37,7 @@ const shops = Effect.gen(function* () {
 })
 
 describe("GET /orders", () => {
-  it.live("has orders newest first without their payloads, fifty unless it is told otherwise", () =>
+  it.live("has orders newest first without their payloads, fifty by default", () =>
     Effect.gen(function* () {
       const { call, failed, stores } = yield* serveMemory
       yield* stores.intake.submit(Array.from({ length: 60 }, (_, n) => newOrder({ payload: { n } })))
@@ -54,7 +54,7 @@ describe("GET /orders", () => {
     })
   )
 
-  it.live("takes filters together, and follows its cursor to the end", () =>
+  it.live("combines filters, and its cursors lead to the end", () =>
     Effect.gen(function* () {
       const { call } = yield* shops
       const count = (query: string) =>
@@ -86,7 +86,7 @@ describe("GET /orders", () => {
     })
   )
 
-  it.live("refuses whatever it does not know, at its name, all of it at once", () =>
+  it.live("refuses all unknown and invalid parameters at once, by name", () =>
     Effect.gen(function* () {
       const { call } = yield* serveMemory
       const wrong: Record<string, string> = {
@@ -126,7 +126,7 @@ describe("GET /orders", () => {
       const query = "status=PENDING&metadata.shop=0&createdAfter=2020-01-01T00:00:00Z"
       const { nextCursor } = listed(yield* call(`/orders?${query}&limit=1`))
       const with_ = (query: string) => call(`/orders?${query}&cursor=${nextCursor}`)
-      // The same filters, in other words and another order; the page may have another size.
+      // The same filters in another spelling and order; the page size may differ.
       for (const same of [
         query,
         `limit=3&metadata.shop=0&createdAfter=2020-01-01T02:00:00%2B02:00&status=PENDING`
@@ -162,14 +162,14 @@ describe("GET /orders", () => {
         assert.deepStrictEqual(refusedAt(yield* call(`/orders?${query}&cursor=${forge(inside)}`)), [
           "query:cursor"
         ])
-      // Of the dead letter queue.
+      // A cursor of the dead letter queue.
       const link = (yield* call("/dlq?limit=1")).headers.get("link") ?? ""
       const foreign = /cursor=([\w-]+)/.exec(link)?.[1] ?? ""
       assert.deepStrictEqual(refusedAt(yield* call(`/orders?cursor=${foreign}`)), ["query:cursor"])
     })
   )
 
-  it.live("is described with its ranges, and with the form of its metadata filters", () =>
+  it.live("is documented with its ranges and the form of its metadata filters", () =>
     Effect.gen(function* () {
       const { call } = yield* serveMemory
       const spec = (yield* call("/openapi.json")).json as OpenApi.OpenAPISpec
@@ -192,7 +192,7 @@ describe("GET /orders", () => {
 })
 
 describe("GET /dlq", () => {
-  it.live("takes filters, and its links carry them on", () =>
+  it.live("accepts filters, and its links keep them", () =>
     Effect.gen(function* () {
       const { call, failOne } = yield* shops
       for (let n = 0; n < 4; n++) yield* failOne({}, "card declined: 05 & more")

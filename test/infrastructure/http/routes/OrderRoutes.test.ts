@@ -16,7 +16,7 @@ const id = idNumber(1)
 const uuid = "ABCDEF00-0000-7000-8000-000000000001"
 
 describe("orders", () => {
-  it.live("an order is shown with its version as ETag, under its id in either case", () =>
+  it.live("an order has its version as ETag, with its id in either case", () =>
     Effect.gen(function* () {
       const { call } = yield* serveFake()
       const answer = yield* call(`/orders/${id}`)
@@ -50,7 +50,7 @@ describe("orders", () => {
     })
   )
 
-  it.live("the timeline has every event and a sentence", () =>
+  it.live("the timeline has every event and an explanation", () =>
     Effect.gen(function* () {
       const { call } = yield* serveFake()
       const { events, explanation } = (yield* call(`/orders/${id}/timeline`)).json as {
@@ -77,7 +77,7 @@ describe("orders", () => {
 })
 
 describe("dead letters", () => {
-  it.live("pages follow their links, newest first, without repeating or missing an entry", () =>
+  it.live("pages follow their links, newest first, with every entry once", () =>
     Effect.gen(function* () {
       const { call } = yield* serveFake()
       const seen: Array<string> = []
@@ -104,7 +104,7 @@ describe("dead letters", () => {
     })
   )
 
-  it.live("wrong query parameters are refused at their names", () =>
+  it.live("wrong query parameters are refused by name", () =>
     Effect.gen(function* () {
       const { call } = yield* serveFake()
       const wrong = [
@@ -145,7 +145,7 @@ describe("dead letters", () => {
     })
   )
 
-  it.live("reprocess answers 202, and hands the version of If-Match to the platform", () =>
+  it.live("reprocess answers 202 and passes the version of If-Match to the platform", () =>
     Effect.gen(function* () {
       const versions: Array<number | undefined> = []
       const { call } = yield* serveFake()
@@ -170,12 +170,12 @@ describe("dead letters", () => {
     })
   )
 
-  it.live("If-Match holds where one of its tags is the order's, and a weak tag is nobody's", () =>
+  it.live("If-Match holds if one of its tags is the order's version, and a weak tag never matches", () =>
     Effect.gen(function* () {
       const { call, failed } = yield* serveMemory
       const path = `/dlq/${yield* failed}/reprocess`
       const reprocess = (match: string) => call(path, { method: "POST", headers: { "if-match": match } })
-      // The order is in version 3.
+      // The order has version 3.
       for (const match of ['W/"3"', '"2", "4"', '"2", W/"3"', '"03"', '"", "x,y"', '"0"']) {
         const answer = yield* reprocess(match)
         assert.strictEqual(answer.status, 412, match)
@@ -188,7 +188,7 @@ describe("dead letters", () => {
 })
 
 describe("If-Match with several tags", () => {
-  /** A platform whose order gets another version between each read and the call that follows, so many times. */
+  /** A platform whose order changes its version between a read and the following call, this many times. */
   const changing = (times: number) => {
     const calls: Array<unknown> = []
     let version = 3
@@ -216,17 +216,17 @@ describe("If-Match with several tags", () => {
       })
       assert.deepStrictEqual(yield* ask(1, '"3", "4"'), { status: success, calls: [3, 4] })
       assert.deepStrictEqual(yield* ask(2, '"5", "3", "4"'), { status: success, calls: [3, 4, 5] })
-      // The order went on to a version that is not among them: one more read, and no further attempt.
+      // The order has a version that is not listed: one more read, and no further attempt.
       assert.deepStrictEqual(yield* ask(2, '"3", "4"'), { status: 412, calls: [3, 4, 0] })
       assert.deepStrictEqual(yield* ask(9, '"1", "2"'), { status: 412, calls: [0] })
-      // One tag needs no read, and is one attempt.
+      // A single tag needs no read and one attempt.
       assert.deepStrictEqual(yield* ask(9, '"3"'), { status: 412, calls: [3] })
     })
   )
 })
 
 describe("discard", () => {
-  it.live("answers 204 without a body, and hands reason and version to the platform", () =>
+  it.live("answers 204 without a body and passes reason and version to the platform", () =>
     Effect.gen(function* () {
       const given: Array<unknown> = []
       const { call } = yield* serveFake({
@@ -255,48 +255,46 @@ describe("discard", () => {
     })
   )
 
-  it.live(
-    "takes the order out of the dead letter queue once and for all, with the reason in its timeline",
-    () =>
-      Effect.gen(function* () {
-        const { call, failed } = yield* serveMemory
-        const order = yield* failed
-        const path = `/dlq/${order}`
-        const mismatch = yield* call(path, { method: "DELETE", headers: { "if-match": '"2"' } })
-        assert.strictEqual(mismatch.status, 412)
-        assert.include(mismatch.text, "urn:order-platform:version-mismatch")
-        const reason = `gone\u0000 ${"x".repeat(3000)}`
-        const discarded = yield* call(`${path}?reason=${encodeURIComponent(reason)}`, {
-          method: "DELETE",
-          headers: { "if-match": '"3"' }
-        })
-        assert.strictEqual(discarded.status, 204, discarded.text)
-        const { discardedAt, status, version } = (yield* call(`/orders/${order}`)).json as Record<
-          string,
-          unknown
-        >
-        assert.deepStrictEqual([status, version, typeof discardedAt], ["FAILED", 4, "string"])
-        const { events } = (yield* call(`/orders/${order}/timeline`)).json as {
-          events: ReadonlyArray<Record<string, unknown>>
-        }
-        assert.deepStrictEqual(
-          [events[3]?.["event"], events[3]?.["reason"]],
-          ["discarded", reason.replace("\u0000", "\uFFFD").slice(0, 2000)]
-        )
-        for (const init of [{ method: "DELETE" }, {}]) {
-          const answer = yield* call(path, init)
-          assert.strictEqual(answer.status, 409)
-          assert.include(answer.text, "urn:order-platform:not-in-dlq")
-        }
-        assert.strictEqual((yield* call(`/dlq/${uuid}`, { method: "DELETE" })).status, 404)
-        assert.strictEqual((yield* call("/dlq/x", { method: "DELETE" })).status, 400)
-        assert.deepStrictEqual((yield* call("/dlq")).json, [])
+  it.live("removes the order from the dead letter queue permanently, with the reason in its timeline", () =>
+    Effect.gen(function* () {
+      const { call, failed } = yield* serveMemory
+      const order = yield* failed
+      const path = `/dlq/${order}`
+      const mismatch = yield* call(path, { method: "DELETE", headers: { "if-match": '"2"' } })
+      assert.strictEqual(mismatch.status, 412)
+      assert.include(mismatch.text, "urn:order-platform:version-mismatch")
+      const reason = `gone\u0000 ${"x".repeat(3000)}`
+      const discarded = yield* call(`${path}?reason=${encodeURIComponent(reason)}`, {
+        method: "DELETE",
+        headers: { "if-match": '"3"' }
       })
+      assert.strictEqual(discarded.status, 204, discarded.text)
+      const { discardedAt, status, version } = (yield* call(`/orders/${order}`)).json as Record<
+        string,
+        unknown
+      >
+      assert.deepStrictEqual([status, version, typeof discardedAt], ["FAILED", 4, "string"])
+      const { events } = (yield* call(`/orders/${order}/timeline`)).json as {
+        events: ReadonlyArray<Record<string, unknown>>
+      }
+      assert.deepStrictEqual(
+        [events[3]?.["event"], events[3]?.["reason"]],
+        ["discarded", reason.replace("\u0000", "\uFFFD").slice(0, 2000)]
+      )
+      for (const init of [{ method: "DELETE" }, {}]) {
+        const answer = yield* call(path, init)
+        assert.strictEqual(answer.status, 409)
+        assert.include(answer.text, "urn:order-platform:not-in-dlq")
+      }
+      assert.strictEqual((yield* call(`/dlq/${uuid}`, { method: "DELETE" })).status, 404)
+      assert.strictEqual((yield* call("/dlq/x", { method: "DELETE" })).status, 400)
+      assert.deepStrictEqual((yield* call("/dlq")).json, [])
+    })
   )
 })
 
 describe("stats", () => {
-  it.live("are shown with their time, and with what is an estimate", () =>
+  it.live("have their time and mark estimates", () =>
     Effect.gen(function* () {
       const { call } = yield* serveFake()
       assert.deepStrictEqual((yield* call("/stats")).json, {
@@ -317,7 +315,7 @@ describe("stats", () => {
 })
 
 describe("health", () => {
-  it.live("ready follows the store and the drain, live does not", () =>
+  it.live("ready depends on the store and the drain, live does not", () =>
     Effect.gen(function* () {
       const { call, drain } = yield* serveFake()
       assert.deepStrictEqual((yield* call("/health/ready")).json, { status: "ready" })
@@ -354,7 +352,7 @@ describe("the server", () => {
     })
   )
 
-  it.live("embedded in someone else's router, the routes leave all other paths alone", () =>
+  it.live("routes in an app's own router leave all other paths alone", () =>
     Effect.gen(function* () {
       const routes = Layer.mergeAll(
         OrderRoutes.layer(OrderPayload.anyJsonObject),
@@ -382,7 +380,7 @@ describe("the server", () => {
     })
   )
 
-  it.live("the OpenAPI document is 3.1 and lists exactly the routes that are served", () =>
+  it.live("serves an OpenAPI 3.1 document that lists exactly its routes", () =>
     Effect.gen(function* () {
       const { call } = yield* serveFake()
       const answer = yield* call("/openapi.json")
@@ -436,7 +434,7 @@ describe("the server", () => {
       ])
       assert.isNotTrue(submit?.requestBody?.required)
       assert.deepStrictEqual(Object.keys(submit?.requestBody?.content ?? {}), ["application/json"])
-      // Every reference leads somewhere.
+      // Every reference resolves.
       for (const [, name] of answer.text.matchAll(/"#\/components\/([^"]+)"/g)) {
         const [section = "", key = ""] = (name ?? "").split("/")
         const components = spec.components as unknown as Record<string, Record<string, unknown>>

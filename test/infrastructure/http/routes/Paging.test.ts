@@ -22,7 +22,7 @@ const served = Effect.gen(function* () {
 })
 
 it.live(
-  "paging over 10,000 orders while others are created misses none, repeats none, and its cursors fit no other query",
+  "paging over 10,000 orders while others are submitted returns each once, and its cursors fit no other query",
   () =>
     Effect.gen(function* () {
       const { call, stores } = yield* served

@@ -23,7 +23,7 @@ const issues = (answer: Answer) => {
 }
 
 describe("POST /orders", () => {
-  it.live("answers 202 with id and location, and takes defaults without a body", () =>
+  it.live("answers 202 with id and location, and uses defaults without a body", () =>
     Effect.gen(function* () {
       const { call, logs, submitted } = yield* serveFake()
       const answers = [
@@ -42,12 +42,12 @@ describe("POST /orders", () => {
         assert.match(correlationId ?? "", /^[0-9a-f-]{36}$/)
       }
       assert.strictEqual(submitted.length, 4)
-      // Success costs no log line, at any level.
+      // Success logs nothing at any level.
       assert.deepStrictEqual(logs, [])
     })
   )
 
-  it.live("hands everything that the body says to the platform", () =>
+  it.live("passes everything in the body to the platform", () =>
     Effect.gen(function* () {
       const { call, submitted } = yield* serveFake()
       const body = {
@@ -105,7 +105,7 @@ describe("POST /orders", () => {
     })
   )
 
-  it.live("refuses JSON that cannot be kept as it is, at its path", () =>
+  it.live("refuses JSON that cannot be stored unchanged, with its path", () =>
     Effect.gen(function* () {
       const { call, submitted } = yield* serveFake()
       const nest = (depth: number) => `${"[".repeat(depth)}${"]".repeat(depth)}`
@@ -137,7 +137,7 @@ describe("POST /orders", () => {
     })
   )
 
-  it.live("answers 415 for what is not JSON in UTF-8", () =>
+  it.live("answers 415 for anything but JSON in UTF-8", () =>
     Effect.gen(function* () {
       const { call } = yield* serveFake()
       const types = [
@@ -172,7 +172,7 @@ describe("POST /orders", () => {
     })
   )
 
-  it.live("takes another app's payload by its schema, typed, with paths as the client wrote them", () =>
+  it.live("decodes an app's payload by its schema, with paths as the client wrote them", () =>
     Effect.gen(function* () {
       const coffee = OrderPayload.make(Schema.Struct({ drink: Schema.String, cups: Schema.Int }), {
         version: 2

@@ -27,7 +27,7 @@ const results = (answer: Answer) => {
 const pathsOf = ({ problem }: Result) => problem?.errors.map(({ path }) => path.join(".")).sort()
 
 describe("POST /orders/bulk", () => {
-  it.live("answers each order in its place: an id, or its problem with every issue", () =>
+  it.live("has one result per order, in order: its id, or its problem with every issue", () =>
     Effect.gen(function* () {
       const { call, stores } = yield* serveMemory
       const nest = `${"[".repeat(30_000)}${"]".repeat(30_000)}`
@@ -66,7 +66,7 @@ describe("POST /orders/bulk", () => {
     })
   )
 
-  it.live("is 202 even if every order is wrong, or there is none", () =>
+  it.live("answers 202 even if every order is wrong or there is none", () =>
     Effect.gen(function* () {
       const { call, stores } = yield* serveMemory
       const wrong = results(yield* call("/orders/bulk", post({ orders: [1, { priority: "high" }] })))
@@ -76,7 +76,7 @@ describe("POST /orders/bulk", () => {
     })
   )
 
-  it.live("takes 1000 orders, and a body around them that is wrong is a 400", () =>
+  it.live("accepts 1000 orders, and answers 400 for an invalid envelope", () =>
     Effect.gen(function* () {
       const { call, submitted } = yield* serveFake()
       const orders = (n: number) => ({ orders: Array.from({ length: n }, () => ({})) })
@@ -103,7 +103,7 @@ describe("POST /orders/bulk", () => {
     })
   )
 
-  it.live("one order is as large as anywhere, and the whole has a limit of its own", () =>
+  it.live("limits each order like a single one, and the whole body by a limit of its own", () =>
     Effect.gen(function* () {
       const limits = Layer.mergeAll(Layer.succeed(MaxBodyBytes, 1024), Layer.succeed(MaxBulkBodyBytes, 4096))
       const { call, submitted } = yield* serveFake({}, limits)
@@ -122,7 +122,7 @@ describe("POST /orders/bulk", () => {
     })
   )
 
-  it.live("one order is as many bytes as anywhere, whatever its letters", () =>
+  it.live("limits each order by its bytes, not its characters", () =>
     Effect.gen(function* () {
       const { call } = yield* serveFake({}, Layer.succeed(MaxBodyBytes, 1024))
       const order = (text: string) => ({ payload: { a: [text, 1.5, true, null, {}, [], { "": -1.25e-7 }] } })
@@ -137,7 +137,7 @@ describe("POST /orders/bulk", () => {
         const both = results(yield* call("/orders/bulk", post({ orders: [largest, larger] })))
         assert.deepStrictEqual(both.map(pathsOf), [undefined, ["orders.1"]], letter)
       }
-      // Written as short as it can be, it is not held to what it would be written out.
+      // A compact body is not measured by the length of its expanded form.
       const numbers = `{"payload":{"a":[${Array.from({ length: 200 }, () => "1e15").join(",")}]}}`
       assert.strictEqual((yield* call("/orders", post(numbers))).status, 202)
       const [taken] = results(yield* call("/orders/bulk", post(`{"orders":[${numbers},{}]}`)))
@@ -145,7 +145,7 @@ describe("POST /orders/bulk", () => {
     })
   )
 
-  it.live("lists so many issues of a hostile body and no more, and stays answerable", () =>
+  it.live("limits the issues of a hostile body and stays responsive", () =>
     Effect.gen(function* () {
       const { call } = yield* serveFake()
       const many = JSON.stringify(Array.from({ length: 6000 }, () => "\u0000"))
@@ -165,7 +165,7 @@ describe("POST /orders/bulk", () => {
     })
   )
 
-  it.live("is a POST only", () =>
+  it.live("accepts only POST", () =>
     Effect.gen(function* () {
       const { call } = yield* serveFake()
       const answer = yield* call("/orders/bulk")

@@ -5,8 +5,8 @@ import { OrderHttpServer } from "../../../../src/infrastructure/http/server/Http
 import { freePort } from "../../../examples/ExampleProcess.ts"
 import { raw } from "../../../RawHttp.ts"
 
-describe("a request that comes before the routes are there", () => {
-  it.live("is answered once they are", () =>
+describe("a request that arrives before the routes are ready", () => {
+  it.live("is answered once they are ready", () =>
     Effect.gen(function* () {
       const [begun, gate] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
       const port = yield* Effect.promise(freePort)
@@ -21,7 +21,7 @@ describe("a request that comes before the routes are there", () => {
       yield* Deferred.await(begun)
       const ask = raw(port, "GET /nowhere HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
       const early = yield* Effect.forkChild(Effect.all([ask, ask], { concurrency: 2 }))
-      // They have arrived, and nobody takes them.
+      // The requests have arrived, but are not handled yet.
       yield* Effect.sleep("100 millis")
       assert.isUndefined(early.pollUnsafe())
       const alive = yield* raw(
@@ -38,7 +38,7 @@ describe("a request that comes before the routes are there", () => {
     })
   )
 
-  it.live("is told after a moment that they are not, by the name that it gave itself", () =>
+  it.live("is answered 503 after a timeout, with its own correlation id", () =>
     Effect.gen(function* () {
       const port = yield* Effect.promise(freePort)
       yield* Layer.build(
