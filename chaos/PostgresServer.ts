@@ -68,24 +68,43 @@ const embedded = async (directory: string): Promise<Programs> => {
   return { initdb, postgres, prefix, options: { cwd: "/", env: {}, ...options } }
 }
 
+// The same user, and the libraries of the programs: those of npm bring their own.
+const elsewhere = async (bin: string): Promise<Programs | null> => {
+  const found = await debian()
+  if (found === null && asRoot) return null
+  const options = found?.options ?? { cwd: "/", env: {} }
+  return {
+    initdb: path.join(bin, "initdb"),
+    postgres: path.join(bin, "postgres"),
+    prefix: [],
+    options: { ...options, env: { ...options.env, LD_LIBRARY_PATH: path.join(bin, "..", "lib") } }
+  }
+}
+
 export interface ServerOptions {
   /** Settings that override the defaults below. */
   readonly settings?: Readonly<Record<string, string | number>>
   /** Changes the data directory before the first start. */
   readonly prepare?: (data: string) => Promise<void>
+  /** The directory of the programs; Debian's newest or the embedded ones by default. */
+  readonly programs?: string
   /** Creates the data directory: `initdb` by default, or a copy of another server's. */
   readonly create?: (data: string, run: PostgresServer["run"]) => Promise<unknown>
+}
+
+const chosen = (bin: string | undefined) => {
+  if (bin !== undefined) return elsewhere(bin)
+  return process.env["CHAOS_POSTGRES"] === "embedded" ? null : debian()
 }
 
 /** Creates a database cluster under `directory` and starts it. CHAOS_POSTGRES=embedded ignores Debian's PostgreSQL. */
 export const startPostgres = async (
   directory: string,
-  { create, prepare, settings: overrides = {} }: ServerOptions = {}
+  { create, prepare, programs: bin, settings: overrides = {} }: ServerOptions = {}
 ): Promise<PostgresServer> => {
   const home = path.join(directory, "postgres")
   await fs.mkdir(home, { mode: 0o700 })
-  const found = process.env["CHAOS_POSTGRES"] === "embedded" ? null : await debian()
-  const programs = found ?? (await embedded(home))
+  const programs = (await chosen(bin)) ?? (await embedded(home))
   const { options, prefix } = programs
   if (options.uid !== undefined) await fs.chown(home, options.uid, options.gid ?? -1)
   const data = path.join(home, "data")

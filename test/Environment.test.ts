@@ -179,6 +179,17 @@ describe("Environment", () => {
     })
   )
 
+  it.effect.each([
+    "postgres://ann:pw@/shop?host=/run",
+    "postgres://ann@%2Frun:5433/shop",
+    "postgres:///shop?host=/run"
+  ])("takes a database URL that leads to a Unix socket: %s", (url) =>
+    Effect.gen(function* () {
+      const environment = yield* start({ DATABASE_URL: url })
+      assert.strictEqual(Option.getOrThrow(Option.map(environment.database.url, Redacted.value)), url)
+    })
+  )
+
   it.effect("keeps the password of a database URL out of printed settings", () =>
     Effect.gen(function* () {
       const url = "postgresql://user:hun%20ter2@db:5432/orders?sslmode=require"

@@ -15,6 +15,15 @@ export const directory = Effect.acquireRelease(
   (path) => Effect.promise(() => rm(path, { recursive: true, force: true, maxRetries: 3 }))
 )
 
+/** Runs statements on a connection of its own. */
+export const connected = Effect.fnUntraced(function* (url: string) {
+  const sql = yield* Effect.acquireRelease(
+    Effect.sync(() => connect(url)),
+    ({ close }) => Effect.promise(close)
+  )
+  return (statement: string) => Effect.promise(() => sql.query<Record<string, unknown>>(statement))
+})
+
 /** A PostgreSQL server for one test, and a client as its superuser. */
 export const ownServer = Effect.fnUntraced(function* (options: ServerOptions = {}) {
   const path = yield* directory
@@ -22,10 +31,5 @@ export const ownServer = Effect.fnUntraced(function* (options: ServerOptions = {
     Effect.promise(() => startPostgres(path, options)),
     ({ stop }) => Effect.promise(stop)
   )
-  const sql = yield* Effect.acquireRelease(
-    Effect.sync(() => connect(server.url)),
-    ({ close }) => Effect.promise(close)
-  )
-  const query = (statement: string) => Effect.promise(() => sql.query<Record<string, unknown>>(statement))
-  return { ...server, query }
+  return { ...server, query: yield* connected(server.url) }
 })

@@ -3,41 +3,7 @@ import { Effect } from "effect"
 import { startProxy } from "../../chaos/Proxy.ts"
 import { call, eventually, run, type Serving } from "../processes/OrderPlatformProcess.ts"
 import { ownServer } from "./OwnServer.ts"
-
-/** Starts the program on a database of this test, unlike `start`, which uses the database of the run. */
-const serveOn = Effect.fnUntraced(function* (url: string) {
-  const process = yield* run({
-    environment: { SERVER_PORT: 0, LOG_FORMAT: "json", DATABASE_URL: url }
-  })
-  const ended = Effect.flatMap(process.exit, () => Effect.die(new Error(process.stderr())))
-  const base = yield* eventually(
-    "it serves",
-    Effect.sync(() => /serves on (http:\/\/[^;]+);/.exec(process.stdout())?.[1])
-  ).pipe(Effect.raceFirst(ended))
-  return { ...process, url: base } satisfies Serving
-})
-
-const post = (server: Serving) =>
-  call(`${server.url}/orders`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: "{}"
-  })
-
-const statuses = (server: Serving) =>
-  Effect.all([
-    Effect.map(post(server), ({ status }) => status),
-    Effect.map(call(`${server.url}/health/ready`), ({ status }) => status)
-  ])
-
-const becomes = (server: Serving, expected: number, within: "5 seconds" | "10 seconds") =>
-  eventually(
-    `POST and ready answer ${expected === 202 ? "202 and 200" : "503"}`,
-    Effect.map(statuses(server), ([post, ready]) =>
-      post === expected && ready === (expected === 202 ? 200 : 503) ? true : undefined
-    ),
-    within
-  )
+import { becomes, post, serveOn, statuses } from "./ServeOn.ts"
 
 const linesWith = (server: Serving, text: string) =>
   server

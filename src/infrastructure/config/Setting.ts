@@ -129,7 +129,11 @@ export const postgresUrl: Kind<string> = kind(
   "a URL such as postgres://user:password@host:5432/name, with special characters percent-encoded",
   Schema.String.check(
     Schema.isPattern(/^postgres(ql)?:\/\/[!-$&-~]*(%[0-9A-Fa-f]{2}[!-$&-~]*)*$/),
-    // A URL with several hosts, a form of libpq, is no valid URL. It is refused where the parts of the URL are read.
-    Schema.makeFilter((url: string) => URL.canParse(url) || /^[^/]+:\/\/[^/?]*,/.test(url))
+    // Two forms of libpq are no valid URLs: a user without a host, where a parameter gives the host, and several hosts,
+    // which are refused where the parts of the URL are read.
+    Schema.makeFilter(
+      (url: string) =>
+        URL.canParse(url.replace(/^([^/]+:\/\/)[^/?@]*@(?=[/?]|$)/, "$1")) || /^[^/]+:\/\/[^/?]*,/.test(url)
+    )
   )
 )

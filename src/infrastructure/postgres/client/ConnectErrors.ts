@@ -64,6 +64,7 @@ const remedies: Readonly<Record<string, string>> = {
   "42704": "see options in database.url",
   "42P01": "run order-platform migrate",
   "42P05": "behind a pooler, set database.prepare (DATABASE_PREPARE) to false",
+  "53300": "close others, lower database.maxConnections, or raise max_connections of the server",
   "55000": "have the server take connections to this database"
 }
 

