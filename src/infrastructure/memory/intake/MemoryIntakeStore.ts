@@ -2,7 +2,7 @@ import { DateTime, Duration, Effect, Layer } from "effect"
 import { IntakeStore, type KeyedOrders, type StoredAnswer } from "../../../application/ports/IntakeStore.ts"
 import { isDue, type NewOrder } from "../../../domain/Order.ts"
 import { submit } from "../../../domain/OrderTransitions.ts"
-import { atNow, dueAmong, MemoryOrders, ratePerSecond } from "../MemoryOrders.ts"
+import { atNow, copyPayload, dueAmong, MemoryOrders, ratePerSecond } from "../MemoryOrders.ts"
 
 type Key = Pick<KeyedOrders, "scope" | "key">
 
@@ -16,7 +16,7 @@ export const layer = Layer.effect(
 
     const submitAll = (batch: ReadonlyArray<NewOrder>, at: DateTime.Utc) => {
       for (const order of batch)
-        if (!orders.has(order.id)) store(submit({ ...order, payload: structuredClone(order.payload) }, at))
+        if (!orders.has(order.id)) store(submit({ ...order, payload: copyPayload(order.payload) }, at))
     }
 
     const findAnswer = (key: Key, at: DateTime.Utc): StoredAnswer | null => {
