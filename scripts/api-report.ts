@@ -1,6 +1,6 @@
-// Writes docs/api.md: every declaration that an app can import or reach, with its description, out of the built
-// d.ts. `npm run api` renders it; test/Package.test.ts fails where it is not up to date, so that a change of the
-// public API is seen in review. A script of ours, because API Extractor and TypeDoc do not know TypeScript 7.
+// Writes docs/api.md: every declaration that an app can import or reach, with its description, from the built d.ts
+// files. `npm run api` writes it; test/Package.test.ts fails if it is not up to date, so that a change of the public
+// API is visible in review. API Extractor and TypeDoc do not support TypeScript 7 yet.
 
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
@@ -28,7 +28,7 @@ interface Module {
 
 const modules = new Map<string, Module>()
 
-/** What a declaration file declares, imports of ours, and exports. */
+/** The declarations, own imports and exports of a declaration file. */
 const read = (file: string): Module => {
   const known = modules.get(file)
   if (known !== undefined) return known
@@ -91,7 +91,7 @@ const read = (file: string): Module => {
   return module
 }
 
-/** Where a name of a module is declared in the end. */
+/** The file that finally declares a name of a module. */
 const resolve = ({ file, name }: Target): Target => {
   if (name === "*") return { file, name }
   const module = read(file)
@@ -113,7 +113,7 @@ const exportsOf = (file: string): ReadonlyArray<readonly [name: string, target: 
   ].sort(([a], [b]) => (a < b ? -1 : 1))
 }
 
-/** Names of our own that the declaration mentions. */
+/** The names of this package in a declaration. */
 const mentioned = ({ file, name }: Target): ReadonlyArray<Target> => {
   const module = read(file)
   const words = new Set(
@@ -127,8 +127,8 @@ const mentioned = ({ file, name }: Target): ReadonlyArray<Target> => {
 const heading = (level: number, text: string) => `${"#".repeat(level)} ${text}`
 
 /**
- * The compiler infers the type of the whole HTTP contract, and writes the members of its unions in another order each
- * time: of such a declaration the report has its parts, sorted.
+ * The compiler infers the type of the HTTP contract and writes the members of its unions in a different order each
+ * time, so the report has the sorted parts of such a declaration.
  */
 const stable = (text: string) => {
   if (text.length < 4000) return text
@@ -148,7 +148,7 @@ const entry = (level: number, title: string, { file, name }: Target) => {
   ].join("\n\n")
 }
 
-/** The report on the declarations under a folder that `tsc` built. */
+/** The report on the declarations that `tsc` built in a folder. */
 const report = (dist: string): string => {
   modules.clear()
   const { exports } = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8")) as {
@@ -193,7 +193,7 @@ const report = (dist: string): string => {
   ].join("\n\n")}\n`
 }
 
-/** Builds the declarations into a temporary folder and reports on them. */
+/** Builds the declarations in a temporary folder and reports on them. */
 export const apiReport = (): string => {
   const dist = fs.mkdtempSync(path.join(os.tmpdir(), "order-platform-api-"))
   try {

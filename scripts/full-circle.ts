@@ -4,14 +4,14 @@ import { fileURLToPath } from "node:url"
 import { parseSync } from "oxc-parser"
 import { type Verb, verbs } from "../test/Verbs.ts"
 
-// Lists the files of an order's full circle on PostgreSQL: POST → claim → run → settle → dead letter → reprocess. They are
-// the files of these verbs and what they import as values, by layer. Type-only imports are erased and not followed. Not
-// followed either: the facade and files of other verbs (a room's store also imports renew, expire and discard), and the
-// machinery that knows no step of an order. `--all` follows everything.
+// Lists the files of an order's full circle on PostgreSQL: POST → claim → run → settle → dead letter → reprocess. These
+// are the files of the verbs and what they import as values, by layer. Not followed: type-only imports, the facade,
+// files of other verbs (a room's store also imports renew, expire and discard), and code that knows no step of an
+// order. `--all` follows everything.
 
 const circle: ReadonlyArray<Verb> = [verbs.submit, verbs.claim, verbs.settle, verbs.reprocess]
 
-/** What runs between claim and settle. */
+/** The files that run between claim and settle. */
 const run = ["src/application/work/RunAttempt.ts"]
 
 const endpoints = ["src/contract/OrdersEndpoints.ts", "src/contract/DeadLettersEndpoints.ts"]
@@ -31,13 +31,13 @@ const filesOf = (verb: Verb): ReadonlyArray<string> =>
 
 const inCircle = new Set(circle.flatMap(filesOf))
 
-/** What every request, statement or queue uses, whatever happens to the order; and metrics. */
+/** Files that every request, statement or queue uses, and metrics. */
 const machinery =
   /^src\/(application\/\w+\/\w+Metrics|concurrency|contract\/(?!(Orders|DeadLetters)Endpoints)|domain\/(NearestKey|ValidationIssues)|infrastructure\/(http\/(edge|body)|postgres\/client))\b/
 
 const facade = "src/application/OrderPlatform.ts"
 
-/** Files of other verbs, and reads, which are no step of the circle. */
+/** Files of other verbs, and reads, which are not steps of the circle. */
 const elsewhere = new Set([
   ...Object.values<Verb>(verbs)
     .flatMap((verb) => [verb.application, verb.postgres].map((file) => `src/${file}`))
@@ -67,7 +67,7 @@ const valueImportsOf = (file: string): ReadonlyArray<string> => {
     .map((request) => path.posix.join(file, "..", request))
 }
 
-/** The files of the circle, from these on. */
+/** The files of the circle, starting from these. */
 export const filesOfCircle = (): ReadonlyArray<string> => {
   const found = new Set<string>()
   const waiting = [...endpoints, ...inCircle, ...run]

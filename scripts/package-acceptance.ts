@@ -1,6 +1,6 @@
-// What an app gets: packs the package, installs it into an empty project outside of the repository with effect,
-// platform-node and sql-pg beside it and nothing else, type-checks the shop example there in strict mode, runs it against
-// a real PostgreSQL, and looks at what was installed. `npm run test:package`; npm needs its registry.
+// Tests the package as an app gets it: packs it, installs it into an empty project with only effect, platform-node and
+// sql-pg, type-checks the shop example there in strict mode, runs it against a real PostgreSQL, and checks what was
+// installed. `npm run test:package`; npm needs its registry.
 
 import { Context, Effect, Exit, Layer, Redacted, Scope } from "effect"
 import { strict as assert } from "node:assert"
@@ -76,7 +76,7 @@ try {
         allowImportingTsExtensions: true,
         noEmit: true,
         types: ["node"],
-        // The compiler and Node's types are the repository's, so that nothing else is installed beside the package.
+        // The compiler and Node's types are the repository's, so that nothing else is installed with the package.
         typeRoots: [path.join(root, "node_modules/@types")],
         skipLibCheck: true
       },

@@ -1,5 +1,5 @@
-// A shop that has its own router, database client and tables, and embeds the platform: its orders are taken in the
-// shop's transaction, and each one's invoice is written in the transaction that makes the order PROCESSED.
+// A shop with its own router, database client and tables that embeds the platform: it submits orders in its own
+// transactions, and each invoice commits with the order's completion.
 import { Effect, Layer, Schema } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { SqlClient } from "effect/sql"
@@ -20,14 +20,14 @@ const Purchase = Schema.Struct({
 })
 export const purchase = OrderPayload.make(Purchase, { name: "purchase" })
 
-/** The shop's own tables, beside those of the platform. */
+/** The shop's own tables, next to those of the platform. */
 export const migrate = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   yield* sql`CREATE TABLE IF NOT EXISTS customers (name text PRIMARY KEY, purchases int NOT NULL)`
   yield* sql`CREATE TABLE IF NOT EXISTS invoices (order_id uuid PRIMARY KEY, cents int NOT NULL)`
 })
 
-/** The work: what is sold for more than 1,000.00 is refused, everything else gets its invoice, exactly once. */
+/** The processor: an order above 1,000.00 is refused, every other gets its invoice, exactly once. */
 const billing = OrderProcessor.layer(
   purchase,
   Effect.fnUntraced(function* ({ orderId, payload }) {
@@ -44,7 +44,7 @@ const shopRoutes = HttpRouter.use(
     const sql = yield* SqlClient.SqlClient
     const orders = yield* OrderPlatform.service(purchase)
 
-    // The customer's count and the order are committed together, or neither; only then workers are told.
+    // The customer's count and the order commit together or not at all; workers are woken after that.
     const buy = Effect.gen(function* () {
       const bought = yield* HttpServerRequest.schemaBodyJson(Purchase)
       const orderId = yield* sql.withTransaction(
@@ -73,7 +73,7 @@ const shopRoutes = HttpRouter.use(
 /** The shop's routes and the platform's, on one router. */
 export const routes = Layer.mergeAll(shopRoutes, OrderRoutes.layer(purchase))
 
-/** What the routes stand on: the platform and its worker, on the shop's own PgClient. */
+/** The dependencies of the routes: the platform and its worker, on the shop's own PgClient. */
 export const platform = OrderWorker.layer(purchase).pipe(
   Layer.provide(billing),
   Layer.provideMerge(OrderPlatform.layer(purchase)),

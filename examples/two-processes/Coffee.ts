@@ -1,4 +1,4 @@
-// What both processes agree on.
+// The payload that both processes share.
 import { PgClient } from "@effect/sql-pg"
 import { Config, Schema } from "effect"
 import { OrderPayload } from "order-platform"

@@ -1,4 +1,5 @@
-// Takes orders and migrates; any number of these. `DATABASE_URL=postgres://… PORT=3000 node examples/two-processes/api.ts`
+// Accepts orders and migrates. Start any number of these. `DATABASE_URL=postgres://… PORT=3000 node
+// examples/two-processes/api.ts`
 import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
 import { Config, Layer } from "effect"
 import { HttpRouter } from "effect/http"
@@ -11,7 +12,7 @@ const server = NodeHttpServer.layerConfig(() => createServer(), {
   port: Config.Int("PORT").pipe(Config.withDefault(3000))
 })
 
-// The server comes last: Node never answers a request that comes before there are routes.
+// The server starts last: Node never answers a request that arrives before there are routes.
 const api = HttpRouter.serve(OrderRoutes.layer(coffee)).pipe(
   Layer.provide(server),
   Layer.provide(OrderPlatform.layer(coffee)),

@@ -1,4 +1,5 @@
-// Orders by the typed client and follows what happens. `node examples/two-processes/customer.ts http://127.0.0.1:3000`
+// Submits an order with the typed client and watches it. `node examples/two-processes/customer.ts
+// http://127.0.0.1:3000`
 import { NodeRuntime } from "@effect/platform-node"
 import { Console, Effect, Schedule, Stream } from "effect"
 import { FetchHttpClient } from "effect/http"
@@ -9,7 +10,7 @@ const [baseUrl = "http://127.0.0.1:3000"] = process.argv.slice(2)
 
 const customer = Effect.gen(function* () {
   const { orders } = yield* OrderClient.make(coffee, { baseUrl })
-  // With its key the call may be repeated, whatever became of it: there is one order.
+  // With its key the call may be repeated after any failure: there is one order.
   const headers = { "idempotency-key": globalThis.crypto.randomUUID() }
   const { body } = yield* orders
     .submit({ payload: { payload: { drink: "espresso", cups: 2 }, priority: 5 }, headers })

@@ -1,10 +1,10 @@
-// Processes orders; any number of these. `DATABASE_URL=postgres://… node examples/two-processes/worker.ts`
+// Processes orders. Start any number of these. `DATABASE_URL=postgres://… node examples/two-processes/worker.ts`
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
 import { OrderProcessor, OrderWorker, Postgres, RetryableFailure } from "order-platform"
 import { coffee, database } from "./Coffee.ts"
 
-/** The machine grinds in the first attempt and brews in the second. */
+/** The machine fails the first attempt and brews in the second. */
 const machine = OrderProcessor.layer(coffee, ({ attempt, payload }) =>
   attempt === 1
     ? Effect.fail(new RetryableFailure({ reason: "still grinding" }))

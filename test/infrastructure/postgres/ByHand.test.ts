@@ -84,7 +84,7 @@ layer(TestPostgres.layer)("what manual SQL and bugs cannot write", (it) => {
       )
     })
   )
-  it.effect("PROCESSING -> FAILED that is discarded at once, without an entry, is refused", () =>
+  it.effect("PROCESSING -> FAILED with discarded_at and without a dead letter is refused", () =>
     Effect.gen(function* () {
       const id = yield* fresh
       assert.strictEqual(
@@ -109,7 +109,7 @@ layer(TestPostgres.layer)("what manual SQL and bugs cannot write", (it) => {
       )
     })
   )
-  it.effect("history cannot be deleted from a trigger of someone else's table", () =>
+  it.effect("history cannot be deleted from a trigger on another table", () =>
     Effect.gen(function* () {
       const id = yield* fresh
       const schema = yield* DatabaseSchema
@@ -139,7 +139,7 @@ layer(TestPostgres.layer)("what manual SQL and bugs cannot write", (it) => {
       assert.deepStrictEqual(nextLeaseEndIn, Duration.millis(1001))
     })
   )
-  it.effect("the cap holds after rounding too, whatever Duration it is", () =>
+  it.effect("the cap holds after rounding, for any Duration", () =>
     Effect.gen(function* () {
       const delay = yield* delayAfter(
         { backoff: "fixed", delay: Duration.seconds(9), maxDelay: Duration.micros(1_500n), jitter: 0 },

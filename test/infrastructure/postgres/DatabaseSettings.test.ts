@@ -8,7 +8,7 @@ import { databaseUrl, schemaOfItsOwn } from "../../TestPostgres.ts"
 import { outcomeOf, shortCases } from "./DatabaseSettings.ts"
 
 describe("the rights that a start checks", () => {
-  it.live("are those on every table that the migrations make", () =>
+  it.live("cover every table that the migrations create", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       yield* Postgres.migrate

@@ -5,20 +5,20 @@ import { DatabaseSchema } from "../../../src/infrastructure/postgres/client/Data
 import * as Postgres from "../../../src/infrastructure/postgres/Postgres.ts"
 import { everyWay, fullCircle } from "./FullCircle.ts"
 
-/** One way in which a database, a role or the settings can differ from ours. */
+/** A database, role or settings that differ from the defaults. */
 export interface DatabaseCase {
   readonly name: string
   /** `ALTER ROLE … SET` of each. */
   readonly settings?: Readonly<Record<string, string>>
-  /** More of `CREATE ROLE`, such as `CONNECTION LIMIT 3`. */
+  /** Further options of `CREATE ROLE`, such as `CONNECTION LIMIT 3`. */
   readonly role?: string
-  /** A database of its own, with these options of `CREATE DATABASE`; else that of the test run. */
+  /** Options of `CREATE DATABASE` for a new database; without them the case uses the database of the test run. */
   readonly database?: string
   readonly schema?: string
   readonly maxConnections?: number
-  /** The schema is made and migrated by an owner, and the role is given only what these statements give. */
+  /** The schema is created and migrated by an owner, and the role has only these grants. */
   readonly grants?: (schema: string, role: string) => ReadonlyArray<string>
-  /** The sentence with which the start is refused; `works` where a full circle of an order is expected. */
+  /** The sentence of the refusal, or `works` if a full circle of an order is expected. */
   readonly expected: "works" | RegExp
 }
 
@@ -56,7 +56,7 @@ const messageOf = (cause: Cause.Cause<unknown>): string => {
     : `not a sentence: ${Cause.pretty(cause)}`
 }
 
-/** Makes the role and the database of a case, and drops them with the scope; the URL by which the role connects. */
+/** Creates the role and the database of a case and drops them with the scope. Returns the URL for the role. */
 const prepare = Effect.fnUntraced(function* (superUrl: string, given: DatabaseCase, schema: string) {
   const url = new URL(superUrl)
   const client = (to: URL) =>
@@ -103,7 +103,7 @@ const prepare = Effect.fnUntraced(function* (superUrl: string, given: DatabaseCa
   return url.href
 })
 
-/** What becomes of a start and a full circle: `works`, or the sentence of the refusal. */
+/** The result of a start and a full circle: `works`, or the sentence of the refusal. */
 export const outcomeOf = Effect.fnUntraced(function* (superUrl: string, given: DatabaseCase) {
   const scope = yield* Scope.Scope
   const schema = given.schema ?? `s_${randomUUID().slice(0, 8)}`
@@ -118,7 +118,7 @@ const allOn = (schema: string, role: string) => [
   `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${schema} TO ${role}`
 ]
 
-/** The short form: one of each kind. */
+/** The cases of `npm test`: one of each kind. */
 export const shortCases: ReadonlyArray<DatabaseCase> = [
   {
     name: "encoding LATIN1",
@@ -166,7 +166,7 @@ export const shortCases: ReadonlyArray<DatabaseCase> = [
   }
 ]
 
-/** Settings of a role that change nothing, each with values that differ from ours. */
+/** Settings of a role that must have no effect, each with values other than the default. */
 export const harmless: Readonly<Record<string, ReadonlyArray<string>>> = {
   TimeZone: ["'Asia/Kathmandu'", "'America/St_Johns'"],
   DateStyle: ["'SQL, DMY'", "'German'", "'Postgres, MDY'"],
@@ -217,7 +217,7 @@ export const harmless: Readonly<Record<string, ReadonlyArray<string>>> = {
 
 const libc = "LOCALE_PROVIDER libc LOCALE 'C'"
 
-/** The long form: every setting by itself, encodings, collations, schema names. */
+/** The cases of `npm run test:external`: every setting alone, encodings, collations and schema names. */
 export const longCases: ReadonlyArray<DatabaseCase> = [
   ...Object.entries(harmless).flatMap(([name, values]) =>
     values.map((value): DatabaseCase => ({

@@ -13,27 +13,29 @@ interface Plan {
 }
 const nodes = (plan: Plan): ReadonlyArray<Plan> => [plan, ...(plan.Plans ?? []).flatMap(nodes)]
 
-/** How the database carried a statement out. */
+/** How the database executed a statement. */
 export interface Explained {
-  /** How many pages (8 KiB) it touched, functions that it calls included, triggers not. */
+  /** The number of pages (8 KiB) that it read, including functions but not triggers. */
   readonly pages: number
-  /** Tables that its plan reads whole. */
+  /** The tables with a sequential scan in its plan. */
   readonly scanned: ReadonlyArray<string>
   /** The indexes in its plan. */
   readonly indexes: ReadonlySet<string>
-  /** Tables of ours that were scanned whole while it ran: inside functions and triggers too, by PostgreSQL's own count. */
+  /**
+   * The tables that had a sequential scan while it ran, including functions and triggers, by PostgreSQL's statistics.
+   */
   readonly scannedInside: ReadonlyArray<string>
 }
 
 /**
- * Carries the statement out, says how, and takes it back. The plan is the statement's own; what functions and triggers
- * do is not in it, so it is seen by what PostgreSQL counts for a transaction.
+ * Executes the statement, explains it and rolls it back. The plan does not include functions and triggers, so their
+ * scans are read from PostgreSQL's statistics of the transaction.
  */
 export const explained = Effect.fnUntraced(function* (statement: Statement.Statement<unknown>) {
   const sql = yield* SqlClient.SqlClient
   const schema = yield* DatabaseSchema
   const [text, parameters] = statement.compile()
-  // May hold scans of transactions before that were not reported yet: so the difference counts.
+  // May include scans of earlier transactions that were not reported yet, so only the difference counts.
   const scans = Effect.map(
     sql<{ readonly name: string; readonly count: number }>`
       SELECT relname AS name, seq_scan::int AS count FROM pg_stat_xact_all_tables WHERE schemaname = ${schema}`,
@@ -45,7 +47,7 @@ export const explained = Effect.fnUntraced(function* (statement: Statement.State
       `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${text}`,
       parameters
     )
-    // What is checked at the commit is checked now.
+    // Run the deferred checks now.
     yield* sql`SET CONSTRAINTS ALL IMMEDIATE`
     const after = yield* scans
     const plan = row?.["QUERY PLAN"][0]?.Plan
@@ -59,7 +61,7 @@ export const explained = Effect.fnUntraced(function* (statement: Statement.State
       scannedInside: [...after.keys()].filter((name) => after.get(name) !== before.get(name))
     })
   })
-  // Failing is how a transaction is taken back.
+  // A failure rolls the transaction back.
   return yield* Effect.flip(sql.withTransaction(run)).pipe(
     Effect.flatMap((found) => ("pages" in found ? Effect.succeed(found) : Effect.die(found)))
   )

@@ -9,7 +9,7 @@ import { newOrder } from "../../TestOrders.ts"
 
 const failed = failure("PROCESSING_FAILED", "no stock")
 
-/** The events of an order that goes every way. */
+/** The events of an order that takes every statement of the hot path. */
 export const everyWay = [
   "created",
   "started",
@@ -21,7 +21,7 @@ export const everyWay = [
   "completed"
 ]
 
-/** Takes one order through every statement of the hot path, and answers its events. */
+/** Takes one order through every statement of the hot path and returns its events. */
 export const fullCircle = Effect.gen(function* () {
   const intake = yield* IntakeStore
   const work = yield* WorkStore

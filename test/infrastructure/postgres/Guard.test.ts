@@ -14,7 +14,7 @@ const lease = Duration.seconds(30)
 
 class RolledBack extends Data.TaggedError("RolledBack") {}
 
-/** What the database itself says, which Effect keeps as the cause. */
+/** The database's own message, which Effect keeps as the cause. */
 const messageOf = ({ reason: { cause } }: SqlError.SqlError): string =>
   Predicate.hasProperty(cause, "message") ? String(cause.message) : String(cause)
 
@@ -25,14 +25,14 @@ const outcomes: { readonly [S in OrderStatus]: Outcome | null } = {
   FAILED: { event: "failed", failure: failure("PERMANENT", "broken") }
 }
 
-/** Every pair of states that some event may take an order between. */
+/** Every pair of states that is an edge of some event. */
 const isEdge = (from: OrderStatus, to: OrderStatus): boolean =>
   Object.values<ReadonlyArray<readonly [OrderStatus | null, OrderStatus]>>(edges)
     .flat()
     .some((edge) => edge[0] === from && edge[1] === to)
 
 layer(TestPostgres.layer)("The database's own guards", (it) => {
-  /** Runs plain SQL in which `orders`, `order_events` and `dead_letters` are ours. */
+  /** Runs plain SQL in which `orders`, `order_events` and `dead_letters` mean the tables of the test's schema. */
   const bySql = Effect.fnUntraced(function* (statement: string) {
     const sql = yield* SqlClient.SqlClient
     const schema = yield* DatabaseSchema
@@ -40,7 +40,7 @@ layer(TestPostgres.layer)("The database's own guards", (it) => {
       statement.replaceAll(/\b(orders|order_events|dead_letters)\b/g, `"${schema}".$1`)
     )
   })
-  /** The message of the refusal, or null if the statements were accepted up to the end of their transaction. */
+  /** The message of the refusal, or null if the statements were committed. */
   const refusalOf = Effect.fnUntraced(function* (...statements: ReadonlyArray<string>) {
     const sql = yield* SqlClient.SqlClient
     return yield* Effect.match(sql.withTransaction(Effect.forEach(statements, bySql)), {
@@ -48,7 +48,7 @@ layer(TestPostgres.layer)("The database's own guards", (it) => {
       onSuccess: () => null
     })
   })
-  /** The same for a statement that is undone whatever came of it, before anything that waits for the commit. */
+  /** The same for a statement that is always rolled back, before deferred checks. */
   const refusalNow = Effect.fnUntraced(function* (statement: string) {
     const sql = yield* SqlClient.SqlClient
     const undone = Effect.andThen(bySql(statement), new RolledBack())
@@ -61,7 +61,7 @@ layer(TestPostgres.layer)("The database's own guards", (it) => {
     assert(refusal !== null, `accepted, which should have been refused: ${says}`)
     assert.include(refusal, says)
   }
-  /** All there is about an order, as the tables hold it. */
+  /** Everything stored about an order. */
   const all = (id: OrderId) =>
     Effect.map(
       Effect.forEach(
@@ -75,10 +75,10 @@ layer(TestPostgres.layer)("The database's own guards", (it) => {
       ([orders = [], events = [], entries = []]) => ({ orders, events, entries })
     )
 
-  /** An order in the given state, that came there by the repository. */
+  /** An order in the given state, brought there by the stores. */
   const orderIn = Effect.fnUntraced(function* (status: OrderStatus) {
     const stores = yield* allStores
-    // Only what is PENDING by order of the test may be waiting: 9 is claimed first.
+    // Other PENDING orders may wait, but priority 9 is claimed first.
     const order = newOrder({ priority: status === "PENDING" ? 0 : 9 })
     yield* stores.intake.submit([order])
     if (status === "PENDING") return order.id
@@ -96,7 +96,7 @@ layer(TestPostgres.layer)("The database's own guards", (it) => {
     return id
   })
 
-  /** An update to the state with every column as the table's checks want it, and one failed attempt more. */
+  /** An update to the state with every column as the table's checks require, and one more failed attempt. */
   const updateTo = (id: OrderId, from: OrderStatus, to: OrderStatus, bump: number) =>
     `UPDATE orders SET status = '${to}', version = version + ${bump}, retry_count = retry_count + 1,
        due_at = ${to === "PENDING" || to === "PROCESSING" ? "coalesce(due_at, now())" : "NULL"},
@@ -126,7 +126,7 @@ layer(TestPostgres.layer)("The database's own guards", (it) => {
     }
   }
 
-  it.effect("the history takes every event on its edges, and no event on any other", () =>
+  it.effect("the history accepts every event on its edges, and on no other edge", () =>
     Effect.gen(function* () {
       for (const [event, its] of Object.entries<ReadonlyArray<readonly [OrderStatus | null, OrderStatus]>>(
         edges
@@ -150,7 +150,7 @@ layer(TestPostgres.layer)("The database's own guards", (it) => {
     })
   )
 
-  it.effect("a bare UPDATE of the status is refused, and says which edge it tried", () =>
+  it.effect("a plain UPDATE of the status is refused, naming the edge", () =>
     Effect.gen(function* () {
       for (const from of OrderStatus.literals) {
         const id = yield* orderIn(from)
@@ -165,7 +165,7 @@ layer(TestPostgres.layer)("The database's own guards", (it) => {
     })
   )
 
-  it.effect("what decides about an order changes only with a new version", () =>
+  it.effect("the columns that decide about an order change only with a new version", () =>
     Effect.gen(function* () {
       const id = yield* orderIn("PROCESSING")
       const before = yield* all(id)
@@ -266,23 +266,21 @@ layer(TestPostgres.layer)("The database's own guards", (it) => {
     })
   )
 
-  it.effect(
-    "a final order is deleted whole: with its history and its dead letter, and no other with it",
-    () =>
-      Effect.gen(function* () {
-        const kept = yield* orderIn("FAILED")
-        const before = yield* all(kept)
-        for (const make of [orderIn("PROCESSED"), orderIn("FAILED"), discarded]) {
-          const id = yield* make
-          assert((yield* all(id)).events.length >= 3)
-          assert.isNull(yield* refusalOf(`DELETE FROM orders WHERE id = '${id}'`))
-          assert.deepStrictEqual(yield* all(id), { orders: [], events: [], entries: [] })
-        }
-        assert.deepStrictEqual(yield* all(kept), before)
-      })
+  it.effect("a final order is deleted with its history and its dead letter, and nothing else", () =>
+    Effect.gen(function* () {
+      const kept = yield* orderIn("FAILED")
+      const before = yield* all(kept)
+      for (const make of [orderIn("PROCESSED"), orderIn("FAILED"), discarded]) {
+        const id = yield* make
+        assert((yield* all(id)).events.length >= 3)
+        assert.isNull(yield* refusalOf(`DELETE FROM orders WHERE id = '${id}'`))
+        assert.deepStrictEqual(yield* all(id), { orders: [], events: [], entries: [] })
+      }
+      assert.deepStrictEqual(yield* all(kept), before)
+    })
   )
 
-  it.effect("history is written once: UPDATE, DELETE and TRUNCATE of it are refused", () =>
+  it.effect("history is append-only: UPDATE, DELETE and TRUNCATE are refused", () =>
     Effect.gen(function* () {
       const id = yield* orderIn("FAILED")
       const before = yield* all(id)
@@ -304,7 +302,7 @@ layer(TestPostgres.layer)("The database's own guards", (it) => {
     `INSERT INTO dead_letters (order_id, reason, reason_code, retry_count, failed_at)
      VALUES ('${id}', 'by hand', 'PERMANENT', 1, now())`
 
-  it.effect("a dead letter cannot be taken from a FAILED order by hand: refused at the commit", () =>
+  it.effect("a manual DELETE of a FAILED order's dead letter is refused at commit", () =>
     Effect.gen(function* () {
       const id = yield* orderIn("FAILED")
       const before = yield* all(id)
@@ -317,46 +315,42 @@ layer(TestPostgres.layer)("The database's own guards", (it) => {
     })
   )
 
-  it.effect(
-    "a dead letter cannot be given to an order that is not FAILED, is discarded or does not exist",
-    () =>
-      Effect.gen(function* () {
-        for (const make of [
-          orderIn("PENDING"),
-          orderIn("PROCESSING"),
-          orderIn("PROCESSED"),
-          discarded,
-          Effect.sync(() => newOrder().id)
-        ]) {
-          const id = yield* make
-          const before = yield* all(id)
-          assertRefused(yield* refusalOf(insertEntry(id)), "a dead letter belongs to an order that is FAILED")
-          assert.deepStrictEqual(yield* all(id), before)
-        }
-      })
+  it.effect("a dead letter of an order that is not FAILED, is discarded or does not exist is refused", () =>
+    Effect.gen(function* () {
+      for (const make of [
+        orderIn("PENDING"),
+        orderIn("PROCESSING"),
+        orderIn("PROCESSED"),
+        discarded,
+        Effect.sync(() => newOrder().id)
+      ]) {
+        const id = yield* make
+        const before = yield* all(id)
+        assertRefused(yield* refusalOf(insertEntry(id)), "a dead letter belongs to an order that is FAILED")
+        assert.deepStrictEqual(yield* all(id), before)
+      }
+    })
   )
 
-  it.effect("an order has no second dead letter", () =>
+  it.effect("a second dead letter of an order is refused", () =>
     Effect.gen(function* () {
       assertRefused(yield* refusalOf(insertEntry(yield* orderIn("FAILED"))), "duplicate key")
     })
   )
 
-  it.effect(
-    "an order made FAILED by hand is refused at the commit, unless its dead letter comes with it",
-    () =>
-      Effect.gen(function* () {
-        const id = yield* orderIn("PROCESSING")
-        const before = yield* all(id)
-        const fail = updateTo(id, "PROCESSING", "FAILED", 1)
-        assert.isNull(yield* refusalNow(fail))
-        assertRefused(yield* refusalOf(fail), "so it must have a dead letter")
-        assert.deepStrictEqual(yield* all(id), before)
-        assert.isNull(yield* refusalOf(fail, insertEntry(id)))
-      })
+  it.effect("a manual UPDATE to FAILED is refused at commit, unless the dead letter is inserted too", () =>
+    Effect.gen(function* () {
+      const id = yield* orderIn("PROCESSING")
+      const before = yield* all(id)
+      const fail = updateTo(id, "PROCESSING", "FAILED", 1)
+      assert.isNull(yield* refusalNow(fail))
+      assertRefused(yield* refusalOf(fail), "so it must have a dead letter")
+      assert.deepStrictEqual(yield* all(id), before)
+      assert.isNull(yield* refusalOf(fail, insertEntry(id)))
+    })
   )
 
-  it.effect("a reprocess or a discard by hand that leaves the dead letter is refused at the commit", () =>
+  it.effect("a manual reprocess or discard that leaves the dead letter is refused at commit", () =>
     Effect.gen(function* () {
       const id = yield* orderIn("FAILED")
       const before = yield* all(id)

@@ -11,14 +11,14 @@ import * as TestPostgres from "../../TestPostgres.ts"
 
 const { migrate } = Migrations
 
-/** Each test has a schema name of its own, and no schema behind it yet. */
+/** A new schema name for each test; the schema does not exist yet. */
 const inNewSchema = <A, E>(effect: Effect.Effect<A, E, SqlClient.SqlClient>) =>
   Effect.provide(
     effect,
     Layer.suspend(() => TestPostgres.schemaOfItsOwn({ maxConnections: 5 }))
   )
 
-/** Everything the schema has, with the transaction that last wrote it: the same only if nothing was touched. */
+/** Everything in the schema with the transaction that last wrote it: equal only if nothing was written. */
 const contents = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const schema = yield* DatabaseSchema
@@ -44,7 +44,7 @@ const newest = Effect.gen(function* () {
   assert(last !== undefined)
   return last
 })
-/** Changes what the database says of its migrations. */
+/** Changes the table of applied migrations. */
 const tamper = Effect.fnUntraced(function* (statement: (table: string) => string) {
   const sql = yield* SqlClient.SqlClient
   yield* sql.unsafe(statement(`"${yield* DatabaseSchema}".order_platform_migrations`))
@@ -55,7 +55,7 @@ const refusal = Effect.gen(function* () {
   assert.notMatch(error.message, /\n/)
   return error.message
 })
-/** An order that was submitted to this schema is found in it. */
+/** Checks that an order submitted to this schema is found in it. */
 const works = Effect.gen(function* () {
   const stores = yield* allStores
   const order = newOrder()
@@ -77,13 +77,13 @@ describe("Migrations", () => {
     )
   )
 
-  it.effect("an empty schema that exists is used, without the right to make schemas", () =>
+  it.effect("an existing empty schema is used, without the right to create schemas", () =>
     inNewSchema(
       Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         const schema = yield* DatabaseSchema
         const role = `${schema}_owner`
-        // The role lives in this transaction only.
+        // The role exists only in this transaction.
         const asOwner = Effect.gen(function* () {
           yield* sql`CREATE ROLE ${sql(role)}`
           yield* sql`CREATE SCHEMA ${sql(schema)} AUTHORIZATION ${sql(role)}`
@@ -114,7 +114,7 @@ describe("Migrations", () => {
     )
   )
 
-  it.live("a start whose connection breaks in the middle of its migrations starts over", () =>
+  it.live("a start whose connection breaks during its migrations starts over", () =>
     inNewSchema(
       Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
@@ -146,7 +146,7 @@ describe("Migrations", () => {
     )
   )
 
-  it.effect("of five processes at the same time all succeed, and each migration is applied once", () =>
+  it.effect("five concurrent processes all succeed, and each migration is applied once", () =>
     inNewSchema(
       Effect.gen(function* () {
         yield* Effect.all(
@@ -182,7 +182,7 @@ describe("Migrations", () => {
   )
 
   it.effect(
-    "a foreign migration in the place of ours is refused in one sentence, and nothing is changed",
+    "a foreign migration with the number of ours is refused in one sentence, and nothing is changed",
     () =>
       inNewSchema(
         Effect.gen(function* () {
@@ -255,7 +255,7 @@ describe("Migrations", () => {
     )
   )
 
-  it.effect("two schemas live side by side in one database and know nothing of each other", () =>
+  it.effect("two schemas in one database are independent", () =>
     inNewSchema(
       Effect.gen(function* () {
         yield* migrate
@@ -279,7 +279,7 @@ describe("Migrations", () => {
   )
 })
 
-/** A database of its own, whose server is slow to make indexes of ours, and which gives a statement half a second. */
+/** A new database in which indexes take long to create, with a statement timeout of half a second. */
 const slowDatabase = Layer.unwrap(
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
@@ -300,7 +300,7 @@ const slowDatabase = Layer.unwrap(
 ).pipe(Layer.provide(Layer.suspend(() => TestPostgres.schemaOfItsOwn({ maxConnections: 1 }))))
 
 describe("Slow migrations", { concurrent: true, timeout: 20_000 }, () => {
-  it.live("may take longer than any other statement, as the index of a very large table does", () =>
+  it.live("may exceed the statement timeout, as the index of a large table does", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
       yield* sql.unsafe(`
@@ -310,7 +310,7 @@ describe("Slow migrations", { concurrent: true, timeout: 20_000 }, () => {
           END IF;
         END $$`)
       yield* sql.unsafe("CREATE EVENT TRIGGER slow ON ddl_command_end EXECUTE FUNCTION slow()")
-      // Everything else has the half second: so it is not that the limit is not there.
+      // The control: other statements are limited to half a second.
       assert.strictEqual((yield* Effect.flip(sql`SELECT pg_sleep(2)`))._tag, "SqlError")
       yield* migrate
       yield* works
@@ -320,9 +320,9 @@ describe("Slow migrations", { concurrent: true, timeout: 20_000 }, () => {
   it.live("make every other start wait, and log that it waits", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
-      const said = yield* Queue.unbounded<string>()
+      const logged = yield* Queue.unbounded<string>()
       const logger = Logger.make(({ message }) => {
-        Queue.offerUnsafe(said, String(message))
+        Queue.offerUnsafe(logged, String(message))
       })
       const lock = `order-platform migrations of ${yield* DatabaseSchema}`
       const held = yield* Latch.make(false)
@@ -338,7 +338,7 @@ describe("Slow migrations", { concurrent: true, timeout: 20_000 }, () => {
       )
       yield* held.await
       const start = yield* Effect.forkChild(Effect.provide(migrate, Logger.layer([logger])))
-      assert.match(yield* Queue.take(said), /^Another process migrates .*; waiting for it\.$/)
+      assert.match(yield* Queue.take(logged), /^Another process migrates .*; waiting for it\.$/)
       yield* ended.open
       yield* Fiber.join(other)
       yield* Fiber.join(start)

@@ -10,7 +10,7 @@ import * as TestPostgres from "../../TestPostgres.ts"
 
 const lease = Duration.seconds(30)
 
-/** Makes the next event of an order impossible to write, as if the server ended just there. */
+/** Makes the next event of an order impossible to write, like a crash at that point. */
 const blockHistory = Effect.fnUntraced(function* (id: OrderId, version: number) {
   const sql = yield* SqlClient.SqlClient
   const events = sql(`${yield* DatabaseSchema}.order_events`)
@@ -57,7 +57,7 @@ describe("one transaction on PostgreSQL", () => {
     }).pipe(Effect.provide(TestPostgres.layer))
   )
 
-  it.live("a key whose order cannot be stored is still free: the repeated request stores its order", () =>
+  it.live("a key whose order cannot be stored stays free: the repeated request stores its order", () =>
     Effect.gen(function* () {
       const stores = yield* allStores
       const request = { scope: "client", key: "k", fingerprint: "f", answer: "a", keepFor: Duration.days(1) }
@@ -72,7 +72,7 @@ describe("one transaction on PostgreSQL", () => {
     }).pipe(Effect.provide(TestPostgres.layer))
   )
 
-  it.live("leases and due times are the database's, whatever the worker's clock says", () =>
+  it.live("leases and due times use the database's clock, not the worker's", () =>
     Effect.gen(function* () {
       const stores = yield* allStores
       const future = DateTime.makeUnsafe("2040-01-01T00:00:00Z")

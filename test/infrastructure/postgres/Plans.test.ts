@@ -27,7 +27,7 @@ layer(TestPostgres.layer)("A settle that was planned while the table was empty",
       const settling = settle(
         Array.from({ length: 10 }, (_, n) => ({ order: order(n), outcome: { event: "completed" } }))
       )
-      // On one connection, which keeps the plan from the sixth time on.
+      // On one connection, which keeps the plan from the sixth execution on.
       yield* sql.withTransaction(
         Effect.gen(function* () {
           for (let n = 0; n < 8; n++) yield* settling

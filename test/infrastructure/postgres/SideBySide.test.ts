@@ -13,7 +13,7 @@ import * as TestPostgres from "../../TestPostgres.ts"
 const coffee = OrderPayload.make(Schema.Struct({ drink: Schema.String }), { name: "coffee" })
 const parcel = OrderPayload.make(Schema.Struct({ street: Schema.String }), { name: "parcel" })
 
-/** A client as an app may have it: it renames columns both ways, also inside of JSON. */
+/** A client of an app that renames columns in both directions, also inside JSON. */
 const appsClient = Layer.suspend(() =>
   PgClient.layer({
     url: Redacted.make(TestPostgres.databaseUrl()),
@@ -34,7 +34,7 @@ const dropped = (schema: string) =>
     })
   )
 
-/** A platform with its worker in a schema of its own. Its worker looks by itself too rarely to hide a lost announcement. */
+/** A platform with its worker in its own schema. The worker polls too rarely to hide a lost announcement. */
 const platformIn = <P>(
   schema: string,
   payload: OrderPayload.OrderPayload<P>,
@@ -54,8 +54,8 @@ const platformIn = <P>(
     )
   )
 
-describe("Two platforms in one database", () => {
-  it.live("side by side on one client of the app's, each has its own orders, worker and channel", () =>
+describe("two platforms in one database", () => {
+  it.live("on one client of the app each have their own orders, worker and channel", () =>
     Effect.gen(function* () {
       const [coffees, parcels] = [schemaOf("coffees"), schemaOf("parcels")]
       const brewed = yield* Deferred.make<string>()
@@ -66,7 +66,7 @@ describe("Two platforms in one database", () => {
       )
       yield* Effect.gen(function* () {
         const sql = (yield* SqlClient.SqlClient).withoutTransforms()
-        yield* Effect.sleep("500 millis") // both workers have looked once and would look again in 30 s
+        yield* Effect.sleep("500 millis") // both workers have polled once and would poll again in 30 s
         const [first, second] = yield* Effect.all([
           Effect.flatMap(OrderPlatform.service(coffee), (orders) =>
             orders.submit({ payload: { drink: "espresso" } })
@@ -87,7 +87,7 @@ describe("Two platforms in one database", () => {
         const workers = yield* sql<{ worker: string }>`
           SELECT DISTINCT worker FROM ${sql(`${coffees}.order_events`)} WHERE worker IS NOT NULL`
         assert.deepStrictEqual(workers, [{ worker: coffees }])
-        // Others may use the schema public of this database meanwhile; ours are not in it.
+        // Other tests may use the schema public of this database meanwhile; these tables are not in it.
         const [elsewhere] = yield* sql<{ found: string | null }>`
           SELECT to_regclass('public.orders')::text AS found`
         if (elsewhere?.found != null) assert.notIncludeMembers(yield* idsIn("public"), [first, second])
@@ -95,7 +95,7 @@ describe("Two platforms in one database", () => {
     })
   )
 
-  it.live("on tables that the app migrates, nothing is changed, and tables that do not fit are refused", () =>
+  it.live("change nothing in tables that the app migrates, and refuse tables that do not fit", () =>
     Effect.gen(function* () {
       const schema = schemaOf("theirs")
       const built = Layer.build(Layer.fresh(Postgres.layerMigrated))
@@ -104,7 +104,7 @@ describe("Two platforms in one database", () => {
         assert.strictEqual(refused._tag, "MigrationsDoNotFit")
         assert.include(refused.message, `${schema} has no tables of order-platform`)
         const sql = yield* SqlClient.SqlClient
-        // As one step of their own migrations, in their transaction.
+        // As a step of the app's own migrations, in their transaction.
         yield* sql.withTransaction(Postgres.migrate)
         yield* built
         yield* sql.unsafe(

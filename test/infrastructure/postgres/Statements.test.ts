@@ -20,8 +20,8 @@ import * as TestPostgres from "../../TestPostgres.ts"
 let executed = 0
 
 /**
- * A socket that counts what the server is asked to do: a simple query (Q) or the execution of a prepared one (E),
- * so every statement, BEGIN and COMMIT too. Source: PostgreSQL documentation, "Message Formats".
+ * A socket that counts statements: simple queries (Q) and executions of prepared ones (E), including BEGIN and COMMIT.
+ * Source: PostgreSQL documentation, "Message Formats".
  */
 const countingSocket = (host: string, port: number) => {
   const socket = Net.connect({ host, port, noDelay: true })
@@ -35,7 +35,7 @@ const countingSocket = (host: string, port: number) => {
   })
 }
 
-/** A repository on a schema of its own, whose every connection counts. */
+/** Stores on a new schema, with every connection counted. */
 const counting = Layer.suspend(() => {
   const url = new URL(TestPostgres.databaseUrl())
   const client = PgClient.layerFrom(
@@ -46,7 +46,7 @@ const counting = Layer.suspend(() => {
       maxConnections: 4
     })
   )
-  // The schema is made, dropped and its name known by the plain client's layer.
+  // The plain client's layer creates, names and drops the schema.
   const schema = TestPostgres.schemaOfItsOwn()
   return Postgres.layerStores.pipe(
     Layer.provideMerge(client),
@@ -65,7 +65,7 @@ const outcomes: ReadonlyArray<Outcome> = [
 ]
 const outcomeNumber = (n: number): Outcome => outcomes[n % outcomes.length] ?? { event: "completed" }
 
-/** How many statements the effect cost. */
+/** The number of statements of the effect. */
 const cost = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.suspend(() => {
     const before = executed
@@ -88,7 +88,7 @@ layer(counting)("The statements of the hot path", (it) => {
     yield* (yield* allStores).work.settle(orders.map((order) => ({ order, outcome: { event: "completed" } })))
   })
 
-  // Every test starts at a time of its own, with nothing due and no lease held.
+  // Every test starts at its own time, with no due order and no lease.
   const nothingDue = Effect.gen(function* () {
     const stores = yield* allStores
     yield* advance(Duration.days(1))
@@ -125,7 +125,7 @@ layer(counting)("The statements of the hot path", (it) => {
       )
       assert.include([1, 2], settle.statements)
 
-      // And they were stored, 40 of each outcome.
+      // All were stored, 40 of each outcome.
       assert.strictEqual((yield* stores.deadLetters.list({ limit: 1000, after: null })).entries.length, 40)
       const stored = yield* stores.reads.find(given[0]?.id ?? newOrder().id)
       assert.strictEqual(stored.version, 3)
@@ -163,7 +163,7 @@ layer(counting)("The statements of the hot path", (it) => {
           OrderPlatform.layer(anyJsonObject).pipe(Layer.provide(MemoryWakeUp.layer))
         )
         const platform = Context.get(context, OrderPlatform.service(anyJsonObject))
-        // How many orders wait is looked up at most once a second: here once, after the first.
+        // Waiting orders are counted at most once a second: here once, after the first.
         const before = executed
         yield* platform.submit({ payload: {} })
         while (executed < before + 2)

@@ -25,10 +25,9 @@ import { type Explained, explained } from "./Explained.ts"
 const idOf = (n: number) => OrderId.make(`00000000-0000-7000-8000-${n.toString(16).padStart(12, "0")}`)
 
 /**
- * So many orders of priority 9 that are scheduled for next year; then, for each hundred of them, but 20,000 at least:
- * final ones, PROCESSED and FAILED, a second apart and the last one a day ago; then 1000 due ones of priority 4, 1000 due
- * ones of priority 0, and 200 that a worker holds, half of them lost; and as many kept answers as final orders, a hundred
- * of which have expired. All in SQL: no transition is waited for.
+ * Inserts by SQL: orders of priority 9 that are scheduled for next year; a hundredth as many final orders, but at least
+ * 20,000, a second apart until a day ago; 1000 due orders of priority 4 and 1000 of priority 0; 200 with a lease, half
+ * of them expired; and as many kept answers as final orders, a hundred of them expired.
  */
 const crowd = Effect.fnUntraced(function* (scheduled: number, final: number) {
   const sql = yield* SqlClient.SqlClient
@@ -52,7 +51,7 @@ const crowd = Effect.fnUntraced(function* (scheduled: number, final: number) {
         FROM generate_series(${from}, ${from + count - 1}) AS n`)
     )
   const ago = (unit: string) => `now() - n * interval '${unit}'`
-  // In slices, for no statement of ours may take longer than a client's limit.
+  // In slices, so that no statement exceeds the client's time limit.
   const slice = 100_000
   const later = "now() + interval '1 year' + n * interval '1 second', NULL, NULL, now()"
   for (let from = 1; from <= scheduled; from += slice)
@@ -89,10 +88,10 @@ const crowd = Effect.fnUntraced(function* (scheduled: number, final: number) {
   return { due, held }
 })
 
-/** That no statement of the product reads a table whole, however many orders wait for later in front of the due ones. */
+/** No statement of the platform scans a whole table, however many scheduled orders precede the due ones. */
 export const plansContract = (scheduled: number, final: number) => {
   layer(TestPostgres.layer, { excludeTestServices: true, timeout: "5 minutes" })(
-    `The plans with ${scheduled} scheduled orders of priority 9 in the way`,
+    `the plans with ${scheduled} scheduled orders of priority 9`,
     (it) => {
       const statements = Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
@@ -125,10 +124,10 @@ export const plansContract = (scheduled: number, final: number) => {
         const page = { limit: 50, after: null }
         const before = { limit: 50, after: { at: DateTime.nowUnsafe(), orderId: idOf(due) } }
         const places = Array.from({ length: 500 }, (_, n) => ({ id: idOf(due + n), after: 0 }))
-        // The limits are twice to three times what is seen, and more: far from the tens of thousands of pages of a table, and with room
-        // for the row versions that the statements before left behind.
+        // The limits are at least two to three times the measured values: far below the tens of thousands of pages of a
+        // table, with room for the row versions that earlier statements left.
         return [
-          // A look into each priority, and what is written: 256 rows, their index entries and events.
+          // One index search per priority, and the writes: 256 rows, their index entries and events.
           ["claim of 256, and the time of the next poll", claim("x", lease, 256), 15_000, []],
           ["claim of 1", claim("x", lease, 1), 300, []],
           ["claim of none", claim("x", lease, 0), 100, []],
@@ -157,7 +156,7 @@ export const plansContract = (scheduled: number, final: number) => {
           ["orders", ordersOf(page, {}), 1000, ["orders_newest"]],
           ["orders further on", ordersOf(before, {}), 400, ["orders_newest"]],
           ["orders by status", ordersOf(page, { status: "PROCESSED" }), 100, ["orders_newest"]],
-          // Past what the settles above wrote and took back: an entry and a page for each that was to be retried.
+          // Past what the settles above wrote and rolled back: an entry and a page for each retry.
           ["orders being retried", ordersOf(page, { retrying: true }), 300, ["orders_retrying"]],
           ["orders by metadata", ordersOf(page, { metadata: { shop: "1" } }), 600, ["order_metadata_pkey"]],
           ["dead letters", deadLettersOf(page, {}), 100, ["dead_letters_newest"]],
@@ -184,7 +183,7 @@ export const plansContract = (scheduled: number, final: number) => {
             const sql = yield* SqlClient.SqlClient
             const s = `"${yield* DatabaseSchema}"`
             const all = yield* statements
-            // These go by their index whatever the statistics say, also while there are none.
+            // These use their index whatever the statistics say, and without statistics.
             for (const [name, statement, pages, indexes] of all.filter(([name]) =>
               /^(claim|settle)/.test(name)
             ))

@@ -10,7 +10,7 @@ const linesOf = <A, E>(program: Effect.Effect<A, E>) =>
   })
 
 describe("the JSON log", () => {
-  it.effect("has one flat object a line: time, level, message and what the line is about", () =>
+  it.effect("has one flat object per line: time, level, message and annotations", () =>
     Effect.gen(function* () {
       const lines = yield* linesOf(
         Effect.andThen(
@@ -35,7 +35,7 @@ describe("the JSON log", () => {
     })
   )
 
-  it.effect("tells the cause as `error`, and stays on its line", () =>
+  it.effect("has the cause as `error`, on the same line", () =>
     Effect.gen(function* () {
       const [line = ""] = yield* linesOf(
         Effect.sandbox(Effect.die(new Error("out of\npaper"))).pipe(

@@ -4,14 +4,14 @@ import { LogSink } from "../../../src/infrastructure/telemetry/LogSink.ts"
 
 const errorOf = (code: string) => Object.assign(new Error(code), { code })
 
-/** An output that takes what the test allows, and the sink that writes to it. */
+/** An output that accepts as many bytes as the test allows, and the sink that writes to it. */
 const makeOutput = () => {
-  const output = { text: "", room: Number.POSITIVE_INFINITY, full: "EAGAIN" }
+  const output = { text: "", capacity: Number.POSITIVE_INFINITY, full: "EAGAIN" }
   const sink = new LogSink(
     (bytes) => {
-      if (output.room === 0) throw errorOf(output.full)
-      const taken = Math.min(bytes.length, output.room)
-      output.room -= taken
+      if (output.capacity === 0) throw errorOf(output.full)
+      const taken = Math.min(bytes.length, output.capacity)
+      output.capacity -= taken
       output.text += bytes.subarray(0, taken).toString()
       return taken
     },
@@ -38,27 +38,27 @@ describe("the log sink", () => {
     assert.isTrue(sink.isEmpty)
   })
 
-  it("keeps lines while a pipe is full, from the byte where it stopped, and in order", () =>
+  it("keeps lines while a pipe is full, and continues in order at the byte where it stopped", () =>
     withTimers(() => {
       const { output, sink } = makeOutput()
-      output.room = 3
+      output.capacity = 3
       sink.log("abcdef")
       sink.log("g")
       assert.strictEqual(output.text, "abc")
       assert.isFalse(sink.isEmpty)
-      output.room = Number.POSITIVE_INFINITY
+      output.capacity = Number.POSITIVE_INFINITY
       vi.advanceTimersByTime(20)
       assert.strictEqual(output.text, "abcdef\ng\n")
       assert.isTrue(sink.isEmpty)
     }))
 
-  it("keeps no more than its bound, counts what is lost, and says so once the pipe takes lines again", () =>
+  it("keeps no more than its limit, and logs the number of lost lines once the pipe accepts lines again", () =>
     withTimers(() => {
       const { output, sink } = makeOutput()
       const line = "x".repeat(1023)
-      output.room = 0
+      output.capacity = 0
       for (let n = 0; n < 1024 + 7; n++) sink.log(line)
-      output.room = Number.POSITIVE_INFINITY
+      output.capacity = Number.POSITIVE_INFINITY
       vi.advanceTimersByTime(20)
       const lines = output.text.split("\n")
       assert.lengthOf(
@@ -69,20 +69,20 @@ describe("the log sink", () => {
     }))
 
   for (const code of ["EPIPE", "ENOSPC", "EIO"]) {
-    it(`goes on after ${code}, counts what is lost, and says so once the log can be written again`, () =>
+    it(`continues after ${code}, and logs the number of lost lines once the log can be written again`, () =>
       withTimers(() => {
         const { output, sink } = makeOutput()
         output.full = code
-        output.room = 2
+        output.capacity = 2
         sink.log("cut off")
         sink.log("lost")
         vi.advanceTimersByTime(5000)
         sink.log("lost, too")
         assert.strictEqual(output.text, "cu")
-        output.room = Number.POSITIVE_INFINITY
+        output.capacity = Number.POSITIVE_INFINITY
         vi.advanceTimersByTime(1000)
         sink.log("again")
-        // The line that was cut ends before the next begins.
+        // The line that was cut off ends before the next one begins.
         assert.strictEqual(output.text, "cu\nlost 3\nagain\n")
       }))
   }

@@ -11,7 +11,7 @@ import { meaningOf, meanings } from "../../../../src/infrastructure/postgres/cli
 const classes =
   "00 01 02 03 08 09 0A 0B 0F 0L 0P 0Z 10 20 21 22 23 24 25 26 27 28 2B 2D 2F 34 38 39 3B 3D 3F 40 42 44 53 54 55 57 58 72 F0 HV P0 XX"
 
-/** What connect(2), unix(7), read(2), write(2) and getaddrinfo(3) may answer. */
+/** The errors of connect(2), unix(7), read(2), write(2) and getaddrinfo(3). */
 const socketErrors =
   "EACCES EADDRINUSE EADDRNOTAVAIL EAFNOSUPPORT EAGAIN EAI_AGAIN EAI_FAIL ECONNABORTED ECONNREFUSED ECONNRESET EHOSTUNREACH EINVAL ELOOP EMFILE ENAMETOOLONG ENETDOWN ENETUNREACH ENFILE ENOBUFS ENOENT ENOMEM ENOTDIR ENOTFOUND ENOTSOCK EPERM EPIPE EPROTOTYPE ETIMEDOUT"
 
@@ -25,20 +25,20 @@ const errorWith = (properties: object, message = "as the server says it") =>
 
 const ofServer = (code: string, message?: string) => errorWith({ severity: "FATAL", code }, message)
 
-describe("An error while a connection is made", () => {
-  it("of every class of SQLSTATE has one meaning", () => {
+describe("an error while connecting", () => {
+  it("has one meaning for every class of SQLSTATE", () => {
     for (const each of classes.split(" ")) assert.property(meanings, each)
     for (const state of Object.keys(meanings)) assert.include(classes, state.slice(0, 2))
   })
 
-  it("is waited for where it may pass, and is not where it stays", () => {
+  it("is waited for if it may pass, and not otherwise", () => {
     for (const state of ["08006", "57P03", "53300", "40001", "25006"])
       assert.isTrue(mayPass(ofServer(state)), state)
     for (const state of ["28P01", "28000", "3D000", "42501", "42704", "55000", "F0000", "XX000", "ZZ999"])
       assert.isFalse(mayPass(ofServer(state)), state)
   })
 
-  it("of a socket is in one list", () => {
+  it("of a socket is in exactly one list", () => {
     const both = passingSocketErrors.filter((code) => code in lastingSocketErrors)
     assert.deepStrictEqual(both, [])
     for (const code of passingSocketErrors) assert.isTrue(mayPass(errorWith({ code })), code)
@@ -53,7 +53,7 @@ describe("An error while a connection is made", () => {
       )
   })
 
-  it("says what the server says, its SQLSTATE, and the setting to change", () => {
+  it("has the server's message, its SQLSTATE and the setting to change", () => {
     for (const [error, sentence] of [
       [
         ofServer("08P01", "unsupported startup parameter: statement_timeout"),
@@ -81,14 +81,14 @@ describe("An error while a connection is made", () => {
     }
   })
 
-  it("of a pooler whose server is away may pass, although its SQLSTATE is that of a refusal", () => {
+  it("of a pooler whose server is unavailable may pass, although its SQLSTATE means a refusal", () => {
     assert.isTrue(
       mayPass(ofServer("08P01", "server login has been failing, try again later (server_login_retry)"))
     )
     assert.isFalse(mayPass(ofServer("08P01", "no such user: ann")))
   })
 
-  it("keeps characters that cannot be stored apart from our own mistakes", () => {
+  it("distinguishes text that cannot be stored from our own bugs", () => {
     assert.deepStrictEqual(["22P05", "22021", "22012", "42601"].map(meaningOf), [
       "not storable",
       "not storable",

@@ -5,7 +5,7 @@ import { parameters } from "../../../../src/infrastructure/postgres/client/Datab
 
 const plain = { host: "db", port: 5432, database: "shop", tls: null, shown: "db/shop" }
 
-/** URL, and what it says. */
+/** A URL and its parsed form. */
 const honoured: ReadonlyArray<readonly [string, object]> = [
   ["postgres://db/shop", plain],
   ["postgresql://db/shop?", plain],
@@ -43,7 +43,7 @@ const honoured: ReadonlyArray<readonly [string, object]> = [
   ]
 ]
 
-/** URL, and the end of the sentence that refuses it. */
+/** A URL and the end of the sentence that refuses it. */
 const refused: ReadonlyArray<readonly [string, string]> = [
   ["mysql://db/shop", "is no URL such as postgres://user:password@host:5432/name"],
   ["postgres://a:1,b:2/shop", "names several hosts: name one address that leads to the primary"],
@@ -100,7 +100,7 @@ describe("the URL of a database", () => {
     })
 
   it.prop(
-    "gives user, password and database back as they were before they were percent-encoded",
+    "decodes percent-encoded user, password and database",
     { user: texts, password: texts, database: texts },
     ({ database, password, user }) => {
       const [u, p, d] = [user, password, database].map(encodeURIComponent)
@@ -111,7 +111,7 @@ describe("the URL of a database", () => {
   )
 
   it.prop(
-    "never gets plain text where a parameter asks for TLS: it has TLS or is refused",
+    "has TLS or is refused if a parameter asks for TLS",
     {
       name: Schema.Literals(Object.keys(parameters)),
       value: texts,

@@ -7,7 +7,7 @@ import { postgresProxy } from "../../../PostgresProxy.ts"
 import { newOrder } from "../../../TestOrders.ts"
 import { schemaOfItsOwn } from "../../../TestPostgres.ts"
 
-/** A repository whose one connection goes through a proxy, made and used once. */
+/** Stores with one connection through a proxy, which was used once. */
 const behindProxy = Effect.gen(function* () {
   const proxy = yield* postgresProxy
   const context = yield* Layer.build(
@@ -15,7 +15,7 @@ const behindProxy = Effect.gen(function* () {
   )
   const stores = storesOf(context)
   yield* stores.reads.ping
-  /** The one connection never hears of anybody again; new ones are made as ever. */
+  /** The connection falls silent for good; new ones work. */
   const fallSilent = Effect.sync(() => {
     proxy.discard()
     proxy.heal()
@@ -29,8 +29,8 @@ const timed = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E, 
   return { result, millis: (yield* Clock.currentTimeMillis) - start }
 })
 
-describe("a connection that fell silent", { concurrent: true, timeout: 25_000 }, () => {
-  it.live("costs a read the two seconds after which it is given up, and nothing after that", () =>
+describe("a silent connection", { concurrent: true, timeout: 25_000 }, () => {
+  it.live("delays one read by two seconds, and no later one", () =>
     Effect.gen(function* () {
       const { fallSilent, stores } = yield* behindProxy
       const order = newOrder()
@@ -43,22 +43,22 @@ describe("a connection that fell silent", { concurrent: true, timeout: 25_000 },
     }).pipe(Effect.scoped)
   )
 
-  it.live("is in the log by the time that readiness gives up", () => {
-    const said: Array<string> = []
-    const logger = Logger.make(({ message }) => void said.push(String(message)))
+  it.live("is logged by the time that readiness fails", () => {
+    const lines: Array<string> = []
+    const logger = Logger.make(({ message }) => void lines.push(String(message)))
     return Effect.gen(function* () {
       const { stores, silence } = yield* behindProxy
       yield* silence
       const notReady = yield* Effect.flip(checkReady(stores.reads.ping))
       assert.strictEqual(notReady._tag, "Unavailable")
       assert.strictEqual(
-        said.filter((line) => line.startsWith("The database does not answer: nothing came within")).length,
+        lines.filter((line) => line.startsWith("The database does not answer: nothing came within")).length,
         1
       )
     }).pipe(Effect.scoped, Effect.provide(Logger.layer([logger])))
   })
 
-  it.live("does not hold up a caller that waits no longer", () =>
+  it.live("does not delay a caller that stops waiting", () =>
     Effect.gen(function* () {
       const { fallSilent, stores } = yield* behindProxy
       yield* fallSilent

@@ -46,7 +46,7 @@ const drop = Effect.fnUntraced(function* (name: string) {
   yield* sql.unsafe(`DROP FUNCTION "${yield* DatabaseSchema}".${name}`)
 })
 
-/** The next version of the claim, as a later version of the program would bring it. */
+/** The next version of the claim, as a later version of the program would create it. */
 const claimOrdersV2 = {
   name: "order_platform_claim_v2",
   create: (s: string) =>
@@ -54,14 +54,14 @@ const claimOrdersV2 = {
 }
 
 describe("SQL functions", () => {
-  it("keep their text as long as they keep their version", () => {
+  it("have the same text as long as they have the same version", () => {
     const hashes = Object.fromEntries(
       functions.map(({ create, name }) => [
         name,
         createHash("sha256").update(create('"s"')).digest("hex").slice(0, 16)
       ])
     )
-    // A changed text needs a new version: add a function under the next name, and leave the old one to the processes
+    // A changed text needs a new version: add a function with the next name, and keep the old one for the processes
     // that call it.
     assert.deepStrictEqual(hashes, {
       order_platform_claim_v1: "e12c90b0cabe9449",
@@ -70,14 +70,14 @@ describe("SQL functions", () => {
     })
   })
 
-  it("are named by their version, and their text creates exactly that name", () => {
+  it("have their version in their name, and their text creates exactly that name", () => {
     for (const { create, name } of functions) {
       assert.match(name, /^order_platform_[a-z_]+_v\d+$/)
       assert.match(create('"s"'), new RegExp(`^\\nCREATE FUNCTION "s"\\.${name}\\(`))
     }
   })
 
-  it.effect("that are missing are created by migrate; others are not touched", () =>
+  it.effect("that are missing are created by migrate; others are not changed", () =>
     inNewSchema(
       Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
@@ -124,7 +124,7 @@ describe("SQL functions", () => {
   )
 
   it.effect(
-    "of the next version stand beside those of this one, and processes of both work on the same orders",
+    "of the next version exist beside those of this one, and processes of both work on the same orders",
     () =>
       inNewSchema(
         Effect.gen(function* () {

@@ -6,7 +6,7 @@ import { DatabaseSchema } from "../../../../src/infrastructure/postgres/client/D
 import { newOrder } from "../../../TestOrders.ts"
 import * as TestPostgres from "../../../TestPostgres.ts"
 
-/** So many PROCESSED orders, long ago. */
+/** Inserts PROCESSED orders that ended long ago. */
 const oldOrders = Effect.fnUntraced(function* (count: number) {
   const stores = yield* allStores
   const given = Array.from({ length: count }, () => newOrder())
@@ -52,7 +52,7 @@ describe("retention on PostgreSQL", () => {
       assert(held !== undefined)
       const locked = yield* Deferred.make<void>()
       const mayCommit = yield* Deferred.make<void>()
-      const somebody = yield* Effect.forkChild(
+      const otherTransaction = yield* Effect.forkChild(
         sql.withTransaction(
           Effect.gen(function* () {
             yield* sql`SELECT 1 FROM ${sql(`${schema}.orders`)} WHERE id = ${held}::uuid FOR UPDATE`
@@ -64,7 +64,7 @@ describe("retention on PostgreSQL", () => {
       yield* Deferred.await(locked)
       assert.strictEqual(yield* stores.upkeep.deleteOldOrders("PROCESSED", Duration.days(1), 100), 4)
       yield* Deferred.succeed(mayCommit, undefined)
-      yield* Fiber.join(somebody)
+      yield* Fiber.join(otherTransaction)
       assert.isTrue(Exit.isSuccess(yield* Effect.exit(stores.reads.find(held))))
       assert.strictEqual(yield* stores.upkeep.deleteOldOrders("PROCESSED", Duration.days(1), 100), 1)
     }).pipe(Effect.provide(TestPostgres.layer))

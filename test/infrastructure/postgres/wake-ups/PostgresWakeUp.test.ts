@@ -40,7 +40,7 @@ describe("PostgresWakeUp", () => {
   )
 
   it.live(
-    "a listener whose connection is terminated listens again, and wakes its worker for what it may have missed",
+    "a listener whose connection is terminated listens again and wakes its worker, since it may have missed announcements",
     () =>
       Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
@@ -57,13 +57,13 @@ describe("PostgresWakeUp", () => {
       }).pipe(Effect.provide(queues))
   )
 
-  it.live("notifies once for a statement, however many orders it stores, and all of them are picked up", () =>
+  it.live("notifies once per statement, however many orders it stores, and all of them are claimed", () =>
     Effect.gen(function* () {
       const sql = yield* PgClient.PgClient
       const schema = yield* DatabaseSchema
       const channel = `${schema}_order_platform`
       const heard = yield* sql.listen(channel)
-      /** Notifications that told workers to look, since the last call. */
+      /** The number of notifications to workers since the last call. */
       const notifications = Effect.gen(function* () {
         yield* sql.notify(channel, "up to here")
         let count = 0
@@ -73,7 +73,7 @@ describe("PostgresWakeUp", () => {
           if (payload === "") count++
         }
       })
-      // Two processes: one takes orders, the other would not look by itself for hours.
+      // Two processes: one accepts orders, the other would not poll for hours.
       const queue = Layer.fresh(PostgresWakeUp.layer)
       yield* Layer.build(
         OrderWorker.layer(anyJsonObject).pipe(
@@ -114,7 +114,7 @@ describe("PostgresWakeUp", () => {
         Array.from({ length: 50 }, () => platform.submit({ payload: {} })),
         { concurrency: "unbounded" }
       )
-      // More than all before it, so that it is known when its announcement, which is the last one, has been made.
+      // Larger than all before it, so that the last announcement can be recognised.
       yield* many(60)
       yield* haveBeenAnnounced(50 + 60)
       const [stored] = yield* sql<{ readonly statements: number }>`

@@ -56,7 +56,7 @@ interface Plan {
 }
 const nodes = (plan: Plan): ReadonlyArray<Plan> => [plan, ...(plan.Plans ?? []).flatMap(nodes)]
 
-/** How the database carries a statement out, and how many of its pages (8 KiB) that touches. */
+/** The plan of a statement and the number of pages (8 KiB) that it reads. */
 const explained = Effect.fnUntraced(function* (statement: Statement.Statement<unknown>) {
   const sql = yield* SqlClient.SqlClient
   const [text, parameters] = statement.compile()
@@ -118,7 +118,7 @@ layer(TestPostgres.layer, { excludeTestServices: true })("Lists of fifty thousan
         { failedBefore: at(20) },
         { reasonCode: "PERMANENT", failedAfter: at(49_000) }
       ]
-      // A look into an index, and 51 rows wherever they are; for all orders in four statuses.
+      // One index search and 51 rows at any place; for all orders in four statuses.
       for (const page of [first, middle]) {
         for (const filter of orders) {
           const { pages, scanned } = yield* explained(ordersOf(page, filter))
@@ -149,7 +149,7 @@ layer(TestPostgres.layer, { excludeTestServices: true })("Lists of fifty thousan
           for (const page of [first, middle]) {
             const { pages, scanned } = yield* explained(ordersOf(page, filter))
             assert.deepStrictEqual(scanned, [], JSON.stringify(filter))
-            // For each of 2,000 orders a way down its primary key, and its row.
+            // A primary key search and a row for each of 2,000 orders.
             assert.isBelow(pages, maxExamined * 5, JSON.stringify([filter, page]))
           }
         }
@@ -181,7 +181,7 @@ layer(TestPostgres.layer, { excludeTestServices: true })("Lists of fifty thousan
       })
   )
 
-  it.effect("are estimated in the stats, and marked so, where many are final", () =>
+  it.effect("are estimated in the stats, and marked so, if many are final", () =>
     Effect.gen(function* () {
       const stores = yield* allStores
       const { byStatus, deadLetters, estimated, retrying, truncated } = yield* stores.reads.stats

@@ -61,7 +61,7 @@ describe("the app's own writes on PostgreSQL", () => {
     }).pipe(Effect.provide(TestPostgres.layer))
   )
 
-  it.live("are refused also where they catch the error of the database", () =>
+  it.live("are refused even if they catch the error of the database", () =>
     Effect.gen(function* () {
       const stores = yield* allStores
       const { add, count } = yield* invoices
@@ -165,7 +165,7 @@ describe("a submit inside the caller's own transaction", () => {
     Layer.provideMerge(PostgresWakeUp.layer),
     Layer.provideMerge(Layer.suspend(() => TestPostgres.layer))
   )
-  /** Listens as a worker of another process would, and answers how much was announced within a moment. */
+  /** Listens like a worker of another process, and returns the number of announcements within a moment. */
   const listener = Effect.gen(function* () {
     const channel = `${yield* DatabaseSchema}_order_platform`
     const notifications = yield* (yield* PgClient.PgClient).listen(channel)
@@ -251,7 +251,7 @@ describe("a submit with a key inside the caller's own transaction", () => {
       yield* Deferred.await(taken)
       const duplicates = yield* Effect.forEach([1, 2, 3], () => Effect.forkChild(submit("k")))
       const another = yield* Effect.forkChild(sql.withTransaction(submit("k")))
-      // Neighbours of the duplicates, with and without keys.
+      // Other orders of the same batch, with and without keys.
       yield* Effect.forEach(
         [
           Effect.asVoid(platform.submit({ payload: {} })),
