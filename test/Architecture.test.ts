@@ -13,28 +13,26 @@ type Sources = Readonly<Record<string, string>>
 /** The files that import Node itself, with the reason; every other file uses Effect's platform services. */
 const nodeItself: Readonly<Record<string, string>> = {
   "src/infrastructure/http/server/HttpServer.ts": "the server that listens is Node's",
-  "src/infrastructure/http/server/NodeAnswers.ts": "answers on Node's socket what never became a request",
-  "src/infrastructure/http/server/NodeServer.ts": "makes the server of Node",
-  "src/infrastructure/http/server/OpenConnections.ts": "tracks the connections of the server of Node",
-  "src/infrastructure/http/server/EarlyRequests.ts":
-    "keeps requests that Node has before the routes are served",
+  "src/infrastructure/http/server/NodeAnswers.ts": "answers malformed requests on Node's socket",
+  "src/infrastructure/http/server/NodeServer.ts": "creates Node's server",
+  "src/infrastructure/http/server/OpenConnections.ts": "tracks the connections of Node's server",
+  "src/infrastructure/http/server/EarlyRequests.ts": "holds requests that arrive before the routes are ready",
   "src/infrastructure/telemetry/Logging.ts": "the console and streams of Node",
   "src/infrastructure/telemetry/StandardOutput.ts": "writes to the descriptor of standard output",
-  "src/infrastructure/http/body/BodyBytes.ts": "takes what Node's parser hands over",
-  "src/infrastructure/http/edge/MethodNotAllowed.ts": "Node knows which methods it lets in",
+  "src/infrastructure/http/body/BodyBytes.ts": "reads the bytes from Node's parser",
+  "src/infrastructure/http/edge/MethodNotAllowed.ts": "Node lists the methods that it accepts",
   "src/infrastructure/http/edge/Caller.ts": "hashes and compares in constant time",
-  "src/infrastructure/config/Loopback.ts": "Node knows which addresses are in a subnet",
+  "src/infrastructure/config/Loopback.ts": "Node checks whether an address is in a subnet",
   "src/infrastructure/embedded-postgres/EmbeddedPostgres.ts": "asks the system for a free port",
   "src/infrastructure/embedded-postgres/EmbeddedPostgresBinaries.ts":
     "finds programs in node_modules and links libraries",
   "src/infrastructure/embedded-postgres/EmbeddedPostgresDirectory.ts":
     "makes a directory with owners and modes",
   "src/infrastructure/embedded-postgres/EmbeddedPostgresIdentity.ts": "runs programs as another user",
-  "src/infrastructure/embedded-postgres/EmbeddedPostgresOwner.ts":
-    "looks at other processes and signals them",
+  "src/infrastructure/embedded-postgres/EmbeddedPostgresOwner.ts": "inspects and signals other processes",
   "src/infrastructure/embedded-postgres/EmbeddedPostgresServer.ts": "runs PostgreSQL as a child process",
-  "src/infrastructure/postgres/client/TlsOptions.ts": "Node does TLS, by options of its own",
-  "src/infrastructure/postgres/client/WatchedSockets.ts": "sees what passes through a socket"
+  "src/infrastructure/postgres/client/TlsOptions.ts": "the TLS options of Node",
+  "src/infrastructure/postgres/client/WatchedSockets.ts": "observes the traffic of a socket"
 }
 
 /** Unstable modules of Effect are allowed in the outer layers only; these are the exceptions, with the reason. */
@@ -176,9 +174,9 @@ const byPattern =
   /(^|\/)(utils?|helpers?|common|misc|types?)(\/|\.ts$)|[a-z](Utils?|Helpers?|Manager|Impl|Live)\.ts$/
 
 const names: Rule = (file) => [
-  ...(byPattern.test(file) ? [`${file} is named by a pattern and not by what it does`] : []),
+  ...(byPattern.test(file) ? [`${file} is named by a pattern instead of its purpose`] : []),
   ...(/^src\/(?!processes\/).*\/[^A-Z/][^/]*\.ts$/.test(file)
-    ? [`${file} is not named in PascalCase by what it exports`]
+    ? [`${file} is not named in PascalCase by its main export`]
     : [])
 ]
 
@@ -196,7 +194,7 @@ const cycles = (graph: ReadonlyMap<string, ReadonlyArray<string>>): ReadonlyArra
   const found: Array<string> = []
   const visit = (file: string, way: ReadonlyArray<string>): void => {
     if (way.includes(file)) {
-      found.push(`imports in a circle: ${[...way.slice(way.indexOf(file)), file].join(" -> ")}`)
+      found.push(`circular import: ${[...way.slice(way.indexOf(file)), file].join(" -> ")}`)
     } else if (!done.has(file)) {
       for (const imported of graph.get(file) ?? []) visit(imported, [...way, file])
       done.add(file)
@@ -220,7 +218,7 @@ const sources: Sources = Object.fromEntries(
     .map((file) => [file, fs.readFileSync(path.join(root, file), "utf8")])
 )
 
-describe("The architecture", () => {
+describe("the architecture", () => {
   it("the sources follow every rule", () => {
     assert.isAbove(Object.keys(sources).length, 50)
     assert.deepStrictEqual(broken(sources), [])
@@ -240,7 +238,7 @@ describe("The architecture", () => {
 
   it.each<[what: string, sources: Sources, sentence: string]>([
     [
-      "the domain imports the domain only",
+      "the domain imports only the domain",
       { "src/domain/A.ts": `import { B } from "../application/B.ts"` },
       "src/domain/A.ts imports src/application/B.ts: domain may not"
     ],
@@ -250,27 +248,27 @@ describe("The architecture", () => {
       "src/application/A.ts imports src/infrastructure/memory/B.ts: application may not"
     ],
     [
-      "nothing but a root file imports a root file",
+      "only root files import root files",
       { "src/infrastructure/http/A.ts": `import { B } from "../../Environment.ts"` },
       "src/infrastructure/http/A.ts imports src/Environment.ts: infrastructure/http may not"
     ],
     [
-      "an adapter imports no sibling, not even by passing an export on",
+      "an adapter imports no sibling, not even by a re-export",
       { "src/infrastructure/http/A.ts": `export * from "../postgres/B.ts"` },
       "src/infrastructure/http/A.ts imports src/infrastructure/postgres/B.ts: infrastructure/http may not"
     ],
     [
-      "an adapter imports no sibling, not even late",
+      "an adapter imports no sibling, not even dynamically",
       { "src/infrastructure/sqs/A.ts": `export const b = () => import("../memory/B.ts")` },
       "src/infrastructure/sqs/A.ts imports src/infrastructure/memory/B.ts: infrastructure/sqs may not"
     ],
     [
-      "migrations belong to PostgreSQL",
+      "only the PostgreSQL adapter imports migrations",
       { "src/infrastructure/memory/A.ts": `import b from "../../../migrations/0001_b.ts"` },
       "src/infrastructure/memory/A.ts imports migrations/0001_b.ts: infrastructure/memory may not"
     ],
     [
-      "a migration imports nothing of ours, since it must mean the same for ever",
+      "a migration imports no other source, since it must never change",
       { "migrations/0001_a.ts": `import { b } from "../src/domain/B.ts"` },
       "migrations/0001_a.ts imports src/domain/B.ts: migrations may not"
     ],
@@ -280,12 +278,12 @@ describe("The architecture", () => {
       "migrations/0001_a.ts imports @effect/sql-pg: not from here"
     ],
     [
-      "what helps in tests knows the memory adapters and no others",
+      "the test kit imports the memory adapters and no others",
       { "src/testing/A.ts": `import { B } from "../infrastructure/postgres/B.ts"` },
       "src/testing/A.ts imports src/infrastructure/postgres/B.ts: testing may not"
     ],
     [
-      "what runs in production knows nothing of tests",
+      "production code does not import the test kit",
       { "src/application/A.ts": `import { B } from "../testing/B.ts"` },
       "src/application/A.ts imports src/testing/B.ts: application may not"
     ],
@@ -295,22 +293,22 @@ describe("The architecture", () => {
       "src/infrastructure/A.ts is in no layer"
     ],
     [
-      "Node is for root files and where it is the subject",
+      "only root files and the listed files import Node",
       { "src/infrastructure/http/A.ts": `import { readFile } from "node:fs/promises"` },
       "src/infrastructure/http/A.ts imports node:fs/promises: not from here"
     ],
     [
-      "the platform is for root files and where it is the subject",
+      "only root files and the listed files import platform-node",
       { "src/application/A.ts": `import { NodeRuntime } from "@effect/platform-node"` },
       "src/application/A.ts imports @effect/platform-node: not from here"
     ],
     [
-      "unstable modules stay at the edges",
+      "inner layers import no unstable modules",
       { "src/application/A.ts": `import { SqlClient } from "effect/sql"` },
       "src/application/A.ts imports effect/sql: not from here"
     ],
     [
-      "the driver is for the PostgreSQL adapter",
+      "only the PostgreSQL adapter imports the driver",
       { "src/infrastructure/http/A.ts": `import { PgClient } from "@effect/sql-pg"` },
       "src/infrastructure/http/A.ts imports @effect/sql-pg: not from here"
     ],
@@ -320,24 +318,24 @@ describe("The architecture", () => {
       "src/infrastructure/http/A.ts imports lodash: not from here"
     ],
     [
-      "what is imported can be read in the source",
+      "no import is computed",
       { "src/application/A.ts": "export const load = (name: string) => import(`./${name}.ts`)" },
       "src/application/A.ts imports (computed): not from here"
     ],
     [
       "no file is named by a pattern",
       { "src/application/OrderUtils.ts": "" },
-      "src/application/OrderUtils.ts is named by a pattern and not by what it does"
+      "src/application/OrderUtils.ts is named by a pattern instead of its purpose"
     ],
     [
       "no folder is named by a pattern",
       { "src/domain/types/Order.ts": "" },
-      "src/domain/types/Order.ts is named by a pattern and not by what it does"
+      "src/domain/types/Order.ts is named by a pattern instead of its purpose"
     ],
     [
       "a file is named by what it exports",
       { "src/domain/retry-policy.ts": "" },
-      "src/domain/retry-policy.ts is not named in PascalCase by what it exports"
+      "src/domain/retry-policy.ts is not named in PascalCase by its main export"
     ],
     [
       "nothing imports in a circle",
@@ -346,7 +344,7 @@ describe("The architecture", () => {
         "src/domain/B.ts": `import type { C } from "./C.ts"`,
         "src/domain/C.ts": `export { a } from "./A.ts"`
       },
-      "imports in a circle: src/domain/A.ts -> src/domain/B.ts -> src/domain/C.ts -> src/domain/A.ts"
+      "circular import: src/domain/A.ts -> src/domain/B.ts -> src/domain/C.ts -> src/domain/A.ts"
     ]
   ])("%s", (_what, sources, sentence) => {
     assert.deepStrictEqual(broken(sources), [sentence])

@@ -183,7 +183,7 @@ describe("Environment", () => {
     "postgres://ann:pw@/shop?host=/run",
     "postgres://ann@%2Frun:5433/shop",
     "postgres:///shop?host=/run"
-  ])("takes a database URL that leads to a Unix socket: %s", (url) =>
+  ])("accepts a database URL of a Unix socket: %s", (url) =>
     Effect.gen(function* () {
       const environment = yield* start({ DATABASE_URL: url })
       assert.strictEqual(Option.getOrThrow(Option.map(environment.database.url, Redacted.value)), url)
@@ -283,7 +283,7 @@ describe("keys", () => {
     `ann:${"hunter2".repeat(3)},ann:${"hunter3".repeat(3)}`,
     `ann:${"hunter2 ".repeat(3)}`,
     `ann:${"hunter2é".repeat(3)}`
-  ])("that are wrong are refused without showing them: %s", (keys) =>
+  ])("are refused without showing them if they are invalid: %s", (keys) =>
     Effect.gen(function* () {
       for (const variable of ["AUTH_CLIENT_KEYS", "AUTH_OPERATOR_KEYS"]) {
         const error = yield* Effect.flip(start({ [variable]: keys }))

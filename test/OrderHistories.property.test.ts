@@ -136,7 +136,7 @@ const sameOnBoth = Effect.fnUntraced(function* (commands: ReadonlyArray<Command>
   past.record.orders.forEach((order, n) => countOrder(order, past.record.events[n]?.[1] ?? []))
 })
 
-layer(TestPostgres.layer)("Histories of orders", (it) => {
+layer(TestPostgres.layer)("histories of orders", (it) => {
   it.effect.prop(
     "every history leaves the same orders, events and dead letters in memory and in PostgreSQL after each step",
     { history: History },

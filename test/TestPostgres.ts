@@ -14,7 +14,7 @@ export const compileCache: Readonly<Record<string, string>> =
     : { NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] }
 
 /** A client on a new schema, which is dropped at the end, since test files run concurrently in one database. */
-export const schemaOfItsOwn = (options: { readonly maxConnections?: number; readonly url?: string } = {}) => {
+export const ownSchema = (options: { readonly maxConnections?: number; readonly url?: string } = {}) => {
   const schema = `test_${globalThis.crypto.randomUUID().replaceAll("-", "").slice(0, 16)}`
   const client = Postgres.layerClient({
     url: Redacted.make(options.url ?? databaseUrl()),
@@ -33,7 +33,7 @@ export const schemaOfItsOwn = (options: { readonly maxConnections?: number; read
 }
 
 /** PostgreSQL stores on a new schema. */
-export const layer = Layer.suspend(() => Postgres.layerStores.pipe(Layer.provideMerge(schemaOfItsOwn())))
+export const layer = Layer.suspend(() => Postgres.layerStores.pipe(Layer.provideMerge(ownSchema())))
 
 /** Stops the database's clock at a time, by replacing the function that returns the time. */
 export const setDatabaseClock = Effect.fnUntraced(function* (time: DateTime.Utc) {

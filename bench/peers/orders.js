@@ -44,15 +44,15 @@ export const connect = (max, options = {}) => {
   return pool
 }
 
-/** The job: PROCESSING, nothing, PROCESSED; for a whole batch of orders in two statements. */
+/** The job: PROCESSING, no work, PROCESSED, for a batch of orders in two statements. */
 export const processOrders = async (pool, ids) => {
   await pool.query({ ...startOrders, values: [ids] })
   await pool.query({ ...finishOrders, values: [ids] })
 }
 
 /**
- * Gathers what is asked for while the one before is under way, and does it together. A queue that hands over one job
- * at a time pays one pair of updates for many orders this way; it is more than its users would usually write.
+ * Batches the calls that arrive while a batch is running. With a queue that delivers one job at a time, many orders
+ * then share one pair of updates; its users would not usually write this.
  */
 export const batched = (work) => {
   let waiting = []

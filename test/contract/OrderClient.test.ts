@@ -42,7 +42,7 @@ describe("OrderClient", () => {
     Effect.gen(function* () {
       const { baseUrl } = yield* served
       const shop = yield* OrderClient.make(coffee, { baseUrl, key: secret })
-      const nobody = yield* OrderClient.make(coffee, { baseUrl })
+      const withoutKey = yield* OrderClient.make(coffee, { baseUrl })
       const id = idNumber(7)
       const missing = yield* shop.orders.get({ params: { id } }).pipe(
         Effect.as("there"),
@@ -50,7 +50,7 @@ describe("OrderClient", () => {
       )
       assert.strictEqual(missing, id)
       const tagOf = (error: { readonly _tag: string }) => error._tag
-      assert.strictEqual(tagOf(yield* Effect.flip(nobody.orders.get({ params: { id } }))), "Unauthorized")
+      assert.strictEqual(tagOf(yield* Effect.flip(withoutKey.orders.get({ params: { id } }))), "Unauthorized")
       const forbidden = yield* Effect.flip(shop.deadLetters.get({ params: { orderId: id } }))
       assert.strictEqual(tagOf(forbidden), "Forbidden")
     }).pipe(Effect.provide(FetchHttpClient.layer))

@@ -7,7 +7,7 @@ import { join } from "node:path"
 import { freePort } from "../../chaos/FreePort.ts"
 import {
   eventually,
-  onSchemaOfItsOwn,
+  withOwnSchema,
   awaitOrders,
   run,
   start,
@@ -44,7 +44,7 @@ const pgBouncer = Effect.gen(function* () {
     )
   })
   const lines: Array<string> = []
-  const gone = yield* Deferred.make<void>()
+  const exited = yield* Deferred.make<void>()
   yield* Effect.acquireRelease(
     Effect.sync(() => {
       const user = process.getuid?.() === 0 ? ["-u", "postgres"] : []
@@ -54,13 +54,13 @@ const pgBouncer = Effect.gen(function* () {
       for (const stream of [child.stdout, child.stderr])
         stream.setEncoding("utf8").on("data", (text: string) => lines.push(text))
       child.on("error", (error) => lines.push(error.message))
-      child.on("exit", () => Deferred.doneUnsafe(gone, Effect.void))
+      child.on("exit", () => Deferred.doneUnsafe(exited, Effect.void))
       return child
     }),
     (child) =>
       Effect.andThen(
         Effect.sync(() => child.kill("SIGKILL")),
-        Deferred.await(gone)
+        Deferred.await(exited)
       )
   )
   yield* eventually(
@@ -88,7 +88,7 @@ describe("behind PgBouncer in transaction mode", () => {
   it.live(
     "orders are accepted and processed with prepared statements off and LISTEN on a direct connection",
     () =>
-      onSchemaOfItsOwn(
+      withOwnSchema(
         Effect.gen(function* () {
           const url = yield* pgBouncer
           const environment = { DATABASE_URL: url, DATABASE_PREPARE: "false", ORDER_QUEUE: "postgres" }

@@ -7,7 +7,7 @@ import { join } from "node:path"
 import { startPostgres } from "../../chaos/PostgresServer.ts"
 import { DatabaseSchema } from "../../src/infrastructure/postgres/client/DatabaseSchema.ts"
 import { call, eventually, type Serving, start } from "../processes/OrderPlatformProcess.ts"
-import { schemaOfItsOwn } from "../TestPostgres.ts"
+import { ownSchema } from "../TestPostgres.ts"
 
 const restarts = 5
 const perSecond = 80
@@ -142,7 +142,7 @@ describe("a PostgreSQL server that crashes repeatedly", () => {
           console.log(
             `${promised.length} orders taken, ${requests.length - promised.length} answered 503, throughput back after ${backAfter.join(", ")} ms`
           )
-        }).pipe(Effect.provide(schemaOfItsOwn({ url, maxConnections: 2 })))
+        }).pipe(Effect.provide(ownSchema({ url, maxConnections: 2 })))
       }).pipe(Effect.scoped)
   )
 })

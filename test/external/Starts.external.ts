@@ -52,7 +52,7 @@ describe("a start", () => {
           environment: { LOG_FORMAT: "json", DATABASE_URL: url }
         })
         yield* eventually(
-          "it says for what and for whom it waits",
+          "it logs which lock it waits for and who holds it",
           Effect.sync(
             () =>
               /Waiting for a lock on order_platform_migrations, held by the server process \d+ \(chaos, role postgres, active/.test(

@@ -9,7 +9,7 @@ import { type PostgresServer, startPostgres } from "../../chaos/PostgresServer.t
 import * as Postgres from "../../src/infrastructure/postgres/Postgres.ts"
 import { storesContract } from "../../src/testing/StoresContract.ts"
 import { everyWay, fullCircle } from "../infrastructure/postgres/FullCircle.ts"
-import { schemaOfItsOwn, setDatabaseClock } from "../TestPostgres.ts"
+import { ownSchema, setDatabaseClock } from "../TestPostgres.ts"
 
 // 18 is the embedded PostgreSQL of every other test, and 15 is Debian's.
 const versions = { 14: "14.23.0-beta.17", 16: "16.14.0-beta.17", 17: "17.10.0-beta.17" }
@@ -48,7 +48,7 @@ for (const [major, version] of Object.entries(versions)) {
       await installed?.remove()
     })
     const layer = Layer.suspend(() =>
-      Postgres.layerStores.pipe(Layer.provideMerge(schemaOfItsOwn({ url: server.url })))
+      Postgres.layerStores.pipe(Layer.provideMerge(ownSchema({ url: server.url })))
     )
 
     it.live("takes an order through every way", () =>

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import * as fs from "node:fs/promises"
 import * as http from "node:http"
 import { describe } from "vitest"
-import { call, onSchemaOfItsOwn, type Serving, start, submit } from "../processes/OrderPlatformProcess.ts"
+import { call, withOwnSchema, type Serving, start, submit } from "../processes/OrderPlatformProcess.ts"
 import { raw } from "../RawHttp.ts"
 import { chanceOf } from "./Chance.ts"
 import { type Document, type FuzzedRequest, requestsFrom } from "./FuzzedRequest.ts"
@@ -169,7 +169,7 @@ describe("requests generated from the OpenAPI document, and malformed bytes", ()
         // The requests reach all kinds of answers.
         for (const status of [200, 202, 400, 404, 405, 406, 415])
           assert.isAbove(statuses.get(status) ?? 0, 0, String(status))
-      }).pipe(onSchemaOfItsOwn),
+      }).pipe(withOwnSchema),
     600_000
   )
 })

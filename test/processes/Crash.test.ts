@@ -5,7 +5,7 @@ import { describe } from "vitest"
 import { DatabaseSchema } from "../../src/infrastructure/postgres/client/DatabaseSchema.ts"
 import {
   eventually,
-  onSchemaOfItsOwn,
+  withOwnSchema,
   order,
   awaitStatus,
   ordersByStatus,
@@ -143,7 +143,7 @@ describe("a process that is killed", { concurrent: true }, () => {
       for (const id of sample) {
         assert.deepStrictEqual(differences(yield* order(second, id), yield* timeline(second, id)), [])
       }
-    }).pipe(onSchemaOfItsOwn)
+    }).pipe(withOwnSchema)
   )
 
   it.live("another process starts its order again within the lease plus two seconds", () =>
@@ -163,6 +163,6 @@ describe("a process that is killed", { concurrent: true }, () => {
       )
       const startedAgain = Date.parse(history[3]?.at ?? "")
       assert.isAtMost(startedAgain - killed, leaseMs + 2000)
-    }).pipe(onSchemaOfItsOwn)
+    }).pipe(withOwnSchema)
   )
 })

@@ -5,7 +5,7 @@ import * as net from "node:net"
 import { DatabaseSchema } from "../../src/infrastructure/postgres/client/DatabaseSchema.ts"
 import { open, readToEnd } from "../RawHttp.ts"
 import { keepAliveClient, type Seen } from "./KeepAliveClient.ts"
-import { eventually, freePort, onSchemaOfItsOwn, ordersByStatus, start } from "./OrderPlatformProcess.ts"
+import { eventually, freePort, withOwnSchema, ordersByStatus, start } from "./OrderPlatformProcess.ts"
 
 const post = `POST /orders HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}`
 
@@ -77,7 +77,7 @@ describe("requests at shutdown", { concurrent: true }, () => {
       assert.deepInclude(yield* server.exit, { code: 0 })
       // A claim that also waited for the lock may have processed it.
       assert.deepStrictEqual(Object.values(yield* ordersByStatus), [1])
-    }).pipe(onSchemaOfItsOwn)
+    }).pipe(withOwnSchema)
   )
 
   it.live("an order whose outcome is not known in time is answered with a problem that says so", () =>
@@ -100,7 +100,7 @@ describe("requests at shutdown", { concurrent: true }, () => {
       const { at, code } = yield* server.exit
       assert.strictEqual(code, 0)
       assert.isBelow(at - stopped, 300 + 5000)
-    }).pipe(onSchemaOfItsOwn)
+    }).pipe(withOwnSchema)
   )
 
   it.live(
@@ -130,7 +130,7 @@ describe("requests at shutdown", { concurrent: true }, () => {
         assert.strictEqual(text, "")
         assert.isAtLeast(Number(at) - signalledAt, 1000)
         assert.deepInclude(yield* server.exit, { code: 0 })
-      }).pipe(onSchemaOfItsOwn)
+      }).pipe(withOwnSchema)
   )
 
   const restarts = 3
@@ -208,6 +208,6 @@ describe("requests at shutdown", { concurrent: true }, () => {
         [],
         "acknowledged and lost"
       )
-    }).pipe(onSchemaOfItsOwn)
+    }).pipe(withOwnSchema)
   )
 })

@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto"
 import { describe } from "vitest"
 import {
   call,
-  onSchemaOfItsOwn,
+  withOwnSchema,
   order,
   awaitStatus,
   awaitOrders,
@@ -95,7 +95,7 @@ describe("a process whose orders fail", { concurrent: true }, () => {
           again.map(({ attempt }) => attempt),
           [1, 1, 1, 2, 2, 3, 3]
         )
-      }).pipe(onSchemaOfItsOwn)
+      }).pipe(withOwnSchema)
   )
 
   it.live("of many reprocess calls for one order exactly one is answered 202 and the others 409", () =>
@@ -142,6 +142,6 @@ describe("a process whose orders fail", { concurrent: true }, () => {
       assert.deepStrictEqual([unknown.status, unknown.json.type], [404, "urn:order-platform:not-found"])
       const notAnId = yield* reprocess(server, "order-1")
       assert.deepStrictEqual([notAnId.status, notAnId.json.type], [400, "urn:order-platform:invalid-request"])
-    }).pipe(onSchemaOfItsOwn)
+    }).pipe(withOwnSchema)
   )
 })

@@ -13,7 +13,7 @@ import {
   call,
   type Ended,
   eventually,
-  onSchemaOfItsOwn,
+  withOwnSchema,
   order,
   awaitOrders,
   ordersByStatus,
@@ -165,7 +165,7 @@ describe("a lost worker or database", { concurrent: true }, () => {
         2,
         "the first starts were all of one worker, the second all of the other"
       )
-    }).pipe(onSchemaOfItsOwn)
+    }).pipe(withOwnSchema)
   )
 
   it.live("an order that ends the process of every worker ends in the DLQ as WORKER_LOST", () =>
@@ -188,7 +188,7 @@ describe("a lost worker or database", { concurrent: true }, () => {
         (yield* timeline(api, id)).map(({ event }) => event),
         ["created", "started", "expired", "started", "expired"]
       )
-    }).pipe(onSchemaOfItsOwn)
+    }).pipe(withOwnSchema)
   )
 
   it.live("the results of a frozen worker are dropped and counted after its lease has expired", () =>
@@ -222,7 +222,7 @@ describe("a lost worker or database", { concurrent: true }, () => {
       // It still processes orders.
       yield* submitAll(api, 1)
       yield* awaitOrders({ PROCESSED: 21 })
-    }).pipe(onSchemaOfItsOwn)
+    }).pipe(withOwnSchema)
   )
 
   it.live(
@@ -300,7 +300,7 @@ describe("a lost worker or database", { concurrent: true }, () => {
         )
         assert.strictEqual(PENDING + PROCESSING, 0)
         assert.strictEqual(api.stderr() + worker.stderr(), "")
-      }).pipe(onSchemaOfItsOwn)
+      }).pipe(withOwnSchema)
   )
 
   idleContract(12)
@@ -348,7 +348,7 @@ describe("a terminated listener and busy connections", () => {
       const [median] = [...waits(yield* history, after)].sort((a, b) => a - b).slice(4)
       assert.isBelow(median ?? Number.NaN, 50)
       assert.isBelow(waits(yield* history, [missed])[0] ?? Number.NaN, 5000)
-    }).pipe(onSchemaOfItsOwn)
+    }).pipe(withOwnSchema)
   )
 
   it.live("the writes of 100 attempts block neither renewals nor claims", () =>
@@ -384,6 +384,6 @@ describe("a terminated listener and busy connections", () => {
       assert.isBelow(Math.max(...waits(rows, others)), 1000, "no claim waited for writes")
       assert.strictEqual((yield* allTables).ledger.length, written)
       assert.notInclude(worker.stdout(), "was lost")
-    }).pipe(onSchemaOfItsOwn)
+    }).pipe(withOwnSchema)
   )
 })

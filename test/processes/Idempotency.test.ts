@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import { DatabaseSchema } from "../../src/infrastructure/postgres/client/DatabaseSchema.ts"
-import { onSchemaOfItsOwn, type Serving, start } from "./OrderPlatformProcess.ts"
+import { withOwnSchema, type Serving, start } from "./OrderPlatformProcess.ts"
 
 const settings = { ORDER_WORKER_PROCESSING_DELAY_MS: 0, ORDER_WORKER_LEASE_MS: 1000 }
 
@@ -39,7 +39,7 @@ describe("a request with an Idempotency-Key", { concurrent: true }, () => {
       assert.strictEqual(new Set(answers).size, 1)
       assert.match(answers[0] ?? "", /^202 /)
       assert.deepStrictEqual(yield* ordersByKey, new Map([["one", 1]]))
-    }).pipe(onSchemaOfItsOwn)
+    }).pipe(withOwnSchema)
   )
 
   it.live("makes one order and gets one answer, whenever the process is killed in between", () =>
@@ -86,6 +86,6 @@ describe("a request with an Idempotency-Key", { concurrent: true }, () => {
         [...(yield* ordersByKey)].sort(),
         keys.map((key): [string, number] => [key, 1]).sort()
       )
-    }).pipe(onSchemaOfItsOwn)
+    }).pipe(withOwnSchema)
   )
 })

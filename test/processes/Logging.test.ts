@@ -9,7 +9,7 @@ import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { DatabaseSchema } from "../../src/infrastructure/postgres/client/DatabaseSchema.ts"
 import { compileCache, databaseUrl } from "../TestPostgres.ts"
-import { call, eventually, freePort, onSchemaOfItsOwn, awaitOrders } from "./OrderPlatformProcess.ts"
+import { call, eventually, freePort, withOwnSchema, awaitOrders } from "./OrderPlatformProcess.ts"
 
 const program = fileURLToPath(new URL("../../bin/order-platform.js", import.meta.url))
 
@@ -104,7 +104,7 @@ describe("a process whose log", { concurrent: true }, () => {
         const ended = once(child, "exit")
         child.kill("SIGTERM")
         assert.deepStrictEqual(yield* Effect.promise(() => ended), [0, null])
-      }).pipe(onSchemaOfItsOwn)
+      }).pipe(withOwnSchema)
     )
   }
 
@@ -136,7 +136,7 @@ describe("a process whose log", { concurrent: true }, () => {
       const { lostLines, message } = record
       assert.isAtLeast(Number(lostLines), 40)
       assert.strictEqual(message, `${lostLines} log lines were lost: the log output failed.`)
-    }).pipe(onSchemaOfItsOwn)
+    }).pipe(withOwnSchema)
   )
 
   it.live("is a terminal that is closed stops as on SIGTERM, which costs no order an attempt", () =>
@@ -152,6 +152,6 @@ describe("a process whose log", { concurrent: true }, () => {
       yield* awaitOrders({ PENDING: 10 })
       assert.strictEqual(yield* eventCount("released"), 10)
       assert.strictEqual(yield* eventCount("expired"), 0)
-    }).pipe(onSchemaOfItsOwn)
+    }).pipe(withOwnSchema)
   )
 })

@@ -9,7 +9,7 @@ import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { isDeepStrictEqual } from "node:util"
 import { DatabaseSchema } from "../../src/infrastructure/postgres/client/DatabaseSchema.ts"
-import { compileCache, databaseUrl, schemaOfItsOwn } from "../TestPostgres.ts"
+import { compileCache, databaseUrl, ownSchema } from "../TestPostgres.ts"
 
 // Runs the real program as an operator starts it. Tests reach it only by its environment, signals, output and HTTP.
 
@@ -121,8 +121,8 @@ export const start = Effect.fnUntraced(function* (
 /**
  * Runs a test with its own schema, which its processes use and SQL can read; the processes end before it is dropped.
  */
-export const onSchemaOfItsOwn = <A, E, R>(test: Effect.Effect<A, E, R>) =>
-  Effect.scoped(test).pipe(Effect.provide(schemaOfItsOwn({ maxConnections: 2 })))
+export const withOwnSchema = <A, E, R>(test: Effect.Effect<A, E, R>) =>
+  Effect.scoped(test).pipe(Effect.provide(ownSchema({ maxConnections: 2 })))
 
 /** Polls until the effect returns a value, and returns it; after `within` the test fails with the condition. */
 export const eventually = Effect.fnUntraced(function* <A, E, R>(

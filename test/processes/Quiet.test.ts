@@ -2,7 +2,7 @@ import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { fileURLToPath } from "node:url"
 import { describe } from "vitest"
-import { call, onSchemaOfItsOwn, awaitOrders, type Serving, start, submit } from "./OrderPlatformProcess.ts"
+import { call, withOwnSchema, awaitOrders, type Serving, start, submit } from "./OrderPlatformProcess.ts"
 
 const countSpans = fileURLToPath(new URL("countSpans.js", import.meta.url))
 
@@ -43,7 +43,7 @@ describe("a process without errors", { concurrent: true }, () => {
     Effect.gen(function* () {
       const server = yield* start(withoutFailures)
       yield* runOrders(server)
-      // The server of the tests runs without fsync, which is said at start.
+      // The server of the tests runs without fsync, which is logged at start.
       const lines = server
         .stdout()
         .trimEnd()
@@ -52,7 +52,7 @@ describe("a process without errors", { concurrent: true }, () => {
       assert.strictEqual(lines.length, 1, server.stdout())
       assert.include(lines[0], "order-platform serves on")
       assert.strictEqual(server.stderr(), "")
-    }).pipe(onSchemaOfItsOwn)
+    }).pipe(withOwnSchema)
   )
 
   it.live("makes no span for a request, a statement or an order when nothing exports them", () =>
@@ -60,6 +60,6 @@ describe("a process without errors", { concurrent: true }, () => {
       const server = yield* start({ ...withoutFailures, NODE_OPTIONS: `--import=${countSpans}` })
       yield* runOrders(server)
       assert.strictEqual(server.stderr(), 'spans: ["counted"]\n')
-    }).pipe(onSchemaOfItsOwn)
+    }).pipe(withOwnSchema)
   )
 })

@@ -11,16 +11,18 @@ describe("a server without keys", () => {
     ["::1", "true", true],
     ["0.0.0.0", "true", false],
     ["10.0.0.1", "true", false]
-  ] as const)("on %s with auth.disabled %s takes only loopback names in Host: %s", ([host, disabled, only]) =>
-    Effect.gen(function* () {
-      const env = { SERVER_HOST: host, AUTH_DISABLED: disabled }
-      const settings = yield* Effect.service(Environment).pipe(
-        Effect.provide(
-          Layer.provide(Environment.layer, ConfigProvider.layer(ConfigProvider.fromEnv({ env })))
+  ] as const)(
+    "on %s with auth.disabled %s accepts only loopback names in Host: %s",
+    ([host, disabled, only]) =>
+      Effect.gen(function* () {
+        const env = { SERVER_HOST: host, AUTH_DISABLED: disabled }
+        const settings = yield* Effect.service(Environment).pipe(
+          Effect.provide(
+            Layer.provide(Environment.layer, ConfigProvider.layer(ConfigProvider.fromEnv({ env })))
+          )
         )
-      )
-      const loopbackNamesOnly = yield* Effect.provide(LoopbackNamesOnly, references(settings))
-      assert.strictEqual(loopbackNamesOnly, only)
-    })
+        const loopbackNamesOnly = yield* Effect.provide(LoopbackNamesOnly, references(settings))
+        assert.strictEqual(loopbackNamesOnly, only)
+      })
   )
 })

@@ -9,7 +9,7 @@ import { databaseUrl } from "../TestPostgres.ts"
 import {
   call,
   eventually,
-  onSchemaOfItsOwn,
+  withOwnSchema,
   awaitOrders,
   ordersByStatus,
   type Process,
@@ -170,7 +170,7 @@ describe("a process that is stopped", { concurrent: true }, () => {
       // The orders of a concurrent claim are released, which costs no attempt.
       const { "released 1": released = 0, ...events } = yield* eventCounts
       assert.deepStrictEqual(events, { "created 1": 500, "started 1": 500 + released, "completed 1": 500 })
-    }).pipe(onSchemaOfItsOwn)
+    }).pipe(withOwnSchema)
   )
 
   it.live("releases attempts that do not finish in time at no cost, on SIGTERM and on SIGINT", () =>
@@ -203,7 +203,7 @@ describe("a process that is stopped", { concurrent: true }, () => {
         "released 1": 100,
         "completed 1": 50
       })
-    }).pipe(onSchemaOfItsOwn)
+    }).pipe(withOwnSchema)
   )
 
   it.live("exits 0 in time although the database does not answer; its orders then expire", () =>
@@ -233,6 +233,6 @@ describe("a process that is stopped", { concurrent: true }, () => {
         "started 2": 10,
         "completed 2": 10
       })
-    }).pipe(onSchemaOfItsOwn)
+    }).pipe(withOwnSchema)
   )
 })

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import type { Socket } from "node:net"
 import { open, readToEnd } from "../RawHttp.ts"
-import { onSchemaOfItsOwn, start } from "./OrderPlatformProcess.ts"
+import { withOwnSchema, start } from "./OrderPlatformProcess.ts"
 
 const statusOf = (answer: string) => /^HTTP\/1\.1 (\d+)/.exec(answer)?.[1]
 
@@ -91,6 +91,6 @@ describe("slow clients and clients that send too much", () => {
       // Other programs may delay a call, so the limit holds for every call of the best of three rounds.
       while (rounds.length < 3 && !rounds.some(isFast)) rounds.push(yield* Effect.scoped(round(port)))
       assert.isTrue(rounds.some(isFast), rounds.map((times) => times.map(Math.round).join(" ")).join("\n"))
-    }).pipe(onSchemaOfItsOwn)
+    }).pipe(withOwnSchema)
   )
 })

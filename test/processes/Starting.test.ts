@@ -10,7 +10,7 @@ import { startProxy } from "../../chaos/Proxy.ts"
 import { DatabaseSchema } from "../../src/infrastructure/postgres/client/DatabaseSchema.ts"
 import { databaseUrl } from "../TestPostgres.ts"
 import { freePort } from "../examples/ExampleProcess.ts"
-import { call, eventually, onSchemaOfItsOwn, run, start } from "./OrderPlatformProcess.ts"
+import { call, eventually, withOwnSchema, run, start } from "./OrderPlatformProcess.ts"
 
 /** The database URL of the test run with a change. */
 const databaseWith = (change: (url: URL) => void): string => {
@@ -161,7 +161,7 @@ describe("the start of a process", { concurrent: true }, () => {
         assert.include(parts, what)
       }
       assert.notInclude(server.stdout() + server.stderr(), given.password)
-    }).pipe(onSchemaOfItsOwn)
+    }).pipe(withOwnSchema)
   )
 
   it.live.runIf(process.platform === "linux")(
@@ -179,7 +179,7 @@ describe("the start of a process", { concurrent: true }, () => {
         )
         assert.deepStrictEqual(ours, ["--max-semi-space-size=16"])
         assert.deepStrictEqual(theirs, [])
-      }).pipe(onSchemaOfItsOwn)
+      }).pipe(withOwnSchema)
   )
 
   it.live("answers every request on every accepted connection, from the first one on", () =>
@@ -204,7 +204,7 @@ describe("the start of a process", { concurrent: true }, () => {
       )
       yield* Fiber.interrupt(requests)
       assert.deepStrictEqual([...new Set(answers)], ["HTTP/1.1 200 OK"])
-    }).pipe(onSchemaOfItsOwn)
+    }).pipe(withOwnSchema)
   )
 
   it.live("listens at once, says that it waits for its database, and serves once that answers", () =>
@@ -241,7 +241,7 @@ describe("the start of a process", { concurrent: true }, () => {
       )
       assert.strictEqual((yield* call(`${url}/health/ready`)).status, 200)
       assert.strictEqual((yield* call(`${url}/orders`, post)).status, 202)
-    }).pipe(onSchemaOfItsOwn)
+    }).pipe(withOwnSchema)
   )
 
   it.live("can be stopped while it waits for its database", () =>

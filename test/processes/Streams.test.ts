@@ -4,14 +4,7 @@ import * as fs from "node:fs/promises"
 import { describe } from "vitest"
 import { openStream, type Received } from "../ServerSentEvents.ts"
 import { countingProxy } from "./CountingProxy.ts"
-import {
-  onSchemaOfItsOwn,
-  type Process,
-  type Serving,
-  start,
-  submit,
-  timeline
-} from "./OrderPlatformProcess.ts"
+import { withOwnSchema, type Process, type Serving, start, submit, timeline } from "./OrderPlatformProcess.ts"
 
 const eventsOf = (server: Serving, id: string) => `${server.url}/orders/${id}/events`
 
@@ -64,7 +57,7 @@ describe("event streams", () => {
   it.live(
     "a client that is disconnected again and again, and resumes, gets each transition exactly once",
     () =>
-      onSchemaOfItsOwn(
+      withOwnSchema(
         Effect.gen(function* () {
           const database = yield* countingProxy
           const api = yield* start({ ORDER_QUEUE: "postgres", DATABASE_URL: database.url }, ["api"])
@@ -99,7 +92,7 @@ describe("event streams", () => {
   )
 
   it.live("500 open streams cost less than 50 MB and a few statements a second together", () =>
-    onSchemaOfItsOwn(
+    withOwnSchema(
       Effect.gen(function* () {
         const database = yield* countingProxy
         // Only the memory of the streams is of interest, so Node's young generation, which may grow to 48 MB of
@@ -133,7 +126,7 @@ describe("event streams", () => {
   )
 
   it.live("a stopped process ends its streams and exits in time", () =>
-    onSchemaOfItsOwn(
+    withOwnSchema(
       Effect.gen(function* () {
         const server = yield* start({ ORDER_WORKER_DRAIN_TIMEOUT_MS: 1000 })
         const id = yield* submit(server, { notBefore: new Date(Date.now() + 600_000).toISOString() })

@@ -1,4 +1,4 @@
-// `node --import` this: a process says at its end which spans it made although nobody installed a tracer.
+// Loaded by `node --import`: the process prints at its exit which spans it made without a tracer.
 import { Effect, Tracer } from "effect"
 import { writeSync } from "node:fs"
 
@@ -9,7 +9,7 @@ Tracer.nativeTracer.span = (options) => {
   return make(options)
 }
 
-// One of our own, for whoever reads the list to see that it is kept.
+// The control: this span must be in the list.
 Effect.runSync(Effect.withSpan(Effect.void, "counted"))
 
 process.on("exit", () => writeSync(process.stderr.fd, `spans: ${JSON.stringify(names)}\n`))

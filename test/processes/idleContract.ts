@@ -1,12 +1,12 @@
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { countingProxy } from "./CountingProxy.ts"
-import { onSchemaOfItsOwn, start } from "./OrderPlatformProcess.ts"
+import { withOwnSchema, start } from "./OrderPlatformProcess.ts"
 
 /** Counts the statements of an idle API and an idle worker for some seconds: fewer than 120 a minute. */
 export const idleContract = (seconds: number) =>
   it.live("an idle API and worker send fewer than 120 statements a minute", () =>
-    onSchemaOfItsOwn(
+    withOwnSchema(
       Effect.gen(function* () {
         const database = yield* countingProxy
         const settings = { DATABASE_URL: database.url, ORDER_QUEUE: "postgres" }

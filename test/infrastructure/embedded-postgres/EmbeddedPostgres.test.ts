@@ -59,7 +59,7 @@ const anotherProcess = (dataDirectory: string, root = repository) =>
       const script = path.join(root, "test/infrastructure/embedded-postgres/embeddedPostgresParent.ts")
       const child = spawn(process.execPath, [script, dataDirectory], { stdio: ["ignore", "pipe", "inherit"] })
       const [line] = (await once(child.stdout, "data")) as [Buffer]
-      return { child, said: line.toString().trim() }
+      return { child, line: line.toString().trim() }
     }),
     ({ child }) => Effect.sync(() => child.kill("SIGKILL"))
   )
@@ -89,9 +89,9 @@ describe("EmbeddedPostgres", { concurrent: true }, () => {
     Effect.gen(function* () {
       const dataDirectory = yield* temporaryDirectory
       yield* Effect.gen(function* () {
-        const { said } = yield* anotherProcess(dataDirectory)
+        const { line } = yield* anotherProcess(dataDirectory)
         assert.strictEqual(
-          said,
+          line,
           `The data directory ${dataDirectory} is in use by process ${process.pid}: stop that process, or set another database.dataDirectory, or DATABASE_URL.`
         )
         yield* insert
@@ -130,8 +130,8 @@ describe("EmbeddedPostgres", { concurrent: true }, () => {
   it.live("PostgreSQL stops with a killed parent, and the next start finds its data", () =>
     Effect.gen(function* () {
       const dataDirectory = yield* temporaryDirectory
-      const { child, said } = yield* anotherProcess(dataDirectory)
-      yield* insert.pipe(Effect.provide(PgClient.layer({ url: Redacted.make(said) })))
+      const { child, line } = yield* anotherProcess(dataDirectory)
+      yield* insert.pipe(Effect.provide(PgClient.layer({ url: Redacted.make(line) })))
       const pid = yield* postmaster(dataDirectory)
       child.kill("SIGKILL")
       assert.strictEqual(yield* count.pipe(Effect.provide(database(dataDirectory))), 1)
@@ -153,8 +153,8 @@ describe("EmbeddedPostgres", { concurrent: true }, () => {
         await copy("package.json")
         await fs.symlink(path.join(repository, "node_modules/effect"), path.join(modules, "effect"))
       })
-      const { said } = yield* anotherProcess(path.join(root, "postgres"), root)
-      assert.match(said, /^postgresql:/)
+      const { line } = yield* anotherProcess(path.join(root, "postgres"), root)
+      assert.match(line, /^postgresql:/)
     })
   )
 
@@ -187,7 +187,10 @@ describe("EmbeddedPostgres", { concurrent: true }, () => {
       yield* Effect.promise(() => fs.mkdir(path.join(dataDirectory, "data"), { mode: 0o700 }))
       yield* Effect.promise(() => fs.writeFile(path.join(dataDirectory, "data", "PG_VERSION"), "12\n"))
       const error = yield* Effect.flip(Layer.build(EmbeddedPostgres.layer({ dataDirectory })))
-      assert.match(error.message, /^The data directory \S+ was created by PostgreSQL 12, and this is version \d+: /)
+      assert.match(
+        error.message,
+        /^The data directory \S+ was created by PostgreSQL 12, and this is version \d+: /
+      )
     })
   )
 })

@@ -156,6 +156,6 @@ layer(TestPostgres.layer)("what manual SQL and bugs cannot write", (it) => {
       yield* sql.unsafe(`DELETE FROM "${yield* DatabaseSchema}".order_platform_migrations`)
       const error = yield* Effect.flip(migrate)
       assert.strictEqual(error._tag, "MigrationsDoNotFit", `${error._tag}: ${error.message}`)
-    }).pipe(Effect.provide(Layer.fresh(Layer.suspend(() => TestPostgres.schemaOfItsOwn()))))
+    }).pipe(Effect.provide(Layer.fresh(Layer.suspend(() => TestPostgres.ownSchema()))))
   )
 })

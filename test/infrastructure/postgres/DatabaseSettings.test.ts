@@ -4,7 +4,7 @@ import { SqlClient } from "effect/sql"
 import { DatabaseSchema } from "../../../src/infrastructure/postgres/client/DatabaseSchema.ts"
 import { neededRights } from "../../../src/infrastructure/postgres/client/ServerChecks.ts"
 import * as Postgres from "../../../src/infrastructure/postgres/Postgres.ts"
-import { databaseUrl, schemaOfItsOwn } from "../../TestPostgres.ts"
+import { databaseUrl, ownSchema } from "../../TestPostgres.ts"
 import { outcomeOf, shortCases } from "./DatabaseSettings.ts"
 
 describe("the rights that a start checks", () => {
@@ -18,7 +18,7 @@ describe("the rights that a start checks", () => {
         tables.map(({ name }) => name),
         Object.keys(neededRights)
       )
-    }).pipe(Effect.provide(schemaOfItsOwn()))
+    }).pipe(Effect.provide(ownSchema()))
   )
 })
 

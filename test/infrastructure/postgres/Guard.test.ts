@@ -31,7 +31,7 @@ const isEdge = (from: OrderStatus, to: OrderStatus): boolean =>
     .flat()
     .some((edge) => edge[0] === from && edge[1] === to)
 
-layer(TestPostgres.layer)("The database's own guards", (it) => {
+layer(TestPostgres.layer)("the database", (it) => {
   /** Runs plain SQL in which `orders`, `order_events` and `dead_letters` mean the tables of the test's schema. */
   const bySql = Effect.fnUntraced(function* (statement: string) {
     const sql = yield* SqlClient.SqlClient
@@ -57,9 +57,9 @@ layer(TestPostgres.layer)("The database's own guards", (it) => {
       onSuccess: () => null
     })
   })
-  const assertRefused = (refusal: string | null, says: string) => {
-    assert(refusal !== null, `accepted, which should have been refused: ${says}`)
-    assert.include(refusal, says)
+  const assertRefused = (refusal: string | null, sentence: string) => {
+    assert(refusal !== null, `accepted, which should have been refused: ${sentence}`)
+    assert.include(refusal, sentence)
   }
   /** Everything stored about an order. */
   const all = (id: OrderId) =>
@@ -198,20 +198,20 @@ layer(TestPostgres.layer)("The database's own guards", (it) => {
         yield* refusalOf(`UPDATE orders SET version = version + 1 WHERE id = '${id}'`),
         "FAILED -> FAILED"
       )
-      const gone = yield* discarded
-      const before = yield* all(gone)
+      const discardedId = yield* discarded
+      const before = yield* all(discardedId)
       for (const to of ["PENDING", "FAILED"] as const) {
-        const update = updateTo(gone, "FAILED", to, 1)
+        const update = updateTo(discardedId, "FAILED", to, 1)
         assertRefused(
           yield* refusalOf(update),
           `FAILED -> ${to} is not an edge of the state machine (the order was discarded)`
         )
       }
       assertRefused(
-        yield* refusalOf(`UPDATE orders SET discarded_at = NULL WHERE id = '${gone}'`),
+        yield* refusalOf(`UPDATE orders SET discarded_at = NULL WHERE id = '${discardedId}'`),
         "FAILED -> FAILED without a new version"
       )
-      assert.deepStrictEqual(yield* all(gone), before)
+      assert.deepStrictEqual(yield* all(discardedId), before)
     })
   )
 
@@ -293,7 +293,7 @@ layer(TestPostgres.layer)("The database's own guards", (it) => {
         [`TRUNCATE orders, order_events, dead_letters`, "TRUNCATE on orders"],
         [`TRUNCATE orders CASCADE`, "TRUNCATE on orders"]
       ] as const
-      for (const [statement, says] of statements) assertRefused(yield* refusalOf(statement), says)
+      for (const [statement, sentence] of statements) assertRefused(yield* refusalOf(statement), sentence)
       assert.deepStrictEqual(yield* all(id), before)
     })
   )

@@ -15,7 +15,7 @@ const { migrate } = Migrations
 const inNewSchema = <A, E>(effect: Effect.Effect<A, E, SqlClient.SqlClient>) =>
   Effect.provide(
     effect,
-    Layer.suspend(() => TestPostgres.schemaOfItsOwn({ maxConnections: 5 }))
+    Layer.suspend(() => TestPostgres.ownSchema({ maxConnections: 5 }))
   )
 
 /** Everything in the schema with the transaction that last wrote it: equal only if nothing was written. */
@@ -268,7 +268,7 @@ describe("Migrations", () => {
             assert.strictEqual((yield* Effect.flip(stores.reads.find(here)))._tag, "OrderNotFound")
             return yield* works
           }),
-          Layer.fresh(Layer.suspend(() => TestPostgres.schemaOfItsOwn()))
+          Layer.fresh(Layer.suspend(() => TestPostgres.ownSchema()))
         )
         const stores = yield* Effect.provide(allStores, Layer.fresh(PostgresStores.layer))
         assert.strictEqual((yield* Effect.flip(stores.reads.find(there)))._tag, "OrderNotFound")
@@ -297,7 +297,7 @@ const slowDatabase = Layer.unwrap(
       statementTimeout: Duration.millis(500)
     })
   })
-).pipe(Layer.provide(Layer.suspend(() => TestPostgres.schemaOfItsOwn({ maxConnections: 1 }))))
+).pipe(Layer.provide(Layer.suspend(() => TestPostgres.ownSchema({ maxConnections: 1 }))))
 
 describe("Slow migrations", { concurrent: true, timeout: 20_000 }, () => {
   it.live("may exceed the statement timeout, as the index of a large table does", () =>

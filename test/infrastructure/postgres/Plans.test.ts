@@ -11,7 +11,7 @@ import { plansContract } from "./plansContract.ts"
 
 plansContract(60_000, 20_000)
 
-layer(TestPostgres.layer)("A settle that was planned while the table was empty", (it) => {
+layer(TestPostgres.layer)("a settle planned while the table was empty", (it) => {
   it.effect("does not scan it once it has grown", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient

@@ -47,7 +47,7 @@ const counting = Layer.suspend(() => {
     })
   )
   // The plain client's layer creates, names and drops the schema.
-  const schema = TestPostgres.schemaOfItsOwn()
+  const schema = TestPostgres.ownSchema()
   return Postgres.layerStores.pipe(
     Layer.provideMerge(client),
     Layer.provideMerge(Layer.effect(DatabaseSchema, DatabaseSchema).pipe(Layer.provide(schema)))
@@ -72,7 +72,7 @@ const cost = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     return Effect.map(effect, (value) => ({ value, statements: executed - before }))
   })
 
-layer(counting)("The statements of the hot path", (it) => {
+layer(counting)("the statements of the hot path", (it) => {
   const advance = Effect.fnUntraced(function* (by: Duration.Duration) {
     yield* TestClock.adjust(by)
     yield* TestPostgres.setDatabaseClock(yield* DateTime.now)

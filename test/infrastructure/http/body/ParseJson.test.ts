@@ -32,7 +32,7 @@ describe("numbers in a body", () => {
     "0 -0 -0.0 0e-999 0.1 0.10 1.0 1e2 1E2 1e+2 123e-2 12300000000000000e-16 0.30000000000000004 9007199254740991 \
 1.0000000000000000000000 123456789012345 0.1234567890123456 12345678.12345678 1e-310 5e-324 2.2250738585072014e-308 \
 1.7976931348623157e308 0.00000000000000000001".split(/\s+/)
-  )("are taken where they come back as the same number: %s", (number) => {
+  )("are accepted if they are stored as the same number: %s", (number) => {
     assert.isTrue(isExact(number))
   })
 
@@ -41,7 +41,7 @@ describe("numbers in a body", () => {
 1e-400 1E-400 -1e-0400 4.9e-324 1.7976931348623158e308 9007199254740993 100.000000000000001 0.3000000000000000444".split(
       /\s+/
     )
-  )("are found where they would come back as another number: %s", (number) => {
+  )("are reported if they would be stored as another number: %s", (number) => {
     assert.isFalse(isExact(number))
   })
 

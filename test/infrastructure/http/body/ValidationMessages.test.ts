@@ -140,7 +140,7 @@ describe("lengths", () => {
   it.live.each([
     [{ metadata: { a: emoji(512) } }, { metadata: { a: emoji(513) } }],
     [{ metadata: { [emoji(64)]: "x" } }, { metadata: { [emoji(65)]: "x" } }]
-  ])("count characters, as JSON Schema does", ([fits, tooLong]) =>
+  ])("count code points, as JSON Schema does", ([fits, tooLong]) =>
     Effect.gen(function* () {
       const { call } = yield* serveFake()
       assert.strictEqual((yield* call("/orders", post(JSON.stringify(fits)))).status, 202)
@@ -178,7 +178,7 @@ describe("a media type", () => {
     ["application/json/x", 415],
     ["text/json", 415],
     [`application/json;${" ".repeat(10_000)}x`, 415]
-  ] as const)("is read as RFC 9110 says: %s is %s", ([type, status]) =>
+  ] as const)("is read by RFC 9110: %s is %s", ([type, status]) =>
     Effect.gen(function* () {
       const { call } = yield* serveFake()
       const answer = yield* call("/orders", { method: "POST", headers: { "content-type": type }, body: "{}" })

@@ -118,7 +118,7 @@ describe("a server with keys", () => {
     })
   )
 
-  it.live("a request without a key is neither read nor told anything about the server", () =>
+  it.live("a request without a key is not read and learns nothing about the server", () =>
     Effect.gen(function* () {
       const { call, submitted } = yield* serveFake({}, keys)
       const bad = { method: "POST", body: "{", headers: { "content-type": "text/plain" } }

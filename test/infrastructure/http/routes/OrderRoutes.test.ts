@@ -206,7 +206,7 @@ describe("If-Match with several tags", () => {
   it.live.each([
     ["POST", `/dlq/${id}/reprocess`, 202],
     ["DELETE", `/dlq/${id}`, 204]
-  ] as const)("holds for each of them while the order changes: %s %s", ([method, path, success]) =>
+  ] as const)("holds for each tag while the order changes: %s %s", ([method, path, success]) =>
     Effect.gen(function* () {
       const ask = Effect.fnUntraced(function* (times: number, match: string) {
         const { calls, platform } = changing(times)
@@ -336,7 +336,7 @@ describe("health", () => {
 })
 
 describe("the server", () => {
-  it.live("says in one sentence that the port is taken", () =>
+  it.live("refuses a taken port with one sentence", () =>
     Effect.gen(function* () {
       const { port } = yield* serveFake()
       const options = { host: "127.0.0.1", port, gracefulShutdownTimeout: 0 }

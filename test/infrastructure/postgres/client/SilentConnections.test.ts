@@ -5,13 +5,13 @@ import { checkReady } from "../../../../src/infrastructure/http/routes/Readiness
 import * as Postgres from "../../../../src/infrastructure/postgres/Postgres.ts"
 import { postgresProxy } from "../../../PostgresProxy.ts"
 import { newOrder } from "../../../TestOrders.ts"
-import { schemaOfItsOwn } from "../../../TestPostgres.ts"
+import { ownSchema } from "../../../TestPostgres.ts"
 
 /** Stores with one connection through a proxy, which was used once. */
 const behindProxy = Effect.gen(function* () {
   const proxy = yield* postgresProxy
   const context = yield* Layer.build(
-    Layer.fresh(Postgres.layerStores).pipe(Layer.provideMerge(schemaOfItsOwn({ url: proxy.url })))
+    Layer.fresh(Postgres.layerStores).pipe(Layer.provideMerge(ownSchema({ url: proxy.url })))
   )
   const stores = storesOf(context)
   yield* stores.reads.ping

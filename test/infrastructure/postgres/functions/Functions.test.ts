@@ -19,7 +19,7 @@ import * as TestPostgres from "../../../TestPostgres.ts"
 const inNewSchema = <A, E>(effect: Effect.Effect<A, E, SqlClient.SqlClient>) =>
   Effect.provide(
     effect,
-    Layer.suspend(() => TestPostgres.schemaOfItsOwn({ maxConnections: 5 }))
+    Layer.suspend(() => TestPostgres.ownSchema({ maxConnections: 5 }))
   )
 
 /** A full circle of an order: submitted, claimed, failed, reprocessed, claimed, completed. */

@@ -14,9 +14,9 @@ import * as Postgres from "../../../../src/infrastructure/postgres/Postgres.ts"
 import * as PostgresWakeUp from "../../../../src/infrastructure/postgres/wake-ups/PostgresWakeUp.ts"
 import { wakeUpContract } from "../../../../src/testing/WakeUpContract.ts"
 import { eventually, awaitOrders } from "../../../processes/OrderPlatformProcess.ts"
-import { schemaOfItsOwn } from "../../../TestPostgres.ts"
+import { ownSchema } from "../../../TestPostgres.ts"
 
-const queues = Layer.suspend(() => PostgresWakeUp.layer.pipe(Layer.provideMerge(schemaOfItsOwn())))
+const queues = Layer.suspend(() => PostgresWakeUp.layer.pipe(Layer.provideMerge(ownSchema())))
 
 wakeUpContract("PostgreSQL", queues)
 
@@ -27,7 +27,7 @@ describe("PostgresWakeUp", () => {
 
   it.live("wakes workers of other processes, but not those of another schema", () =>
     Effect.gen(function* () {
-      const base = yield* Layer.build(schemaOfItsOwn())
+      const base = yield* Layer.build(ownSchema())
       const sender = yield* Layer.build(Layer.fresh(PostgresWakeUp.layer)).pipe(Effect.provideContext(base))
       const receiver = yield* Layer.build(Layer.fresh(PostgresWakeUp.layer)).pipe(Effect.provideContext(base))
       const stranger = yield* Layer.build(Layer.fresh(queues))
@@ -125,9 +125,7 @@ describe("PostgresWakeUp", () => {
     }).pipe(
       Effect.scoped,
       Effect.provide(
-        Layer.suspend(() =>
-          Postgres.layerStores.pipe(Layer.provideMerge(schemaOfItsOwn({ maxConnections: 8 })))
-        )
+        Layer.suspend(() => Postgres.layerStores.pipe(Layer.provideMerge(ownSchema({ maxConnections: 8 }))))
       ),
       Effect.provideService(Metric.MetricRegistry, new Map())
     )

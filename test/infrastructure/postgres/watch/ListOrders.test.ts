@@ -77,7 +77,7 @@ const explained = Effect.fnUntraced(function* (statement: Statement.Statement<un
 const first: Page = { limit: 50, after: null }
 const middle: Page = { limit: 50, after: { at: at(25_000), orderId: idOf(25_000) } }
 
-layer(TestPostgres.layer, { excludeTestServices: true })("Lists of fifty thousand orders", (it) => {
+layer(TestPostgres.layer, { excludeTestServices: true })("lists of fifty thousand orders", (it) => {
   const listings = Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const schema = yield* DatabaseSchema
