@@ -7,9 +7,9 @@ const pairs = (of: string) => `
   SELECT DISTINCT hashtextextended(value, hashtextextended(key, 0)) AS pair, o.created_at, o.id
   FROM ${of} AS o CROSS JOIN jsonb_each_text(o.metadata)`
 
-// The clock of every statement. STABLE and inlined, so that "due_at <= now" can use an index: clock_timestamp() is
-// volatile, and now() is the start of the transaction. Whole milliseconds, as in JavaScript and JSON.
-// Tests, and only tests, replace this function to move time.
+// The clock of every statement. It is STABLE and inlined, so that "due_at <= now" can use an index: clock_timestamp()
+// is volatile, and now() is the start of the transaction. Whole milliseconds, as in JavaScript and JSON. Tests, and
+// only tests, replace this function to move time.
 const clock: Statements = (s) => [
   `CREATE FUNCTION ${s}.order_platform_now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
     AS $$ SELECT date_trunc('milliseconds', statement_timestamp()) $$`
@@ -38,18 +38,18 @@ const orders: Statements = (s) => [
     ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02)`,
   `CREATE INDEX orders_due ON ${s}.orders (priority, due_at, id) WHERE status = 'PENDING'`,
   `CREATE INDEX orders_lease_end ON ${s}.orders (lease_until) WHERE status = 'PROCESSING'`,
-  // Orders as they became final, by status: for the drain rate, and for retention, which then does not step over orders of
-  // the other status that are kept longer.
+  // Final orders by status and time, for the drain rate and for retention, which may keep one status longer than the
+  // other.
   `CREATE INDEX orders_final ON ${s}.orders (status, updated_at) WHERE status IN ('PROCESSED', 'FAILED')`,
-  // Lists of one status, and of all orders as the four statuses merged.
+  // For lists of one status, and for lists of all orders, which merge the four statuses.
   `CREATE INDEX orders_newest ON ${s}.orders (status, created_at, id)`,
-  // PENDING with a failed attempt. Its condition names other columns (the checks above make it equivalent), so that no
-  // plan can take orders_newest instead and read every waiting order. Only retried orders have an entry.
+  // PENDING orders with a failed attempt. The condition uses other columns than status (the checks above make it
+  // equivalent), so that no plan uses orders_newest instead and reads every waiting order.
   `CREATE INDEX orders_retrying ON ${s}.orders (created_at, id)
     WHERE retry_count > 0 AND due_at IS NOT NULL AND worker IS NULL`
 ]
 
-// No foreign key, which would cost a lookup per event: the guards below keep history and order together.
+// Without a foreign key, which would cost a lookup per event. The guards below keep history and order consistent.
 const orderEvents: Statements = (s) => [
   `CREATE TABLE ${s}.order_events (
       order_id uuid NOT NULL,
@@ -73,10 +73,10 @@ const orderEvents: Statements = (s) => [
     )`
 ]
 
-// What is acknowledged is on disk, whatever the server, the database or the role has as its default: every transition
-// writes an event, and its transaction is made to wait for the disk if it would not. A trigger costs no round trip, works
-// behind poolers and with the app's client, and covers the app's own transactions. Only `off` is changed: every other
-// value waits for the local disk at least, and `remote_apply` is not weakened.
+// An acknowledged order is on disk, even if synchronous_commit is off by default: every transition inserts an event,
+// and this trigger makes its transaction wait for the disk. A trigger costs no round trip, works behind poolers and
+// with the app's client, and covers the app's own transactions. Only `off` is changed, because every other value waits
+// at least for the local disk.
 const durability: Statements = (s) => [
   `CREATE FUNCTION ${s}.order_platform_wait_for_disk() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -100,9 +100,9 @@ const deadLetters: Statements = (s) => [
   `CREATE INDEX dead_letters_by_code ON ${s}.dead_letters (reason_code, failed_at, order_id)`
 ]
 
-// An inverted index of metadata, in the order of the lists. A GIN index has no order, so a frequent value would mean to
-// fetch and sort all its orders, and it is written again with each version; this is written once, and only for
-// orders that have metadata. The pair is hashed: the same size however long its text is.
+// An inverted index of metadata, in the order of the lists. A GIN index has no order, so that a list by a frequent
+// value would fetch and sort all its orders, and it is updated with each version. This table is written once per order,
+// and only for orders with metadata. The pair is hashed, so that its size does not depend on its text.
 const metadata: Statements = (s) => [
   `CREATE TABLE ${s}.order_metadata (
       pair bigint NOT NULL,
@@ -127,8 +127,8 @@ const metadata: Statements = (s) => [
     FOR EACH STATEMENT EXECUTE FUNCTION ${s}.order_platform_delete_metadata()`
 ]
 
-// The answer is JSON as text: the store does not look into it, and jsonb refuses some of what a problem may quote.
-// Collation "C", because keys are only compared for equality.
+// The answer is JSON stored as text: the store does not read it, and jsonb cannot store every text that a problem may
+// quote. Collation "C", because keys are only compared for equality.
 const idempotencyKeys: Statements = (s) => [
   `CREATE TABLE ${s}.idempotency_keys (
       scope text COLLATE "C" NOT NULL,
@@ -167,12 +167,12 @@ const guardTransitions: Statements = (s) => [
           USING ERRCODE = 'check_violation';
       END IF;
       IF (NEW.id, NEW.created_at, NEW.priority, NEW.max_retries) <> (OLD.id, OLD.created_at, OLD.priority, OLD.max_retries) THEN
-        RAISE EXCEPTION 'order %: % changes what a submit decided for good', OLD.id, edge USING ERRCODE = 'check_violation';
+        RAISE EXCEPTION 'order %: % changes a column that is fixed at submit', OLD.id, edge USING ERRCODE = 'check_violation';
       END IF;
       RETURN NEW;
     END $$`,
-  // The transitions of every order's ordinary life are recognised by the trigger's condition, which costs no call; the
-  // function sees everything else.
+  // The trigger's condition admits the common transitions without a call of the function, which checks all other
+  // changes.
   `CREATE TRIGGER orders_guard_update BEFORE UPDATE ON ${s}.orders FOR EACH ROW
     WHEN ((
       NEW.version = OLD.version + 1
@@ -201,8 +201,8 @@ const guardInsertAndDelete: Statements = (s) => [
   `CREATE TRIGGER orders_guard_delete BEFORE DELETE ON ${s}.orders FOR EACH ROW
     WHEN (OLD.status IN ('PENDING', 'PROCESSING'))
     EXECUTE FUNCTION ${s}.order_platform_guard_delete()`,
-  // A final order is deleted whole: with its history and its dead letter, in the same transaction. These functions read by
-  // index only: a plan made while a table was small must not scan the whole table once it has grown.
+  // A final order is deleted with its history and its dead letter, in the same transaction. These functions disable
+  // sequential scans, because a plan made while a table was small must not scan the whole table later.
   `CREATE FUNCTION ${s}.order_platform_delete_whole() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
     BEGIN
       DELETE FROM ${s}.order_events WHERE order_id IN (SELECT id FROM deleted);
@@ -213,11 +213,11 @@ const guardInsertAndDelete: Statements = (s) => [
     FOR EACH STATEMENT EXECUTE FUNCTION ${s}.order_platform_delete_whole()`
 ]
 
-// History is never changed, and deleted only with its order; dead letters are inserted and deleted, never changed.
+// History is never changed, and deleted only with its order. Dead letters are inserted and deleted, but never changed.
 const guardHistory: Statements = (s) => [
   `CREATE FUNCTION ${s}.order_platform_guard_history() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-      RAISE EXCEPTION '% on % refused: what is stored there is not changed', TG_OP, TG_TABLE_NAME
+      RAISE EXCEPTION '% on % refused: its rows cannot be changed', TG_OP, TG_TABLE_NAME
         USING ERRCODE = 'check_violation';
     END $$`,
   `CREATE TRIGGER order_events_guard BEFORE UPDATE OR TRUNCATE ON ${s}.order_events
@@ -230,7 +230,7 @@ const guardHistory: Statements = (s) => [
     SET enable_seqscan = off AS $$
     BEGIN
       IF EXISTS (SELECT FROM deleted JOIN ${s}.orders o ON o.id = deleted.order_id) THEN
-        RAISE EXCEPTION 'DELETE on order_events refused: history goes only with its order' USING ERRCODE = 'check_violation';
+        RAISE EXCEPTION 'DELETE on order_events refused: history is deleted only with its order' USING ERRCODE = 'check_violation';
       END IF;
       RETURN NULL;
     END $$`,
@@ -238,8 +238,8 @@ const guardHistory: Statements = (s) => [
     FOR EACH STATEMENT EXECUTE FUNCTION ${s}.order_platform_guard_history_delete()`
 ]
 
-// FAILED and not discarded <=> exactly one dead letter. Checked at the commit, so that the order of the statements does
-// not matter, and only for orders that enter or leave FAILED.
+// FAILED and not discarded <=> exactly one dead letter. Checked at commit, so that the order of the statements does not
+// matter, and only for orders that enter or leave FAILED.
 const guardDeadLetters: Statements = (s) => [
   `CREATE FUNCTION ${s}.order_platform_guard_dead_letter() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
     DECLARE
@@ -265,13 +265,12 @@ const guardDeadLetters: Statements = (s) => [
 ]
 
 /**
- * Tables, indexes and guards. The database itself refuses every transition that src/domain/OrderTransitions.ts does not allow,
- * also in manual SQL. The SQL functions of claim and settle are not here: see src/infrastructure/postgres/functions.
- *
- * Not frozen yet: nothing is released. It is written anew once more, under a new name, in the milestone "One claim" (one
- * claim for many types, keys and groups), and never changed after that. A database that has another 0001 is refused.
- *
- * Every name is qualified by the schema. One statement per call, because the wire protocol takes one.
+ * Tables, indexes and guards. The database itself refuses every transition that src/domain/OrderTransitions.ts does not
+ * allow, also in manual SQL. The SQL functions of claim and settle are not here: see
+ * src/infrastructure/postgres/functions. Not frozen yet: nothing is released. It is written anew once more, under a new
+ * name, in the milestone "One claim" (one claim for many types, keys and groups), and never changed after that. A
+ * database that has another 0001 is refused. Every name is qualified by the schema. One statement per call, because the
+ * wire protocol takes one.
  */
 export default (schema: string) =>
   Effect.gen(function* () {

@@ -94,7 +94,7 @@ describe("TLS", { timeout: 60_000 }, () => {
         [
           "sslmode=verify-full&sslrootcert=/nowhere.pem",
           "localhost",
-          /names a file by sslrootcert that cannot be read/
+          /has sslrootcert with a file that cannot be read/
         ]
       ] as const) {
         const refused = yield* by(parameters, host)

@@ -7,7 +7,7 @@ import * as MemoryWakeUp from "./wake-ups/MemoryWakeUp.ts"
 import * as MemoryOrderReads from "./watch/MemoryOrderReads.ts"
 import * as MemoryWorkStore from "./work/MemoryWorkStore.ts"
 
-/** The stores in the memory of this process, on Effect's Clock: for tests and for trying out. */
+/** Stores in the memory of this process, with Effect's Clock, for tests and first trials. */
 export const layerStores = Layer.mergeAll(
   MemoryIntakeStore.layer,
   MemoryWorkStore.layer,

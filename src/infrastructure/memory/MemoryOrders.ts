@@ -15,12 +15,12 @@ export interface StoredOrder {
 type InStatus<S extends Order["status"]> = Extract<Order, { readonly status: S }>
 
 /**
- * The orders that the stores in memory share. The pure transitions of the domain are the engine: order, event and dead
- * letter change in one synchronous step, which is the transaction of these stores.
+ * The state that the memory stores share. It runs the pure transitions of the domain. Order, event and dead letter
+ * change in one synchronous step, which is the transaction of these stores.
  */
 const make = () => {
   const orders = new Map<OrderId, StoredOrder>()
-  // An index by status, so that a claim costs the same however many orders are final.
+  // An index by status, so that the cost of a claim does not depend on the number of final orders.
   const byStatus: { readonly [S in Order["status"]]: Map<OrderId, InStatus<S>> } = {
     PENDING: new Map(),
     PROCESSING: new Map(),
@@ -38,14 +38,14 @@ const make = () => {
   return {
     orders: orders as ReadonlyMap<OrderId, StoredOrder>,
     deadLetters: deadLetters as ReadonlyMap<OrderId, DeadLetter>,
-    /** Orders whose writes run at this moment: as rows that are locked. */
+    /** Orders whose writes are running; they count as locked rows. */
     locked: new Set<OrderId>(),
     /** Idempotency keys, by scope and key. */
     answers: new Map<string, StoredAnswer & { readonly expiresAt: DateTime.Utc }>(),
     inStatus: <S extends Order["status"]>(status: S): ReadonlyArray<InStatus<S>> =>
       Array.from(byStatus[status].values()),
     countOf: (status: Order["status"]) => byStatus[status].size,
-    /** Stores a transition: the order, its event, and its dead letter or the deletion of it. */
+    /** Stores a transition: the order and its event, and adds or deletes its dead letter. */
     store: <To extends Order>(transition: Transition<To>): To => {
       const { event, order } = transition
       const before = orders.get(order.id)
@@ -56,7 +56,7 @@ const make = () => {
       else deadLetters.set(order.id, deadLetter)
       return order
     },
-    /** Changes the lease of an order, which is no transition. */
+    /** Changes the lease of an order, which is not a transition. */
     renew: (order: InStatus<"PROCESSING">) => put(order, orders.get(order.id)?.events ?? []),
     remove: ({ id, status }: Order) => {
       orders.delete(id)
@@ -81,13 +81,13 @@ export class MemoryOrders extends Context.Service<MemoryOrders, ReturnType<typeo
 export const atNow = <A>(f: (at: DateTime.Utc) => A): Effect.Effect<A> =>
   Effect.map(Clock.currentTimeMillis, (millis) => f(DateTime.makeUnsafe(Math.floor(millis))))
 
-/** A deep copy of JSON. For a payload of a few values `structuredClone` takes forty times as long. */
+/** A deep copy of JSON. For a payload of a few values it takes a fortieth of the time of `structuredClone`. */
 const copyJson = (value: Schema.Json): Schema.Json => {
   if (Array.isArray(value)) return value.map(copyJson)
   return typeof value === "object" && value !== null ? copyPayload(value as Schema.JsonObject) : value
 }
 
-/** The same for a payload. The spread copies scalars at once and keeps a key that is called `__proto__`. */
+/** A deep copy of a payload. The spread keeps a key named `__proto__`. */
 export const copyPayload = (payload: Schema.JsonObject): Schema.JsonObject => {
   const copy: Record<string, Schema.Json> = { ...payload }
   for (const [key, value] of Object.entries(copy))
@@ -95,14 +95,14 @@ export const copyPayload = (payload: Schema.JsonObject): Schema.JsonObject => {
   return copy
 }
 
-/** A copy of an order, so that what a caller does to its payload or metadata does not change what is stored. */
+/** A copy of an order, so that a caller that modifies it does not change the stored order. */
 export const copyOf = <O extends Order>(order: O): O => ({
   ...order,
   payload: copyPayload(order.payload),
   metadata: { ...order.metadata }
 })
 
-/** The order of claims: priority descending, then due time, then id. */
+/** Sorts orders as claims take them: by priority descending, then due time, then id. */
 export const bestFirst = (a: PendingOrder, b: PendingOrder): number =>
   b.priority - a.priority || DateTime.Order(a.dueAt, b.dueAt) || (a.id < b.id ? -1 : 1)
 
@@ -113,6 +113,6 @@ export const dueAmong = (pending: ReadonlyArray<PendingOrder>, at: DateTime.Utc)
 export const earliest = (times: ReadonlyArray<DateTime.Utc>): DateTime.Utc | null =>
   times.length === 0 ? null : times.reduce((a, b) => DateTime.min(a, b))
 
-/** How many of these times lie within the last ten seconds, per second. */
+/** The rate per second of these times in the last ten seconds. */
 export const ratePerSecond = (times: ReadonlyArray<DateTime.Utc>, at: DateTime.Utc): number =>
   times.filter((time) => DateTime.isGreaterThan(time, DateTime.subtract(at, { seconds: 10 }))).length / 10

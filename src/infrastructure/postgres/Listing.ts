@@ -4,20 +4,20 @@ import type { OrderId } from "../../domain/OrderId.ts"
 import type { Listing, Page, Position } from "../../domain/OrderQueries.ts"
 
 /**
- * The maximum number of entries that one page examines where a filter has no index of its own. A page of a rare match is
- * then short or empty and still has a cursor, so that no request reads a whole table.
+ * The maximum number of entries that one page examines if a filter has no index, so that no request reads a whole
+ * table. A page of rare matches may then be short or empty and still have a cursor.
  */
 export const maxExamined = 2000
 
-/** Where the search of a page ended because it had examined enough; null where it has seen everything. */
+/** The position at which the search of a page stopped after `maxExamined` entries; null if it examined all. */
 interface End {
   readonly end_at: Date | null
   readonly end_id: OrderId | null
 }
-/** A row of a page; all columns but those of the end are null where nothing was found. */
+/** A row of a page. If nothing was found, all columns except those of the end are null. */
 export type Found<Row> = { readonly [Column in keyof Row]: Row[Column] | null } & End
 
-/** The columns of the end where a page cannot stop early. */
+/** The columns of the end, for a search that cannot stop early. */
 export const noEnd = "NULL::timestamptz AS end_at, NULL::uuid AS end_id"
 
 /** The condition of one page: after its cursor, and within the times of the filter. */
@@ -29,7 +29,8 @@ export const pageCondition = (
   until: DateTime.Utc | undefined
 ) => {
   const time = (value: DateTime.Utc) => sql`${DateTime.toDateUtc(value)}::timestamptz`
-  // Only the earlier of the two upper bounds: with both, the index scan could start at the later one and skip rows in vain.
+  // Only the earlier of the two upper bounds, because with both the index scan could start at the later one and skip
+  // rows one by one.
   const isAfterEarlier = after !== null && (until === undefined || DateTime.isLessThan(after.at, until))
   return sql.and([
     ...(!isAfterEarlier
@@ -41,7 +42,7 @@ export const pageCondition = (
   ])
 }
 
-/** One row: the last candidate if as many as were allowed have been examined, else nulls. */
+/** One row: the last candidate if the maximum number was examined, else nulls. */
 export const searchEnd = (sql: SqlClient.SqlClient, examined: number) => sql`
   SELECT last.created_at AS end_at, last.order_id AS end_id FROM (SELECT count(*) AS seen FROM candidate) AS counted
   LEFT JOIN (SELECT created_at, order_id FROM candidate ORDER BY created_at, order_id LIMIT 1) AS last

@@ -11,7 +11,7 @@ import { checkRights, checkServer } from "./client/ServerChecks.ts"
 import { isTransient } from "./client/SqlErrors.ts"
 import { retryStart } from "./client/StartTimeout.ts"
 
-/** Every migration, oldest first. Imported one by one, so that they survive bundling and packaging. */
+/** Every migration, oldest first. Imported statically, so that bundlers include them. */
 const migrations = [["tables", tables]] as const
 
 /** The tables or functions in the database do not fit this version. The message is one sentence for the operator. */
@@ -24,15 +24,15 @@ const withOurNames = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.updateService(effect, SqlClient.SqlClient, (sql) => sql.withoutTransforms())
 
 /**
- * A client for migrations, used in place of the client that everything else uses: that one ends statements which take
- * longer than a request may, and could never create an index on a very large table.
+ * A client for migrations, used instead of the pool, whose statement timeout is too short to create an index on a very
+ * large table.
  */
 export const MigrationClient = Context.Reference<{
   readonly insteadOf: SqlClient.SqlClient
   readonly make: Effect.Effect<SqlClient.SqlClient, SqlError.SqlError, Scope.Scope>
 } | null>("order-platform/infrastructure/postgres/MigrationClient", { defaultValue: () => null })
 
-/** The time limit of one statement of a migration; only so that nothing waits for ever. */
+/** The time limit of one statement of a migration, so that nothing waits forever. */
 const statementLimit = Duration.hours(24)
 
 // Time limits of a server, a role or a connection are meant for requests.
@@ -59,10 +59,10 @@ const refusedWith =
     )
 
 /**
- * Brings the tables in `DatabaseSchema` to the current version and creates the SQL functions of this version, in one
- * transaction or in the caller's. Functions of other versions are left alone, so that processes of two versions run side by
- * side. Under a lock: of several processes one migrates, the others wait and log that they do. Changes nothing, and needs
- * no right to, where all is there.
+ * Migrates the tables in `DatabaseSchema` to the current version and creates the SQL functions of this version, in one
+ * transaction or in the caller's. Functions of other versions are kept, so that processes of two versions run side by
+ * side. A lock makes sure that one process migrates while others wait, which they log. If nothing is missing, it
+ * changes nothing and needs no right to create.
  */
 export const migrate = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -86,7 +86,7 @@ export const migrate = Effect.gen(function* () {
 
 const doNotFit = (message: string) => Effect.fail(new MigrationsDoNotFit({ message }))
 
-/** Changes nothing; fails where the tables or functions in `DatabaseSchema` are not those of this version. */
+/** Changes nothing. Fails if the tables or functions in `DatabaseSchema` are not those of this version. */
 export const check = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const schema = yield* DatabaseSchema
@@ -108,7 +108,7 @@ export const check = Effect.gen(function* () {
   yield* checkRights(sql, schema)
 }).pipe((checked) => Effect.flatMap(DatabaseSchema, (schema) => refusedWith(schema)(checked)), withOurNames)
 
-/** The number of our migrations that were applied; null if there is no table of them. */
+/** The number of applied migrations; null if the table of migrations does not exist. */
 const countApplied = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, schema: string) {
   const [found] = yield* sql<{ present: boolean }>`
     SELECT to_regclass(${`"${schema}".order_platform_migrations`}) IS NOT NULL AS present`
@@ -134,7 +134,7 @@ const migrateLocked = Effect.gen(function* () {
     logWaiting(schema)
   )
   const table = `${schema}.order_platform_migrations`
-  // IF NOT EXISTS needs the right to create schemas even where the schema exists.
+  // IF NOT EXISTS needs the right to create schemas even if the schema exists.
   const [found] = yield* sql<{
     present: boolean
   }>`SELECT to_regnamespace(${`"${schema}"`}) IS NOT NULL AS present`
@@ -155,25 +155,25 @@ const migrateLocked = Effect.gen(function* () {
       }
     )
   )
-  // The migrator compares the highest id only: a gap, a late or a foreign migration is found here.
+  // The migrator compares only the highest id. This check finds gaps and foreign migrations.
   yield* checkApplied(sql, schema)
   yield* createMissingFunctions(sql, schema)
 }).pipe(withOurNames)
 
-/** Logs repeatedly what a start is waiting for, so that it does not look like one that hangs. */
+/** Logs once a minute what the start is waiting for, so that it does not seem to hang. */
 const logWaiting = (schema: string) =>
   Effect.logInfo(
     `Another process migrates the tables of order-platform in the database schema ${schema}; waiting for it.`
   ).pipe(Effect.repeat(Schedule.spaced("1 minute")), Effect.delay("2 seconds"), Effect.andThen(Effect.never))
 
-/** The number of migrations that were applied; fails where they are not the first ones of ours, in order. */
+/** The number of applied migrations. Fails if they are not the first ones of `migrations`, in order. */
 const checkApplied = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, schema: string) {
   const table = `${schema}.order_platform_migrations`
   const applied = yield* sql<{ id: number; name: string }>`
     SELECT migration_id AS id, name FROM ${sql(table)} ORDER BY migration_id`
   if (applied[0]?.name === "orders")
     return yield* doNotFit(
-      `The tables in the database schema ${schema} were made by a version of order-platform before the first release and cannot be upgraded: use an empty schema (database.schema) or drop this one.`
+      `The tables in the database schema ${schema} were created by a version of order-platform before the first release and cannot be upgraded: use an empty schema (database.schema) or drop this one.`
     )
   for (const [index, { id, name }] of applied.entries()) {
     const expected = migrations[index]?.[0]
@@ -191,19 +191,24 @@ const checkApplied = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, sche
 
 // An interrupted migration was either rolled back or committed, so it may be repeated.
 const retried = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E | SqlError.SqlError, R>) {
-  const all = refusedWith(yield* DatabaseSchema, () => true)
+  const explainAll = refusedWith(yield* DatabaseSchema, () => true)
   const schedule = yield* retryStart
   return yield* Effect.retry(effect, {
     while: (error) => SqlError.isSqlError(error) && isTransient(error),
     schedule
-  }).pipe(all)
+  }).pipe(explainAll)
 })
 
-/** `migrate` that waits for a database that does not answer, and fails with one sentence. */
+/**
+ * Like `migrate`, but waits for a database that does not respond (see `StartTimeout`), and fails with one sentence.
+ */
 export const migrateOrExplain = retried(migrate)
 
-/** A layer that migrates when it is built; it waits for a database that does not answer. */
+/** Migrates when it is built, as `migrateOrExplain` does. */
 export const layer = Layer.effectDiscard(migrateOrExplain)
 
-/** A layer that is only built on tables that were migrated before. */
+/**
+ * Checks when it is built, as `check` does, that the tables are already migrated. Waits for a database that does not
+ * respond.
+ */
 export const layerCheck = Layer.effectDiscard(retried(check))

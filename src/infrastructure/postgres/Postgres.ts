@@ -4,24 +4,27 @@ import * as Migrations from "./Migrations.ts"
 import * as PostgresWakeUp from "./wake-ups/PostgresWakeUp.ts"
 import * as PostgresStores from "./PostgresStores.ts"
 
-/** The stores alone, on the caller's own client; the tables are migrated when the layer is built. */
+/** Only the stores, on the caller's own `PgClient`. The tables are migrated when the layer is built. */
 export const layerStores = PostgresStores.layer.pipe(Layer.provide(Migrations.layer))
 
 /**
- * Stores and wake-ups on the caller's own `PgClient`. The tables are migrated when the layer is built. Wake-ups hold one
- * of the client's connections once a worker listens.
+ * Stores and wake-ups on the caller's own `PgClient`. The tables are migrated when the layer is built. Wake-ups hold
+ * one of the client's connections while a worker listens.
  */
 export const layer = Layer.mergeAll(layerStores, PostgresWakeUp.layer)
 
-/** The same without migrating: for tables that `migrate` has prepared. Needs no right to change them; fails if they do not fit. */
+/**
+ * Like `layer`, but without migrating, for tables that `migrate` has prepared. Needs no right to change them. Fails if
+ * they do not fit this version.
+ */
 export const layerMigrated = Layer.mergeAll(
   PostgresStores.layer.pipe(Layer.provide(Migrations.layerCheck)),
   PostgresWakeUp.layer
 )
 
 /**
- * `layer` in a database schema of its own, with its own tables, functions and channel. Several of them can share one
- * database, process and client.
+ * `layer` in a separate database schema, with its own tables, functions and channel. Several can share one database,
+ * process and client.
  */
 export const layerInSchema = (schema: string) =>
   Layer.fresh(layer).pipe(Layer.provide(Layer.succeed(DatabaseSchema, schema)))

@@ -234,7 +234,7 @@ describe("Migrations", () => {
           const before = [yield* contents, yield* applied]
           assert.strictEqual(
             yield* refusal,
-            `The tables in the database schema ${schema} were made by a version of order-platform before the first release and cannot be upgraded: use an empty schema (database.schema) or drop this one.`
+            `The tables in the database schema ${schema} were created by a version of order-platform before the first release and cannot be upgraded: use an empty schema (database.schema) or drop this one.`
           )
           assert.deepStrictEqual([yield* contents, yield* applied], before)
         })

@@ -31,7 +31,7 @@ export const layer = Layer.effect(
       to: (order: FailedOrder, at: DateTime.Utc) => Transition<Order>
     ) {
       const at = yield* atNow((at) => at)
-      // Synchronous from here to the end, as one SQL statement: of several calls one succeeds.
+      // Synchronous from here on, like one SQL statement, so that one of several concurrent calls succeeds.
       const order = orders.get(id)?.order
       if (order === undefined) return yield* new OrderNotFound({ orderId: id })
       if (ifVersion !== undefined && order.version !== ifVersion)

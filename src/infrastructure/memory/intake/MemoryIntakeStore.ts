@@ -8,7 +8,7 @@ type Key = Pick<KeyedOrders, "scope" | "key">
 
 const nameOf = ({ key, scope }: Key) => JSON.stringify([scope, key])
 
-/** There are no transactions of callers in memory. */
+/** In memory there is no transaction of the caller. */
 export const layer = Layer.effect(
   IntakeStore,
   Effect.gen(function* () {

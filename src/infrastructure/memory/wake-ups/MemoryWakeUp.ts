@@ -3,13 +3,16 @@ import * as Metrics from "../../../application/ports/WakeUpMetrics.ts"
 import { increment } from "../../../concurrency/Measure.ts"
 import { WakeUp } from "../../../application/ports/WakeUp.ts"
 
-/** Wakes workers of the same process. Announcements are lost with the process; the next one finds due orders in its store. */
+/**
+ * Wakes workers of the same process. An announcement is lost if the process ends; then the next process finds due
+ * orders by polling.
+ */
 export const layer = Layer.effect(
   WakeUp,
   Effect.gen(function* () {
     yield* Metrics.registerAnnouncements("memory")
     yield* Effect.acquireRelease(Metric.update(Metrics.listenUp, 1), () => Metric.update(Metrics.listenUp, 0))
-    // One pending announcement is enough: a worker that wakes up claims everything that is due.
+    // One pending announcement is enough, because a worker that wakes up claims all due orders.
     const announced = yield* Queue.sliding<void>(1)
     return WakeUp.of({
       announce: (count) =>

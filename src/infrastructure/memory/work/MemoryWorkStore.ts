@@ -50,8 +50,8 @@ const settleOrder = (
   return next !== undefined && next.event === outcome.event && next.worker === worker ? "repeated" : "stale"
 }
 
-// Nothing can roll writes back here. So the order is locked while they run, as its row would be, and the outcome is stored
-// only once they have succeeded.
+// Writes cannot be rolled back here. So the order is locked while they run, and the outcome is stored only after they
+// have succeeded.
 const settleWithWrites = (
   memory: MemoryOrders["Service"],
   settlement: Settlement,

@@ -6,7 +6,7 @@ import { abandonAfter, unavailable } from "./RepeatStatements.ts"
 import { isTransient, messageOf, sqlStateOf } from "./SqlErrors.ts"
 import { meaningOf } from "./SqlStates.ts"
 
-/** How long one call to the database may take in all, waiting for a connection included. */
+/** The time limit of one call to the database, including the wait for a connection. */
 export const CallTimeLimit = Context.Reference<Duration.Duration>(
   "order-platform/infrastructure/postgres/CallTimeLimit",
   {
@@ -18,19 +18,22 @@ const refusing = new OrdersUnavailable({
   message: "The database refuses to store orders at the moment. No accepted order is lost; try again later."
 })
 
-/** Whether no statement can be run at all, and not only this one. */
-const meansAway = (error: SqlError.SqlError): boolean =>
+/** Whether no statement can be run at the moment, and not only this one. */
+const isUnreachable = (error: SqlError.SqlError): boolean =>
   error.reason.operation === "connect" ||
   error.reason._tag === "ConnectionError" ||
   /^(08|53[^1]|57P0[1-5])/.test(sqlStateOf(error) ?? "")
 
-/** Whether the database answers and does not do what it is asked: read-only, its disk full, a right or a table missing. */
+/**
+ * Whether the database responds but refuses to write: it is read-only, its disk is full, or a right or a table is
+ * missing.
+ */
 const isRefusal = (error: SqlError.SqlError): boolean => {
   const state = sqlStateOf(error) ?? ""
   return state === "25006" || state === "53100" || meaningOf(state) === "refused"
 }
 
-/** Logs once that the database is away, and once that it is back. */
+/** Logs once that the database does not respond, and once that it responds again. */
 const makeAwayLog = () => {
   let away = false
   let answers = 0
@@ -43,9 +46,12 @@ const makeAwayLog = () => {
   }
   return {
     begins,
-    /** How often it has answered so far. */
+    /** The number of responses so far. */
     answers: () => answers,
-    /** A call got no answer; `before` is the number of answers when it began. If others got one since, it was only busy. */
+    /**
+     * Records a call without a response; `before` is the number of responses when it began. If other calls got
+     * responses since, the database is only busy.
+     */
     silent: (limit: Duration.Duration, before: number) =>
       answers === before ? begins(`nothing came within ${Duration.format(limit)}`) : Effect.void,
     answered: Effect.suspend(() => {
@@ -57,7 +63,7 @@ const makeAwayLog = () => {
   }
 }
 
-/** Logs once that the database refuses, and tries once a second, by `probe`, whether it still does. */
+/** Logs once that the database refuses calls, and tests once a second with `probe` whether it still does. */
 const makeRefusalLog = (probe: Effect.Effect<void, unknown>, scope: Scope.Scope) => {
   let refuses = false
   const over = Effect.suspend(() => {
@@ -82,15 +88,15 @@ const makeRefusalLog = (probe: Effect.Effect<void, unknown>, scope: Scope.Scope)
 }
 
 /**
- * Turns errors of the database, and no answer within the limit, into `OrdersUnavailable`; an error that is a bug of ours
- * dies. `probe` succeeds when orders can be stored.
+ * Turns errors of the database, and a missing response within the limit, into `OrdersUnavailable`. An error that is a
+ * bug becomes a defect. `probe` succeeds when orders can be stored.
  */
 export const makeCatchSqlErrors = Effect.fnUntraced(function* (probe: Effect.Effect<void, unknown>) {
   const away = makeAwayLog()
   const refusal = makeRefusalLog(probe, yield* Effect.scope)
 
   const unavailableAfter = (error: SqlError.SqlError) => {
-    const log = meansAway(error)
+    const log = isUnreachable(error)
       ? away.begins(isTransient(error) ? messageOf(error) : explained(error))
       : isRefusal(error)
         ? refusal.begins(explained(error))
@@ -114,14 +120,14 @@ export const makeCatchSqlErrors = Effect.fnUntraced(function* (probe: Effect.Eff
             if (error === unavailable)
               return Effect.andThen(away.silent(limit, before), Effect.fail(unavailable))
             if (!SqlError.isSqlError(error)) return Effect.fail(error as Exclude<E, SqlError.SqlError>)
-            return isTransient(error) || meansAway(error) || isRefusal(error)
+            return isTransient(error) || isUnreachable(error) || isRefusal(error)
               ? unavailableAfter(error)
               : Effect.die(error)
           }
         })
       })
 
-  /** Fails while the database refuses to store orders; `isReadOnly` looks for what no failed call has shown yet. */
+  /** Fails while the database refuses to store orders. `isReadOnly` detects this before any call has failed. */
   const checkStores = <E>(
     isReadOnly: Effect.Effect<boolean, E>
   ): Effect.Effect<void, E | OrdersUnavailable> =>

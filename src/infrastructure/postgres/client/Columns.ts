@@ -1,8 +1,8 @@
 import { PgTypes } from "@effect/sql-pg"
 import { Result } from "effect"
 
-// One array parameter a column is how a batch travels: the statement stays the same for one row and for 256, and
-// so is prepared once. An array of nulls only has no type to infer, so each is typed here.
+// A batch is passed as one array parameter per column, so that the statement is the same for one row and for 256 and is
+// prepared once. Each array has an explicit type, because none can be inferred from nulls.
 const column =
   <A>(oid: number) =>
   (values: ReadonlyArray<A | null>): PgTypes.Parameter =>
@@ -13,6 +13,6 @@ export const texts = column<string>(PgTypes.OID.text)
 export const integers = column<number>(PgTypes.OID.int4)
 export const milliseconds = column<number>(PgTypes.OID.float8)
 export const timestamps = column<Date>(PgTypes.OID.timestamptz)
-/** JSON documents travel as text: the statement casts them. */
+/** JSON documents are passed as text; the statement casts them. */
 export const documents = (values: ReadonlyArray<unknown>): PgTypes.Parameter =>
   texts(values.map((value) => JSON.stringify(value)))

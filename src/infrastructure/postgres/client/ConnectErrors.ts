@@ -3,7 +3,7 @@ import type { SqlError } from "effect/sql"
 import { messageOf, sqlStateOf } from "./SqlErrors.ts"
 import { meaningOf } from "./SqlStates.ts"
 
-/** Errors of sockets and name resolution that may pass: the server, the network or the name is not there yet. */
+/** Transient errors of sockets and name resolution: the server, the network or the name is not available yet. */
 export const passingSocketErrors = [
   "EADDRINUSE",
   "EADDRNOTAVAIL",
@@ -21,14 +21,14 @@ export const passingSocketErrors = [
   "ENFILE",
   "ENOBUFS",
   "ENODATA",
-  "ENOENT", // the socket of a server that is not started yet
+  "ENOENT", // the socket of a server that has not started yet
   "ENOMEM",
   "ENOTFOUND",
   "EPIPE",
   "ETIMEDOUT"
 ] as const
 
-/** Errors of sockets and of TLS that no waiting helps against, and where to look. */
+/** Permanent errors of sockets and of TLS, and what to check. */
 export const lastingSocketErrors: Readonly<Record<string, string>> = {
   EACCES: "see the rights on the socket that database.url names",
   EAFNOSUPPORT: "see the host in database.url",
@@ -45,10 +45,10 @@ export const lastingSocketErrors: Readonly<Record<string, string>> = {
 const certificateErrors =
   /^(CERT_|CRL_|DEPTH_ZERO_|ERR_OSSL|ERR_SSL|ERR_TLS|ERROR_IN_|HOSTNAME_MISMATCH|INVALID_|PATH_LENGTH|SELF_SIGNED|UNABLE_TO_)/
 
-/** What sql-pg says without a code when a server that may come back did not answer. */
+/** Transient errors of sql-pg that have no code. */
 const passingMessages = ["Connection timed out", "Connection closed unexpectedly", "Connection closed"]
 
-// A pooler has one SQLSTATE for everything, also for what passes, such as a server behind it that is being restarted.
+// A pooler uses one SQLSTATE for all errors, also for transient ones, for example while the server behind it restarts.
 const lastingPoolerMessages =
   /unsupported (startup parameter|pkt header|protocol)|no such (database|user)|auth(entication)? failed|SSL required|not allowed/i
 
@@ -73,7 +73,7 @@ const codeOf = (error: SqlError.SqlError): string | undefined => {
   return Predicate.hasProperty(cause, "code") && Predicate.isString(cause.code) ? cause.code : undefined
 }
 
-/** Whether a start may wait for the database: it is away, and not refusing. */
+/** Whether the error is transient, so that a start waits for the database. */
 export const mayPass = (error: SqlError.SqlError): boolean => {
   const state = sqlStateOf(error)
   if (state === "08P01") return !lastingPoolerMessages.test(messageOf(error))
@@ -84,7 +84,7 @@ export const mayPass = (error: SqlError.SqlError): boolean => {
   return passingMessages.includes(messageOf(error))
 }
 
-/** Which setting to change; null where nothing better is known than what the server says. */
+/** What to change; null if the server's own message is all that is known. */
 export const remedyOf = (error: SqlError.SqlError): string | null => {
   const message = messageOf(error)
   const state = sqlStateOf(error)
@@ -106,12 +106,12 @@ export const remedyOf = (error: SqlError.SqlError): string | null => {
   return lastingSocketErrors[code] ?? null
 }
 
-/** What the database says, its SQLSTATE, and what to change. */
+/** The message of the database, its SQLSTATE, and what to change. */
 export const explained = (error: SqlError.SqlError): string => {
   const state = sqlStateOf(error)
   const remedy = remedyOf(error)
-  const said = messageOf(error)
+  const text = messageOf(error)
     .replace(/\s*\n\s*/g, ", ")
     .replace(/\.$/, "")
-  return `${said}${state === undefined ? "" : ` (SQLSTATE ${state})`}${remedy === null ? "" : `; ${remedy}`}`
+  return `${text}${state === undefined ? "" : ` (SQLSTATE ${state})`}${remedy === null ? "" : `; ${remedy}`}`
 }

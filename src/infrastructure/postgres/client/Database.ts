@@ -11,16 +11,19 @@ type Call = <A, E, R>(
   effect: Effect.Effect<A, E, R>
 ) => Effect.Effect<A, Exclude<E, SqlError.SqlError> | OrdersUnavailable, R>
 
-/** What the stores of one set of orders share: the caller's client, the schema, and how a call to the database fails. */
+/** What the stores share: the caller's client, the schema, and the error handling of calls to the database. */
 export class Database extends Context.Service<
   Database,
   {
-    /** The app's client may rename columns, also inside JSON; this one does not. */
+    /** The app's client, without its transformation of names, which would also apply inside JSON. */
     readonly sql: SqlClient.SqlClient
     readonly schema: string
-    /** One call within the time limit of a call: `OrdersUnavailable` where the database is away or refuses; a bug of ours dies. */
+    /**
+     * Runs a call within `CallTimeLimit`. Fails with `OrdersUnavailable` if the database does not respond or refuses;
+     * dies for a bug.
+     */
     readonly call: Call
-    /** The same with another time limit. */
+    /** Like `call`, with another time limit. */
     readonly callWithin: (limit: Duration.Duration) => Call
     /** Fails while the database refuses to store orders. */
     readonly checkStores: Effect.Effect<void, SqlError.SqlError | OrdersUnavailable>

@@ -1,9 +1,9 @@
 import type { Duration, Redacted } from "effect"
 
-/** How much of the server's certificate is checked: nothing, its issuer, or its issuer and its name. */
+/** What is verified of the server's certificate: nothing, its issuer, or its issuer and its name. */
 export type Verification = "none" | "issuer" | "issuer and name"
 
-/** TLS as the URL asks for it. Certificates are paths of PEM files; `rootCertificate` may be the word `system`. */
+/** The TLS options of a URL. Certificates are paths of PEM files; `rootCertificate` may also be `system`. */
 export interface Tls {
   readonly verify: Verification
   readonly rootCertificate?: string
@@ -17,12 +17,12 @@ export interface Tls {
 
 export type TlsVersion = "TLSv1" | "TLSv1.1" | "TLSv1.2" | "TLSv1.3"
 
-/** Everything that a connection URL says. */
+/** The content of a connection URL. */
 export interface DatabaseAddress {
   /** A host name, an IP address without brackets, or a directory of Unix sockets that begins with `/`. */
   readonly host: string
   readonly port: number
-  /** The address to connect to, where it is not `host`; `host` is then only the name in the certificate. */
+  /** The address to connect to, if it is not `host`. Then `host` is only the name in the certificate. */
   readonly address?: string
   readonly user?: string
   readonly password?: Redacted.Redacted
@@ -33,13 +33,13 @@ export interface DatabaseAddress {
   readonly connectTimeout?: Duration.Duration
   /** Idle time before TCP keepalive probes. */
   readonly keepAlive?: Duration.Duration
-  /** Null for plain text. */
+  /** Null for a connection without TLS. */
   readonly tls: Tls | null
-  /** Host, port if one was given, and database, for people. Never the password. */
+  /** Host, port if the URL has one, and database, without the password, for messages. */
   readonly shown: string
 }
 
-/** What the parameters of a URL set, before it is known whether they fit together. */
+/** The values of a URL, before they are checked for contradictions. */
 export interface Draft extends Partial<Omit<DatabaseAddress, "tls" | "shown">>, Partial<Omit<Tls, "verify">> {
   readonly sslmode?: "disable" | "require" | "verify-ca" | "verify-full"
   readonly ssl?: boolean

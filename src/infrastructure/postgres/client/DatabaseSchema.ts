@@ -1,6 +1,9 @@
 import { Context } from "effect"
 
-/** The database schema that every table, function and trigger lives in; two platforms in one database have two. */
+/**
+ * The database schema of every table, function and trigger. Platforms that share a database need different ones.
+ * `public` by default.
+ */
 export const DatabaseSchema = Context.Reference<string>(
   "order-platform/infrastructure/postgres/DatabaseSchema",
   {

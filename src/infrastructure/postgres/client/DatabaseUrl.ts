@@ -14,7 +14,7 @@ const decoded = (text: string): string | null => {
   }
 }
 
-const misspelled = "has percent-encoding that stands for no text"
+const badEncoding = "has invalid percent-encoding"
 
 /** The part of a URL between `@` and the database: one host, or none. */
 const hostOf = (hosts: string): Result.Result<Draft, string> => {
@@ -26,7 +26,7 @@ const hostOf = (hosts: string): Result.Result<Draft, string> => {
       `has the host "${hosts}": it must be a name or an address, IPv6 in brackets, and a port`
     )
   const host = inBrackets ?? decoded(plain)
-  if (host === null) return Result.fail(misspelled)
+  if (host === null) return Result.fail(badEncoding)
   const isPort = port === "" || (Number(port) >= 1 && Number(port) <= 65_535)
   if (!isPort) return Result.fail(`has the port ${port}: it must be from 1 to 65535`)
   return Result.succeed({ ...(host !== "" && { host }), ...(port !== "" && { port: Number(port) }) })
@@ -36,7 +36,7 @@ const parameter = (text: string): Result.Result<Draft, string> => {
   const at = text.indexOf("=")
   const name = decoded(at < 0 ? text : text.slice(0, at))
   const value = decoded(at < 0 ? "" : text.slice(at + 1))
-  if (name === null || value === null) return Result.fail(misspelled)
+  if (name === null || value === null) return Result.fail(badEncoding)
   const known = Object.hasOwn(parameters, name) ? parameters[name] : undefined
   if (known === undefined) return Result.fail(`has the parameter ${name}, which is unknown`)
   if ("refused" in known)
@@ -47,7 +47,10 @@ const parameter = (text: string): Result.Result<Draft, string> => {
   return Result.fail(`has ${name}${shown}: ${name} must be ${known.allowed}`)
 }
 
-/** TLS as the parameters ask for it together. What cannot be had is refused, so that encryption is never missing unnoticed. */
+/**
+ * The TLS options that the parameters set together. Contradictions are refused, so that encryption is never missing
+ * unnoticed.
+ */
 const tlsOf = (draft: Draft, host: string): Result.Result<Tls | null, string> => {
   const { certificate, key, maxVersion, minVersion, passphrase, revoked, rootCertificate, ssl, sslmode } =
     draft
@@ -57,9 +60,9 @@ const tlsOf = (draft: Draft, host: string): Result.Result<Tls | null, string> =>
     sslmode ??
     (ssl === true ? "require" : rootCertificate === "system" && ssl !== false ? "verify-full" : "disable")
   const more = { certificate, key, maxVersion, minVersion, passphrase, revoked, rootCertificate }
-  const asks = Object.values(more).some((value) => value !== undefined)
+  const needsTls = Object.values(more).some((value) => value !== undefined)
   if (mode === "disable")
-    return asks
+    return needsTls
       ? Result.fail("has parameters for TLS without TLS: add sslmode=require, verify-ca or verify-full")
       : Result.succeed(null)
   if (host.startsWith("/"))
@@ -68,7 +71,7 @@ const tlsOf = (draft: Draft, host: string): Result.Result<Tls | null, string> =>
     return Result.fail(`has sslrootcert=system with sslmode=${mode}: it needs sslmode=verify-full`)
   if ((certificate === undefined) !== (key === undefined))
     return Result.fail("has one of sslcert and sslkey: a client certificate needs both")
-  // As libpq has it: a root certificate turns require into verify-ca.
+  // As in libpq, a root certificate turns require into verify-ca.
   const verify: Verification =
     mode === "verify-full"
       ? "issuer and name"
@@ -80,18 +83,19 @@ const tlsOf = (draft: Draft, host: string): Result.Result<Tls | null, string> =>
 }
 
 /**
- * Reads a connection URL as libpq does (PostgreSQL documentation, "Connection URIs" and "Parameter Key Words"), and refuses what this program
- * would not honour. The failure is the rest of a sentence that begins with the name of the setting.
+ * Parses a connection URL as libpq does (PostgreSQL documentation, "Connection URIs" and "Parameter Key Words").
+ * Refuses parameters that this program does not support. The failure is the rest of a sentence that begins with the
+ * name of the setting.
  */
 export const parseDatabaseUrl = (url: string): Result.Result<DatabaseAddress, string> =>
   Result.gen(function* () {
     const parts = form.exec(url)?.groups
     if (parts === undefined)
-      return yield* Result.fail("is no URL such as postgres://user:password@host:5432/name")
+      return yield* Result.fail("is not a URL like postgres://user:password@host:5432/name")
     const [user, password, database] = [parts["user"], parts["password"], parts["database"]].map((part) =>
       decoded(part ?? "")
     )
-    if (user === null || password === null || database === null) return yield* Result.fail(misspelled)
+    if (user === null || password === null || database === null) return yield* Result.fail(badEncoding)
     let draft: Draft = {
       ...(yield* hostOf(parts["hosts"] ?? "")),
       ...(user && { user }),

@@ -1,14 +1,14 @@
 import { Duration, Redacted } from "effect"
 import type { Draft, TlsVersion } from "./DatabaseAddress.ts"
 
-/** A parameter that is honoured, for the values that it may have, or one that is refused, and why. */
+/** A parameter that is supported, with its allowed values, or one that is refused, with the reason. */
 export type Parameter =
   | {
-      /** Null for a value that is not allowed. */
+      /** The values that the parameter sets; null if its value is not allowed. */
       readonly takes: (value: string) => Draft | null
       /** Completes the sentence "it must be …". */
       readonly allowed: string
-      /** The value never appears in a sentence. */
+      /** Whether the value is kept out of messages. */
       readonly secret?: true
     }
   | { readonly refused: string }
@@ -27,7 +27,7 @@ const seconds = (takes: (duration: Duration.Duration) => Draft): Parameter =>
       : null
   )
 
-/** Only values that change nothing, because things are so in any case. */
+/** A parameter that is accepted only with the values that describe what always applies. */
 const only = (...values: ReadonlyArray<string>): Parameter =>
   honoured(values.join(" or "), (value) => (values.includes(value) ? {} : null))
 
@@ -49,7 +49,7 @@ const inUrl = "give user and password in the URL"
 const noTcpSettings = "the operating system decides"
 const noGss = "GSSAPI is not supported"
 
-/** Every parameter of libpq up to PostgreSQL 18, and `ssl`, which JDBC and others know. */
+/** Every parameter of libpq up to PostgreSQL 18, and `ssl`, which JDBC and other clients have. */
 export const parameters: Readonly<Record<string, Parameter>> = {
   host: honoured("one host name, address or directory of sockets", (host) =>
     host === "" || host.includes(",") ? null : { host }

@@ -20,7 +20,7 @@ const sentence = ({ application, pid, role, seconds, state, what }: Waiting): st
   return `Waiting for a lock on ${what}, held by the server process ${pid} (${who.filter(Boolean).join(", ")}).`
 }
 
-/** Advisory locks are left out: the migration that waits for one logs it itself. */
+/** Advisory locks are excluded, because the migration that waits for one logs it itself. */
 const locksOf = (sql: SqlClient.SqlClient, pid: number) => sql<Waiting>`
   SELECT DISTINCT ON (b.pid) coalesce(l.relation::regclass::text, l.locktype) AS what, b.pid,
     nullif(b.application_name, '') AS application, b.usename AS role, b.state,
@@ -31,8 +31,8 @@ const locksOf = (sql: SqlClient.SqlClient, pid: number) => sql<Waiting>`
   WHERE l.pid = ${pid} AND NOT l.granted AND l.locktype <> 'advisory'`
 
 /**
- * Never ends. Logs whose locks the transaction of the server process `pid` waits for: after 5 s, and then once a minute. It
- * asks on a connection of its own, because the transaction's is waiting.
+ * Logs the locks that the transaction of the server process `pid` waits for, and who holds them: after 5 s, then once a
+ * minute. It uses a separate connection, because the transaction's is blocked. It never ends.
  */
 export const logLocks = (sql: SqlClient.SqlClient, pid: number): Effect.Effect<never> =>
   Effect.flatMap(

@@ -28,7 +28,7 @@ export interface OrderRow {
   readonly metadata: Record<string, string>
 }
 
-/** The same without what can be large. */
+/** A row of a list: without the payload, which can be large. */
 export type ListedOrderRow = Omit<OrderRow, "payload">
 
 /** A row of `order_events`. */
@@ -54,9 +54,9 @@ export interface DeadLetterRow {
   readonly failed_at: Date
 }
 
-/** A column that the table's own checks never leave empty in the state at hand. */
+/** The value of a column that a check of the table keeps from being null in the state of the row. */
 const present = <A>(value: A | null, column: string): A => {
-  if (value === null) throw new Error(`orders.${column} is empty, which a check of the table forbids`)
+  if (value === null) throw new Error(`orders.${column} is null, which a check of the table forbids`)
   return value
 }
 

@@ -13,15 +13,15 @@ import { retryStart } from "./StartTimeout.ts"
 import { tlsOptions } from "./TlsOptions.ts"
 import { watchedSockets } from "./WatchedSockets.ts"
 
-/** Where the database is and how connections are made. */
+/** The address of the database, and how connections are made. */
 export interface Connection {
   readonly url: Redacted.Redacted
-  /** The setting that the URL comes from, for messages; `database.url` by default. */
+  /** The name of the setting that contains the URL, for messages; `database.url` by default. */
   readonly setting?: string
   readonly maxConnections: number
-  /** Off for poolers that share server connections between clients, such as PgBouncer in transaction mode. */
+  /** False for a pooler that shares server connections between clients, such as PgBouncer in transaction mode. */
   readonly prepare: boolean
-  /** How long a connection may take to be made. */
+  /** The time limit for making a connection. */
   readonly acquireTimeout: Duration.Duration
   readonly statementTimeout: Duration.Duration
 }
@@ -29,11 +29,11 @@ export interface Connection {
 const millisText = (duration: Duration.Duration) => `${Duration.toMillis(duration)}`
 
 /**
- * What every session sets for itself, whatever the role or the database has as its default: time limits that are meant for
- * others, and an isolation that would make concurrent claims fail. A pooler cannot pass startup parameters on.
+ * Settings of every session, which override the defaults of the role and the database. Time limits set for other
+ * programs, or another isolation level, could make claims fail. A pooler does not pass startup parameters on.
  */
 const sessionSettings = (statementTimeout: Duration.Duration) => ({
-  // A process that is frozen or cut off between two statements must not keep its orders locked, nor a migration.
+  // A process that is frozen or disconnected between two statements must not keep locks on orders.
   idle_in_transaction_session_timeout: millisText(statementTimeout),
   idle_session_timeout: "0",
   lock_timeout: "0",
@@ -48,7 +48,7 @@ const addressOf = ({ setting = "database.url", url }: Connection) =>
     )
   )
 
-/** What all connections to this address have in common. */
+/** The options of all connections to this address. */
 const optionsOf = Effect.fnUntraced(function* (address: DatabaseAddress, connection: Connection) {
   const { acquireTimeout, prepare, setting = "database.url" } = connection
   const ssl = yield* Effect.mapError(
@@ -66,7 +66,7 @@ const optionsOf = Effect.fnUntraced(function* (address: DatabaseAddress, connect
     applicationName: address.applicationName ?? "order-platform",
     prepare,
     connectTimeout: address.connectTimeout ?? acquireTimeout,
-    // Idle connections that a firewall forgot, or whose server is gone, are found by the kernel.
+    // With TCP keepalive the kernel detects idle connections whose server or firewall has dropped them.
     keepAlive: address.keepAlive ?? Duration.seconds(10)
   } satisfies PgClient.PgPoolConfig
 })
@@ -75,9 +75,9 @@ type Options = Effect.Success<ReturnType<typeof optionsOf>>
 
 const makePool = Effect.fnUntraced(function* (options: Options, connection: Connection) {
   const { maxConnections, prepare, statementTimeout } = connection
-  // The bytes of TLS cannot be followed, and a Unix socket loses nothing.
+  // The messages inside TLS cannot be read, and a Unix socket does not lose packets.
   const canWatch = options.ssl === false && !options.host.startsWith("/")
-  // Behind a pooler a statement may wait for its turn for longer than the server gives it.
+  // Behind a pooler, a statement may wait in a queue for longer than the statement timeout of the server.
   const answerWithin = prepare ? Duration.sum(statementTimeout, Duration.seconds(1)) : Duration.infinity
   return yield* PgClient.make({
     ...options,
@@ -92,7 +92,7 @@ const makePool = Effect.fnUntraced(function* (options: Options, connection: Conn
   })
 })
 
-/** One connection for migrations, whose statements may take as long as they need. */
+/** A single connection for migrations, without a statement timeout. */
 const makeForMigrations = (options: Options, { prepare, statementTimeout }: Connection) =>
   PgClient.make({
     ...options,
@@ -100,19 +100,19 @@ const makeForMigrations = (options: Options, { prepare, statementTimeout }: Conn
     ...(prepare && { startupParameters: { ...sessionSettings(statementTimeout), statement_timeout: "0" } })
   }).pipe(Effect.provide(Reactivity.layer))
 
-/** Succeeds once the database answers; waits as long as it is only away, and says so once. */
+/** Succeeds once the database responds. Waits while the errors are transient, and logs the first one. */
 const waitForAnswer = Effect.fnUntraced(function* (shown: string, maxConnections: number) {
   const sql = yield* SqlClient.SqlClient
-  let isSaid = false
-  const sayOnce = Effect.fnUntraced(function* (error: SqlError.SqlError) {
-    if (isSaid || !mayPass(error)) return
-    isSaid = true
+  let isLogged = false
+  const logOnce = Effect.fnUntraced(function* (error: SqlError.SqlError) {
+    if (isLogged || !mayPass(error)) return
+    isLogged = true
     yield* Effect.logWarning(
       `The database ${shown} does not answer yet: ${messageOf(error)}; waiting for it.`
     )
   })
   yield* checkConnectionLimit(sql, maxConnections).pipe(
-    Effect.tapError((error) => (SqlError.isSqlError(error) ? sayOnce(error) : Effect.void)),
+    Effect.tapError((error) => (SqlError.isSqlError(error) ? logOnce(error) : Effect.void)),
     Effect.retry({
       while: (error) => SqlError.isSqlError(error) && mayPass(error),
       schedule: yield* retryStart
@@ -125,7 +125,10 @@ const waitForAnswer = Effect.fnUntraced(function* (shown: string, maxConnections
   )
 })
 
-/** A pool of connections, built once the database has answered. Migrations have a connection of their own, and more time. */
+/**
+ * A pool of connections, built once the database has responded. Migrations use a separate connection without a
+ * statement timeout.
+ */
 export const layerClient = (connection: Connection) =>
   Layer.unwrap(
     Effect.gen(function* () {

@@ -8,7 +8,7 @@ import { sqlStateOf } from "./SqlErrors.ts"
 
 class RolledBack {}
 
-/** Large and not compressible, so that it needs new pages: a full disk refuses it. */
+/** Large and not compressible, so that the order needs new pages, which a full disk refuses. */
 const payloadBytes = 16_384
 
 const probeOrder = Effect.gen(function* () {
@@ -26,9 +26,10 @@ const probeOrder = Effect.gen(function* () {
 })
 
 /**
- * Ends connections to a server that is read-only, so that the pool makes new ones and the address is resolved again: after a
- * failover it leads elsewhere. By a statement that ends its own connection, because that works with every client and behind a
- * pooler. A new connection is left alone for a second, or a read-only database would be reconnected to without a pause.
+ * Closes connections to a read-only server, so that the pool makes new ones and resolves the address again, which may
+ * lead to another server after a failover. A statement closes its own connection, because that works with every client
+ * and behind a pooler. Connections younger than a second are kept, to limit the rate of reconnects to a read-only
+ * database.
  */
 const endReadOnlyConnections = (sql: SqlClient.SqlClient) =>
   sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -37,7 +38,7 @@ const endReadOnlyConnections = (sql: SqlClient.SqlClient) =>
     Effect.ignore
   )
 
-/** Succeeds if an order can be stored now; stores one and rolls it back. */
+/** Succeeds if an order can be stored now: stores one and rolls it back. Takes at most 10 seconds. */
 export const makeProbeStore = (
   sql: SqlClient.SqlClient,
   schema: string,

@@ -3,33 +3,33 @@ import { type SqlClient, SqlError } from "effect/sql"
 import { OrdersUnavailable } from "../../../domain/OrderErrors.ts"
 import { isTransient, sqlStateOf } from "./SqlErrors.ts"
 
-/** No answer within the time limit. */
+/** The error of a call without a response within its time limit. */
 export const unavailable = new OrdersUnavailable({ message: "The database does not answer at the moment." })
 
-/** Not after a time limit: the repetition would add to the load that made the statement slow. */
+/** Not after a timeout of the server, because a repetition would add to the load that made the statement slow. */
 const isWorthRepeating = (error: unknown): boolean =>
   SqlError.isSqlError(error) && isTransient(error) && !/^(57014|55P03)$/.test(sqlStateOf(error) ?? "")
 
 const fewTimes = Schedule.exponential("50 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 4 }))
 
-/** Repeats an idempotent effect after a transient error, a few times within a second. It has no time limit of its own. */
+/** Repeats an idempotent effect after a transient error, up to four times within a second. Adds no time limit. */
 export const repeatAfterTrouble = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.retry(effect, { while: isWorthRepeating, schedule: fewTimes })
 
 /**
- * Time limits of the first and the second attempt. A short statement without an answer for so long met a dead connection or
- * an overloaded server. A full batch gets twice the time, because repeating it would add to the load of a busy server. Both
- * limits together are 12 s at most, so that a third attempt fits into the 15 s of a request.
+ * Time limits of the first and the second attempt. A short statement without a response for this long has a dead
+ * connection or an overloaded server. A full batch gets twice the time, because repeating it would add to the load of a
+ * busy server. The two limits add up to at most 12 s, so that a third attempt fits into the 15 s of a request.
  */
 const answerWithin = (orders: number): ReadonlyArray<Duration.Duration> =>
   [2, 4].map((seconds) => Duration.seconds(seconds * (1 + Math.min(1, (orders - 1) / (fullBatch - 1)))))
 
-/** The number of orders from which on a statement gets the longest time limits. */
+/** The number of orders with which a statement gets the longest time limits. */
 export const fullBatch = 256
 
 /**
- * The same for statements whose time depends on the number of `orders` in them: an attempt without an answer is
- * abandoned and repeated on another connection.
+ * Like `repeatAfterTrouble`, with a time limit for each attempt that depends on the number of `orders`. An attempt
+ * without a response is abandoned and repeated on another connection.
  */
 export const repeatIdempotent = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
@@ -46,8 +46,8 @@ export const repeatIdempotent = <A, E, R>(
   })
 
 /**
- * Runs the effect in a transaction. After the connection broke, Effect cannot roll back and dies; here that is a
- * transient error like any other, and nothing was stored.
+ * Runs the effect in a transaction. If the connection breaks, Effect's rollback dies; this turns that defect into a
+ * transient error, because nothing was stored.
  */
 export const runInTransaction =
   (sql: SqlClient.SqlClient) =>
@@ -57,14 +57,14 @@ export const runInTransaction =
     )
 
 /**
- * Abandons a call after the limit, or when its caller is interrupted, without waiting for it to end: a pool has no
- * time limit of its own, and interrupting a statement waits for a cancel request, which takes seconds on a dead network. The
- * fiber is detached, because a fiber does not end before its children.
+ * Abandons a call after the limit, or when its caller is interrupted, without waiting for its end. A pool has no time
+ * limit, and interrupting a statement waits for a cancel request, which takes seconds on a dead network. The call runs
+ * in a detached fiber, because a fiber does not end before its children.
  */
 export const abandonAfter =
   (limit: Duration.Duration) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | OrdersUnavailable, R> =>
-    // Not interruptible between the fork and the wait: the fiber would run on unobserved.
+    // Uninterruptible between the fork and the wait, or the fiber could continue unobserved.
     Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(Effect.forkDetach(effect, { startImmediately: true }), (fiber) => {
         const abandon = Effect.forkDetach(Fiber.interrupt(fiber))

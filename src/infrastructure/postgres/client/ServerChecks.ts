@@ -2,7 +2,7 @@ import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import { DatabaseRefuses } from "./DatabaseRefuses.ts"
 
-/** What each table of ours needs; `UPDATE` is also what `FOR UPDATE` asks for. */
+/** The rights that the role needs on each table. `FOR UPDATE` also needs `UPDATE`. */
 export const neededRights: Readonly<Record<string, ReadonlyArray<string>>> = {
   orders: ["SELECT", "INSERT", "UPDATE", "DELETE"],
   order_events: ["SELECT", "INSERT", "DELETE"],
@@ -12,7 +12,7 @@ export const neededRights: Readonly<Record<string, ReadonlyArray<string>>> = {
   order_platform_migrations: ["SELECT"]
 }
 
-/** Whether this server cannot write now: a standby, or a primary that was made read-only. */
+/** Whether this server cannot write: it is a standby, or a primary that is read-only. */
 export const readOnly = (sql: SqlClient.SqlClient) =>
   sql`(pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean)`
 
@@ -26,7 +26,7 @@ interface Server {
   readonly replica: boolean
 }
 
-/** What is wrong with the server, the database or the role, and what to do; null where all is well. */
+/** Why the server, the database or the role cannot be used, and what to do; null if it can. */
 const faultOf = ({
   database,
   encoding,
@@ -37,22 +37,25 @@ const faultOf = ({
   version
 }: Server): string | null => {
   if (encoding !== "UTF8")
-    return `its encoding is ${encoding} and must be UTF8; make one by CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0`
+    return `its encoding is ${encoding} and must be UTF8; create one with CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0`
   if (version < 140_000)
     return `it is PostgreSQL ${Math.floor(version / 10_000)}; version 14 or newer is needed`
   if (standby)
-    return "it is a standby and takes no writes (pg_is_in_recovery(), SQLSTATE 25006); name the primary in database.url"
+    return "it is a standby and accepts no writes (pg_is_in_recovery(), SQLSTATE 25006); name the primary in database.url"
   if (read_only)
     return `transactions are read-only (SQLSTATE 25006); ALTER ROLE "${role}" or ALTER DATABASE "${database}" RESET default_transaction_read_only`
   if (replica)
-    return `session_replication_role is replica, which turns our triggers off; ALTER ROLE "${role}" or ALTER DATABASE "${database}" RESET session_replication_role`
+    return `session_replication_role is replica, which disables triggers; ALTER ROLE "${role}" or ALTER DATABASE "${database}" RESET session_replication_role`
   return null
 }
 
-/** Quotes, dots and backslashes end identifiers and literals early, and `$` ends function bodies. */
+/**
+ * Without quotes, dots and backslashes, which would end identifiers and literals, and without `$`, which would end
+ * function bodies.
+ */
 const schemaForm = /^(?!pg_)[^"'.\\$\p{Cc}]{1,41}$/u
 
-/** Fails with one sentence where orders cannot be stored whatever is waited for. */
+/** Fails with one sentence if orders cannot be stored and waiting does not help. */
 export const checkServer = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, schema: string) {
   if (!schemaForm.test(schema) || new TextEncoder().encode(schema).length > 41)
     return yield* new DatabaseRefuses({
@@ -70,7 +73,7 @@ export const checkServer = Effect.fnUntraced(function* (sql: SqlClient.SqlClient
     })
 })
 
-/** Fails with one sentence where the role lacks a right on one of our tables. */
+/** Fails with one sentence if the role lacks a right on one of the tables. */
 export const checkRights = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, schema: string) {
   const wanted = Object.entries(neededRights).flatMap(([table, rights]) =>
     rights.map((right) => ({ table, right }))
@@ -89,7 +92,7 @@ export const checkRights = Effect.fnUntraced(function* (sql: SqlClient.SqlClient
   })
 })
 
-/** Fails with one sentence where the role, the database or the server allows fewer connections than the pool may make. */
+/** Fails with one sentence if the role, the database or the server allows fewer connections than the pool may make. */
 export const checkConnectionLimit = Effect.fnUntraced(function* (
   sql: SqlClient.SqlClient,
   maxConnections: number
@@ -111,7 +114,7 @@ export const checkConnectionLimit = Effect.fnUntraced(function* (
     })
 })
 
-/** What may lose acknowledged orders in a crash of the server, whatever this program does; one warning. */
+/** Logs a warning if settings of the server can lose acknowledged orders in a crash. */
 export const warnAboutDurability = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const rows = yield* sql<{ readonly name: string }>`

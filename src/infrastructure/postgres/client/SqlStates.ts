@@ -1,15 +1,13 @@
 /**
- * What an error of PostgreSQL means for a call:
- * - `passes`: the server will answer again by itself, and the same statement may succeed then;
- * - `refused`: somebody has to change a setting, a right or the tables first, and then it works without a restart;
- * - `not storable`: the database cannot hold this text, whatever is done;
- * - `bug`: neither; the statement is wrong.
+ * What an error of PostgreSQL means for a call: - `passes`: the error is transient, and the same statement may succeed
+ * later; - `refused`: an operator must change a setting, a right or the tables, after which it works without a restart;
+ * - `not storable`: the database cannot store this text; - `bug`: the statement is wrong.
  */
 export type Meaning = "passes" | "refused" | "not storable" | "bug"
 
 /**
- * Every class of SQLSTATE, and the states that mean something else than their class.
- * Source: PostgreSQL documentation, appendix A.
+ * Every class of SQLSTATE, and the states whose meaning differs from that of their class. Source: PostgreSQL
+ * documentation, appendix A.
  */
 export const meanings: Readonly<Record<string, Meaning>> = {
   "00": "bug",
@@ -33,7 +31,7 @@ export const meanings: Readonly<Record<string, Meaning>> = {
   "23": "bug",
   "24": "bug",
   "25": "bug",
-  "25006": "passes", // read-only transaction: a standby after a failover
+  "25006": "passes", // read-only transaction, for example a standby after a failover
   "25P03": "passes", // idle in transaction for too long
   "25P04": "passes", // transaction timeout
   "26": "refused", // unknown prepared statement: a pooler in between
@@ -63,11 +61,11 @@ export const meanings: Readonly<Record<string, Meaning>> = {
   "53": "passes", // insufficient resources, too many connections
   "54": "bug",
   "55": "bug",
-  "55000": "refused", // the database takes no connections
+  "55000": "refused", // the database accepts no connections
   "55006": "passes", // object in use
   "55P03": "passes", // lock timeout
   "57": "passes", // cancelled, shutdown, crash, starting up
-  "58": "refused", // errors of the server's system
+  "58": "refused", // errors of the server's operating system
   "72": "bug",
   F0: "refused", // the server's configuration files
   HV: "bug",
@@ -75,5 +73,5 @@ export const meanings: Readonly<Record<string, Meaning>> = {
   XX: "bug"
 }
 
-/** What this state means; one that is in no list, as those of extensions, is a bug. */
+/** The meaning of a state. An unknown one, for example of an extension, is a bug. */
 export const meaningOf = (state: string): Meaning => meanings[state] ?? meanings[state.slice(0, 2)] ?? "bug"

@@ -1,6 +1,6 @@
 import type { SqlClient } from "effect/sql"
 
-/** What the statements call the tables and the clock of one schema. */
+/** The qualified names of the tables and the clock of one schema, for statements. */
 export const tablesOf = (sql: SqlClient.SqlClient, schema: string) => ({
   orders: sql(`${schema}.orders`),
   orderEvents: sql(`${schema}.order_events`),

@@ -4,7 +4,10 @@ import { isIP } from "node:net"
 import { type ConnectionOptions, getCACertificates } from "node:tls"
 import type { DatabaseAddress, Tls } from "./DatabaseAddress.ts"
 
-/** A certificate that the URL names cannot be read; the message is the rest of a sentence. */
+/**
+ * A certificate file of the URL cannot be read. The message is the rest of a sentence that begins with the name of the
+ * setting.
+ */
 export class CertificateNotReadable extends Data.TaggedError("CertificateNotReadable")<{
   readonly message: string
 }> {}
@@ -16,7 +19,7 @@ const read = (parameter: string, path: string | undefined) =>
         try: () => readFile(path, "utf8"),
         catch: (error) =>
           new CertificateNotReadable({
-            message: `names a file by ${parameter} that cannot be read: ${error instanceof Error ? error.message : String(error)}`
+            message: `has ${parameter} with a file that cannot be read: ${error instanceof Error ? error.message : String(error)}`
           })
       })
 
@@ -25,7 +28,7 @@ const rootsOf = ({ rootCertificate }: Tls) =>
     ? Effect.sync(() => getCACertificates("system"))
     : read("sslrootcert", rootCertificate)
 
-/** The options by which Node does what the URL asks for; false for plain text. */
+/** The TLS options of Node for a URL; false for a connection without TLS. */
 export const tlsOptions = Effect.fnUntraced(function* ({ host, tls }: DatabaseAddress) {
   if (tls === null) return false
   const ca = yield* rootsOf(tls)
@@ -34,7 +37,7 @@ export const tlsOptions = Effect.fnUntraced(function* ({ host, tls }: DatabaseAd
   const crl = yield* read("sslcrl", tls.revoked)
   return {
     host,
-    // A name that is an address is not sent, and is compared all the same.
+    // An IP address is not sent as the server name, but is still compared with the certificate.
     ...(isIP(host) === 0 && { servername: host }),
     rejectUnauthorized: tls.verify !== "none",
     ...(tls.verify !== "issuer and name" && { checkServerIdentity: () => undefined }),

@@ -1,32 +1,38 @@
 import { Duration, Effect } from "effect"
 import * as Net from "node:net"
 
-/** Between two looks at the sockets. Time is counted in looks: a process that was frozen has not listened meanwhile. */
-const lookMillis = 250
+/**
+ * The interval between two checks of the sockets. Time is counted in checks, so that the time in which the process was
+ * frozen does not count.
+ */
+const checkMillis = 250
 
-/** An answer that takes this many looks casts doubt on every connection that was not heard from either. */
-const doubtful = 4
+/**
+ * After this many checks without a response on one connection, idle connections that received nothing meanwhile are
+ * suspect.
+ */
+const suspectAfter = 4
 
 const code = (letter: string) => letter.charCodeAt(0)
 const readyForQuery = code("Z")
 const commandComplete = code("C")
 
-/** How many bytes of each message are looked at: its type, its length, and the first of what it says. */
-const lookedAt = 6
+/** The number of bytes read of each message: its type, its length, and the first byte of its content. */
+const headBytes = 6
 
 class WatchedSocket extends Net.Socket {
-  /** Looks since it was asked something, or last said a part of the answer; null if it owes nothing. */
+  /** Checks since the last request or part of a response; null if no response is outstanding. */
   waiting: number | null = null
-  /** Looks since anything came from it. */
+  /** Checks since it last received anything. */
   unheard = 0
-  /** Nothing is in progress on it: no transaction, and nobody waits for notifications, which come unasked. */
+  /** Whether it is in no transaction and does not listen for notifications. */
   isIdle = false
 
   #listens = false
-  /** The beginning of the message that is coming in, and how much of it is there. */
-  readonly #head = Buffer.alloc(lookedAt)
+  /** The first bytes of the current message, and how many have arrived. */
+  readonly #head = Buffer.alloc(headBytes)
   #headed = 0
-  /** How many bytes of this message are still to come, and of no interest. */
+  /** The number of remaining bytes of the current message, which are skipped. */
   #toSkip = 0
 
   override _write(...args: Parameters<Net.Socket["_write"]>): void {
@@ -44,8 +50,8 @@ class WatchedSocket extends Net.Socket {
     return super.push(chunk, encoding)
   }
 
-  // Source: PostgreSQL documentation, "Message Formats". On one of these connections a statement is sent only after the
-  // answer to the one before it: so once the server is ready, nothing is owed.
+  // Source: PostgreSQL documentation, "Message Formats". These connections send a statement only after the response to
+  // the previous one, so that no response is outstanding once the server is ready.
   #follow(chunk: Uint8Array): void {
     for (let at = 0; at < chunk.length;) {
       if (this.#toSkip > 0) {
@@ -56,8 +62,8 @@ class WatchedSocket extends Net.Socket {
       }
       this.#head[this.#headed++] = chunk[at++] ?? 0
       const length = this.#headed >= 5 ? this.#head.readInt32BE(1) : Infinity
-      // A message that says nothing ends with its length.
-      if (this.#headed < Math.min(lookedAt, 1 + length)) continue
+      // A message without content ends with its length.
+      if (this.#headed < Math.min(headBytes, 1 + length)) continue
       this.#toSkip = Math.max(0, 1 + length - this.#headed)
       this.#headed = 0
       this.#heard(this.#head[0], length, this.#head[5])
@@ -65,7 +71,7 @@ class WatchedSocket extends Net.Socket {
   }
 
   #heard(type: number | undefined, length: number, first: number | undefined): void {
-    // Of all commands with six letters only LISTEN begins so. What listened once is left alone for good.
+    // LISTEN is the only command of six letters that begins with L. A connection that has listened is never idle.
     if (type === commandComplete && length === 4 + "LISTEN\0".length && first === code("L"))
       this.#listens = true
     if (type !== readyForQuery) return
@@ -75,35 +81,35 @@ class WatchedSocket extends Net.Socket {
 }
 
 /**
- * Makes the sockets of one pool and watches them, because a network that drops packets without a word, as after
- * the failure of a firewall or a machine, tells nobody: every connection of the pool would be tried in vain, one time limit
- * after the other. Once an answer takes a second, the connections that are idle and were silent as long are closed, which the
- * pool mends: none that is in a transaction, listens, or is read from slowly. One that still owes its answer
- * after `answerWithin`, when the server itself would have given up, is closed, too.
+ * Makes and watches the sockets of one pool. If a network drops packets silently, for example after the failure of a
+ * firewall or a machine, each connection of the pool would otherwise be used until a time limit. Once a response takes
+ * a second, the idle connections that received nothing for as long are closed, and the pool replaces them. Connections
+ * that are in a transaction, listen, or are paused stay open. A connection without a response after `answerWithin`,
+ * which is longer than the statement timeout of the server, is closed as well.
  */
 export const watchedSockets = Effect.fnUntraced(function* (
   { host, port }: { readonly host: string; readonly port: number },
   answerWithin: Duration.Duration
 ) {
   const sockets = new Set<WatchedSocket>()
-  const mostLooks = Duration.toMillis(answerWithin) / lookMillis
+  const maxChecks = Duration.toMillis(answerWithin) / checkMillis
 
-  const lookOnce = () => {
-    let doubt = false
+  const checkOnce = () => {
+    let isSuspect = false
     for (const socket of sockets) {
-      // Nothing can be heard from one that nobody reads: what is asked of it is more than its reader can take for now.
+      // A paused socket receives nothing, because its reader is still busy with earlier data.
       if (socket.isPaused()) continue
       socket.unheard++
-      if (socket.waiting !== null && ++socket.waiting === doubtful) doubt = true
+      if (socket.waiting !== null && ++socket.waiting === suspectAfter) isSuspect = true
     }
     for (const socket of sockets) {
       const { isIdle, unheard, waiting } = socket
-      if (waiting === null ? doubt && isIdle && unheard >= doubtful : waiting > mostLooks) socket.destroy()
+      if (waiting === null ? isSuspect && isIdle && unheard >= suspectAfter : waiting > maxChecks) socket.destroy()
     }
   }
-  // By Node's timer, because sockets live in real time, whatever the clock of the program is.
+  // A timer of Node, because sockets run in real time even if the program's Clock is virtual.
   yield* Effect.acquireRelease(
-    Effect.sync(() => setInterval(lookOnce, lookMillis).unref()),
+    Effect.sync(() => setInterval(checkOnce, checkMillis).unref()),
     (timer) => Effect.sync(() => clearInterval(timer))
   )
 
@@ -112,7 +118,7 @@ export const watchedSockets = Effect.fnUntraced(function* (
     sockets.add(socket)
     socket.on("close", () => sockets.delete(socket))
     socket.setNoDelay(true)
-    // What is idle and was forgotten is found out by the kernel.
+    // With TCP keepalive the kernel detects dead idle connections.
     socket.setKeepAlive(true, 10_000)
     return socket.connect({ host, port })
   }

@@ -3,7 +3,10 @@ import type { OrderId } from "../../../domain/OrderId.ts"
 import type { OrderRow } from "../client/OrderRow.ts"
 import { tablesOf } from "../client/Tables.ts"
 
-/** Deletes the dead letter; the order stays FAILED and is marked, with its event, in one statement. No row where nothing was changed. */
+/**
+ * Deletes the dead letter, sets `discarded_at` of the order, which stays FAILED, and adds the event, in one statement.
+ * Returns the order, or no row if nothing was changed.
+ */
 export const discardOrder = (sql: SqlClient.SqlClient, schema: string) => {
   const { deadLetters, now, orderEvents, orders } = tablesOf(sql, schema)
 

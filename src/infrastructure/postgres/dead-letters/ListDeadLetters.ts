@@ -7,7 +7,10 @@ import { type DeadLetterRow, toDeadLetter } from "../client/OrderRow.ts"
 import { tablesOf } from "../client/Tables.ts"
 import { type Found, maxExamined, noEnd, pageCondition, searchEnd, toListing } from "../Listing.ts"
 
-/** One page of dead letters, read backwards from the end of an index; a text in the reason is searched in a bounded stretch. */
+/**
+ * One page of dead letters, by a backward scan of an index. A search in the reason examines a bounded number of
+ * entries.
+ */
 export const listDeadLettersStatement = (sql: SqlClient.SqlClient, schema: string) => {
   const { deadLetters } = tablesOf(sql, schema)
 

@@ -10,7 +10,10 @@ import { discardOrder } from "./DiscardOrder.ts"
 import { findDeadLetter, listDeadLetters } from "./ListDeadLetters.ts"
 import { reprocessOrder } from "./ReprocessOrder.ts"
 
-/** Reads are retried. Reprocess and discard are not: repeated after a lost reply they would find the entry gone. */
+/**
+ * Reads are retried. Reprocess and discard are not, because after a lost reply a repetition would no longer find the
+ * entry.
+ */
 export const layer = Layer.effect(
   DeadLetterStore,
   Effect.gen(function* () {
@@ -21,7 +24,7 @@ export const layer = Layer.effect(
     const reprocess = reprocessOrder(sql, schema)
     const discard = discardOrder(sql, schema)
 
-    /** The changed order; where no row was changed, the error that says which condition did not hold. */
+    /** The changed order; if no row was changed, the error for the condition that did not hold. */
     const changedOr = Effect.fnUntraced(function* (
       rows: ReadonlyArray<OrderRow>,
       id: OrderId,

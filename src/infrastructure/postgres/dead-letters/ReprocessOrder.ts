@@ -3,7 +3,10 @@ import type { OrderId } from "../../../domain/OrderId.ts"
 import type { OrderRow } from "../client/OrderRow.ts"
 import { tablesOf } from "../client/Tables.ts"
 
-/** FAILED → PENDING: order, event and the deletion of the dead letter in one statement. No row where nothing was changed. */
+/**
+ * FAILED → PENDING: updates the order, adds the event and deletes the dead letter, in one statement. Returns the order,
+ * or no row if nothing was changed.
+ */
 export const reprocessOrder = (sql: SqlClient.SqlClient, schema: string) => {
   const { deadLetters, now, orderEvents, orders } = tablesOf(sql, schema)
 

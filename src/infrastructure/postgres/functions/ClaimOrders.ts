@@ -1,7 +1,8 @@
 /**
- * Starts up to `max_orders` of the best due orders for one worker, with their events. It is a function because a function
- * can carry planner settings: a plan made while the table was small must not scan the whole table once it has grown.
- * One index scan per priority, so that a million scheduled orders of a high priority cost nothing.
+ * Starts up to `max_orders` due orders for one worker, with their events: the first ones by priority descending, then
+ * due time, then id. It is a function so that it can have planner settings, because a plan made while the table was
+ * small must not scan the whole table later. There is one index scan per priority, so that scheduled orders of a high
+ * priority are not read.
  */
 export const claimOrders = {
   name: "order_platform_claim_v1",
@@ -35,7 +36,7 @@ BEGIN
 END $$`
 } as const
 
-/** When the next claim can find something new: the next time an order becomes due, and the next end of a lease. */
+/** When the next claim can find more orders: the time when the next order becomes due, and the next end of a lease. */
 export const nextPoll = {
   name: "order_platform_next_poll_v1",
   create: (s: string) => `

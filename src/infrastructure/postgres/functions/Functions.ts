@@ -4,15 +4,15 @@ import { texts } from "../client/Columns.ts"
 import { claimOrders, nextPoll } from "./ClaimOrders.ts"
 import { settleOrders } from "./SettleOrders.ts"
 
-/** A SQL function: its name ends in its version, and `create` is its whole text in a schema, given as a quoted name. */
+/** A SQL function. Its name ends in its version; `create` returns its text for a schema, given as a quoted name. */
 export interface SqlFunction {
   readonly name: string
   readonly create: (schema: string) => string
 }
 
 /**
- * The SQL functions this version calls, in their current form. To change one, copy it under the next version number and
- * call that: processes of the previous version go on calling the old one on the same database.
+ * The SQL functions that this version calls. To change one, add a copy with the next version number and call that:
+ * processes of the previous version continue to call the old one in the same database.
  */
 export const functions: ReadonlyArray<SqlFunction> = [claimOrders, nextPoll, settleOrders]
 

@@ -2,16 +2,16 @@ import { Duration, Effect } from "effect"
 import type { SqlClient, Statement } from "effect/sql"
 import { tablesOf } from "../client/Tables.ts"
 
-/** The drain rate is measured over this time, or over this many orders if they took less. */
+/** The drain rate is measured over this time, or over this many orders if they took less time. */
 const rateSeconds = 10
 const rateOrders = 10_000
 
-/** How far ahead the statement looks for the time at which there is room again. */
+/** How far ahead the statement searches for the time at which there is room again. */
 const horizon = Duration.hours(1)
 
 /**
- * Columns of PENDING orders that meet a condition, up to a limit per priority: one index scan each, which reads no other
- * entry. The ORDER BY is the index's own; without it a planner may prefer to scan the table.
+ * Columns of PENDING orders that meet a condition, up to a limit per priority, by one index scan each that reads no
+ * other entries. The ORDER BY matches the index; without it the planner may scan the table.
  */
 const pendingOrders = (
   sql: SqlClient.SqlClient,
@@ -26,7 +26,9 @@ const pendingOrders = (
     ORDER BY o.due_at, o.id LIMIT ${limit}
   ) AS pending`
 
-/** Due orders, counted up to `max + 1`; beyond `max` also the rate at which orders became final lately. */
+/**
+ * Due orders, counted up to `max + 1`, and, if they are more than `max`, the recent rate at which orders became final.
+ */
 export const countDueStatement = (sql: SqlClient.SqlClient, schema: string) => {
   const { now, orders } = tablesOf(sql, schema)
   return (max: number) => sql<{ readonly due: number; readonly drain: number | null }>`
@@ -46,7 +48,10 @@ export const countDueStatement = (sql: SqlClient.SqlClient, schema: string) => {
     ) END AS drain FROM counted`
 }
 
-/** Scheduled orders, counted up to `max + 1`; beyond `max` also the time until the next `room` of them are due. */
+/**
+ * Scheduled orders, counted up to `max + 1`, and, if they are more than `max`, the time until the next `room` of them
+ * are due.
+ */
 export const countScheduledStatement = (sql: SqlClient.SqlClient, schema: string) => {
   const { now } = tablesOf(sql, schema)
   const scheduled = sql`o.due_at > ${now}`

@@ -12,14 +12,15 @@ import { submitOrders } from "./SubmitOrders.ts"
 
 const noAnswers: ReadonlyArray<StoredAnswer> = []
 
-// A start refuses every encoding but UTF8, in which there is no such character; an app's own checks may let others pass.
+// The start checks refuse every encoding except UTF8, which can store every character. An app may run without these
+// checks.
 const isNotStorable = (error: SqlError.SqlError | OrdersUnavailable): boolean =>
   SqlError.isSqlError(error) && meaningOf(sqlStateOf(error) ?? "") === "not storable"
 
 const countOrders = (orders: ReadonlyArray<unknown>, keyed: ReadonlyArray<KeyedOrders>): number =>
   keyed.reduce((sum, { orders }) => sum + orders.length, orders.length)
 
-/** A submit is retried outside the caller's transaction only: inside it the first error has ended the transaction. */
+/** A submit is retried only outside of the caller's transaction, because an error aborts a transaction. */
 export const layer = Layer.effect(
   IntakeStore,
   Effect.gen(function* () {

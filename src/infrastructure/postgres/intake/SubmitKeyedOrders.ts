@@ -8,10 +8,10 @@ import { submitParts } from "./SubmitOrders.ts"
 
 type Key = Pick<KeyedOrders, "scope" | "key">
 
-// A scope has no line break, so two different keys never have the same name.
+// A scope has no line break, so different keys have different names.
 const nameOf = ({ key, scope }: Key) => `${scope}\n${key}`
 
-/** Reads the answers stored under these keys. An expired answer does not count: its key is free. */
+/** Reads the answers stored under these keys, without expired ones. */
 const readAnswers = (sql: SqlClient.SqlClient, schema: string) => {
   const { idempotencyKeys, now } = tablesOf(sql, schema)
   return (keys: ReadonlyArray<Key>) => sql<StoredAnswer & Key>`
@@ -36,7 +36,7 @@ const takeKeys = (sql: SqlClient.SqlClient, schema: string) => {
     const keyed = asked.flatMap(({ orders, requestId }) => orders.map(({ id }) => ({ id, requestId })))
     const all = keyed.length === 0 ? orders : [...orders, ...asked.flatMap(({ orders }) => orders)]
     const lock = sql`hashtextextended(${schema} || ' ' || scope || ' ' || key, 0)`
-    // The waiting lock function returns void, which is not null: the row counts as free once the lock is held.
+    // The blocking lock function returns void, which is not null, so the row counts as free once the lock is held.
     const isFree = isInTransaction
       ? sql`pg_advisory_xact_lock(${lock}) IS NOT NULL`
       : sql`pg_try_advisory_xact_lock(${lock})`
@@ -71,13 +71,12 @@ const takeKeys = (sql: SqlClient.SqlClient, schema: string) => {
 }
 
 /**
- * Stores new orders, some of them once per key: keys are taken in the statement that stores their orders; answers of other
- * calls are read by a second statement, if there are any.
- *
- * A batch never waits for a key. A try-lock tells whether another transaction is taking the key now, perhaps a long one
- * of the app; that key is then skipped and null is returned for it. So two batches cannot deadlock, and no caller waits
- * for a stranger's transaction. Inside the caller's own transaction the statement does wait, in a fixed order of keys;
- * PostgreSQL's deadlock detection ends a cycle there.
+ * Stores new orders, some of them once per key: keys are taken in the statement that stores their orders; answers of
+ * other calls are read by a second statement, if there are any. A batch never waits for a key. A try-lock tells whether
+ * another transaction is taking the key now, perhaps a long one of the app; that key is then skipped and null is
+ * returned for it. So two batches cannot deadlock, and no caller waits for a stranger's transaction. Inside the
+ * caller's own transaction the statement does wait, in a fixed order of keys; PostgreSQL's deadlock detection ends a
+ * cycle there.
  */
 export const submitKeyedOrders = (sql: SqlClient.SqlClient, schema: string) => {
   const take = takeKeys(sql, schema)

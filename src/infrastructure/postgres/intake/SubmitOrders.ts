@@ -5,12 +5,12 @@ import { documents, integers, texts, timestamps, uuids } from "../client/Columns
 import { tablesOf } from "../client/Tables.ts"
 
 /**
- * The pieces of a submit: `orders` inserts a batch where `condition` holds and skips ids that are already stored; `events`
- * writes the first event of each order that was inserted.
+ * The parts of the submit statement: `orders` inserts the orders of a batch that meet `condition` and skips stored ids;
+ * `events` writes the first event of each inserted order.
  */
 export const submitParts = (sql: SqlClient.SqlClient, schema: string) => {
   const { now, orderEvents, orders } = tablesOf(sql, schema)
-  // As a subquery the clock is read once per statement, not once per row.
+  // In a subquery the clock is read once per statement instead of once per row.
   const at = sql`(SELECT ${now})`
 
   return {

@@ -1,7 +1,10 @@
 import type { SqlClient } from "effect/sql"
 import { tablesOf } from "../client/Tables.ts"
 
-/** Deletes idempotency keys that have expired; one row for each. By ctid: joined by key, the planner would scan the table. */
+/**
+ * Deletes expired idempotency keys and returns a row for each. It joins by ctid, because for a join by key the planner
+ * would scan the table.
+ */
 export const deleteExpiredKeys = (sql: SqlClient.SqlClient, schema: string) => {
   const { idempotencyKeys, now } = tablesOf(sql, schema)
 

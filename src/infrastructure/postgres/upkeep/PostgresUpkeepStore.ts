@@ -5,7 +5,7 @@ import { Database } from "../client/Database.ts"
 import { deleteExpiredKeys } from "./DeleteExpiredKeys.ts"
 import { deleteOldOrders } from "./DeleteOldOrders.ts"
 
-/** Deleting old orders is retried; expired keys are left to the next run. */
+/** Deleting old orders is retried. Deleting expired keys is not: the next run deletes them. */
 export const layer = Layer.effect(
   UpkeepStore,
   Effect.gen(function* () {

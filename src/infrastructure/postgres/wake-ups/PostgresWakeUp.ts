@@ -6,21 +6,21 @@ import { increment } from "../../../concurrency/Measure.ts"
 import { WakeUp } from "../../../application/ports/WakeUp.ts"
 import { DatabaseSchema } from "../client/DatabaseSchema.ts"
 
-/** After this time without a notification the listener sends a probe, which all other listeners receive as well. */
+/** After this time without a notification the listener sends a probe, which all listeners receive. */
 const probeAfter = Duration.seconds(10)
 
-/** The time limit of a probe, and of an announcement; after it the connection counts as dead and is replaced. */
+/** The time limit of a probe and of an announcement. After it the connection counts as dead. */
 const notifyTimeout = Duration.seconds(5)
 
 /** The payload of a probe; it wakes no worker. */
 const probe = "probe"
 
 /**
- * Announces by LISTEN/NOTIFY, between any number of processes. A notification carries nothing: while one is being sent, any
- * number of announcements become one more. It is sent after the commit, on a connection of its own turn, because
- * transactions that notify commit one after another. A listener that ends or falls silent is replaced, and wakes its worker
- * once for what it may have missed. `listener` holds one connection while it listens; without one, announcements of other
- * processes are not received, and the worker relies on its poll.
+ * Announces by LISTEN/NOTIFY, between any number of processes. A notification has no content, so announcements that
+ * arrive while one is being sent are merged into one more. It is sent after the commit, outside of the transaction,
+ * because transactions that notify commit one after another. A listener that ends or receives nothing is replaced, and
+ * wakes its worker once, because it may have missed announcements. `listener` holds one connection while it listens.
+ * Without a listener the worker relies on polling.
  */
 const make = Effect.fnUntraced(function* (listener: PgClient.PgClient | null) {
   const pg = yield* PgClient.PgClient
@@ -63,7 +63,7 @@ const make = Effect.fnUntraced(function* (listener: PgClient.PgClient | null) {
     )
   })
 
-  // Closing sends UNLISTEN, which a dead connection never answers: so it is not waited for.
+  // Closing sends UNLISTEN, to which a dead connection never responds, so it runs in the background.
   const closingInBackground = <A, E, R>(effect: Effect.Effect<A, E, R | Scope.Scope>) =>
     Effect.flatMap(Scope.make(), (scope) =>
       Effect.ensuring(
@@ -75,7 +75,7 @@ const make = Effect.fnUntraced(function* (listener: PgClient.PgClient | null) {
   const listen = (client: PgClient.PgClient) =>
     closingInBackground(receive(client)).pipe(
       Effect.ensuring(Metric.update(Metrics.listenUp, 0)),
-      Effect.catchCause((cause) => Effect.logDebug("The listener ended and is replaced", cause)),
+      Effect.catchCause((cause) => Effect.logDebug("The listener ended; starting another", cause)),
       Effect.andThen(Effect.flatMap(Random.nextBetween(50, 500), (millis) => Effect.sleep(millis))),
       Effect.forever
     )
@@ -102,7 +102,7 @@ export const layer = Layer.effect(
   Effect.flatMap(PgClient.PgClient, (pg) => make(pg))
 )
 
-/** Listens by another client, where the main one goes through a pooler: LISTEN needs a session of its own. */
+/** Listens on another client, for a main client behind a pooler: LISTEN needs its own session. */
 export const layerListeningBy = <E, R>(client: Layer.Layer<PgClient.PgClient, E, R>) =>
   Layer.effect(
     WakeUp,
@@ -112,5 +112,5 @@ export const layerListeningBy = <E, R>(client: Layer.Layer<PgClient.PgClient, E,
     })
   )
 
-/** Announces and does not listen. */
+/** Announces, but does not listen. */
 export const layerWithoutListening = Layer.effect(WakeUp, make(null))

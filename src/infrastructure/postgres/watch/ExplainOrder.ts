@@ -5,8 +5,8 @@ import type { OrderId } from "../../../domain/OrderId.ts"
 import { tablesOf } from "../client/Tables.ts"
 
 /**
- * Counts the due orders that a claim takes before this one: all of higher priorities, and those before it in the index of
- * its own. One row of null if the order is not PENDING and due; no row if it does not exist.
+ * Counts the due orders that are claimed before this one: all of higher priorities, and those of the same priority with
+ * an earlier due time or lower id. Returns null if the order is not PENDING and due, and no row if it does not exist.
  */
 export const countDueBeforeStatement = (sql: SqlClient.SqlClient, schema: string) => {
   const { now, orders } = tablesOf(sql, schema)

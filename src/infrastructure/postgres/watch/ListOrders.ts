@@ -13,7 +13,7 @@ const columns =
   "o.id, o.status, o.version, o.retry_count, o.max_retries, o.priority, o.due_at, o.worker, o.lease_until, " +
   "o.failure_reason, o.created_at, o.updated_at, o.discarded_at, o.correlation_id, o.payload_version, o.metadata"
 
-/** One page of orders: each filter reads the end of an index backwards, newest first. */
+/** One page of orders, newest first, by a backward scan of the index of a filter. */
 export const listOrdersStatement = (sql: SqlClient.SqlClient, schema: string) => {
   const orders = sql(`${schema}.orders`)
   const orderMetadata = sql(`${schema}.order_metadata`)
@@ -40,7 +40,7 @@ export const listOrdersStatement = (sql: SqlClient.SqlClient, schema: string) =>
     SELECT ${listed}, ${sql.literal(noEnd)} FROM ${orders} o WHERE ${pendingAgain} AND ${canBePending(filter)} AND ${created(page, filter, "id")}
     ORDER BY o.created_at DESC, o.id DESC LIMIT ${page.limit + 1}`
 
-  /** Walks the index of the first pair; the other conditions are checked on each of its orders. */
+  /** Scans the index entries of the first pair, and checks the other conditions for each of its orders. */
   const byMetadata = (
     page: Page,
     filter: OrderFilter,

@@ -8,10 +8,13 @@ import { listOrders } from "./ListOrders.ts"
 import { readBacklog, readStats } from "./Stats.ts"
 import { eventsAfter } from "./WatchOrder.ts"
 
-/** Before readiness gives up, so that a silent database is in the log by then. */
+/** Shorter than the readiness limit, so that a database that does not respond is logged before. */
 const pingLimit = Duration.subtract(readinessLimit, Duration.millis(100))
 
-/** All reads are retried. Reads of one order are given up early and repeated on another connection; lists and stats are not. */
+/**
+ * All reads are retried, except backlog and ping. Reads of one order have short time limits and are repeated on another
+ * connection; lists and stats are not.
+ */
 export const layer = Layer.effect(
   OrderReads,
   Effect.gen(function* () {

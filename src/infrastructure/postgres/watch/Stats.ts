@@ -5,13 +5,13 @@ import type { Stats } from "../../../domain/OrderQueries.ts"
 import { OrderStatus } from "../../../domain/OrderStatus.ts"
 import { tablesOf } from "../client/Tables.ts"
 
-/** Orders that are not final, and dead letters, are counted up to here. */
+/** The maximum count of orders that are not final, and of dead letters. */
 const maxCounted = 100_000
 
-/** Final states are counted up to here; beyond it the planner's estimate is used. */
+/** The maximum count of a final state. Above it the planner's estimate is used. */
 const maxFinalCounted = 10_000
 
-/** Rates are measured over this time, or over this many orders if they took less. */
+/** Rates are measured over this time, or over this many orders if they took less time. */
 const rateSeconds = 10
 const rateOrders = 10_000
 
@@ -28,7 +28,7 @@ interface Row {
   readonly oldest_due_age_ms: number | null
 }
 
-/** How long the longest-due order has waited, in milliseconds; null if none is due. */
+/** How long the oldest due order has waited since it became due, in milliseconds; null if none is due. */
 const oldestDueAge = (sql: SqlClient.SqlClient, schema: string) => {
   const { now, orders } = tablesOf(sql, schema)
   return sql`(
@@ -59,14 +59,17 @@ export const readBacklog = (sql: SqlClient.SqlClient, schema: string) => {
   )
 }
 
-/** One row of figures of all orders. Every count uses an index and stops at a limit, so it costs the same on any table. */
+/**
+ * One row of figures of all orders. Every count uses an index and stops at a limit, so that the cost does not depend on
+ * the size of the table.
+ */
 const statsStatement = (sql: SqlClient.SqlClient, schema: string) => {
   const { deadLetters, now, orders } = tablesOf(sql, schema)
   const counted = (source: Statement.Fragment, limit: number) =>
     sql`(SELECT count(*)::int FROM (SELECT FROM ${source} LIMIT ${limit + 1}) AS counted)`
   const inStatus = (status: OrderStatus, limit: number) =>
     counted(sql`${orders} WHERE status = ${sql.literal(`'${status}'`)}`, limit)
-  const lately = (column: string, source: Statement.Fragment) => sql`
+  const recentRate = (column: string, source: Statement.Fragment) => sql`
     SELECT count(*) / CASE WHEN count(*) < ${rateOrders} THEN ${rateSeconds}::float8
       ELSE greatest(0.001, extract(epoch FROM ${now} - min(at))::float8) END AS rate
     FROM (
@@ -91,11 +94,11 @@ const statsStatement = (sql: SqlClient.SqlClient, schema: string) => {
         false
       )(
         OrderStatus.literals.map((status) =>
-          lately("created_at", sql`${orders} WHERE status = ${sql.literal(`'${status}'`)}`)
+          recentRate("created_at", sql`${orders} WHERE status = ${sql.literal(`'${status}'`)}`)
         )
       )}) AS each
     ) AS created,
-    (${lately("updated_at", sql`${orders} WHERE status = 'PROCESSED'`)}) AS completed`
+    (${recentRate("updated_at", sql`${orders} WHERE status = 'PROCESSED'`)}) AS completed`
 }
 
 const toStats = (row: Row, final: Readonly<Record<"PROCESSED" | "FAILED", number | undefined>>): Stats => ({
@@ -120,7 +123,7 @@ export const readStats = (sql: SqlClient.SqlClient, schema: string) => {
   const { orders } = tablesOf(sql, schema)
   const statement = statsStatement(sql, schema)
 
-  // The planner knows the size of the table and the share of each status, as of the last ANALYZE.
+  // The planner's estimate follows from the size of the table and the share of each status at the last ANALYZE.
   const estimateBeyond = Effect.fnUntraced(function* (counted: number, status: "PROCESSED" | "FAILED") {
     if (counted <= maxFinalCounted) return undefined
     const [row] = yield* sql<{ readonly "QUERY PLAN": ReadonlyArray<{ Plan: { "Plan Rows": number } }> }>`

@@ -14,7 +14,7 @@ interface After {
 /** The events of many orders, each after its own version, in one statement. */
 export const eventsAfterStatement = (sql: SqlClient.SqlClient, schema: string) => {
   const { orderEvents } = tablesOf(sql, schema)
-  // The limit inside ends the walk over the orders; of an order it cuts off, the oldest events remain.
+  // The inner limit stops the scan of the orders. If it cuts off an order, that order's oldest events remain.
   return (
     positions: ReadonlyArray<After>,
     { maxAll, maxEach }: { readonly maxEach: number; readonly maxAll: number }

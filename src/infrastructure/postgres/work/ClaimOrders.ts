@@ -13,7 +13,7 @@ interface ClaimRow extends OrderRow {
 const durationOf = (millis: number | null | undefined) =>
   millis === null || millis === undefined ? null : Duration.millis(Math.max(0, millis))
 
-/** Starts the best due orders and returns when the next claim can find more: one statement. */
+/** Starts due orders, and returns when the next claim can find more, in one statement. */
 export const claimStatement = (sql: SqlClient.SqlClient, schema: string) => {
   const { now } = tablesOf(sql, schema)
   const functionOf = ({ name }: { readonly name: string }) => sql.literal(`"${schema}".${name}`)
@@ -29,17 +29,17 @@ export const claimStatement = (sql: SqlClient.SqlClient, schema: string) => {
       AS claimed ON true`
 }
 
-/** UPDATE returns rows in any order; a worker starts the best first. */
+/** Sorts the rows, which UPDATE returns in any order, as claims take orders. */
 const bestFirst = (a: Claim["orders"][number], b: Claim["orders"][number]): number =>
   b.priority - a.priority || DateTime.Order(a.dueAt, b.dueAt) || (a.id < b.id ? -1 : 1)
 
-/** The claim of a worker: orders sorted best first, and the times of the next poll. */
+/** The claim of a worker: the sorted orders, and the times of the next poll. */
 export const claimOrders = (sql: SqlClient.SqlClient, schema: string) => {
   const claim = claimStatement(sql, schema)
   return (worker: string, lease: Duration.Duration, max: number) =>
     Effect.map(
       claim(worker, lease, max),
-      // One row with null columns where nothing was claimed.
+      // If nothing was claimed, there is one row with null columns.
       (rows): Claim => ({
         orders: rows
           .filter(({ id }) => id !== null)

@@ -9,8 +9,8 @@ import { renewLeases } from "./RenewLeases.ts"
 import { settleOrders, settleWithWrites } from "./SettleOrders.ts"
 
 /**
- * Settle and renew are idempotent, so they are retried. Claim and expire are not: a claim whose reply was lost holds
- * its orders. App writes have no time limit here; the attempt's own limit ends them.
+ * Settle and renew are idempotent, so they are retried. Claim and expire are not, because a claim whose reply was lost
+ * holds its orders. The app's writes have no time limit here, because the attempt has one.
  */
 export const layer = Layer.effect(
   WorkStore,
@@ -33,7 +33,7 @@ export const layer = Layer.effect(
         ),
       settleWithWrites: (settlement, writes) =>
         callWithin(Duration.infinity)(settleWrites(settlement, writes)),
-      // The number of leases is known to the database only, so the time limit is that of a full batch.
+      // Only the database knows the number of leases, so the time limit is that of a full batch.
       renew: (worker, lease) => call(repeatIdempotent(renew(worker, lease), fullBatch)),
       expire: (max) => call(Effect.map(expire(max), (rows) => rows.map(toOrder)))
     })

@@ -19,9 +19,9 @@ const toLease = (row: LeaseRow): Lease => ({
 })
 
 /**
- * Extends every lease of a worker and returns the orders it holds, in one statement. An order that is being settled is
- * locked and is skipped: it cannot be expired meanwhile, and waiting for it could take as long as the app's own writes
- * and cost the worker its other leases.
+ * Extends every lease of a worker and returns the orders it holds, in one statement. A locked order is being settled
+ * and is skipped. It cannot expire meanwhile, and waiting for it could take as long as the app's writes, so that the
+ * worker's other leases would expire.
  */
 export const renewStatement = (sql: SqlClient.SqlClient, schema: string) => {
   const { now, orders } = tablesOf(sql, schema)

@@ -14,7 +14,10 @@ import { isTransient, messageOf, sqlStateOf } from "../client/SqlErrors.ts"
 import { tablesOf } from "../client/Tables.ts"
 import { settleOrders as settleFunction } from "../functions/SettleOrders.ts"
 
-/** Writes the outcomes of attempts by one call of the settle function; one row per settlement, in their order. */
+/**
+ * Writes the outcomes of attempts with one call of the settle function. Returns a row for each settlement, in their
+ * order.
+ */
 export const settleOrders = (sql: SqlClient.SqlClient, schema: string) => {
   const settle = sql.literal(`"${schema}".${settleFunction.name}`)
 
@@ -32,7 +35,7 @@ export const settleOrders = (sql: SqlClient.SqlClient, schema: string) => {
     ) AS result`
 }
 
-/** Fails the transaction of an order that was settled or lost while its writes ran, so that the writes are rolled back. */
+/** The failure that rolls back the writes of an order that was settled or lost while they ran. */
 class RolledBack {
   readonly result: SettleResult
   constructor(result: SettleResult) {
@@ -43,7 +46,10 @@ class RolledBack {
 // 25P02: an earlier error of the app's writes, which the app caught, has aborted the transaction.
 const isCausedByWrites = (error: SqlError.SqlError) => sqlStateOf(error) === "25P02"
 
-/** Makes a permanent error of our own statement a defect, so that it is not blamed on the app's writes. */
+/**
+ * Turns a permanent error of the platform's own statement into a defect, so that it is not attributed to the app's
+ * writes.
+ */
 const ownStatement = <A, R>(statement: Effect.Effect<A, SqlError.SqlError, R>) =>
   Effect.catchIf(
     statement,
@@ -51,18 +57,19 @@ const ownStatement = <A, R>(statement: Effect.Effect<A, SqlError.SqlError, R>) =
     (error) => Effect.die(new OutcomeNotStorable({ cause: error }))
   )
 
-/** Commits an app's own writes together with the fenced settle of their order, in one transaction. */
+/** Commits the app's writes and the fenced settle of their order in one transaction. */
 export const settleWithWrites = (sql: SqlClient.SqlClient, schema: string) => {
   const { orders } = tablesOf(sql, schema)
   const settle = settleOrders(sql, schema)
 
-  /** One row while the order is as this attempt started it. */
+  /** Returns a row if the order is still as this attempt started it. */
   const isStarted = ({ order }: Settlement) =>
     sql`SELECT FROM ${orders} WHERE id = ${order.id}::uuid AND version = ${order.version} AND status = 'PROCESSING'`
 
   return (settlement: Settlement, writes: Writes["writes"]) =>
     Effect.gen(function* () {
-      // Writes first: the order is not locked while they run, so its lease can be renewed or expire.
+      // The writes run before the settle, so that the order is not locked meanwhile and its lease can be renewed or
+      // expire.
       const [started] = yield* ownStatement(isStarted(settlement))
       if (started !== undefined) yield* writes
       const [row] = yield* ownStatement(settle([settlement]))

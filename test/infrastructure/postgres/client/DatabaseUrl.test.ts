@@ -45,11 +45,11 @@ const honoured: ReadonlyArray<readonly [string, object]> = [
 
 /** A URL and the end of the sentence that refuses it. */
 const refused: ReadonlyArray<readonly [string, string]> = [
-  ["mysql://db/shop", "is no URL such as postgres://user:password@host:5432/name"],
+  ["mysql://db/shop", "is not a URL like postgres://user:password@host:5432/name"],
   ["postgres://a:1,b:2/shop", "names several hosts: name one address that leads to the primary"],
   ["postgres://db:0/shop", "has the port 0: it must be from 1 to 65535"],
-  ["postgres://db/%FF", "has percent-encoding that stands for no text"],
-  ["postgres://db/a%00b", "has percent-encoding that stands for no text"],
+  ["postgres://db/%FF", "has invalid percent-encoding"],
+  ["postgres://db/a%00b", "has invalid percent-encoding"],
   [
     "postgres://db/shop?sslmode=bogus",
     "has sslmode=bogus: sslmode must be one of disable, require, verify-ca, verify-full (prefer and allow would fall back to plain text unnoticed)"
