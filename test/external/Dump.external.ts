@@ -138,3 +138,20 @@ describe("a dump", () => {
     }).pipe(Effect.scoped)
   )
 })
+
+describe("a renamed schema", () => {
+  it.live("is refused at start in one sentence, and works when it is renamed back", () =>
+    Effect.gen(function* () {
+      const { query, url } = yield* ownServer()
+      yield* Effect.provide(fillStores, storesOn(url, "old"))
+      yield* query("ALTER SCHEMA old RENAME TO shop")
+      const error = yield* Effect.flip(Effect.provide(fullCircle, storesOn(url, "shop")))
+      assert.match(
+        error.message,
+        /^The database schema shop was renamed, and its functions name the old one: [^\n]*\.$/
+      )
+      yield* query("ALTER SCHEMA shop RENAME TO old")
+      assert.deepStrictEqual(yield* Effect.provide(fullCircle, storesOn(url, "old")), everyWay)
+    }).pipe(Effect.scoped)
+  )
+})

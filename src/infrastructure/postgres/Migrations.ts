@@ -1,7 +1,7 @@
 import { Context, Data, Deferred, Duration, Effect, Layer, Option, Schedule, type Scope } from "effect"
 import { Migrator, SqlClient, SqlError } from "effect/sql"
 import tables from "../../../migrations/0001_tables.ts"
-import { createMissingFunctions, missingFunctions } from "./functions/Functions.ts"
+import { createMissingFunctions, missingFunctions, wasRenamed } from "./functions/Functions.ts"
 import { DatabaseSchema } from "./client/DatabaseSchema.ts"
 import { explained } from "./client/ConnectErrors.ts"
 import { DatabaseRefuses } from "./client/DatabaseRefuses.ts"
@@ -185,6 +185,10 @@ const checkApplied = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, sche
   if (applied.length > migrations.length)
     return yield* doNotFit(
       `The database has ${applied.length} migrations and this version knows ${migrations.length}: it was migrated by a newer version.`
+    )
+  if (yield* wasRenamed(sql, schema))
+    return yield* doNotFit(
+      `The database schema ${schema} was renamed, and its functions name the old one: rename it back, or restore its data into a migrated schema.`
     )
   return applied.length
 })

@@ -29,6 +29,15 @@ export const missingFunctions = Effect.fnUntraced(function* (
   return wanted.filter(({ name }) => !present.has(name))
 })
 
+/** Whether the schema was renamed: its functions still name the old one. */
+export const wasRenamed = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, schema: string) {
+  const rows = yield* sql`
+    SELECT 1 FROM pg_proc
+    WHERE pronamespace = to_regnamespace(${`"${schema}"`}) AND strpos(prosrc, ${`"${schema}".`}) = 0
+      AND proname = ANY (${texts(functions.map(({ name }) => name))}::text[])`
+  return rows.length > 0
+})
+
 /** Creates the functions that the schema lacks; the caller holds the migration lock. */
 export const createMissingFunctions = Effect.fnUntraced(function* (
   sql: SqlClient.SqlClient,
