@@ -21,7 +21,7 @@ export interface ScriptedProcessor<P> {
 
 /**
  * A processor that does the n-th step in the n-th run of each order, and the last step in all runs after that. A run
- * after a reprocess goes on in the script, although its attempt is the first again.
+ * after a reprocess continues in the script, although its attempt is 1 again.
  */
 export const scriptedProcessor = <P>(
   payload: OrderPayload<P>,

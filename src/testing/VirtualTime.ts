@@ -32,7 +32,7 @@ export const pass = Effect.fnUntraced(function* (duration: Duration.Input) {
   }
 })
 
-/** What a test waited for in virtual time did not happen; the message says what is the case instead. */
+/** The condition that a test waited for in virtual time did not occur; the message says what is the case. */
 export class NeverHappened extends Schema.TaggedError<NeverHappened>()("NeverHappened", {
   message: Schema.String
 }) {}

@@ -4,7 +4,7 @@ import { WakeUp } from "../application/ports/WakeUp.ts"
 
 const soon = <A>(wait: Effect.Effect<A>) => Effect.timeout(wait, "5 seconds")
 
-/** Takes every announcement that is still under way, until none comes for a moment. */
+/** Takes announcements until none arrives for a moment. */
 const drained = Effect.gen(function* () {
   const wakeUp = yield* WakeUp
   for (let n = 0; n < 100; n++) {

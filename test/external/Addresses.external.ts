@@ -7,7 +7,7 @@ import { connected, ownServer } from "./OwnServer.ts"
 import { becomes, serveOn } from "./ServeOn.ts"
 import { storesOn } from "./StoresOn.ts"
 
-/** `works` if an order goes every way by this URL, else why not. */
+/** `works` if a full circle of an order succeeds with this URL, else the reason. */
 const by = (url: string, maxConnections?: number) =>
   Effect.map(
     Effect.exit(Effect.provide(fullCircle, storesOn(url, "public", maxConnections))),
@@ -17,8 +17,8 @@ const by = (url: string, maxConnections?: number) =>
     })
   )
 
-describe("an order goes every way", () => {
-  it.live("by a Unix socket, as a directory in the host, in a parameter, and without a password", () =>
+describe("an order takes its full circle", () => {
+  it.live("by a Unix socket, given as the host, as a parameter, and without a password", () =>
     Effect.gen(function* () {
       const { data, port } = yield* ownServer({
         settings: { unix_socket_directories: "..", listen_addresses: "" }
@@ -38,7 +38,7 @@ describe("an order goes every way", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("by an IPv6 address, and by a name that has one", () =>
+  it.live("by an IPv6 address and by a name that resolves to one", () =>
     Effect.gen(function* () {
       const { port } = yield* ownServer({ settings: { listen_addresses: "::1" } })
       assert.strictEqual(yield* by(`postgres://postgres@[::1]:${port}/postgres`), "works")
@@ -46,7 +46,7 @@ describe("an order goes every way", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("in a database, as a role and with a password that need escapes", () =>
+  it.live("with a database, role and password that need percent-encoding", () =>
     Effect.gen(function* () {
       const { port, query } = yield* ownServer({
         prepare: async (data) => {
@@ -73,7 +73,7 @@ describe("an order goes every way", () => {
 })
 
 describe("a start is refused in one sentence", () => {
-  it.live("where the URL names several hosts", () =>
+  it.live("if the URL names several hosts", () =>
     Effect.gen(function* () {
       const { port } = yield* ownServer()
       assert.match(
@@ -84,28 +84,26 @@ describe("a start is refused in one sentence", () => {
   )
 
   for (const free of [1, 3])
-    it.live(
-      `where the server allows ${free} connections and the pool may make ${free + 1}, not ${free}`,
-      () =>
-        Effect.gen(function* () {
-          const { url } = yield* ownServer({
-            settings: { max_connections: free + 3, superuser_reserved_connections: 3, max_wal_senders: 0 }
+    it.live(`if the server allows ${free} connections and the pool may open ${free + 1}, not ${free}`, () =>
+      Effect.gen(function* () {
+        const { url } = yield* ownServer({
+          settings: { max_connections: free + 3, superuser_reserved_connections: 3, max_wal_senders: 0 }
+        })
+        // This connection is closed again, because it would count.
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const query = yield* connected(url)
+            yield* query("CREATE ROLE shop LOGIN")
+            yield* query("GRANT CREATE ON SCHEMA public TO shop")
           })
-          // Its connection is closed again: it would be one of the few.
-          yield* Effect.scoped(
-            Effect.gen(function* () {
-              const query = yield* connected(url)
-              yield* query("CREATE ROLE shop LOGIN")
-              yield* query("GRANT CREATE ON SCHEMA public TO shop")
-            })
-          )
-          const shop = url.replace("postgres@", "shop@")
-          assert.match(
-            yield* by(shop, free + 1),
-            new RegExp(`The server may have ${free} connections and the pool up to ${free + 1}: lower`)
-          )
-          // The settings allow no pool of one connection.
-          if (free > 1) assert.strictEqual(yield* by(shop, free), "works")
-        }).pipe(Effect.scoped)
+        )
+        const shop = url.replace("postgres@", "shop@")
+        assert.match(
+          yield* by(shop, free + 1),
+          new RegExp(`The server may have ${free} connections and the pool up to ${free + 1}: lower`)
+        )
+        // The settings do not allow a pool of one connection.
+        if (free > 1) assert.strictEqual(yield* by(shop, free), "works")
+      }).pipe(Effect.scoped)
     )
 })

@@ -12,7 +12,7 @@ import { storesOn } from "./StoresOn.ts"
 
 const lease = Duration.minutes(10)
 
-/** An order of every state, with metadata, a discarded one, a dead letter, and the answer to an idempotency key. */
+/** Orders in every state, with metadata, a discarded one, a dead letter, and a stored answer of an idempotency key. */
 const fillStores = Effect.gen(function* () {
   const { deadLetters, intake, work } = yield* allStores
   yield* fullCircle
@@ -35,7 +35,7 @@ const fillStores = Effect.gen(function* () {
 
 const tables = ["orders", "order_events", "dead_letters", "order_metadata", "idempotency_keys"]
 
-/** Every row, and the names of what is not a row. */
+/** Every row, and the names of all other objects. */
 const contentOf = Effect.fnUntraced(function* (url: string, schema: string) {
   const query = yield* connected(url)
   const ask = (statement: string) =>
@@ -56,7 +56,7 @@ const contentOf = Effect.fnUntraced(function* (url: string, schema: string) {
   }
 })
 
-/** A server with orders in its first database, and a second one to restore into. */
+/** A server with orders in one database, and a second one to restore into. */
 const withDump = Effect.gen(function* () {
   const server = yield* ownServer()
   yield* Effect.provide(fillStores, storesOn(server.url))
@@ -69,7 +69,7 @@ const withDump = Effect.gen(function* () {
   return { url, from: server.url, before, run, file: join(server.data, "..", "dump") }
 })
 
-/** The same content as before, and a new order goes every way. */
+/** Checks that the content is the same, and that a new order takes its full circle. */
 const assertRestored = Effect.fnUntraced(function* (
   { before, url }: Effect.Success<typeof withDump>,
   schema = "public"

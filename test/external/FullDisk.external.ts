@@ -26,7 +26,7 @@ const canMount = (() => {
   }
 })()
 
-/** A disk of 160 MB that can be filled to its last byte. */
+/** A disk of 160 MB that a test can fill completely. */
 const smallDisk = Effect.gen(function* () {
   const path = yield* directory
   yield* Effect.acquireRelease(
@@ -50,7 +50,7 @@ const smallDisk = Effect.gen(function* () {
   return { path, fill, free: Effect.promise(() => rm(filler)) }
 })
 
-/** Submits orders of 20 kB, which fill pages quickly, by four clients until the scope closes. */
+/** Submits orders of 20 kB from four clients until the scope closes. */
 const submitAllTheTime = Effect.fnUntraced(function* (server: Serving) {
   const accepted: Array<string> = []
   const others = new Set<number>()
@@ -66,7 +66,7 @@ const submitAllTheTime = Effect.fnUntraced(function* (server: Serving) {
 
 type Query = Effect.Success<ReturnType<typeof ownServer>>["query"]
 
-/** Every accepted order is there and becomes PROCESSED. */
+/** Checks that every accepted order is stored and becomes PROCESSED. */
 const allProcessed = (query: Query, accepted: ReadonlyArray<string>) =>
   eventually(
     "every accepted order is processed",
@@ -80,7 +80,7 @@ const allProcessed = (query: Query, accepted: ReadonlyArray<string>) =>
   )
 
 describe.skipIf(!canMount)("a full disk (needs the right to mount one)", () => {
-  it.live("of the tables refuses orders, and takes them again when there is space", () =>
+  it.live("under the tables refuses orders, and accepts them again when there is space", () =>
     Effect.gen(function* () {
       const disk = yield* smallDisk
       const server = yield* ownServer({
@@ -119,7 +119,7 @@ describe.skipIf(!canMount)("a full disk (needs the right to mount one)", () => {
   )
 
   it.live(
-    "of the write-ahead log ends PostgreSQL; started again with space, it has every accepted order",
+    "under the write-ahead log ends PostgreSQL, which has every accepted order after a restart with space",
     () =>
       Effect.gen(function* () {
         const disk = yield* smallDisk
@@ -130,10 +130,8 @@ describe.skipIf(!canMount)("a full disk (needs the right to mount one)", () => {
             const { gid, uid } = await stat(join(data, ".."))
             await mkdir(log)
             await chown(log, uid, gid)
-            await run("initdb", [
-              ...["-D", data, "-X", log, "--wal-segsize=1", "-U", "postgres", "-A", "trust"],
-              ...["-E", "UTF8", "--locale=C", "--no-sync"]
-            ])
+            const options = "-U postgres -A trust -E UTF8 --locale=C --no-sync --wal-segsize=1".split(" ")
+            await run("initdb", ["-D", data, "-X", log, ...options])
           }
         })
         const process = yield* serveOn(server.url)

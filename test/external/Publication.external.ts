@@ -7,11 +7,11 @@ import { connected, ownServer } from "./OwnServer.ts"
 import { storesOn } from "./StoresOn.ts"
 
 describe("a publication for all tables", () => {
-  it.live("lets an order go every way, and retention delete it", () =>
+  it.live("allows a full circle of an order, and its deletion by retention", () =>
     Effect.gen(function* () {
       const { query, url } = yield* ownServer({ settings: { wal_level: "logical" } })
       yield* query("CREATE PUBLICATION everything FOR ALL TABLES")
-      // A table without a primary key cannot be updated any more.
+      // With such a publication, a table without a primary key cannot be updated.
       yield* query("CREATE TABLE without_key AS SELECT 1 AS n")
       const refused = yield* Effect.exit(query("UPDATE without_key SET n = 2"))
       assert.strictEqual(refused._tag, "Failure")

@@ -17,7 +17,7 @@ export const serveOn = Effect.fnUntraced(function* (
   return { ...process, url: base } satisfies Serving
 })
 
-/** Submits an order; the status and the body of the answer. */
+/** Submits an order; returns the status and the body. */
 export const post = (server: Serving, body: object = {}) =>
   call<{ readonly orderId: string }>(`${server.url}/orders`, {
     method: "POST",
@@ -25,14 +25,14 @@ export const post = (server: Serving, body: object = {}) =>
     body: JSON.stringify(body)
   })
 
-/** The status of a submit, and of `/health/ready`. */
+/** The statuses of a submit and of `/health/ready`. */
 export const statuses = (server: Serving) =>
   Effect.all([
     Effect.map(post(server), ({ status }) => status),
     Effect.map(call(`${server.url}/health/ready`), ({ status }) => status)
   ])
 
-/** Waits until both answer that orders are taken (202), or that they are not (503). */
+/** Waits until both say that orders are accepted (202), or that they are not (503). */
 export const becomes = (server: Serving, expected: number, within: "5 seconds" | "10 seconds") =>
   eventually(
     `POST and ready answer ${expected === 202 ? "202 and 200" : "503"}`,

