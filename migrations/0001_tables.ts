@@ -265,12 +265,14 @@ const guardDeadLetters: Statements = (s) => [
 ]
 
 /**
- * Tables, indexes and guards. The database itself refuses every transition that src/domain/OrderTransitions.ts does not
- * allow, also in manual SQL. The SQL functions of claim and settle are not here: see
- * src/infrastructure/postgres/functions. Not frozen yet: nothing is released. It is written anew once more, under a new
- * name, in the milestone "One claim" (one claim for many types, keys and groups), and never changed after that. A
- * database that has another 0001 is refused. Every name is qualified by the schema. One statement per call, because the
- * wire protocol takes one.
+ * Tables, indexes and guards. The database refuses every transition that src/domain/OrderTransitions.ts does not allow,
+ * also in manual SQL. The SQL functions of claim and settle are in src/infrastructure/postgres/functions.
+ *
+ * This migration is not frozen, because nothing is released. It will be replaced once more, under a new name, when one
+ * claim serves several types, keys and groups, and never changed after that. A database with another migration 0001 is
+ * refused.
+ *
+ * Every name is qualified by the schema. Each statement is a separate call, because the wire protocol allows only one.
  */
 export default (schema: string) =>
   Effect.gen(function* () {

@@ -1,7 +1,7 @@
 import { Deferred, type Duration, Effect, Latch } from "effect"
 
 /** An entry of a {@link makeBatchQueue}, and how much of its capacity it takes. */
-export interface Sized {
+interface Sized {
   readonly size: number
 }
 

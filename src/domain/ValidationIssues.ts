@@ -2,7 +2,7 @@ import { type Schema, type SchemaAST, SchemaIssue } from "effect"
 import { nearestKey } from "./NearestKey.ts"
 
 /** One fault of a value, and its path. */
-export interface ValidationIssue {
+interface ValidationIssue {
   readonly path: ReadonlyArray<string | number>
   readonly message: string
 }

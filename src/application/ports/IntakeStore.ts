@@ -10,7 +10,8 @@ export interface KeyedOrders {
   /** Two requests with the same fingerprint are the same request. Opaque to the store. */
   readonly fingerprint: string
   /**
-   * A UUID of this call, by which a repetition after a lost reply recognises that the key was taken by the same call.
+   * A UUID of this call. If a reply of the store is lost and the call is repeated, it shows that this call took the
+   * key.
    */
   readonly requestId: string
   /** Stored only if this call takes the key. */
@@ -20,7 +21,7 @@ export interface KeyedOrders {
   readonly keepFor: Duration.Duration
 }
 
-/** What is stored under a key, by the call that took it. */
+/** The part of a call that is stored under its key. */
 export type StoredAnswer = Pick<KeyedOrders, "answer" | "fingerprint" | "requestId">
 
 /**
@@ -32,10 +33,10 @@ export class IntakeStore extends Context.Service<
   {
     /**
      * Stores new orders, all or none, in the caller's transaction if there is one. An id that is already stored is
-     * skipped. The orders of a key are stored if the key is free (never used, or expired), and take it; of two
-     * concurrent calls with one key, one takes it. Returns what is stored under each key now, in the order given; null
-     * where another call is taking the key, so that this call should be repeated. Inside the caller's transaction it
-     * waits for the other call instead.
+     * skipped. If a key is free (never used, or expired), the call takes it and stores its orders. Of two concurrent
+     * calls with the same key, one takes it. Returns what is now stored under each key, in the order given, or null if
+     * another call is taking the key; then repeat the call. Inside the caller's transaction it waits for the other call
+     * instead.
      */
     readonly submit: (
       orders: ReadonlyArray<NewOrder>,
@@ -48,16 +49,16 @@ export class IntakeStore extends Context.Service<
     ) => Effect.Effect<StoredAnswer | null, OrdersUnavailable>
 
     /**
-     * The number of PENDING orders that are due, counted up to `max + 1`, and, if they are more than `max`, how many
-     * orders per second became final recently.
+     * The number of PENDING orders that are due, counted up to `max + 1`. If there are more than `max`, also the recent
+     * rate at which orders became final.
      */
     readonly countDue: (
       max: number
     ) => Effect.Effect<{ readonly due: number; readonly drainPerSecond: number }, OrdersUnavailable>
 
     /**
-     * The number of PENDING orders that are not due yet, counted up to `max + 1`, and, if they are more than `max`, the
-     * time until the next `room` of them are due: infinity if it is longer than an hour.
+     * The number of PENDING orders that are not due yet, counted up to `max + 1`. If there are more than `max`, also
+     * the time until the next `room` of them are due; infinity if it is longer than an hour.
      */
     readonly countScheduled: (
       max: number,

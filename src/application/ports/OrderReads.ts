@@ -8,7 +8,10 @@ import type { ListedOrder, Listing, OrderFilter, Page, Stats } from "../../domai
 /** A process is not ready if `ping` of its store takes longer. */
 export const readinessLimit = Duration.seconds(2)
 
-/** The orders that are not final. `oldestDueAge` is how long the longest-due order has waited; null if none is due. */
+/**
+ * The orders that are not final. `oldestDueAge` is how long the oldest due order has waited since it became due; null
+ * if none is due.
+ */
 export interface Backlog {
   readonly pending: number
   readonly processing: number

@@ -53,8 +53,8 @@ export class WorkStore extends Context.Service<
     }) => Effect.Effect<Claim, OrdersUnavailable>
 
     /**
-     * Writes the outcomes of attempts, each fenced by the version the attempt started with. Results come in the order of
-     * the settlements; at most one settlement per order.
+     * Writes the outcomes of attempts, each fenced by the version the attempt started with. Returns the results in the
+     * order of the settlements, of which there may be one per order.
      */
     readonly settle: (
       settlements: ReadonlyArray<Settlement>
@@ -63,7 +63,7 @@ export class WorkStore extends Context.Service<
     /**
      * Runs the app's own writes and stores one outcome, in one transaction: both or neither. The writes run only while
      * the attempt holds the order, and are stored only if the result is `settled`. The lease can be renewed while they
-     * run. Dies with `OutcomeNotStorable` where the outcome itself cannot be stored.
+     * run. Dies with `OutcomeNotStorable` if the outcome itself cannot be stored.
      */
     readonly settleWithWrites: (
       settlement: Settlement,

@@ -12,7 +12,7 @@ export const MaxWatched = Context.Reference<number>("order-platform/application/
 })
 
 /** Why a stream cannot be opened. */
-export type WatchError = OrderNotFound | OrdersUnavailable | TooManyWatched
+type WatchError = OrderNotFound | OrdersUnavailable | TooManyWatched
 
 /** Opens streams of the events of orders. One shared reader reads for all of them. */
 export const makeWatchOrder = Effect.gen(function* () {

@@ -8,7 +8,7 @@ import { settleWithWrites } from "./SettleWithWrites.ts"
 import { type Attempt, interruptAttempt, recordInFlight, type WorkerState } from "./WorkerState.ts"
 
 /** The next step of an attempt whose processor has ended. */
-export type NextStep =
+type NextStep =
   /** The settle loop stores the outcome. */
   | { readonly step: "settle"; readonly outcome: Outcome }
   /** The app's writes and the outcome are stored in one transaction. */

@@ -70,7 +70,7 @@ const settleOneByOne = (group: Group, state: WorkerState) =>
   )
 
 /** An attempt whose outcome was sent to the store, and the store's result. */
-export interface SettledAttempt {
+interface SettledAttempt {
   readonly order: ProcessingOrder
   readonly outcome: Outcome
   readonly result: SettleResult

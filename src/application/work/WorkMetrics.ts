@@ -13,16 +13,16 @@ export const staleSettles = counter(
 )
 
 /** Leases of lost workers that this process expired. */
-export const leasesExpired = counter("order_worker_leases_expired_total", "Leases that expired")
+const leasesExpired = counter("order_worker_leases_expired_total", "Leases that expired")
 
 /** How long attempts ran. */
 export const processingSeconds = secondsHistogram("order_worker_processing_seconds", "Seconds an attempt ran")
 
 /** How long orders waited from due to started. */
-export const waitSeconds = secondsHistogram("order_wait_seconds", "Seconds from due to started")
+const waitSeconds = secondsHistogram("order_wait_seconds", "Seconds from due to started")
 
 /** How long orders took from created to final. */
-export const endToEndSeconds = secondsHistogram(
+const endToEndSeconds = secondsHistogram(
   "order_end_to_end_seconds",
   "Seconds from created to PROCESSED or FAILED"
 )

@@ -11,7 +11,7 @@ import { WorkerSettings } from "./WorkerSettings.ts"
 const maxFinished = 1024
 
 /** Why an attempt was interrupted: it reached its time limit, another worker may have its order, or this worker stops. */
-export type Interruption = "timeout" | "lease lost" | "worker stopped"
+type Interruption = "timeout" | "lease lost" | "worker stopped"
 
 /** An order that this worker has started and not settled. */
 export interface Attempt {

@@ -4,7 +4,7 @@ import { type ProblemError, Problems } from "../Problems.ts"
 import * as Requests from "../RequestErrors.ts"
 
 /** A problem in the OpenAPI document. */
-export interface ProblemExample {
+interface ProblemExample {
   /** When it occurs, and what the client can do. */
   readonly description: string
   /** The JSON of one. */

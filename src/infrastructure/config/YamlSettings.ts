@@ -10,7 +10,7 @@ export interface YamlSettings {
 }
 
 /** The keys of all settings, and those that may be lists. */
-export interface KnownKeys {
+interface KnownKeys {
   readonly keys: ReadonlySet<string>
   readonly notYetSupported: ReadonlySet<string>
   readonly lists: ReadonlySet<string>
@@ -88,14 +88,17 @@ class Reader implements YamlSettings {
     else if (this.#known.notYetSupported.has(key)) this.settings.set(key, { text: "", place })
     else if (isSeq(value) && this.#known.lists.has(key)) this.#list(key, value, place)
     else
-      this.problems.push(`${key} (${place}) is a ${isSeq(value) ? "list" : "section"}: it must be a single value.`)
+      this.problems.push(
+        `${key} (${place}) is a ${isSeq(value) ? "list" : "section"}: it must be a single value.`
+      )
   }
 
   #list(key: string, list: YAMLSeq, place: string) {
     const texts = (list.items as ReadonlyArray<Node | null>)
       .map((item) => resolved(this.#document, item))
       .map((item) => (isScalar(item) && !isEmpty(item) ? (item.source ?? String(item.value)) : null))
-    if (texts.includes(null)) this.problems.push(`${key} (${place}) has an element that is not a single value.`)
+    if (texts.includes(null))
+      this.problems.push(`${key} (${place}) has an element that is not a single value.`)
     else if (texts.length > 0) this.settings.set(key, { text: texts.join(","), place })
   }
 

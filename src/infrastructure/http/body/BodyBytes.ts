@@ -7,9 +7,8 @@ import { BodyBudgetExhausted } from "../../../contract/RequestErrors.ts"
 const minBudget = 33_554_432
 
 /** The refusal of a body when the budget is used up. */
-export const budgetExhausted = new BodyBudgetExhausted({
-  message:
-    "The bodies of the requests in progress use all the memory reserved for them; nothing was stored.",
+const budgetExhausted = new BodyBudgetExhausted({
+  message: "The bodies of the requests in progress use all the memory reserved for them; nothing was stored.",
   maxBytes: minBudget,
   retryAfterSeconds: 1
 })

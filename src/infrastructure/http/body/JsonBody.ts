@@ -49,7 +49,7 @@ const readFailure = (
 }
 
 /** Why a body is refused. */
-export type BodyProblem = BodyTooLarge | UnsupportedMediaType | InvalidRequest | BodyBudgetExhausted
+type BodyProblem = BodyTooLarge | UnsupportedMediaType | InvalidRequest | BodyBudgetExhausted
 
 /** The bytes of the body, none if there is no body. A body that the headers already rule out is not read. */
 const readBytes = (

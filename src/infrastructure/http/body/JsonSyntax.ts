@@ -1,5 +1,5 @@
 /** The first syntax error of a JSON text (RFC 8259). Lines and columns start at 1; columns are in characters. */
-export interface JsonSyntaxError {
+interface JsonSyntaxError {
   readonly line: number
   readonly column: number
   readonly expected: string

@@ -4,7 +4,7 @@ import { inexactNumber } from "./ParseJson.ts"
 import { requestIssues } from "./RequestIssues.ts"
 
 /** The maximum nesting of arrays and objects. */
-export const maxNesting = 64
+const maxNesting = 64
 
 /** The maximum number of issues collected, about as many as fit into a problem. */
 const maxIssues = 1000
@@ -29,7 +29,7 @@ const issueOfText = (text: string): string | null => {
 }
 
 /** The issues of a JSON value that do not depend on its schema. */
-export interface StrictJsonFindings {
+interface StrictJsonFindings {
   readonly issues: ReadonlyArray<RequestIssue>
   /** Whether the value is nested too deep; then it must not be passed to a recursive function. */
   readonly tooDeep: boolean

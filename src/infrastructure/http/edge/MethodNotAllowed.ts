@@ -6,7 +6,7 @@ import { MethodNotAllowed } from "../../../contract/RequestErrors.ts"
 import { problemResponse } from "./ProblemResponse.ts"
 
 /** A path of a router, and the methods that are served there. */
-export interface ServedPath {
+interface ServedPath {
   readonly path: HttpRouter.PathInput
   readonly methods: ReadonlyArray<HttpMethod.HttpMethod>
 }

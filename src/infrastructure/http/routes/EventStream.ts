@@ -119,7 +119,7 @@ const logFailure = (annotations: Readonly<Record<string, unknown>>) =>
   )
 
 /** Returns a response with these events as server-sent events. It ends with the events, or when the server closes. */
-export type EventStreams = (
+type EventStreams = (
   events: Stream.Stream<OrderEvent>
 ) => Effect.Effect<HttpServerResponse.HttpServerResponse>
 

@@ -3,7 +3,7 @@ import { answerUnknownOutcome } from "./NodeAnswers.ts"
 import type { OpenConnections } from "./OpenConnections.ts"
 
 /** The time limits of a stop. */
-export interface DrainTimes {
+interface DrainTimes {
   /** How long the listener stays open, so that load balancers can see that the process is not ready. */
   readonly drainDelay: Duration.Duration
   /** How long an idle connection stays open after that, because its client may be sending a request. */

@@ -85,7 +85,7 @@ export const mayPass = (error: SqlError.SqlError): boolean => {
 }
 
 /** What to change; null if the server's own message is all that is known. */
-export const remedyOf = (error: SqlError.SqlError): string | null => {
+const remedyOf = (error: SqlError.SqlError): string | null => {
   const message = messageOf(error)
   const state = sqlStateOf(error)
   if (/unsupported startup parameter: options/.test(message))

@@ -1,9 +1,11 @@
 /**
- * What an error of PostgreSQL means for a call: - `passes`: the error is transient, and the same statement may succeed
- * later; - `refused`: an operator must change a setting, a right or the tables, after which it works without a restart;
- * - `not storable`: the database cannot store this text; - `bug`: the statement is wrong.
+ * What an error of PostgreSQL means for a call:
+ * - `passes`: the error is transient, and the same statement may succeed later;
+ * - `refused`: an operator must change a setting, a right or the tables, after which it works without a restart;
+ * - `not storable`: the database cannot store this text;
+ * - `bug`: the statement is wrong.
  */
-export type Meaning = "passes" | "refused" | "not storable" | "bug"
+type Meaning = "passes" | "refused" | "not storable" | "bug"
 
 /**
  * Every class of SQLSTATE, and the states whose meaning differs from that of their class. Source: PostgreSQL

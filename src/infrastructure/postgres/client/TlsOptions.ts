@@ -8,7 +8,7 @@ import type { DatabaseAddress, Tls } from "./DatabaseAddress.ts"
  * A certificate file of the URL cannot be read. The message is the rest of a sentence that begins with the name of the
  * setting.
  */
-export class CertificateNotReadable extends Data.TaggedError("CertificateNotReadable")<{
+class CertificateNotReadable extends Data.TaggedError("CertificateNotReadable")<{
   readonly message: string
 }> {}
 

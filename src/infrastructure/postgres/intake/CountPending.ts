@@ -27,7 +27,7 @@ const pendingOrders = (
   ) AS pending`
 
 /**
- * Due orders, counted up to `max + 1`, and, if they are more than `max`, the recent rate at which orders became final.
+ * Due orders, counted up to `max + 1`. If there are more than `max`, also the recent rate at which orders became final.
  */
 export const countDueStatement = (sql: SqlClient.SqlClient, schema: string) => {
   const { now, orders } = tablesOf(sql, schema)
@@ -49,7 +49,7 @@ export const countDueStatement = (sql: SqlClient.SqlClient, schema: string) => {
 }
 
 /**
- * Scheduled orders, counted up to `max + 1`, and, if they are more than `max`, the time until the next `room` of them
+ * Scheduled orders, counted up to `max + 1`. If there are more than `max`, also the time until the next `room` of them
  * are due.
  */
 export const countScheduledStatement = (sql: SqlClient.SqlClient, schema: string) => {

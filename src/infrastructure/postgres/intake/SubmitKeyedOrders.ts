@@ -71,12 +71,13 @@ const takeKeys = (sql: SqlClient.SqlClient, schema: string) => {
 }
 
 /**
- * Stores new orders, some of them once per key: keys are taken in the statement that stores their orders; answers of
- * other calls are read by a second statement, if there are any. A batch never waits for a key. A try-lock tells whether
- * another transaction is taking the key now, perhaps a long one of the app; that key is then skipped and null is
- * returned for it. So two batches cannot deadlock, and no caller waits for a stranger's transaction. Inside the
- * caller's own transaction the statement does wait, in a fixed order of keys; PostgreSQL's deadlock detection ends a
- * cycle there.
+ * Stores new orders, with and without keys. Free keys are taken in the statement that stores their orders. If other calls
+ * hold some of the keys, a second statement reads their answers.
+ *
+ * A batch never waits for a key. If another transaction, which may be a long one of the app, is taking a key, a try-lock
+ * fails, the key is skipped and null is returned for it. So two batches cannot deadlock, and no caller waits for another
+ * caller's transaction. Inside the caller's own transaction the statement does wait, in a fixed order of keys;
+ * PostgreSQL's deadlock detection ends a cycle there.
  */
 export const submitKeyedOrders = (sql: SqlClient.SqlClient, schema: string) => {
   const take = takeKeys(sql, schema)
