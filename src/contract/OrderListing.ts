@@ -10,8 +10,8 @@ import { maxMetadataEntries, maxMetadataKey, maxMetadataValue } from "./SubmitOr
 export const metadataPrefix = "metadata."
 
 /**
- * The query of `GET /orders`. An order must match every filter; `metadata.KEY=VALUE` may occur as often as an order has
- * metadata entries.
+ * The query of `GET /orders`. An order must match every filter; `metadata.KEY=VALUE` may occur up to {@link
+ * maxMetadataEntries} times.
  */
 export const OrderListingQuery = Schema.StructWithRest(
   Schema.Struct({

@@ -1,6 +1,6 @@
 import type { OpenApiParts } from "./OpenApiParts.ts"
 
-/** A header name in its usual case, which HTTP ignores. */
+/** A header name in its usual spelling. HTTP ignores the case. */
 export const headerName = (name: string): string =>
   name === "etag"
     ? "ETag"

@@ -1,6 +1,6 @@
 /**
- * Adds to the query parameters of an operation what the derived document lacks: there, each is an undescribed string. A
- * parameter that the document does not have is added.
+ * Describes the query parameters of an operation, which the derived document describes only as strings. A parameter
+ * that the document does not have is added.
  */
 export const describeParameters =
   (descriptions: Readonly<Record<string, object>>) => (operation: Record<string, unknown>) => {

@@ -34,7 +34,9 @@ export const accessConflicts = (
           `${named("auth.disabled")} is true although there are keys in ${both}: remove the keys, or set it to false.`
         ]
       : []),
-    ...(inBoth === undefined ? [] : [`${both} both contain the name ${inBoth.name}: a name can have only one role.`]),
+    ...(inBoth === undefined
+      ? []
+      : [`${both} both contain the name ${inBoth.name}: a name can have only one role.`]),
     ...(shared === undefined || inBoth !== undefined
       ? []
       : [`${both}: ${shared.join(" and ")} have the same secret: each name needs a different one.`])

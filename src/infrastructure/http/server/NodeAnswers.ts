@@ -11,7 +11,11 @@ type Problem = readonly [status: number, type: string, detail: string]
 
 const problems = {
   ERR_HTTP_REQUEST_TIMEOUT: [408, "invalid-request", "The request took too long to arrive."],
-  HPE_HEADER_OVERFLOW: [431, "too-large", "The request line and the headers together are larger than 16384 bytes."]
+  HPE_HEADER_OVERFLOW: [
+    431,
+    "too-large",
+    "The request line and the headers together are larger than 16384 bytes."
+  ]
 } as const satisfies Record<string, Problem>
 const malformed: Problem = [400, "invalid-request", "This is not an HTTP request."]
 const noProxy: Problem = [405, "method-not-allowed", "This server is not a proxy: CONNECT is not allowed."]

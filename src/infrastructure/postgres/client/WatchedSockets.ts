@@ -104,7 +104,8 @@ export const watchedSockets = Effect.fnUntraced(function* (
     }
     for (const socket of sockets) {
       const { isIdle, unheard, waiting } = socket
-      if (waiting === null ? isSuspect && isIdle && unheard >= suspectAfter : waiting > maxChecks) socket.destroy()
+      if (waiting === null ? isSuspect && isIdle && unheard >= suspectAfter : waiting > maxChecks)
+        socket.destroy()
     }
   }
   // A timer of Node, because sockets run in real time even if the program's Clock is virtual.
