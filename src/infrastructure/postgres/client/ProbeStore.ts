@@ -25,18 +25,26 @@ const probeOrder = Effect.gen(function* () {
   } satisfies NewOrder
 })
 
+class StillReadOnly {}
+
+/** How many connections of the pool are checked at the same time; as many as the pool has by default. */
+const checked = 10
+
 /**
  * Closes connections to a read-only server, so that the pool makes new ones and resolves the address again, which may
  * lead to another server after a failover. A statement closes its own connection, because that works with every client
  * and behind a pooler. Connections younger than a second are kept, to limit the rate of reconnects to a read-only
- * database.
+ * database. Several at the same time, because after a failover the pool has connections to both servers; fails as long
+ * as one of them is read-only.
  */
-const endReadOnlyConnections = (sql: SqlClient.SqlClient) =>
-  sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE pid = pg_backend_pid() AND backend_start < clock_timestamp() - interval '1 second' AND ${readOnly(sql)}`.pipe(
-    Effect.retry({ times: 100, while: (error) => sqlStateOf(error) === "57P01" }),
-    Effect.ignore
-  )
+const endReadOnlyConnections = Effect.fnUntraced(function* (sql: SqlClient.SqlClient) {
+  const check = sql<{ readonly is: boolean }>`SELECT ${readOnly(sql)} AS is, (
+      SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE pid = pg_backend_pid() AND backend_start < clock_timestamp() - interval '1 second' AND ${readOnly(sql)}
+    )`.pipe(Effect.retry({ times: 100, while: (error) => sqlStateOf(error) === "57P01" }))
+  const found = yield* Effect.replicateEffect(check, checked, { concurrency: "unbounded" })
+  if (found.some(([row]) => row?.is !== false)) yield* Effect.fail(new StillReadOnly())
+})
 
 /** Succeeds if an order can be stored now: stores one and rolls it back. Takes at most 10 seconds. */
 export const makeProbeStore = (
