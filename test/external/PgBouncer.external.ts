@@ -96,7 +96,7 @@ describe("behind PgBouncer in transaction mode", () => {
           yield* Effect.forEach(Array.from({ length: 200 }), () => submit(server), { concurrency: 20 })
           yield* awaitOrders({ PROCESSED: 200 })
           const alone = yield* start(environment)
-          assert.include(alone.stdout(), "queue: postgres, by polling alone")
+          assert.include(alone.stdout(), "queue: postgres, by polling only")
           yield* Effect.forEach(Array.from({ length: 20 }), () => submit(alone), { concurrency: 5 })
           yield* awaitOrders({ PROCESSED: 220 })
         })
