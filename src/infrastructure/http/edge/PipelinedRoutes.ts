@@ -1,5 +1,5 @@
-import { Effect, Layer, Record } from "effect"
-import { HttpRouter } from "effect/http"
+import { Context, Effect, Layer, Record } from "effect"
+import { HttpRouter, HttpServerRequest, type HttpServerResponse } from "effect/http"
 import { HttpApi, type HttpApiEndpoint, type HttpApiGroup } from "effect/http-api"
 import {
   type AcceptableAnswers,
@@ -58,21 +58,36 @@ export const withoutMiddleware = <Id extends string, Groups extends HttpApiGroup
 export const layerHandlers = <A, E, R>(group: Layer.Layer<A, E, R>) =>
   group as Layer.Layer<A, E, Exclude<R, MiddlewareKeys>>
 
+/** Handlers by method and path that take the place of HttpApi's. They encode their errors themselves. */
+export type DirectHandlers = ReadonlyMap<
+  string,
+  (request: HttpServerRequest.HttpServerRequest) => Effect.Effect<HttpServerResponse.HttpServerResponse>
+>
+
+const withRequest = (handle: NonNullable<ReturnType<DirectHandlers["get"]>>) =>
+  Effect.withFiber<HttpServerResponse.HttpServerResponse>((fiber) =>
+    handle(Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest))
+  )
+
 type InPipeline = (method: string, path: string) => Pipeline
 
 /**
  * A router that runs the handler of each route in the pipeline. Routes are uninterruptible, as `TimeLimit`
  * requires.
  */
-const pipelinedRouter = (router: HttpRouter.HttpRouter, inPipeline: InPipeline): HttpRouter.HttpRouter => {
-  const pipelined = <E, R>(route: HttpRouter.Route<E, R>): HttpRouter.Route<E, R> => ({
-    ...route,
-    handler: inPipeline(route.method, route.path)(route.handler),
-    uninterruptible: true
-  })
+const pipelinedRouter = (
+  router: HttpRouter.HttpRouter,
+  inPipeline: InPipeline,
+  direct: DirectHandlers
+): HttpRouter.HttpRouter => {
+  const pipelined = <E, R>(route: HttpRouter.Route<E, R>): HttpRouter.Route<E, R> => {
+    const handle = direct.get(keyOf(route.method, route.path))
+    const handler = handle === undefined ? route.handler : withRequest(handle)
+    return { ...route, handler: inPipeline(route.method, route.path)(handler), uninterruptible: true }
+  }
   return HttpRouter.HttpRouter.of({
     ...router,
-    prefixed: (prefix) => pipelinedRouter(router.prefixed(prefix), inPipeline),
+    prefixed: (prefix) => pipelinedRouter(router.prefixed(prefix), inPipeline, direct),
     addAll: (routes) => router.addAll(routes.map(pipelined) as unknown as typeof routes),
     add: (method, path, handler) => router.addAll([pipelined(HttpRouter.route(method, path, handler))])
   })
@@ -80,16 +95,16 @@ const pipelinedRouter = (router: HttpRouter.HttpRouter, inPipeline: InPipeline):
 
 /** Runs the routes of this API in the pipeline, and no other routes of the same router. */
 export const layerInPipeline = <Id extends string, Groups extends HttpApiGroup.Constraint>(
-  contract: HttpApi.HttpApi<Id, Groups>
+  contract: HttpApi.HttpApi<Id, Groups>,
+  direct: DirectHandlers = new Map()
 ) => {
   const rules = rulesOf(contract)
   return Layer.effect(
     HttpRouter.HttpRouter,
     Effect.gen(function* () {
       const pipeline = yield* makeRequestPipeline
-      return pipelinedRouter(yield* HttpRouter.HttpRouter, (method, path) =>
-        pipeline(rules.get(keyOf(method, path)) ?? forEveryone)
-      )
+      const inPipeline: InPipeline = (method, path) => pipeline(rules.get(keyOf(method, path)) ?? forEveryone)
+      return pipelinedRouter(yield* HttpRouter.HttpRouter, inPipeline, direct)
     })
   )
 }

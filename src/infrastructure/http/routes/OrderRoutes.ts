@@ -14,7 +14,7 @@ import { healthHandlers } from "./HealthRoutes.ts"
 import { bindingOf, cursorOf, pageOf } from "./ListingCursor.ts"
 import { orderFilterOf } from "./ListingFilters.ts"
 import { statsHandlers } from "./StatsRoutes.ts"
-import { makeSubmit, makeSubmitMany } from "./SubmitRoutes.ts"
+import { makeDirectSubmit, makeSubmit, makeSubmitMany } from "./SubmitRoutes.ts"
 
 const openapiPath = "/openapi.json" as const
 const docsPath = "/docs" as const
@@ -90,7 +90,15 @@ const layer = <P>(payload: OrderPayload<P>) => {
       contract,
       [openapiPath, docsPath].map((path) => ({ path, methods: ["GET"] }))
     )
-  ).pipe(Layer.provide(layerInPipeline(contract)))
+  ).pipe(
+    Layer.provide(
+      Layer.unwrap(
+        Effect.map(makeDirectSubmit(payload), (submit) =>
+          layerInPipeline(contract, new Map([["POST /orders", submit]]))
+        )
+      )
+    )
+  )
 }
 
 /** Serves the HTTP contract. Each endpoint is one call of the `OrderPlatform`. */
