@@ -1,15 +1,15 @@
 import { Deferred, type Duration, Effect, Latch } from "effect"
 
-/** An entry of a {@link makeBatchQueue}, and how much of its capacity it takes. */
+/** An entry of a batch queue. `size` is how much of the queue's capacity it takes. */
 interface Sized {
   readonly size: number
 }
 
 /**
- * A FIFO queue whose capacity is a sum of sizes, taken in batches. Entries that do not fit wait for capacity in the
- * order of their arrival, up to `offerTimeout` and up to the same capacity again. Effect has no such queue:
- * `Queue.bounded` counts entries, and a `Semaphore` lets small entries overtake a large one, which may then wait
- * forever.
+ * A FIFO queue of sized entries that are taken in batches. `capacity` limits the sum of the queued sizes. Entries that do
+ * not fit wait in order of arrival, for at most `offerTimeout`; their sizes too may add up to `capacity`. Effect has no
+ * such queue: `Queue.bounded` counts entries, and a `Semaphore` lets small entries overtake a large one, which may then
+ * wait forever.
  */
 export const makeBatchQueue = <A extends Sized>(capacity: number, offerTimeout: Duration.Duration) => {
   const someQueued = Latch.makeUnsafe(false)
@@ -24,7 +24,7 @@ export const makeBatchQueue = <A extends Sized>(capacity: number, offerTimeout: 
     someQueued.openUnsafe()
   }
 
-  // An empty queue accepts an entry of any size, so that none waits forever.
+  // An empty queue accepts an entry of any size; otherwise one larger than the capacity could never be added.
   const fits = ({ size }: A) => sizeQueued === 0 || sizeQueued + size <= capacity
 
   /** Adds the entry if it fits now and no other entry waits for capacity. */
@@ -34,7 +34,10 @@ export const makeBatchQueue = <A extends Sized>(capacity: number, offerTimeout: 
     return true
   }
 
-  /** Adds the entry once it fits; false after `offerTimeout`, or if too many entries wait already. */
+  /**
+   * Adds the entry once it fits. False after `offerTimeout`, or at once if the sizes of the waiting entries, this one
+   * included, would exceed the capacity.
+   */
   const offer = (entry: A): Effect.Effect<boolean> =>
     Effect.suspend(() => {
       if (offerUnsafe(entry)) return Effect.succeed(true)
@@ -69,10 +72,13 @@ export const makeBatchQueue = <A extends Sized>(capacity: number, offerTimeout: 
     }
   }
 
-  /** Waits for an entry, then takes entries until their sizes add up to `size` or more, or the queue is empty. */
+  /**
+   * Waits for an entry, then takes entries until their sizes add up to `size` or more, or the queue is empty. Returns an
+   * empty batch if the entries were removed meanwhile.
+   */
   const take = (size: number): Effect.Effect<ReadonlyArray<A>> =>
-    // The yield lets entries that are offered at the same moment join the batch, which halves the number of statements
-    // without a timer.
+    // The yield lets entries offered at the same moment join the batch. For inserts this halves the number of SQL
+    // statements, and it needs no timer.
     Effect.map(Effect.andThen(someQueued.await, Effect.yieldNow), () => {
       let taken = 0
       let count = 0
@@ -95,7 +101,10 @@ export const makeBatchQueue = <A extends Sized>(capacity: number, offerTimeout: 
     if (queued.length === 0) someQueued.closeUnsafe()
   }
 
-  /** Empties the queue and returns all entries, those that wait for capacity included. */
+  /**
+   * Empties the queue and returns all entries, those that wait for capacity included. Each waiting `offer` then returns
+   * true, so the caller of `close` must complete these entries like the queued ones, and must offer no more.
+   */
   const close = (): ReadonlyArray<A> => {
     const waiters = waiting.splice(0)
     const left = [...queued, ...waiters.map(({ entry }) => entry)]

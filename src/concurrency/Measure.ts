@@ -13,7 +13,7 @@ export const counter = (name: string, description: string) =>
 export const secondsHistogram = (name: string, description: string) =>
   Metric.histogram(name, { description, boundaries })
 
-/** The metric with each of these values of a label. */
+/** One metric for each value of the label. */
 export const withLabel = <Input, State>(
   metric: Metric.Metric<Input, State>,
   label: string,

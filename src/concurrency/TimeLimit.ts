@@ -2,9 +2,9 @@ import { type Duration, Effect, type Scope } from "effect"
 import { makeDeadlines } from "./Deadlines.ts"
 
 /**
- * Interrupts the effect at the limit, waits until it has ended, and continues with `onTimeout`. The limit interrupts
- * the calling fiber, which can then run nothing interruptible, so use it only for the last step of a fiber, in an
- * uninterruptible region. The effect itself is interruptible.
+ * Interrupts the effect at the limit, waits until it has ended, and continues with `onTimeout`. At the limit the calling
+ * fiber itself is interrupted, and stays so: anything interruptible that it runs later ends at once. So call this in an
+ * uninterruptible region, as the last step of a fiber. Only `effect` is made interruptible.
  */
 export type TimeLimit = <A, E, R, B, E2, R2>(
   effect: Effect.Effect<A, E, R>,
@@ -12,9 +12,9 @@ export type TimeLimit = <A, E, R, B, E2, R2>(
 ) => Effect.Effect<A | B, E | E2, R | R2>
 
 /**
- * One time limit for many short effects, with a single timer and no additional fibers. Plain form:
- * `Effect.timeoutOrElse`, which takes two fibers and a timer for each effect. Measured with 100 concurrent effects: 6
- * µs each for the plain form, 0.8 µs here.
+ * The same time limit for each of many short effects, with one timer and one fiber for all of them. The simpler
+ * alternative, `Effect.timeoutOrElse`, takes two fibers and a timer for each effect: 6 µs instead of 0.8 µs with 100
+ * concurrent effects.
  */
 export const makeTimeLimit = Effect.fnUntraced(function* (
   limit: Duration.Duration

@@ -25,7 +25,7 @@ export const IfMatch = Schema.optionalKey(
         SchemaTransformation.transform({
           decode: (text) => (text === "*" ? null : versionsOf(text)),
           encode: (versions) =>
-            // Without a version: the empty tag, which matches no order.
+            // An empty list encodes to `""`, a valid ETag that matches no order.
             versions === null ? "*" : versions.map((version) => `"${version}"`).join(", ") || '""'
         })
       )

@@ -20,7 +20,11 @@ export interface DeadLetter {
   readonly failedAt: DateTime.Utc
 }
 
-/** The dead letter that a transition adds; null unless the transition ends an attempt in FAILED. */
+/**
+ * The dead letter that a transition adds; null unless the transition ends an attempt in FAILED. In PostgreSQL the
+ * statements that end an attempt write it: settle (postgres/functions/SettleOrders.ts) and expire
+ * (postgres/work/ExpireLeases.ts).
+ */
 export const deadLetterOf = ({ event, order }: Transition<Order>): DeadLetter | null =>
   order.status === "FAILED" &&
   order.discardedAt === null &&

@@ -1,8 +1,8 @@
 import { Context, Duration, Effect, Pull, Schedule } from "effect"
 
 /**
- * How long an order waits after a failed attempt. `jitter` is the share (0 to 1) by which a delay may be longer or shorter;
- * `maxDelay` is the longest delay, jitter included.
+ * How long an order waits after a failed attempt, unless the processor gives `retryIn` or the lease expired. `jitter` is
+ * the share (0 to 1) by which a delay may be longer or shorter; `maxDelay` is the longest delay, jitter included.
  */
 export interface RetryPolicy {
   readonly backoff: "exponential" | "fixed"

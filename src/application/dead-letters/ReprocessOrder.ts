@@ -9,7 +9,9 @@ const deadLettersReprocessed = counter("order_dlq_reprocessed_total", "Orders re
 
 export const registerDeadLetterMetrics = register(deadLettersReprocessed)
 
-/** Makes a dead letter due again with all its attempts, and announces it after the commit. */
+/**
+ * Makes the order of a dead letter due again with its attempt count reset to zero, and announces it after the commit.
+ */
 export const reprocessOrder = Effect.fn("ReprocessOrder")(function* (
   id: OrderId,
   options?: { readonly ifVersion?: number }

@@ -91,7 +91,11 @@ const makeScheduledLimit = Effect.gen(function* () {
   return yield* sampledLimit(sample, pauseAfterCounting)
 })
 
-/** Decides when new orders are refused with `Overloaded`, and after how long a caller should try again. */
+/**
+ * Decides when new orders are refused with `Overloaded`, and after how long a caller should try again. Over HTTP this is
+ * the problem `overloaded`, as for a full body budget (http/body/BodyBytes.ts) and too many event streams
+ * (watch/WatchOrder.ts); its status is in contract/Problems.ts.
+ */
 export const makeBackpressure = Effect.gen(function* () {
   const pending = yield* makePendingLimit
   const scheduled = yield* makeScheduledLimit

@@ -40,7 +40,7 @@ const completeAll = (
   for (const { stored } of batch) Deferred.doneUnsafe(stored, result)
 }
 
-/** Whether the store may have refused only one order of the batch. */
+/** Whether a single order of the batch may be the cause of the failure. */
 const isOfOneOrder = (cause: Cause.Cause<OrdersUnavailable | TextNotStorable>): boolean =>
   Cause.hasDies(cause) ||
   Cause.findErrorOption(cause).pipe(Option.exists(({ _tag }) => _tag === "TextNotStorable"))
@@ -59,7 +59,7 @@ const makeStoreBatch = (announce: Announce) =>
             keyed
           )
         )
-        // It is unknown whether the batch was stored, and the error says neither.
+        // It is unknown whether the batch was stored, and the message of `stopping` does not claim either.
         if (Exit.hasInterrupts(exit)) return completeAll(batch, stopping)
         // A row that the store refuses makes the whole statement fail. Written call by call, only its own call fails.
         if (Exit.isFailure(exit) && isOfOneOrder(exit.cause) && batch.length > 1)

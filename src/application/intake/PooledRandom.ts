@@ -5,7 +5,7 @@ import { SecureRandom } from "effect/crypto"
 const poolBytes = 4096
 
 /**
- * `SecureRandom` from a pool of random bytes, each used once. The plain form is `SecureRandom.layerWebCrypto`, which
+ * `SecureRandom` from a pool of random bytes, each used once. The simpler alternative, `SecureRandom.layerWebCrypto`,
  * makes a system call for the 16 bytes of each id: a submit then takes 7 to 12 % more CPU time (measured in interleaved
  * runs on a server with memory adapters and 64 keep-alive connections).
  */

@@ -14,8 +14,8 @@ export const DefaultMaxRetries = Context.Reference<number>(
 )
 
 /**
- * The largest payload of one order, in bytes of JSON; 1 MiB by default. `Infinity` disables the check, for an app that
- * limits payloads elsewhere, as the shipped server limits request bodies.
+ * The largest payload of one order, in bytes of JSON; 1 MiB by default. `Infinity` disables the check. The server sets
+ * it, because it limits request bodies instead.
  */
 export const MaxPayloadBytes = Context.Reference<number>(
   "order-platform/application/intake/MaxPayloadBytes",
@@ -31,7 +31,10 @@ export interface Submission<P> {
   readonly priority?: number
   /** Not due before this time; a time in the past means now. */
   readonly notBefore?: DateTime.Utc
-  /** 0 to 100; `DefaultMaxRetries` by default, resolved at submit and stored with the order. */
+  /**
+   * The maximum number of attempts, the first included: 0 to 100, where 0 counts as 1. `DefaultMaxRetries` by default,
+   * resolved at submit and stored with the order.
+   */
   readonly maxRetries?: number
   readonly metadata?: Readonly<Record<string, string>>
   /** Stored with the order and in every log line about it; generated if absent. */
@@ -55,8 +58,8 @@ export class SubmissionRefused extends Schema.TaggedError<SubmissionRefused>()("
 }
 
 /**
- * One submission of several that the caller has already found invalid; its result keeps its position. `given` is what
- * was sent: a repetition with the same idempotency key must send the same.
+ * An entry of `submitMany` that was found invalid before the call, for example by the HTTP decoder. Its refusal is
+ * returned at its index. `given` is the entry as sent, and part of the idempotency fingerprint.
  */
 export interface WrongSubmission {
   readonly refused: SubmissionRefused

@@ -14,6 +14,8 @@ import type { DeadLetterFilter, Listing, Page } from "../../domain/OrderQueries.
  * The dead letter queue. An entry exists exactly while its order is FAILED and not discarded. A transition is stored
  * with its event and the deletion of the entry in one transaction, or not at all. After `OrdersUnavailable` the result
  * of reprocess and discard is unknown: a second call fails with `OrderNotInDeadLetterQueue` if the first one succeeded.
+ * Entries are added by the calls of `WorkStore` that end an attempt, settle (postgres/functions/SettleOrders.ts)
+ * and expire (postgres/work/ExpireLeases.ts).
  */
 export class DeadLetterStore extends Context.Service<
   DeadLetterStore,

@@ -7,8 +7,8 @@ export class UpkeepStore extends Context.Service<
   {
     /**
      * Deletes up to `max` orders in this final state whose last transition is older than `age`, oldest first, each with
-     * its history and its dead letter. Deletes none while another process runs the same call. Returns the number of
-     * deleted orders.
+     * its history and its dead letter. Deletes none while another process is deleting old orders, of either status.
+     * Returns the number of deleted orders.
      */
     readonly deleteOldOrders: (
       status: "PROCESSED" | "FAILED",

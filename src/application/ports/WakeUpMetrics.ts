@@ -1,6 +1,8 @@
 import { Metric } from "effect"
 import { counter, register, withLabel } from "../../concurrency/Measure.ts"
 
+// The label `queue` is the kind of wake-up: `memory` or `postgres`.
+
 /** Orders announced by this process, by queue. */
 export const announced = counter("order_queue_announced_total", "Orders announced")
 
@@ -12,6 +14,6 @@ export const listenUp = Metric.gauge("order_queue_listen_up", {
   description: "1 while this process listens for announcements of other processes, else 0"
 })
 
-/** Registers the counters of one kind of queue. */
+/** Registers the counters of one kind of wake-up. */
 export const registerAnnouncements = (queue: string) =>
   register(...withLabel(announced, "queue", [queue]), ...withLabel(announceFailed, "queue", [queue]))

@@ -1,5 +1,5 @@
 import { type Cause, Effect, Queue } from "effect"
-import { pauseBeforeRetry } from "../../concurrency/Backoff.ts"
+import { pauseAfterError } from "../../concurrency/PauseAfterError.ts"
 import type { OrderEvent } from "../../domain/OrderEvent.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
 import { isFinal } from "../../domain/OrderStatus.ts"
@@ -15,7 +15,7 @@ const maxRead = 2000
 const shortestInterval = 100
 const longestInterval = 500
 
-/** One read in this many also checks whether each order still exists, by reading the last known event again. */
+/** Every 20th read starts before the last event that is known to exist: if that event is gone, the order was deleted. */
 const readsPerExistenceCheck = 20
 
 /** A pause before each read, in milliseconds, so that subscriptions opened at the same time share one read. */
@@ -32,12 +32,13 @@ export interface Subscription {
   /** The version of the last event in the queue. */
   after: number
   /**
-   * A version that the order has reached; lower than `after` if the client named a version that does not exist yet.
+   * A version whose event certainly exists, for the existence check. `after` is not enough: it comes from the client
+   * and may be beyond the order's version.
    */
   known: number
   /** Whether the last event in the queue left the order in a final state. */
   isFinal: boolean
-  /** Whether there may be more events already. */
+  /** Whether the store may hold events that the last read did not return. */
   hasMore: boolean
 }
 
@@ -89,9 +90,9 @@ const makeRead = (reads: OrderReads["Service"], subscriptions: ReadonlySet<Subsc
 }
 
 /**
- * Reads the events of all subscriptions from the store with one statement, so that transitions made by any process are
- * seen. It is idle without subscriptions. Nothing is read for a subscription that still has queued events, and each
- * read begins after the last queued version, so no event is lost or repeated.
+ * Reads from the store, so that transitions made by any process are seen; one statement reads for all subscriptions
+ * whose queue is empty. Without subscriptions nothing is read. No event is lost, because no read begins later than the
+ * last queued version; none is repeated, because `deliver` drops events up to it.
  */
 export const makeEventReader = Effect.gen(function* () {
   const subscriptions = new Set<Subscription>()
@@ -106,7 +107,7 @@ export const makeEventReader = Effect.gen(function* () {
     if (total < maxRead) yield* Effect.timeoutOption(Queue.take(wake), interval)
     yield* Effect.sleep(gatherPause)
   }).pipe(
-    Effect.catchTag("OrdersUnavailable", () => pauseBeforeRetry),
+    Effect.catchTag("OrdersUnavailable", () => pauseAfterError),
     // A defect must not end the streams.
     Effect.catchDefect((defect) =>
       Effect.andThen(

@@ -1,5 +1,5 @@
 import { Duration, Effect, Queue, Random } from "effect"
-import { pauseBeforeRetry } from "../../concurrency/Backoff.ts"
+import { pauseAfterError } from "../../concurrency/PauseAfterError.ts"
 import { OrdersUnavailable } from "../../domain/OrderErrors.ts"
 import type { ProcessingOrder } from "../../domain/Order.ts"
 import { WakeUp } from "../ports/WakeUp.ts"
@@ -18,7 +18,8 @@ type StartAttempts = (orders: ReadonlyArray<ProcessingOrder>) => Effect.Effect<v
 /**
  * The claim loop of a worker. It waits for free slots, claims up to that many due orders, and starts an attempt for
  * each. If there were fewer orders than slots, it waits for the first of these: an announcement, a reschedule by this
- * worker, the next due time, the end of the next lease, the end of the poll interval. It never ends.
+ * worker, the next due time, the end of the next lease, the end of the poll interval. It never ends. The SQL
+ * is in infrastructure/postgres/functions/ClaimOrders.ts.
  */
 export const claimOrders = (
   state: WorkerState,
@@ -40,7 +41,7 @@ export const claimOrders = (
 const retryLater = (state: WorkerState) =>
   Effect.suspend(() => {
     state.isClaimInDoubt = true
-    return pauseBeforeRetry
+    return pauseAfterError
   })
 
 const claimAndWait = Effect.fnUntraced(function* (

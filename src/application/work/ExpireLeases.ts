@@ -5,7 +5,10 @@ import { recordExpired } from "./WorkMetrics.ts"
 /** The maximum number of orders that one statement expires. */
 const maxExpired = 256
 
-/** Expires orders whose lease has ended. Every worker does this for the orders of all workers. */
+/**
+ * Expires orders whose lease has ended. Every worker does this for the orders of all workers. The SQL is in
+ * infrastructure/postgres/work/ExpireLeases.ts.
+ */
 export const expireLeases = Effect.gen(function* () {
   const store = yield* WorkStore
   const orders = yield* store.expire(maxExpired)

@@ -1,5 +1,5 @@
 import { Effect, Metric, Queue } from "effect"
-import { pauseBeforeRetry } from "../../concurrency/Backoff.ts"
+import { pauseAfterError } from "../../concurrency/PauseAfterError.ts"
 import { increment } from "../../concurrency/Measure.ts"
 import type { Outcome, ProcessingOrder } from "../../domain/Order.ts"
 import { type SettleResult, WorkStore } from "../ports/WorkStore.ts"
@@ -48,7 +48,7 @@ const store = (group: Group) =>
     store.settle(group.map(({ attempt, outcome }) => ({ order: attempt.order, outcome })))
   ).pipe(
     Effect.tapError((error) =>
-      Effect.andThen(Effect.logDebug(`Could not settle: ${error.message}`), pauseBeforeRetry)
+      Effect.andThen(Effect.logDebug(`Could not settle: ${error.message}`), pauseAfterError)
     ),
     Effect.eventually
   )

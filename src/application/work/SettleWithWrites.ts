@@ -1,5 +1,5 @@
 import { Cause, Effect, Exit } from "effect"
-import { pauseBeforeRetry } from "../../concurrency/Backoff.ts"
+import { pauseAfterError } from "../../concurrency/PauseAfterError.ts"
 import type { Outcome, ProcessingOrder } from "../../domain/Order.ts"
 import type { Writes } from "../ports/OrderProcessor.ts"
 import { OutcomeNotStorable, WorkStore } from "../ports/WorkStore.ts"
@@ -21,7 +21,7 @@ export const settleWithWrites = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Outcome | null, never, WorkStore> {
   const store = yield* WorkStore
   const exit = yield* store.settleWithWrites({ order, outcome: completed }, writes).pipe(
-    Effect.tapErrorTag("OrdersUnavailable", () => pauseBeforeRetry),
+    Effect.tapErrorTag("OrdersUnavailable", () => pauseAfterError),
     Effect.retry({ while: (error) => error._tag === "OrdersUnavailable" }),
     writePermits.withPermit,
     Effect.timeoutOrElse({

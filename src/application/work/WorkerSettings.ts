@@ -2,7 +2,10 @@ import { Context, Duration } from "effect"
 
 /** The settings of a worker. */
 export interface WorkerSettings {
-  /** The name under which the worker holds leases, different from that of every other worker, past ones included. */
+  /**
+   * The name under which the worker holds leases. Must be unique among all workers, past ones included: do not reuse it
+   * after a restart.
+   */
   readonly name: string
   /** The maximum number of concurrent attempts. */
   readonly concurrency: number
@@ -21,7 +24,10 @@ export interface WorkerSettings {
   readonly drainTimeout: Duration.Duration
 }
 
-/** The settings in force. An app may provide its own; these are the defaults of the server. */
+/**
+ * The settings in force. These are the defaults of an app that provides none; the server sets its own
+ * (src/processes/References.ts).
+ */
 export const WorkerSettings = Context.Reference<WorkerSettings>(
   "order-platform/application/work/WorkerSettings",
   {
@@ -38,8 +44,9 @@ export const WorkerSettings = Context.Reference<WorkerSettings>(
 )
 
 /**
- * The time limit of a claim; a lease younger than this may belong to a running claim. At most four seconds, so that a
- * dead connection does not delay the next claim for long.
+ * The time limit of a claim. Until it has passed, an order without an attempt may belong to a claim that has not
+ * returned yet, so the heartbeat does not release it. At most four seconds, so that a dead connection does not delay
+ * the next claim for long.
  */
 export const claimTimeout = (settings: WorkerSettings): Duration.Duration =>
   Duration.min(Duration.times(settings.lease, 1 / 3), Duration.seconds(4))

@@ -13,7 +13,7 @@ interface ClaimRow extends OrderRow {
 const durationOf = (millis: number | null | undefined) =>
   millis === null || millis === undefined ? null : Duration.millis(Math.max(0, millis))
 
-/** Starts due orders, and returns when the next claim can find more, in one statement. */
+/** Starts due orders in one statement. Also returns the time until the next claim can find more. */
 export const claimStatement = (sql: SqlClient.SqlClient, schema: string) => {
   const { now } = tablesOf(sql, schema)
   const functionOf = ({ name }: { readonly name: string }) => sql.literal(`"${schema}".${name}`)
