@@ -1,5 +1,5 @@
-import { Context, Effect, Layer, Record } from "effect"
-import { HttpRouter, HttpServerRequest, type HttpServerResponse } from "effect/http"
+import { Effect, Layer, Record } from "effect"
+import { HttpRouter, type HttpServerRequest, type HttpServerResponse } from "effect/http"
 import { HttpApi, type HttpApiEndpoint, type HttpApiGroup } from "effect/http-api"
 import {
   type AcceptableAnswers,
@@ -9,7 +9,14 @@ import {
 } from "../../../contract/Middleware.ts"
 import type { Role } from "./Caller.ts"
 import { mediaTypesOf } from "./ContentNegotiation.ts"
-import { forEveryone, makeRequestPipeline, type Pipeline, type RouteRules } from "./RequestPipeline.ts"
+import type { RequestIdentity } from "./CurrentRequest.ts"
+import {
+  forEveryone,
+  inRequestContext,
+  makeRequestPipeline,
+  type Pipeline,
+  type RouteRules
+} from "./RequestPipeline.ts"
 
 const roleOf = ({ middlewares }: HttpApiEndpoint.Top): Role | null => {
   const keys = new Set([...middlewares].map(({ key }) => key))
@@ -58,16 +65,17 @@ export const withoutMiddleware = <Id extends string, Groups extends HttpApiGroup
 export const layerHandlers = <A, E, R>(group: Layer.Layer<A, E, R>) =>
   group as Layer.Layer<A, E, Exclude<R, MiddlewareKeys>>
 
-/** Handlers by method and path that take the place of HttpApi's. They encode their errors themselves. */
+/**
+ * Handlers by method and path that take the place of HttpApi's. They encode their errors themselves, and are given the
+ * identity of the request instead of finding it in their context.
+ */
 export type DirectHandlers = ReadonlyMap<
   string,
-  (request: HttpServerRequest.HttpServerRequest) => Effect.Effect<HttpServerResponse.HttpServerResponse>
+  (
+    request: HttpServerRequest.HttpServerRequest,
+    identity: RequestIdentity
+  ) => Effect.Effect<HttpServerResponse.HttpServerResponse>
 >
-
-const withRequest = (handle: NonNullable<ReturnType<DirectHandlers["get"]>>) =>
-  Effect.withFiber<HttpServerResponse.HttpServerResponse>((fiber) =>
-    handle(Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest))
-  )
 
 type InPipeline = (method: string, path: string) => Pipeline
 
@@ -81,9 +89,8 @@ const pipelinedRouter = (
   direct: DirectHandlers
 ): HttpRouter.HttpRouter => {
   const pipelined = <E, R>(route: HttpRouter.Route<E, R>): HttpRouter.Route<E, R> => {
-    const handle = direct.get(keyOf(route.method, route.path))
-    const handler = handle === undefined ? route.handler : withRequest(handle)
-    return { ...route, handler: inPipeline(route.method, route.path)(handler), uninterruptible: true }
+    const handle = direct.get(keyOf(route.method, route.path)) ?? inRequestContext(route.handler)
+    return { ...route, handler: inPipeline(route.method, route.path)(handle), uninterruptible: true }
   }
   return HttpRouter.HttpRouter.of({
     ...router,

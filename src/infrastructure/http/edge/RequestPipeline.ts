@@ -5,7 +5,7 @@ import { InternalFault, NoSuchPath, Unavailable } from "../../../contract/Reques
 import { authorize } from "./Authorization.ts"
 import { ApiKeys, isOpen, type Role } from "./Caller.ts"
 import { negotiate } from "./ContentNegotiation.ts"
-import { CurrentRequest, logAnnotations, makeIdentify } from "./CurrentRequest.ts"
+import { CurrentRequest, logAnnotations, makeIdentify, type RequestIdentity } from "./CurrentRequest.ts"
 import { checkHost, checkOrigin, LoopbackNamesOnly } from "./HostAndOrigin.ts"
 import { problemResponse } from "./ProblemResponse.ts"
 import { undecodable } from "./RequestDecoding.ts"
@@ -15,8 +15,23 @@ import { addHeaders, CorsOrigins } from "./ResponseHeaders.ts"
 
 type Response = HttpServerResponse.HttpServerResponse
 
+type Request = HttpServerRequest.HttpServerRequest
+
 /** Runs a handler as the last step of a request, and turns its failures into responses. */
-export type Pipeline = <E, R>(handler: Effect.Effect<Response, E, R>) => Effect.Effect<Response, never, R>
+export type Pipeline = <E, R>(
+  handle: (request: Request, identity: RequestIdentity) => Effect.Effect<Response, E, R>
+) => Effect.Effect<Response, never, R>
+
+/** A handler that finds the identity of its request in its context, and whose log lines carry it. */
+export const inRequestContext =
+  <E, R>(handler: Effect.Effect<Response, E, R>) =>
+  (request: Request, identity: RequestIdentity): Effect.Effect<Response, E, R> =>
+    Effect.updateContext(handler, (context: Context.Context<R>) =>
+      context.pipe(
+        Context.add(CurrentRequest, identity),
+        Context.add(References.CurrentLogAnnotations, logAnnotations(request, identity))
+      )
+    )
 
 /** What a route requires before its handler runs. */
 export interface RouteRules {
@@ -66,7 +81,7 @@ export const makeRequestPipeline = Effect.gen(function* () {
   const withTimeLimit = yield* makeTimeLimit(yield* RequestTimeout)
 
   return ({ mediaTypes, role }: RouteRules): Pipeline =>
-    <E, R>(handler: Effect.Effect<Response, E, R>) =>
+    <E, R>(handle: (request: Request, identity: RequestIdentity) => Effect.Effect<Response, E, R>) =>
       Effect.withFiber<Response, never, R>((fiber) => {
         const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
         const { issues, ...identity } = identify(request)
@@ -76,18 +91,18 @@ export const makeRequestPipeline = Effect.gen(function* () {
           checkOrigin(request, corsOrigins) ??
           authorize(role, open, identity.caller) ??
           negotiate(mediaTypes, request)
+        const logged = <A, E2, R2>(effect: Effect.Effect<A, E2, R2>) =>
+          Effect.suspend(() => Effect.annotateLogs(effect, logAnnotations(request, identity)))
         const response =
-          refusal === null ? withTimeLimit(handler, timedOut) : Effect.succeed(problemResponse(refusal))
+          refusal === null
+            ? withTimeLimit(
+                Effect.suspend(() => handle(request, identity)),
+                logged(timedOut)
+              )
+            : Effect.succeed(problemResponse(refusal))
         return Effect.map(
-          Effect.catchCause(response, toProblem),
+          Effect.catchCause(response, (cause) => logged(toProblem(cause))),
           addHeaders(request, identity.correlationId, corsOrigins)
-        ).pipe(
-          Effect.updateContext((context: Context.Context<R>) =>
-            context.pipe(
-              Context.add(CurrentRequest, identity),
-              Context.add(References.CurrentLogAnnotations, logAnnotations(request, identity))
-            )
-          )
         )
       })
 })
@@ -98,7 +113,7 @@ const isRouteNotFound = (error: unknown): boolean =>
 /** Answers a request without a route with a 404 problem. For a router with only the routes of this API. */
 export const layerNoSuchPath = HttpRouter.middleware(
   Effect.map(makeRequestPipeline, (pipeline) => {
-    const noSuchPath = pipeline(forEveryone)(Effect.sync(() => problemResponse(new NoSuchPath())))
+    const noSuchPath = pipeline(forEveryone)(() => Effect.sync(() => problemResponse(new NoSuchPath())))
     return (routes: Effect.Effect<Response, Types.unhandled>) =>
       Effect.catch(routes, (error) => (isRouteNotFound(error) ? noSuchPath : Effect.fail(error)))
   }),

@@ -29,7 +29,9 @@ const orderHandlers = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
       return layerHandlers(
         HttpApiBuilder.group(api, "orders", (handlers) =>
           handlers
-            .handleRaw("submit", submit)
+            .handleRaw("submit", (call) =>
+              Effect.flatMap(CurrentRequest, (identity) => submit(call, identity))
+            )
             .handleRaw("submitMany", submitMany)
             .handle(
               "list",

@@ -1,11 +1,38 @@
 import { Server as NetServer, type Socket } from "node:net"
 import type { IncomingMessage, Server, ServerResponse } from "node:http"
 
+/**
+ * The responses that are not finished. Kept by index and not in a Set, because V8 keeps what was removed from a Set in its
+ * earlier hash tables until a full collection: 20 µs of garbage collection a request (docs/adr/0007).
+ */
+class RunningResponses {
+  readonly #entries: Array<{ readonly response: ServerResponse; readonly number: number } | null> = []
+  readonly #free: Array<number> = []
+  #count = 0
+
+  add(response: ServerResponse): void {
+    const index = this.#free.pop() ?? this.#entries.length
+    this.#entries[index] = { response, number: this.#count++ }
+    response.on("close", () => {
+      this.#entries[index] = null
+      this.#free.push(index)
+    })
+  }
+
+  /** In the order of their requests. */
+  inOrder(): ReadonlyArray<ServerResponse> {
+    return this.#entries
+      .filter((entry) => entry !== null)
+      .sort((a, b) => a.number - b.number)
+      .map(({ response }) => response)
+  }
+}
+
 /** The connections and running requests of a server, and the steps of its shutdown. */
 export class OpenConnections {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
-  readonly #running = new Set<ServerResponse>()
+  readonly #running = new RunningResponses()
   #closing = false
 
   constructor(server: Server) {
@@ -28,19 +55,18 @@ export class OpenConnections {
   readonly #track = (_request: IncomingMessage, response: ServerResponse) => {
     if (this.#closing) {
       const { socket } = response.req
-      const previous = [...this.#running].findLast((each) => each.req.socket === socket)
+      const previous = this.#running.inOrder().findLast((each) => each.req.socket === socket)
       if (previous !== undefined) keepAlive(previous, true)
       keepAlive(response, false)
     }
     this.#running.add(response)
-    response.on("close", () => this.#running.delete(response))
   }
 
   /** From now on every response carries `Connection: close`, also those of running requests. */
   closeAfterAnswer(): void {
     this.#closing = true
     // Only the last of pipelined requests may close the connection, or later responses would be lost.
-    const lastBySocket = new Map([...this.#running].map((response) => [response.req.socket, response]))
+    const lastBySocket = new Map(this.#running.inOrder().map((response) => [response.req.socket, response]))
     for (const response of lastBySocket.values()) keepAlive(response, false)
   }
 
@@ -60,7 +86,7 @@ export class OpenConnections {
 
   /** Answers every running request that has no answer yet. */
   answerRunning(answer: (request: IncomingMessage, response: ServerResponse) => void): void {
-    for (const response of this.#running) if (!response.headersSent) answer(response.req, response)
+    for (const response of this.#running.inOrder()) if (!response.headersSent) answer(response.req, response)
   }
 
   /** Closes every connection that is still open. */
