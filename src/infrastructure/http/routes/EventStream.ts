@@ -118,7 +118,10 @@ const logFailure = (annotations: Readonly<Record<string, unknown>>) =>
       : Effect.void
   )
 
-/** Returns a response with these events as server-sent events. It ends with the events, or when the server closes. */
+/**
+ * Returns a response with these events, which come from `WatchOrder` (src/application/watch), as server-sent events. It
+ * ends with the events, or when the server closes.
+ */
 type EventStreams = (
   events: Stream.Stream<OrderEvent>
 ) => Effect.Effect<HttpServerResponse.HttpServerResponse>
