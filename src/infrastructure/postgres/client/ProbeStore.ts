@@ -43,7 +43,7 @@ const endReadOnlyConnections = Effect.fnUntraced(function* (sql: SqlClient.SqlCl
       WHERE pid = pg_backend_pid() AND backend_start < clock_timestamp() - interval '1 second' AND ${readOnly(sql)}
     )`.pipe(Effect.retry({ times: 100, while: (error) => sqlStateOf(error) === "57P01" }))
   const found = yield* Effect.replicateEffect(check, checked, { concurrency: "unbounded" })
-  if (found.some(([row]) => row?.is !== false)) yield* Effect.fail(new StillReadOnly())
+  if (found.some(([row]) => row?.is !== false)) return yield* Effect.fail(new StillReadOnly())
 })
 
 /** Succeeds if an order can be stored now: stores one and rolls it back. Takes at most 10 seconds. */
