@@ -8,13 +8,13 @@ import type { Backpressure } from "./Backpressure.ts"
 import { hasTakenKey } from "./Idempotency.ts"
 import { ordersCreated } from "./IntakeMetrics.ts"
 
-/** The number of orders written by one statement. Orders of one call stay together, so the last call may exceed it. */
+/** A batch takes no further call once it has this many orders. A call is never split, so its last call may go beyond. */
 const maxBatch = 256
 
 /** The number of orders that may be queued for the next statements; as many again may wait for room in the queue. */
 export const maxQueued = 4096
 
-/** The longest wait for room in the queue: well below the time limit of a request. */
+/** The longest wait for room in the queue: well below the default time limit of a request, 15 s. */
 const offerTimeout = Duration.seconds(5)
 
 /** The orders of one call: stored together or not at all. */
@@ -114,7 +114,7 @@ const makeInsertQueue = Effect.fnUntraced(function* (
 
 /**
  * Stores new orders and announces them after their commit. Calls that arrive while a statement is running share the next
- * one, so no timer is needed and a single order never waits. Each call returns after its own commit, and fails alone if the
+ * one. So no timer is needed, and a call that arrives when none is running is written at once. Each call returns after its own commit, and fails alone if the
  * store refuses its orders. A call inside the caller's transaction is written there at once, and announced after that
  * commit.
  */

@@ -14,8 +14,8 @@ export const DefaultMaxRetries = Context.Reference<number>(
 )
 
 /**
- * The largest payload of one order, in bytes of JSON; 1 MiB by default. `Infinity` disables the check. The server sets
- * it, because it limits request bodies instead.
+ * The largest payload of one order, in bytes of JSON; 1 MiB by default. `Infinity` disables the check; the
+ * server does so, because it already limits the size of request bodies.
  */
 export const MaxPayloadBytes = Context.Reference<number>(
   "order-platform/application/intake/MaxPayloadBytes",
@@ -32,8 +32,8 @@ export interface Submission<P> {
   /** Not due before this time; a time in the past means now. */
   readonly notBefore?: DateTime.Utc
   /**
-   * The maximum number of attempts, the first included: 0 to 100, where 0 counts as 1. `DefaultMaxRetries` by default,
-   * resolved at submit and stored with the order.
+   * Failed attempts until the order is FAILED; 0 counts as 1, and HTTP allows 0 to 100. Releases and snoozes do not
+   * count. `DefaultMaxRetries` by default, resolved at submit and stored with the order.
    */
   readonly maxRetries?: number
   readonly metadata?: Readonly<Record<string, string>>

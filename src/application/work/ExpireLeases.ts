@@ -1,5 +1,6 @@
 import { Effect } from "effect"
 import { WorkStore } from "../ports/WorkStore.ts"
+import { aboutOrder } from "./WorkerState.ts"
 import { recordExpired } from "./WorkMetrics.ts"
 
 /** The maximum number of orders that one statement expires. */
@@ -17,7 +18,7 @@ export const expireLeases = Effect.gen(function* () {
   for (const order of orders) {
     yield* recordExpired(order)
     yield* Effect.logWarning(`Order ${order.id} lost its worker and is now ${order.status}.`).pipe(
-      Effect.annotateLogs({ orderId: order.id, correlationId: order.correlationId })
+      aboutOrder(order)
     )
   }
 })

@@ -3,7 +3,7 @@ import type { Lease } from "../../domain/Order.ts"
 import { WorkStore } from "../ports/WorkStore.ts"
 import { releaseOrders } from "./ReleaseOrders.ts"
 import { claimTimeout, type WorkerSettings } from "./WorkerSettings.ts"
-import { type Attempt, interruptAttempt, type WorkerState } from "./WorkerState.ts"
+import { aboutOrder, type Attempt, interruptAttempt, type WorkerState } from "./WorkerState.ts"
 
 /**
  * The heartbeat of a worker. After each third of the lease duration, one statement renews all its leases and returns
@@ -40,7 +40,9 @@ const interruptWithoutLease = Effect.fnUntraced(function* (
     const { fiber, order, phase } = attempt
     // After the processor has ended, the lease may be missing because the order is settled.
     if (fiber === null || phase !== "processing" || versions.get(order.id) === order.version) continue
-    yield* Effect.logWarning(`The lease of order ${order.id} was lost; interrupting its attempt.`)
+    yield* aboutOrder(order)(
+      Effect.logWarning(`The lease of order ${order.id} was lost; interrupting its attempt.`)
+    )
     interruptAttempt(attempt, "lease lost")
   }
 })

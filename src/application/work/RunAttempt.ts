@@ -5,7 +5,13 @@ import { OrderProcessor, type Writes } from "../ports/OrderProcessor.ts"
 import type { WorkStore } from "../ports/WorkStore.ts"
 import { type AttemptFailure, AttemptTimeout, outcomeOfFailure, Undecodable } from "./AttemptOutcome.ts"
 import { settleWithWrites } from "./SettleWithWrites.ts"
-import { type Attempt, interruptAttempt, recordInFlight, type WorkerState } from "./WorkerState.ts"
+import {
+  aboutOrder,
+  type Attempt,
+  interruptAttempt,
+  recordInFlight,
+  type WorkerState
+} from "./WorkerState.ts"
 
 /** The next step of an attempt whose processor has ended. */
 type NextStep =
@@ -133,9 +139,8 @@ const commit = (attempt: Attempt, writes: Writes["writes"], state: WorkerState) 
     Effect.catchCause((cause): Effect.Effect<NextStep> => {
       if (attempt.interruption === "worker stopped") return Effect.succeed(released(state))
       // A bug: the store could not write the outcome. The heartbeat releases the order.
-      return Effect.as(Effect.logError(`Could not store the outcome of order ${attempt.order.id}`, cause), {
-        step: "drop"
-      })
+      const said = Effect.logError(`Could not store the outcome of order ${attempt.order.id}`, cause)
+      return Effect.as(aboutOrder(attempt.order)(said), { step: "drop" })
     })
   )
 }

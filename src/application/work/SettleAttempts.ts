@@ -3,7 +3,7 @@ import { pauseAfterError } from "../../concurrency/PauseAfterError.ts"
 import { increment } from "../../concurrency/Measure.ts"
 import type { Outcome, ProcessingOrder } from "../../domain/Order.ts"
 import { type SettleResult, WorkStore } from "../ports/WorkStore.ts"
-import { type FinishedAttempt, recordInFlight, type WorkerState } from "./WorkerState.ts"
+import { aboutOrder, type FinishedAttempt, recordInFlight, type WorkerState } from "./WorkerState.ts"
 import { attempts, deadLetterEntries, recordFinal, staleSettles } from "./WorkMetrics.ts"
 
 /** The maximum number of outcomes that one statement stores. */
@@ -64,7 +64,9 @@ const settleOneByOne = (group: Group, state: WorkerState) =>
       Effect.catchCause(settleGroup([finished], state), (cause) => {
         const { attempt } = finished
         state.attempts.remove(attempt)
-        return Effect.logError(`Could not store the outcome of order ${attempt.order.id}`, cause)
+        return aboutOrder(attempt.order)(
+          Effect.logError(`Could not store the outcome of order ${attempt.order.id}`, cause)
+        )
       }),
     { discard: true }
   )
@@ -89,7 +91,7 @@ export const reportSettled = Effect.fnUntraced(function* (group: ReadonlyArray<S
 })
 
 const reportUnsuccessful = Effect.fnUntraced(function* ({ order, outcome, result }: SettledAttempt) {
-  const log = Effect.annotateLogs({ orderId: order.id, correlationId: order.correlationId })
+  const log = aboutOrder(order)
   if (result === "stale") {
     yield* Metric.update(staleSettles, 1)
     return yield* log(Effect.logWarning(`Dropped a stale outcome of order ${order.id}: ${outcome.event}.`))

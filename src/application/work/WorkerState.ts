@@ -155,3 +155,7 @@ const makeAttempts = (): Attempts => {
     }
   }
 }
+
+/** Annotates log lines about an order with its ids. */
+export const aboutOrder = ({ correlationId, id }: Pick<ProcessingOrder, "id" | "correlationId">) =>
+  Effect.annotateLogs({ orderId: id, correlationId })
