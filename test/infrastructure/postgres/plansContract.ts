@@ -135,9 +135,10 @@ export const plansContract = (scheduled: number, final: number) => {
           ["renew of 200", renew("w", lease), 12_000, []],
           ["expire of 100", expire(100), 8000, []],
           ["due orders before the last one", dueBefore(idOf(held - 1), 10_001), 3000, ["orders_due"]],
-          ["due orders, up to 1000", countDue(1000), 250, ["orders_due", "orders_final"]],
-          ["due orders, all", countDue(100_000), 250, ["orders_due"]],
-          ["scheduled orders, up to 1000", countScheduled(1000, 100), 250, ["orders_due"]],
+          // A row version that VACUUM has not marked as visible costs a page: at most one a counted order.
+          ["due orders, up to 1000", countDue(1000), 3000, ["orders_due", "orders_final"]],
+          ["due orders, all", countDue(100_000), 3000, ["orders_due"]],
+          ["scheduled orders, up to 1000", countScheduled(1000, 100), 3000, ["orders_due"]],
           [
             "events of 500 orders",
             eventsAfter(places, { maxEach: 100, maxAll: 2000 }),
