@@ -14,7 +14,7 @@ import { healthHandlers } from "./HealthRoutes.ts"
 import { bindingOf, cursorOf, pageOf } from "./ListingCursor.ts"
 import { orderFilterOf } from "./ListingFilters.ts"
 import { statsHandlers } from "./StatsRoutes.ts"
-import { makeDirectSubmit, makeSubmit, makeSubmitMany } from "./SubmitRoutes.ts"
+import { makeSubmit, makeSubmitMany } from "./SubmitRoutes.ts"
 
 const openapiPath = "/openapi.json" as const
 const docsPath = "/docs" as const
@@ -23,15 +23,13 @@ const orderHandlers = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
   Layer.unwrap(
     Effect.gen(function* () {
       const platform = yield* OrderPlatform.service(payload)
-      const submit = yield* makeSubmit(payload)
       const submitMany = yield* makeSubmitMany(payload)
       const eventStream = yield* makeEventStreams(yield* ServerCloses)
       return layerHandlers(
         HttpApiBuilder.group(api, "orders", (handlers) =>
           handlers
-            .handleRaw("submit", (call) =>
-              Effect.flatMap(CurrentRequest, (identity) => submit(call, identity))
-            )
+            // The pipeline calls the direct handler instead (`makeSubmit`).
+            .handleRaw("submit", () => Effect.die("POST /orders has a direct handler"))
             .handleRaw("submitMany", submitMany)
             .handle(
               "list",
@@ -95,7 +93,7 @@ const layer = <P>(payload: OrderPayload<P>) => {
   ).pipe(
     Layer.provide(
       Layer.unwrap(
-        Effect.map(makeDirectSubmit(payload), (submit) =>
+        Effect.map(makeSubmit(payload), (submit) =>
           layerInPipeline(contract, new Map([["POST /orders", submit]]))
         )
       )
