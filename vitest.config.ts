@@ -16,8 +16,8 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
     globalSetup: ["test/TestDatabase.globalSetup.ts"],
-    // Most tests wait for a database or a process: two at a time, also where there are two cores.
-    maxWorkers: 2,
+    // Most tests wait for a database, a process or a clock: three at a time, also where there are two cores.
+    maxWorkers: 3,
     // A test file finds Effect loaded by the one before it: loading it anew for each is a quarter of the whole run. So no
     // test may leave anything behind in its process: what it starts ends with its scope, and it changes no global.
     isolate: false,

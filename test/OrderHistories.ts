@@ -36,7 +36,7 @@ const Target = { order: Which, ifVersion: Schema.Literals(["any", "current", "ot
 const NewOrder = Schema.Struct({
   order: upTo(4),
   priority: Schema.Literals([0, 5, 9]),
-  maxRetries: Schema.Literals([0, 1, 2, 3]),
+  maxRetries: Schema.Literals([0, 1, 1, 2, 3]),
   notBefore: Schema.NullOr(Schema.Literals([-5000, 1, 1500]))
 })
 const Claim = Schema.TaggedStruct("Claim", {
@@ -66,7 +66,7 @@ const Command = Schema.Union([
     attempts: Schema.Array(Settle).check(Schema.isMinLength(2), Schema.isMaxLength(4))
   }),
   Schema.TaggedStruct("Advance", {
-    by: Schema.Literals(["to next due", "to next lease end", 1, 1001, 30_000])
+    by: Schema.Literals(["to next due", "to next lease end", "to next lease end", 1, 1001, 30_000])
   }),
   Schema.TaggedStruct("Expire", { max: Schema.Literals([1, 2, 1000]) }),
   Schema.TaggedStruct("Reprocess", Target),

@@ -2,10 +2,14 @@ import { DateTime, Duration, Effect, Layer, Redacted } from "effect"
 import { SqlClient } from "effect/sql"
 import { inject } from "vitest"
 import { DatabaseSchema } from "../src/infrastructure/postgres/client/DatabaseSchema.ts"
+import type { Programs } from "./BundledProgram.ts"
 import * as Postgres from "../src/infrastructure/postgres/Postgres.ts"
 
 /** The database of the test run: the one it started, or DATABASE_URL. */
 export const databaseUrl = (): string => inject("databaseUrl")
+
+/** The files of the programs that a test may start as processes. */
+export const programs = (): Programs => inject("programs")
 
 /** The environment with which the processes of a test run share Node's compile cache. */
 export const compileCache: Readonly<Record<string, string>> =

@@ -52,7 +52,7 @@ const inDatabase = <A, E>(
   test: (url: string) => Effect.Effect<A, E, Effect.Services<ReturnType<typeof run>>>
 ) => Effect.flatMap(database, test).pipe(Effect.scoped, Effect.provide(client))
 
-describe("the examples", () => {
+describe("the examples", { concurrent: true }, () => {
   it.live("coffee.ts processes an order in memory and exits", () =>
     Effect.gen(function* () {
       const coffee = yield* run("coffee.ts")

@@ -74,9 +74,12 @@ describe("a PostgreSQL server that crashes repeatedly", () => {
             ORDER_WORKER_FAILURE_PROBABILITY: 0.1,
             ORDER_WORKER_RETRY_DELAY_MS: 100
           }
-          const [api, worker] = yield* Effect.all([start(settings, ["api"]), start(settings, ["worker"])], {
-            concurrency: 2
-          })
+          const [api, worker] = yield* Effect.all(
+            [start(settings, { arguments: ["api"] }), start(settings, { arguments: ["worker"] })],
+            {
+              concurrency: 2
+            }
+          )
           const requests: Array<Request> = []
           const clients = yield* Effect.forkScoped(load(api, requests))
           const returns: Array<number> = []

@@ -6,13 +6,10 @@ import { once } from "node:events"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { fileURLToPath } from "node:url"
 import { DatabaseSchema } from "../../src/infrastructure/postgres/client/DatabaseSchema.ts"
-import { compileCache, databaseUrl } from "../TestPostgres.ts"
+import { compileCache, databaseUrl, programs } from "../TestPostgres.ts"
 import { isWholeForm } from "../WholeForm.ts"
 import { call, eventually, freePort, withOwnSchema, awaitOrders } from "./OrderPlatformProcess.ts"
-
-const program = fileURLToPath(new URL("../../bin/order-platform.js", import.meta.url))
 
 /** Runs a bash command in which `$RUN` starts the program, and waits until it is ready. */
 const serveByBash = Effect.fnUntraced(function* (
@@ -30,7 +27,7 @@ const serveByBash = Effect.fnUntraced(function* (
         env: {
           PATH: process.env["PATH"],
           ...compileCache,
-          RUN: `${process.execPath} ${program}`,
+          RUN: `${process.execPath} ${programs().orderPlatform}`,
           SERVER_PORT: String(port),
           DATABASE_URL: databaseUrl(),
           DATABASE_SCHEMA: schema,

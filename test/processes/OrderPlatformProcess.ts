@@ -6,14 +6,11 @@ import * as fs from "node:fs/promises"
 import * as net from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
-import { fileURLToPath } from "node:url"
 import { isDeepStrictEqual } from "node:util"
 import { DatabaseSchema } from "../../src/infrastructure/postgres/client/DatabaseSchema.ts"
-import { compileCache, databaseUrl, ownSchema } from "../TestPostgres.ts"
+import { compileCache, databaseUrl, ownSchema, programs } from "../TestPostgres.ts"
 
 // Runs the real program as an operator starts it. Tests reach it only by its environment, signals, output and HTTP.
-
-const program = fileURLToPath(new URL("../../bin/order-platform.js", import.meta.url))
 
 /** How a process ended, and when: milliseconds since the epoch. */
 export interface Ended {
@@ -42,6 +39,8 @@ interface Options {
   readonly environment?: Readonly<Record<string, string | number>>
   /** The files in its working directory, by name; it has no others. */
   readonly files?: Readonly<Record<string, string>>
+  /** The file that Node runs; by default the bundled program. */
+  readonly program?: string
 }
 
 const workingDirectory = (files: Readonly<Record<string, string>>) =>
@@ -61,14 +60,18 @@ export const run = Effect.fnUntraced(function* (options: Options) {
   const ended = yield* Deferred.make<Ended>()
   return yield* Effect.acquireRelease(
     Effect.sync((): Process => {
-      const child = spawn(process.execPath, [program, ...(options.arguments ?? [])], {
-        cwd,
-        env: {
-          ...compileCache,
-          ...Object.fromEntries(environment.map(([name, value]) => [name, String(value)]))
-        },
-        stdio: ["ignore", "pipe", "pipe"]
-      })
+      const child = spawn(
+        process.execPath,
+        [options.program ?? programs().orderPlatform, ...(options.arguments ?? [])],
+        {
+          cwd,
+          env: {
+            ...compileCache,
+            ...Object.fromEntries(environment.map(([name, value]) => [name, String(value)]))
+          },
+          stdio: ["ignore", "pipe", "pipe"]
+        }
+      )
       const output = { stdout: "", stderr: "" }
       child.stdout.setEncoding("utf8").on("data", (text: string) => void (output.stdout += text))
       child.stderr.setEncoding("utf8").on("data", (text: string) => void (output.stderr += text))
@@ -95,11 +98,11 @@ export const run = Effect.fnUntraced(function* (options: Options) {
 /** Starts the program on the test's own schema and a free port, and waits until it accepts requests. */
 export const start = Effect.fnUntraced(function* (
   environment: Options["environment"] = {},
-  command: ReadonlyArray<string> = []
+  options: Omit<Options, "environment"> = {}
 ) {
   const schema = yield* DatabaseSchema
   const running = yield* run({
-    arguments: command,
+    ...options,
     environment: {
       SERVER_PORT: 0,
       LOG_FORMAT: "json",

@@ -2,6 +2,7 @@ import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { fileURLToPath } from "node:url"
 import { describe } from "vitest"
+import { sourcePrograms } from "../BundledProgram.ts"
 import { call, withOwnSchema, awaitOrders, type Serving, start, submit } from "./OrderPlatformProcess.ts"
 
 const countSpans = fileURLToPath(new URL("countSpans.js", import.meta.url))
@@ -57,7 +58,11 @@ describe("a process without errors", { concurrent: true }, () => {
 
   it.live("makes no span for a request, a statement or an order when nothing exports them", () =>
     Effect.gen(function* () {
-      const server = yield* start({ ...withoutFailures, NODE_OPTIONS: `--import=${countSpans}` })
+      // The module that counts must be the Effect of the program, which is inside the bundle.
+      const server = yield* start(
+        { ...withoutFailures, NODE_OPTIONS: `--import=${countSpans}` },
+        { program: sourcePrograms.orderPlatform }
+      )
       yield* runOrders(server)
       assert.strictEqual(server.stderr(), 'spans: ["counted"]\n')
     }).pipe(withOwnSchema)

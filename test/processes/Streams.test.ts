@@ -60,8 +60,11 @@ describe("event streams", () => {
       withOwnSchema(
         Effect.gen(function* () {
           const database = yield* countingProxy
-          const api = yield* start({ ORDER_QUEUE: "postgres", DATABASE_URL: database.url }, ["api"])
-          yield* start(failing, ["worker"])
+          const api = yield* start(
+            { ORDER_QUEUE: "postgres", DATABASE_URL: database.url },
+            { arguments: ["api"] }
+          )
+          yield* start(failing, { arguments: ["worker"] })
           const notBefore = new Date(Date.now() + 1000).toISOString()
           const ids = yield* Effect.forEach(
             Array.from({ length: 40 }),

@@ -10,7 +10,10 @@ export const idleContract = (seconds: number) =>
       Effect.gen(function* () {
         const database = yield* countingProxy
         const settings = { DATABASE_URL: database.url, ORDER_QUEUE: "postgres" }
-        yield* Effect.all([start(settings, ["api"]), start(settings, ["worker"])], { concurrency: 2 })
+        yield* Effect.all(
+          [start(settings, { arguments: ["api"] }), start(settings, { arguments: ["worker"] })],
+          { concurrency: 2 }
+        )
         const before = database.statements()
         yield* Effect.sleep(seconds * 1000)
         const statements = database.statements() - before

@@ -28,8 +28,9 @@ export interface Explained {
 }
 
 /**
- * Executes the statement, explains it and rolls it back. The plan does not include functions and triggers, so their
- * scans are read from PostgreSQL's statistics of the transaction.
+ * Executes the statement twice, rolls both back and explains the second. The first may read hundreds of catalog pages,
+ * because another test's DDL has invalidated the caches of this connection. The plan does not include functions and
+ * triggers, so their scans are read from PostgreSQL's statistics of the transaction.
  */
 export const explained = Effect.fnUntraced(function* (statement: Statement.Statement<unknown>) {
   const sql = yield* SqlClient.SqlClient
@@ -62,7 +63,8 @@ export const explained = Effect.fnUntraced(function* (statement: Statement.State
     })
   })
   // A failure rolls the transaction back.
-  return yield* Effect.flip(sql.withTransaction(run)).pipe(
+  const rolledBack = Effect.flip(sql.withTransaction(run)).pipe(
     Effect.flatMap((found) => ("pages" in found ? Effect.succeed(found) : Effect.die(found)))
   )
+  return yield* Effect.andThen(rolledBack, rolledBack)
 })

@@ -1,0 +1,48 @@
+import * as fs from "node:fs/promises"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import { rolldown } from "rolldown"
+
+const root = fileURLToPath(new URL("../", import.meta.url))
+
+/** The files that tests run with Node. */
+export interface Programs {
+  /** The program as an operator starts it. */
+  readonly orderPlatform: string
+  /** A worker that does what the payload says: ends its process or writes to the ledger. */
+  readonly scriptedWorker: string
+}
+
+/** The program as it stands in the clone. */
+export const sourcePrograms: Programs = {
+  orderPlatform: path.join(root, "bin/order-platform.js"),
+  scriptedWorker: path.join(root, "chaos/worker.ts")
+}
+
+/**
+ * The program bundled into a directory of the layout of the package: bin and dist. The tests start about 140 processes,
+ * and a process loads one file in 0.2 s instead of 780 in 0.9 s.
+ */
+export const bundlePrograms = async (): Promise<{
+  readonly programs: Programs
+  readonly remove: () => Promise<void>
+}> => {
+  // Below node_modules, so that the bundle finds the packages that it imports by computed names.
+  const caches = path.join(root, "node_modules/.cache")
+  await fs.mkdir(caches, { recursive: true })
+  const directory = await fs.mkdtemp(path.join(caches, "order-platform-tests-"))
+  const building = await rolldown({
+    input: { "src/main": path.join(root, "src/main.ts"), "chaos/worker": sourcePrograms.scriptedWorker },
+    platform: "node",
+    logLevel: "silent"
+  })
+  await building.write({ dir: path.join(directory, "dist"), format: "esm", entryFileNames: "[name].js" })
+  await building.close()
+  await fs.cp(path.join(root, "bin"), path.join(directory, "bin"), { recursive: true })
+  await fs.writeFile(path.join(directory, "package.json"), JSON.stringify({ type: "module" }))
+  const programs = {
+    orderPlatform: path.join(directory, "bin/order-platform.js"),
+    scriptedWorker: path.join(directory, "dist/chaos/worker.js")
+  }
+  return { programs, remove: () => fs.rm(directory, { recursive: true, force: true }) }
+}
