@@ -1,4 +1,4 @@
-// Plain JavaScript that any version of Node can run, because it detects versions that are too old.
+// Plain JavaScript that every version of Node can run, because this file detects versions that are too old.
 import { existsSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
@@ -18,5 +18,5 @@ export const cloneNode = () => {
 }
 
 export const sentence =
-  `order-platform needs Node 24 (or 22 from 22.19 on) and this is ${process.versions.node}: in a clone \`npm ci\` installs one ` +
+  `order-platform needs Node 24 (or 22 from 22.19 on) and this is Node ${process.versions.node}: in a clone \`npm ci\` installs a suitable Node ` +
   `(linux x64/arm64, macOS x64, Windows x64), else install Node 24 from nodejs.org.`

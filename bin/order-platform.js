@@ -15,9 +15,9 @@ const source = new URL("../src/main.ts", import.meta.url)
 // The environment variable that marks a child process of this launcher.
 const launched = "ORDER_PLATFORM_LAUNCHED"
 
-// A young generation of 3 times 16 MiB instead of Node's default: under load a process uses about 200 MB instead of
-// 300. Node accepts this only as an option at start. A value set by the operator, on the command line or in
-// NODE_OPTIONS, wins.
+// Sets V8's young generation to 3 times 16 MiB: under load a process uses about 200 MB, instead of 300 MB
+// with Node's default. Node accepts this only as an option at start. A value set by the operator, on the
+// command line or in NODE_OPTIONS, wins.
 const young = "--max-semi-space-size=16"
 const options = [...process.execArgv, process.env.NODE_OPTIONS ?? ""].join(" ").replaceAll("_", "-")
 const execArgv = options.includes("-semi-space-size") ? process.execArgv : [...process.execArgv, young]
@@ -42,14 +42,16 @@ const runWith = (node) => {
   })
 }
 
-// Ends this process when the launcher is killed. Otherwise it would keep running and hold its leases.
+// Ends this process when the launcher is killed. Otherwise this process would keep running and hold its
+// leases.
 const endWithLauncher = () => {
   delete process.env[launched]
   process.on("disconnect", () => process.kill(process.pid, "SIGKILL"))
   process.channel?.unref()
 }
 
-// Whether the executable is certainly Node, because a failed exec ends the process.
+// Whether the executable is certainly Node. Checked before the exec, because an exec that fails ends the
+// process.
 const isPlainNode = () => {
   try {
     accessSync(process.execPath, constants.X_OK)
@@ -59,8 +61,9 @@ const isPlainNode = () => {
   }
 }
 
-// Replaces this process by Node with the option above, under the same process id. Not under a debugger, not with
-// preloaded modules, which would load twice, and not with an IPC channel to the parent, which would be lost.
+// Replaces this process by Node with the option above, under the same process id. Does nothing under a
+// debugger, with preloaded modules (they would load twice), or with an IPC channel to the parent process (the
+// channel would be lost).
 const restartWithOptions = () => {
   const isInstrumented = /--inspect|--import|--require|(?:^|\s)-r\s|--loader|--experimental-loader/.test(
     options
@@ -77,8 +80,8 @@ const restartWithOptions = () => {
 
 if (isNodeNewEnough) {
   restartWithOptions()
-  // The old generation may grow by at most 60 % between two collections, instead of to several times the live heap.
-  // This can be set at run time.
+  // Lets V8's old generation grow by at most 60 % between two collections. By default it may grow to several
+  // times the size of the live objects. This can be set at run time.
   if (!options.includes("-heap-growing-percent")) setFlagsFromString("--heap-growing-percent=60")
   if (process.env[launched] !== undefined) endWithLauncher()
   // A clone runs its sources even if it was built. A package contains only the build.

@@ -7,15 +7,17 @@ const pairs = (of: string) => `
   SELECT DISTINCT hashtextextended(value, hashtextextended(key, 0)) AS pair, o.created_at, o.id
   FROM ${of} AS o CROSS JOIN jsonb_each_text(o.metadata)`
 
-// The clock of every statement. It is STABLE and inlined, so that "due_at <= now" can use an index: clock_timestamp()
-// is volatile, and now() is the start of the transaction. Whole milliseconds, as in JavaScript and JSON. Tests, and
-// only tests, replace this function to move time.
+// The clock of every statement. It is STABLE and inlined, so that "due_at <= now" can use an index; a
+// condition with clock_timestamp(), which is volatile, could not. now() would be the start of the transaction
+// instead of the statement. Times have whole milliseconds, as in JavaScript and JSON. Tests, and only tests,
+// replace this function to move time.
 const clock: Statements = (s) => [
   `CREATE FUNCTION ${s}.order_platform_now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
     AS $$ SELECT date_trunc('milliseconds', statement_timestamp()) $$`
 ]
 
-// An order is updated at least twice, so pages keep free space for it and are vacuumed early.
+// Every order is updated at least twice, so pages keep free space for new row versions, and the table is
+// vacuumed early.
 const orders: Statements = (s) => [
   `CREATE TABLE ${s}.orders (
       id uuid PRIMARY KEY,
@@ -38,13 +40,14 @@ const orders: Statements = (s) => [
     ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02)`,
   `CREATE INDEX orders_due ON ${s}.orders (priority, due_at, id) WHERE status = 'PENDING'`,
   `CREATE INDEX orders_lease_end ON ${s}.orders (lease_until) WHERE status = 'PROCESSING'`,
-  // Final orders by status and time, for the drain rate and for retention, which may keep one status longer than the
-  // other.
+  // Final orders by status and time, for the rate at which orders become final, and for retention, which may
+  // keep one status longer than the other.
   `CREATE INDEX orders_final ON ${s}.orders (status, updated_at) WHERE status IN ('PROCESSED', 'FAILED')`,
   // For lists of one status, and for lists of all orders, which merge the four statuses.
   `CREATE INDEX orders_newest ON ${s}.orders (status, created_at, id)`,
-  // PENDING orders with a failed attempt. The condition uses other columns than status (the checks above make it
-  // equivalent), so that no plan uses orders_newest instead and reads every waiting order.
+  // PENDING orders with a failed attempt. The condition does not name status, so that no plan uses
+  // orders_newest instead and reads every waiting order. The checks above make the condition equivalent to
+  // one with status = 'PENDING'.
   `CREATE INDEX orders_retrying ON ${s}.orders (created_at, id)
     WHERE retry_count > 0 AND due_at IS NOT NULL AND worker IS NULL`
 ]
@@ -100,9 +103,10 @@ const deadLetters: Statements = (s) => [
   `CREATE INDEX dead_letters_by_code ON ${s}.dead_letters (reason_code, failed_at, order_id)`
 ]
 
-// An inverted index of metadata, in the order of the lists. A GIN index has no order, so that a list by a frequent
-// value would fetch and sort all its orders, and it is updated with each version. This table is written once per order,
-// and only for orders with metadata. The pair is hashed, so that its size does not depend on its text.
+// An inverted index of metadata, in the order of the lists. A GIN index has no order, so a list by a frequent
+// value would fetch and sort all orders with that value. A GIN index is also updated with each new row
+// version. This table is written once per order, and only for orders with metadata. The pair of key and value
+// is stored as a hash, so its size does not depend on the texts.
 const metadata: Statements = (s) => [
   `CREATE TABLE ${s}.order_metadata (
       pair bigint NOT NULL,
@@ -127,8 +131,8 @@ const metadata: Statements = (s) => [
     FOR EACH STATEMENT EXECUTE FUNCTION ${s}.order_platform_delete_metadata()`
 ]
 
-// The answer is JSON stored as text: the store does not read it, and jsonb cannot store every text that a problem may
-// quote. Collation "C", because keys are only compared for equality.
+// The answer is stored as text and not as jsonb: the store does not read the answer, and jsonb cannot store
+// every text that a problem may quote. Collation "C", because keys are only compared for equality.
 const idempotencyKeys: Statements = (s) => [
   `CREATE TABLE ${s}.idempotency_keys (
       scope text COLLATE "C" NOT NULL,
@@ -201,8 +205,9 @@ const guardInsertAndDelete: Statements = (s) => [
   `CREATE TRIGGER orders_guard_delete BEFORE DELETE ON ${s}.orders FOR EACH ROW
     WHEN (OLD.status IN ('PENDING', 'PROCESSING'))
     EXECUTE FUNCTION ${s}.order_platform_guard_delete()`,
-  // A final order is deleted with its history and its dead letter, in the same transaction. These functions disable
-  // sequential scans, because a plan made while a table was small must not scan the whole table later.
+  // A final order is deleted with its history and its dead letter, in the same transaction. This function and
+  // others below disable sequential scans, because a plan that was made while a table was small must not scan
+  // the whole table later.
   `CREATE FUNCTION ${s}.order_platform_delete_whole() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
     BEGIN
       DELETE FROM ${s}.order_events WHERE order_id IN (SELECT id FROM deleted);
@@ -238,8 +243,8 @@ const guardHistory: Statements = (s) => [
     FOR EACH STATEMENT EXECUTE FUNCTION ${s}.order_platform_guard_history_delete()`
 ]
 
-// FAILED and not discarded <=> exactly one dead letter. Checked at commit, so that the order of the statements does not
-// matter, and only for orders that enter or leave FAILED.
+// An order has a dead letter exactly while it is FAILED and not discarded. This is checked at commit, so that
+// the order of the statements does not matter, and only for orders that enter or leave FAILED.
 const guardDeadLetters: Statements = (s) => [
   `CREATE FUNCTION ${s}.order_platform_guard_dead_letter() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
     DECLARE
@@ -265,14 +270,16 @@ const guardDeadLetters: Statements = (s) => [
 ]
 
 /**
- * Tables, indexes and guards. The database refuses every transition that src/domain/OrderTransitions.ts does not allow,
- * also in manual SQL. The SQL functions of claim and settle are in src/infrastructure/postgres/functions.
+ * Tables, indexes and guards. The database refuses every transition that src/domain/OrderTransitions.ts does
+ * not allow, also in manual SQL. The SQL functions of claim and settle are in
+ * src/infrastructure/postgres/functions.
  *
- * This migration is not frozen, because nothing is released. It will be replaced once more, under a new name, when one
- * claim serves several types, keys and groups, and never changed after that. A database with another migration 0001 is
- * refused.
+ * This migration may still change, because no version has been released. It will be replaced once more, under
+ * a new name, when claims support order types, ordering keys and groups. After that it will never change. A
+ * database with another migration 0001 is refused.
  *
- * Every name is qualified by the schema. Each statement is a separate call, because the wire protocol allows only one.
+ * Every name is qualified by the schema. Each statement is a separate call, because the wire protocol allows
+ * only one statement per call.
  */
 export default (schema: string) =>
   Effect.gen(function* () {

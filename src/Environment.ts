@@ -27,7 +27,7 @@ const TIMER_MAX_MS = 2_147_483_647 // the longest delay of a JavaScript timer
 const host = matching("a host name or an IP address", /^[A-Za-z0-9._:%-]{1,253}$/)
 const path = matching("a path", /^\P{Cc}{1,4096}$/u)
 const anyText = matching("at most 1000 characters without control characters", /^\P{Cc}{1,1000}$/u)
-// Every statement contains it as an identifier. PostgreSQL reserves names that begin with pg_.
+// Every statement contains the schema name as an identifier. PostgreSQL reserves names that begin with pg_.
 const schemaName = matching(
   "a lower-case SQL name of at most 41 letters, digits and _, not starting with pg_",
   /^(?!pg_)[a-z_][a-z0-9_]{0,40}$/
@@ -42,8 +42,8 @@ const logLevel = wordFor({
 })
 
 /**
- * Every setting with its allowed values, default and meaning. Types, environment variables, checks and documentation
- * are derived from it.
+ * Every setting with its allowed values, default and meaning. Types, environment variables, checks and
+ * documentation are derived from this object.
  */
 export const settings = {
   server: {
@@ -81,7 +81,7 @@ export const settings = {
       maxRetries: setting(
         wholeNumber(0, 100),
         3,
-        "failed attempts until FAILED; 0 counts as 1; stored with the order when it is submitted"
+        "failed attempts after which an order is FAILED; 0 is treated as 1; stored with each order when it is submitted"
       ),
       retryDelayMs: setting(wholeNumber(0, TIMER_MAX_MS), 1000, "first delay before a retry"),
       retryBackoff: setting(oneOf(["exponential", "fixed"]), "exponential", "how the delay grows"),
@@ -176,7 +176,8 @@ export class Environment extends Context.Service<Environment, Values<typeof sett
   )
 
   /**
-   * Settings from the environment, which wins, and from the file `config`, by default `application.yaml` if it exists.
+   * Settings from the environment and from the file `config` (by default `application.yaml`, if that file
+   * exists). The environment wins.
    */
   static readonly layerFile = (config: Option.Option<string>) =>
     Layer.effect(

@@ -50,7 +50,7 @@ const subcommand = <A, E, R>(name: string, program: Effect.Effect<A, E, R>, desc
 
 const subcommands = [
   subcommand("serve", Layer.launch(serve), "Accept and process orders in one process (the default)"),
-  subcommand("api", Layer.launch(api), "Accept orders, which worker processes process"),
+  subcommand("api", Layer.launch(api), "Accept orders; separate worker processes process them"),
   subcommand(
     "worker",
     Layer.launch(worker),

@@ -317,7 +317,7 @@ describe("keys", () => {
       assert.strictEqual(
         yield* refusal(variables),
         "auth.disabled (AUTH_DISABLED) is true although there are keys in auth.clientKeys (AUTH_CLIENT_KEYS) and " +
-          "auth.operatorKeys: remove the keys, or set it to false."
+          "auth.operatorKeys: remove the keys, or set auth.disabled to false."
       )
     })
   )

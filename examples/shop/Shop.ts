@@ -27,7 +27,7 @@ export const migrate = Effect.gen(function* () {
   yield* sql`CREATE TABLE IF NOT EXISTS invoices (order_id uuid PRIMARY KEY, cents int NOT NULL)`
 })
 
-/** The processor: an order above 1,000.00 is refused, every other gets its invoice, exactly once. */
+/** The processor refuses an order above 1,000.00. Every other order gets exactly one invoice. */
 const billing = OrderProcessor.layer(
   purchase,
   Effect.fnUntraced(function* ({ orderId, payload }) {
@@ -44,7 +44,7 @@ const shopRoutes = HttpRouter.use(
     const sql = yield* SqlClient.SqlClient
     const orders = yield* OrderPlatform.service(purchase)
 
-    // The customer's count and the order commit together or not at all; workers are woken after that.
+    // The customer's count and the order commit together or not at all; workers are woken after the commit.
     const buy = Effect.gen(function* () {
       const bought = yield* HttpServerRequest.schemaBodyJson(Purchase)
       const orderId = yield* sql.withTransaction(

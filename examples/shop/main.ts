@@ -12,8 +12,8 @@ const server = NodeHttpServer.layerConfig(() => createServer(), {
   port: Config.Int("PORT").pipe(Config.withDefault(3000))
 })
 
-// Each layer depends on those below it: it starts after them and stops before them. The server starts last, because
-// Node never answers a request that arrives before there are routes.
+// Each layer depends on the layers below it, so it starts after them and stops before them. The server starts
+// last, because Node never answers a request that arrives before there are routes.
 const shop = HttpRouter.serve(routes).pipe(
   Layer.provide(server),
   Layer.provide(platform),

@@ -1,5 +1,5 @@
-// Accepts orders and migrates. Start any number of these. `DATABASE_URL=postgres://… PORT=3000 node
-// examples/two-processes/api.ts`
+// Accepts orders over HTTP and migrates the database. Start any number of these. `DATABASE_URL=postgres://…
+// PORT=3000 node examples/two-processes/api.ts`
 import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
 import { Config, Layer } from "effect"
 import { HttpRouter } from "effect/http"

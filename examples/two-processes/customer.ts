@@ -10,7 +10,7 @@ const [baseUrl = "http://127.0.0.1:3000"] = process.argv.slice(2)
 
 const customer = Effect.gen(function* () {
   const { orders } = yield* OrderClient.make(coffee, { baseUrl })
-  // With its key the call may be repeated after any failure: there is one order.
+  // With this key the call may be repeated after any failure: only one order is stored.
   const headers = { "idempotency-key": globalThis.crypto.randomUUID() }
   const { body } = yield* orders
     .submit({ payload: { payload: { drink: "espresso", cups: 2 }, priority: 5 }, headers })

@@ -60,8 +60,8 @@ export interface OrderPlatform<in out P> {
     ): Effect.Effect<Replayable<OrderId>, SubmitError | IdempotencyMismatch>
   }
   /**
-   * Stores up to 1000 orders in one commit and returns a result for each, in their order. A refused submission does not
-   * affect the others. An idempotency key applies to the whole call.
+   * Stores up to 1000 orders in one commit and returns a result for each, in the order of the submissions. A
+   * refused submission does not affect the others. An idempotency key applies to the whole call.
    */
   readonly submitMany: (
     submissions: ReadonlyArray<Submission<P> | WrongSubmission>,
@@ -78,10 +78,10 @@ export interface OrderPlatform<in out P> {
     id: OrderId
   ) => Effect.Effect<{ readonly events: ReadonlyArray<OrderEvent>; readonly explanation: string }, ReadError>
   /**
-   * Every transition of the order after the version `after` (0 by default), oldest first, then each new one from any
-   * process. The stream ends after the event that made the order PROCESSED or FAILED, or when its scope closes; errors
-   * of the store only delay it. `Stream.unwrap` turns the effect into a stream. A named `caller` may have at most half
-   * of `MaxWatched` streams.
+   * Every transition of the order after the version `after` (0 by default), oldest first, then each new
+   * transition, whichever process makes it. The stream ends after the event that made the order PROCESSED or
+   * FAILED, or when its scope closes. Errors of the store only delay the stream. `Stream.unwrap` turns the
+   * effect into a stream. A named `caller` may have at most half of `MaxWatched` streams.
    */
   readonly watch: (
     id: OrderId,
@@ -104,8 +104,8 @@ export interface OrderPlatform<in out P> {
     options?: { readonly ifVersion?: number }
   ) => Effect.Effect<Order, DeadLetterError | OrderVersionMismatch>
   /**
-   * Removes the order from the dead letter queue for good; it stays FAILED. The reason is cleaned (`cleanReason`) and
-   * kept in its history.
+   * Removes the order from the dead letter queue for good; the order stays FAILED. The reason is cleaned
+   * (`cleanReason`) and kept in the order's history.
    */
   readonly discard: (
     id: OrderId,

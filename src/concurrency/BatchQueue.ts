@@ -6,10 +6,10 @@ interface Sized {
 }
 
 /**
- * A FIFO queue of sized entries that are taken in batches. `capacity` limits the sum of the queued sizes. Entries that do
- * not fit wait in order of arrival, for at most `offerTimeout`; their sizes too may add up to `capacity`. Effect has no
- * such queue: `Queue.bounded` counts entries, and a `Semaphore` lets small entries overtake a large one, which may then
- * wait forever.
+ * A FIFO queue of sized entries that are taken in batches. `capacity` limits the sum of the queued sizes.
+ * Entries that do not fit wait in order of arrival, for at most `offerTimeout`; the sizes of the waiting
+ * entries may also add up to at most `capacity`. Effect has no such queue: `Queue.bounded` counts entries,
+ * and a `Semaphore` lets small entries overtake a large one, which may then wait forever.
  */
 export const makeBatchQueue = <A extends Sized>(capacity: number, offerTimeout: Duration.Duration) => {
   const someQueued = Latch.makeUnsafe(false)
@@ -24,7 +24,8 @@ export const makeBatchQueue = <A extends Sized>(capacity: number, offerTimeout: 
     someQueued.openUnsafe()
   }
 
-  // An empty queue accepts an entry of any size; otherwise one larger than the capacity could never be added.
+  // An empty queue accepts an entry of any size; otherwise an entry larger than the capacity could never be
+  // added.
   const fits = ({ size }: A) => sizeQueued === 0 || sizeQueued + size <= capacity
 
   /** Adds the entry if it fits now and no other entry waits for capacity. */

@@ -1,7 +1,8 @@
 import { Clock, Duration, Effect, Fiber, Scope } from "effect"
 
 /**
- * An entry of the list of deadlines, which is ordered by time. Its links are null once it has passed or was cancelled.
+ * An entry of the list of deadlines, which is ordered by time. The links of a deadline are null once it has
+ * passed or was cancelled.
  */
 export interface Deadline {
   readonly at: number
@@ -26,8 +27,9 @@ export interface Deadlines {
 export const makeDeadlines = Effect.fnUntraced(function* (
   after: Duration.Duration
 ): Effect.fn.Return<Deadlines, never, Scope.Scope> {
-  // A separate scope, created here and not with the first deadline. Finalizers run in reverse order, and one that was
-  // added in between, such as the drain of a worker, may wait for a deadline to pass.
+  // A separate scope, created here and not with the first deadline. Finalizers run in reverse order: a
+  // finalizer that is added later, such as the drain of a worker, runs while this scope is still open, and
+  // may wait for a deadline to pass.
   const scope = yield* Effect.acquireRelease(Scope.make(), Scope.close)
   const context = yield* Effect.context()
   const clock = yield* Clock.Clock

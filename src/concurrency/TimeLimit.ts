@@ -2,9 +2,10 @@ import { type Duration, Effect, type Scope } from "effect"
 import { makeDeadlines } from "./Deadlines.ts"
 
 /**
- * Interrupts the effect at the limit, waits until it has ended, and continues with `onTimeout`. At the limit the calling
- * fiber itself is interrupted, and stays so: anything interruptible that it runs later ends at once. So call this in an
- * uninterruptible region, as the last step of a fiber. Only `effect` is made interruptible.
+ * Interrupts the effect at the limit, waits until it has ended, and continues with `onTimeout`. At the limit
+ * the calling fiber itself is interrupted, and stays interrupted: any interruptible effect that it runs later
+ * ends at once. So call this in an uninterruptible region, as the last step of a fiber. Only `effect` is made
+ * interruptible.
  */
 export type TimeLimit = <A, E, R, B, E2, R2>(
   effect: Effect.Effect<A, E, R>,

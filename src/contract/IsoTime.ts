@@ -37,7 +37,7 @@ const timeOf = (text: string): Result.Result<DateTime.Utc, string> => {
     : Result.fail("Second 60 is a leap second, which is possible only in the last minute of a month in UTC")
 }
 
-// Other years have more digits in ISO 8601, which not every store reads.
+// Years before 0000 or after 9999 have more digits in ISO 8601, and not every store reads such years.
 const isInRange = (time: DateTime.Utc) => /^\d{4}-/.test(DateTime.formatIso(time))
 const outOfRange = "Expected a time in the years 0000 to 9999, in UTC"
 

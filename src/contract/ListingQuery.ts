@@ -17,6 +17,6 @@ export const filterText = (maxLength: number) =>
     Schema.isMaxCodePoints(maxLength, { expected: `at most ${maxLength} characters` }),
     Schema.makeFilter(
       (text: string) =>
-        !text.includes("\u0000") || "Expected text without U+0000, which no stored text contains"
+        !text.includes("\u0000") || "Expected text without U+0000: no stored text contains this character"
     )
   )

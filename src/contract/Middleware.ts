@@ -1,7 +1,7 @@
 import { HttpApiMiddleware, HttpApiSecurity, OpenApi } from "effect/http-api"
 import { Problems } from "./Problems.ts"
 
-// Service keys only. The server implements them in `infrastructure/http/edge`.
+// This file only declares the middleware. The server implements it in `infrastructure/http/edge`.
 
 const bearer = (description: string) =>
   HttpApiSecurity.bearer.pipe(HttpApiSecurity.annotateMerge(OpenApi.annotations({ description })))

@@ -6,7 +6,7 @@ import { describeEveryAnswer } from "./openapi/OpenApiDocument.ts"
 import { makeOrdersApi } from "./OrdersEndpoints.ts"
 import { StatsApi } from "./StatsEndpoints.ts"
 
-/** The version of the HTTP contract: that of the package. */
+/** The version of the HTTP contract: the version of the package. */
 export const apiVersion = "0.1.0"
 
 /** The HTTP contract for orders that carry `P`: for typed clients and the OpenAPI document. */

@@ -46,8 +46,8 @@ export const OrderListingQuery = Schema.StructWithRest(
 )
 
 /**
- * Describes the parameters of the query. In OpenAPI, an exploded form object describes parameters by a pattern of their
- * names.
+ * Describes the parameters of the query. In OpenAPI, one object parameter with `explode` describes all
+ * parameters whose names match a pattern.
  */
 export const describeOrderListing = describeParameters({
   limit: limitDescription,

@@ -39,7 +39,7 @@ const submitting = {
 
 /** The endpoints for clients, for orders that carry `P`. */
 export const makeOrdersApi = <P>(payload: OrderPayload<P>) => {
-  // Both endpoints share one schema; with two, the document would define it twice.
+  // Both endpoints share one schema; with two schemas, the OpenAPI document would define the order twice.
   const order = submitOrderBody(payload)
   const submit = HttpApiEndpoint.post("submit", "/orders", {
     payload: [order, HttpApiSchema.NoContent],

@@ -64,8 +64,8 @@ const problem = <E, I extends { readonly _tag: string; readonly message: string 
 }
 
 /**
- * Every error of a response, with its status, problem type and title, and a `detail` where the message does not name
- * the header.
+ * Every error of a response, with its status, problem type and title, and with a separate `detail` where the
+ * message of the error does not name the HTTP header concerned.
  */
 export const Problems = {
   InvalidRequest: problem(Requests.InvalidRequest, 400, "invalid-request", "The request is not valid"),
@@ -142,7 +142,7 @@ export const Problems = {
   Unavailable: problem(Requests.Unavailable, 503, "unavailable", "The service is unavailable at the moment")
 }
 
-/** Any error of the table. */
+/** Any error of `Problems`. */
 export type ProblemError = (typeof Problems)[keyof typeof Problems]["Type"]
 
 /** The header `Retry-After` of an error with `retryAfterSeconds`. */

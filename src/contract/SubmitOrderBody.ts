@@ -63,7 +63,7 @@ export const submitOrderBody = <P>(payload: OrderPayload<P>) =>
       Schema.Int.check(
         Schema.isBetween({ minimum: 0, maximum: 100 }, { expected: "a whole number from 0 to 100" })
       ).annotate({
-        description: "Failed attempts until the order is FAILED; 0 counts as 1."
+        description: "The number of failed attempts after which the order becomes FAILED; 0 is treated as 1."
       })
     ),
     metadata: Schema.optionalKey(Metadata)

@@ -21,9 +21,9 @@ export interface DeadLetter {
 }
 
 /**
- * The dead letter that a transition adds; null unless the transition ends an attempt in FAILED. In PostgreSQL the
- * statements that end an attempt write it: settle (postgres/functions/SettleOrders.ts) and expire
- * (postgres/work/ExpireLeases.ts).
+ * The dead letter that a transition adds; null unless the transition ends an attempt in FAILED. In PostgreSQL
+ * the dead letter is written by the statements that end an attempt: settle
+ * (postgres/functions/SettleOrders.ts) and expire (postgres/work/ExpireLeases.ts).
  */
 export const deadLetterOf = ({ event, order }: Transition<Order>): DeadLetter | null =>
   order.status === "FAILED" &&

@@ -34,8 +34,8 @@ export const cutText = (text: string, max: number): string =>
         .join("")
 
 /**
- * Makes any text storable as a reason. PostgreSQL rejects U+0000 and lone surrogates; either would make the whole batch
- * of settles fail, so each becomes U+FFFD.
+ * Makes any text storable as a reason. PostgreSQL rejects U+0000 and lone surrogates, and one of them would
+ * make the whole batch of settles fail. So each is replaced by U+FFFD.
  */
 export const cleanReason = (text: string): string =>
   cutText(text, maxReasonLength).replaceAll("\u0000", "\uFFFD").toWellFormed()

@@ -1,8 +1,8 @@
 const maxLength = 100
 
 /**
- * The known key that an unknown key most likely stands for: the closest one, if at most a quarter of the characters
- * differ, or the only one with the same last name in another section.
+ * The known key that an unknown key most likely stands for: the closest one, if at most a quarter of the
+ * characters differ, or the only key of another section whose last part (`maxRetries`) is the same.
  */
 export const nearestKey = (wrong: string, keys: Iterable<string>): string | undefined => {
   if (wrong.length > maxLength) return undefined

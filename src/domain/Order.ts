@@ -11,7 +11,7 @@ export interface NewOrder {
   readonly payloadVersion: number
   /** 0 to 9, higher first. */
   readonly priority: number
-  /** Failed attempts until FAILED; 0 means 1. */
+  /** The number of failed attempts after which the order becomes FAILED; 0 is treated as 1. */
   readonly maxRetries: number
   readonly metadata: Readonly<Record<string, string>>
   readonly correlationId: string

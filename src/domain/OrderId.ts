@@ -1,9 +1,9 @@
 import { Schema, SchemaTransformation } from "effect"
 
 /**
- * The id of an order: a UUID, decoded in either case (RFC 9562) and in lower case from then on. The program generates
- * it (version 7, which sorts by time), not the database, so that a submit whose reply was lost can be repeated with the
- * same id.
+ * The id of an order: a UUID. Decoding accepts upper and lower case (RFC 9562) and returns lower case. The
+ * program, and not the database, generates the id (version 7, which sorts by time), so that a submit whose
+ * reply was lost can be repeated with the same id.
  */
 export const OrderId = Schema.String.annotate({ format: "uuid" }).pipe(
   Schema.decodeTo(

@@ -1,8 +1,9 @@
 import { Cause, Exit, Result, Schema } from "effect"
 
 /**
- * The payload of an app's orders: a parameter of the HTTP contract, the platform and the processor. It is stored as JSON together
- * with `version`, so that an app that changes its schema can still read older orders.
+ * The payload of an app's orders: a parameter of the HTTP contract, the platform and the processor. The
+ * payload is stored as JSON together with `version`, so that an app that changes the schema can still read
+ * older orders.
  */
 export interface OrderPayload<P> {
   /** A part of the service keys for this payload; unique in the process. */
@@ -18,16 +19,19 @@ export interface OrderPayload<P> {
 export interface PayloadOptions<P> {
   /** Appears in the error for a missing service; "order" by default. Need not be unique. */
   readonly name?: string
-  /** A whole number, 1 by default. Raise it with each change of the schema that older orders do not fit. */
+  /**
+   * A whole number, 1 by default. Raise it whenever the schema changes so that older payloads no longer fit.
+   */
   readonly version?: number
   /**
-   * For each older version a schema that decodes it into today's type. Orders of any other version become dead letters with the
-   * code UNDECODABLE, without running.
+   * For each older version, a schema that decodes payloads of that version into today's type. Orders of any
+   * other version become dead letters with the code UNDECODABLE, without running.
    */
   readonly previous?: Readonly<Record<number, Schema.Decoder<P>>>
 }
 
-// Counts payloads, so that two with the same name have different service keys. The number is not stored.
+// Counts payloads, so that two payloads with the same name have different service keys. The number is not
+// stored.
 let declared = 0
 
 /**
@@ -51,7 +55,7 @@ export const make = <P>(
       const decode = decoders.get(String(storedVersion))
       if (decode === undefined)
         return Result.fail(
-          `It was stored as version ${storedVersion}; this app reads ${[...decoders.keys()].join(", ")}.`
+          `The payload was stored as version ${storedVersion}; this app reads ${[...decoders.keys()].join(", ")}.`
         )
       const decoded = decode(stored)
       return Exit.isSuccess(decoded)

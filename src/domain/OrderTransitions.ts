@@ -13,10 +13,10 @@ import {
 } from "./Order.ts"
 import type { OrderEvent, OrderEventName } from "./OrderEvent.ts"
 
-// The edges between the four states, as pure functions. They are the specification, and the memory store runs them. In
-// production SQL decides: the claim, settle, expire, reprocess and discard statements take the same edges, and a
-// trigger in the database refuses every other. test/OrderHistories.property.test.ts holds both stores to the same
-// histories.
+// The edges between the four states, as pure functions. They are the specification, and the memory store runs
+// them. In production SQL decides: the claim, settle, expire, reprocess and discard statements take the same
+// edges, and a trigger in the database refuses every other. test/OrderHistories.property.test.ts checks that
+// both stores produce the same histories.
 
 /** The order after a transition, and the event for its history. A store writes both, or neither. */
 export interface Transition<To extends Order> {
@@ -59,7 +59,7 @@ const next = (order: Order, at: DateTime.Utc) => ({
   version: order.version + 1
 })
 
-/** - → PENDING, version 1, due at once or at `notBefore`. */
+/** New order → PENDING, version 1, due at once or at `notBefore`. */
 export const submit = ({ notBefore, ...order }: NewOrder, at: DateTime.Utc): Transition<PendingOrder> => {
   const dueAt = notBefore === null ? at : DateTime.max(notBefore, at)
   const to: PendingOrder = {

@@ -55,7 +55,7 @@ const typeOf = (value: unknown): string => {
 const gotAfter = (expected: string, issue: SchemaIssue.Issue): string => {
   if (!SchemaIssue.hasInput(issue)) return ""
   const type = typeOf(issue.input)
-  // If a string was expected as well, the type says nothing.
+  // If the expected values are strings as well, the type says nothing.
   return type === "a string" && expected.includes('"') ? "" : `, got ${type}`
 }
 
@@ -64,7 +64,7 @@ const textOf = (annotations: Schema.Annotations.Annotations | undefined, key: st
   return typeof text === "string" ? text : undefined
 }
 
-// Rewords what Effect's own checks expect like the other messages.
+// Rewords the expectations of Effect's own checks, so that they read like the other messages.
 const plain = (expected: string): string =>
   expected
     .replace("an integer", "a whole number")

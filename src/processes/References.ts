@@ -65,7 +65,8 @@ const httpReferences = ({ auth, intake, server }: Settings) =>
       Option.getOrElse(server.corsOrigins, () => [])
     ),
     Layer.succeed(ApiKeys, { clients: keysOf(auth.clientKeys), operators: keysOf(auth.operatorKeys) }),
-    // On another host, a server without keys is meant for other machines: auth.disabled confirms it.
+    // On a host that is not loopback, a server without keys is meant for other machines: auth.disabled
+    // confirms this.
     Layer.succeed(LoopbackNamesOnly, isLoopback(server.host))
   )
 

@@ -13,11 +13,14 @@ import { references, type Settings } from "./References.ts"
 // drains. Then intake and wake-ups close, then the pool. If the process has not stopped `lastResort` after the drain
 // deadline, it exits. This loses nothing, because everything acknowledged is stored.
 
-/** How much longer than attempts running requests may take, so that both end within 5 s after the drain deadline. */
+/**
+ * How much longer running requests may take than running attempts, so that both end within 5 s after the
+ * drain deadline.
+ */
 const requestMargin = Duration.seconds(2)
 const lastResort = Duration.seconds(4)
 
-/** Longer than an event loop under load needs to read what has arrived. */
+/** Idle connections stay open for longer than an event loop under load needs to read what has arrived. */
 const idleGrace = Duration.millis(500)
 
 /**

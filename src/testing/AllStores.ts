@@ -6,7 +6,7 @@ import type { Stores } from "../application/ports/Stores.ts"
 import { UpkeepStore } from "../application/ports/UpkeepStore.ts"
 import { WorkStore } from "../application/ports/WorkStore.ts"
 
-/** The stores of one set of orders in one record, by room. */
+/** All stores in one record. */
 export const storesOf = (context: Context.Context<Stores>) => ({
   intake: Context.get(context, IntakeStore),
   work: Context.get(context, WorkStore),
@@ -17,7 +17,7 @@ export const storesOf = (context: Context.Context<Stores>) => ({
 
 export type AllStores = ReturnType<typeof storesOf>
 
-/** The stores of the surrounding layer, for tests that follow an order through several rooms. */
+/** The stores of the surrounding layer, for tests that follow an order through several stores. */
 export const allStores: Effect.Effect<AllStores, never, Stores> = Effect.map(
   Effect.context<Stores>(),
   storesOf

@@ -27,7 +27,7 @@ export const listContract: StoreContract = (name, layer, setStoreClock) => {
     const newestFirst = (orders: ReadonlyArray<Order>) =>
       [...orders].sort((a, b) => DateTime.Order(b.createdAt, a.createdAt) || (a.id > b.id ? -1 : 1))
 
-    /** Forty orders of a few times, in every state, with all sorts of metadata. */
+    /** Forty orders created at a few different times, in every state, with all sorts of metadata. */
     const allSorts = Effect.gen(function* () {
       const stores = yield* fresh
       const start = yield* DateTime.now

@@ -2,7 +2,7 @@ import { SecureRandom } from "effect/crypto"
 import type { NewOrder } from "../domain/Order.ts"
 import { OrderId } from "../domain/OrderId.ts"
 
-/** A new order with the given parts, and plain ones elsewhere. */
+/** A new order with the given parts, and with defaults for all other parts. */
 export const newOrder = (parts: Partial<NewOrder> = {}): NewOrder => ({
   id: OrderId.make(SecureRandom.uuidV7Unsafe()),
   payload: {},

@@ -5,7 +5,7 @@ import { OrderStatus } from "../domain/OrderStatus.ts"
 import { newOrder } from "./NewOrders.ts"
 import { completed, failed, lease, retried, type StoreContract, storeScenario } from "./StoreScenario.ts"
 
-/** What reads of single orders and figures of every `OrderReads` must do. */
+/** What the reads of single orders and the figures of every `OrderReads` must do. */
 export const orderReadsContract: StoreContract = (name, layer, setStoreClock) => {
   describeLayer(layer)(`OrderReads on ${name}`, (it) => {
     const { advance, fresh } = storeScenario(setStoreClock)
@@ -22,7 +22,7 @@ export const orderReadsContract: StoreContract = (name, layer, setStoreClock) =>
         const before = yield* places
         assert.strictEqual(yield* stores.reads.countDueBefore(later.id, 4), null)
         assert.strictEqual(Math.max(...before.map(Number)), 4)
-        // Each is started when as many were started as it had before it.
+        // Each order is started after exactly as many orders as were counted before it.
         const { orders: started } = yield* stores.work.claim({ worker: "w", lease, max: 10 })
         assert.strictEqual(started.length, 6)
         for (const [place, { id }] of started.entries())

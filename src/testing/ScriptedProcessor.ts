@@ -12,10 +12,10 @@ import type { OrderPayload } from "../domain/OrderPayload.ts"
 export type Step<P> =
   "completes" | AttemptError | ((attempt: Attempt<P>) => Effect.Effect<void | Writes, AttemptError>)
 
-/** A processor by a script, and what it was asked to do. */
+/** A processor that follows a script, and the attempts that it was given. */
 export interface ScriptedProcessor<P> {
   readonly layer: Layer.Layer<OrderProcessor<P>>
-  /** Every attempt that ran, in the order in which they were started; it grows. */
+  /** Every attempt that ran, in the order in which they were started; the list grows. */
   readonly attempts: ReadonlyArray<Attempt<P>>
 }
 

@@ -87,7 +87,7 @@ export const settleContract: StoreContract = (name, layer, setStoreClock) => {
         assert.deepStrictEqual(yield* stores.work.settle([{ order, outcome: retried(0) }]), ["settled"])
         assert.deepStrictEqual(yield* stores.work.settle([{ order, outcome: retried(0) }]), ["repeated"])
         assert.strictEqual((yield* stores.reads.find(order.id)).retryCount, 1)
-        // And still after the order has moved on.
+        // The same is true after the order has moved on.
         yield* claimOne("w2")
         assert.deepStrictEqual(yield* stores.work.settle([{ order, outcome: retried(0) }]), ["repeated"])
         assert.strictEqual((yield* stores.reads.find(order.id)).status, "PROCESSING")

@@ -8,7 +8,7 @@ import type { Listing, Page, Position } from "../domain/OrderQueries.ts"
 import { allStores } from "./AllStores.ts"
 import { newOrder } from "./NewOrders.ts"
 
-/** Moves the store's own clock to the test's; nothing for a store that uses Effect's Clock. */
+/** Sets the store's own clock to the time of the test. Does nothing for a store that uses Effect's Clock. */
 export type SetStoreClock<R> = (time: DateTime.Utc) => Effect.Effect<unknown, unknown, R>
 
 /** Runs one suite against an adapter, under the adapter's name. The tests of a suite share one store. */
@@ -34,7 +34,7 @@ export const storeScenario = <R>(setStoreClock: SetStoreClock<R>) => {
     yield* Effect.orDie(setStoreClock(yield* DateTime.now))
   })
 
-  /** The stores a day later, with everything settled that earlier tests left due. */
+  /** Advances the time by a day, settles everything that earlier tests left due, and returns the stores. */
   const fresh = Effect.gen(function* () {
     const stores = yield* allStores
     yield* advance("1 day")

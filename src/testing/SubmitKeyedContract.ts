@@ -118,7 +118,7 @@ export const submitKeyedContract: StoreContract = (name, layer, setStoreClock) =
               const batch = keys.map((key) => keyedOrder(key))
               return n % 2 === 0 ? batch : batch.reverse()
             })
-            // Asks again where another call is taking the key, as a submit does.
+            // Repeats the call for each key that another call is taking, as a submit does.
             const submitUntilAnswered: (
               batch: ReadonlyArray<KeyedOrders>
             ) => Effect.Effect<ReadonlyArray<StoredAnswer>, OrdersUnavailable | TextNotStorable> =

@@ -81,7 +81,7 @@ export const upkeepStoreContract: StoreContract = (name, layer, setStoreClock) =
               .sort((a, b) => DateTime.Order(a.updatedAt, b.updatedAt))
             const max = old.length > 3 && n % 5 === 0 ? old.length - 1 : 1000
             const oldest = old.slice(0, max)
-            // Of several orders as old as the last one within the limit, any may be deleted.
+            // If several orders are as old as the last one within the limit, any of them may be deleted.
             const deleted = yield* stores.upkeep.deleteOldOrders(status, age, max)
             assert.strictEqual(deleted, oldest.length)
             const missing = []

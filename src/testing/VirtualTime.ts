@@ -11,18 +11,18 @@ import type { OrderStatus } from "../domain/OrderStatus.ts"
 /** Runs every fiber until all of them wait for time or for the test. */
 export const settled = Effect.yieldNow.pipe(Effect.repeat({ times: 100 }))
 
-/** A fifth of that, for a caller that checks by itself whether something has happened. */
+/** A fifth of the turns of `settled`, for a caller that checks by itself whether something has happened. */
 const someTurns = Effect.yieldNow.pipe(Effect.repeat({ times: 20 }))
 
 /** The longest step of virtual time while something may be running. */
 const step = Duration.millis(100)
 
-/** A wait in virtual time fails after this. */
+/** A wait in virtual time fails after this time. */
 const maxWait = Duration.days(30)
 
 /**
- * Advances virtual time in steps of at most 100 ms, and runs every fiber after each. In one large step, a fiber that is
- * woken early would start its next sleep late.
+ * Advances virtual time in steps of at most 100 ms, and runs every fiber after each step. In one large step,
+ * a fiber that is woken early would start its next sleep late.
  */
 export const pass = Effect.fnUntraced(function* (duration: Duration.Input) {
   yield* settled
@@ -32,7 +32,9 @@ export const pass = Effect.fnUntraced(function* (duration: Duration.Input) {
   }
 })
 
-/** The condition that a test waited for in virtual time did not occur; the message says what is the case. */
+/**
+ * The condition that a test waited for in virtual time did not occur; the message says what happened instead.
+ */
 export class NeverHappened extends Schema.TaggedError<NeverHappened>()("NeverHappened", {
   message: Schema.String
 }) {}

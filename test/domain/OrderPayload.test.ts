@@ -29,7 +29,7 @@ describe("OrderPayload", () => {
     for (const version of [2, 4])
       assert.deepStrictEqual(
         decode(stored, version),
-        Result.fail(`It was stored as version ${version}; this app reads 1, 3.`)
+        Result.fail(`The payload was stored as version ${version}; this app reads 1, 3.`)
       )
   })
 

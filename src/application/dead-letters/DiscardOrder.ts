@@ -3,7 +3,9 @@ import { cleanReason } from "../../domain/Failure.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
 import { DeadLetterStore } from "../ports/DeadLetterStore.ts"
 
-/** Deletes a dead letter for good; its order stays FAILED. The reason is cleaned like that of a failure. */
+/**
+ * Deletes a dead letter for good; its order stays FAILED. The reason is cleaned like the reason of a failure.
+ */
 export const discardOrder = Effect.fn("DiscardOrder")(function* (
   id: OrderId,
   { ifVersion, reason }: { readonly reason?: string; readonly ifVersion?: number } = {}

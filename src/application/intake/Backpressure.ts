@@ -28,8 +28,8 @@ const roomFor = (limit: number) => Math.ceil(limit * shareToFree)
 const interval = Duration.seconds(1)
 
 /**
- * Counting ten million orders takes a second or more, so the pause is 20 times the duration of the count, up to this
- * limit.
+ * Counting ten million orders takes a second or more, so the pause before the next count is 20 times as long
+ * as the count, up to this limit.
  */
 const longestInterval = Duration.minutes(1)
 const pauseAfterCounting = (took: Duration.Duration) =>
@@ -40,8 +40,9 @@ const isScheduled = ({ notBefore }: NewOrder, now: DateTime.Utc) =>
   notBefore !== null && DateTime.isGreaterThan(notBefore, now)
 
 /**
- * A limit that is checked by sampling: at intervals while orders are stored, once after the last one, and as long as
- * the limit is exceeded. A sample that fails changes nothing. Before the first sample the limit counts as not exceeded.
+ * A limit that is checked by sampling: samples are taken at intervals while orders are stored, once after the
+ * last order was stored, and as long as the limit is exceeded. A sample that fails changes nothing. Before
+ * the first sample the limit counts as not exceeded.
  */
 const sampledLimit = Effect.fnUntraced(function* (
   sample: Effect.Effect<Overloaded | null, OrdersUnavailable>,
@@ -92,9 +93,10 @@ const makeScheduledLimit = Effect.gen(function* () {
 })
 
 /**
- * Decides when new orders are refused with `Overloaded`, and after how long a caller should try again. Over HTTP this is
- * the problem `overloaded`, as for a full body budget (http/body/BodyBytes.ts) and too many event streams
- * (watch/WatchOrder.ts); its status is in contract/Problems.ts.
+ * Decides when new orders are refused with `Overloaded`, and after how long a caller should try again. Over
+ * HTTP the refusal is the problem `overloaded` (contract/Problems.ts has its status). A full body budget
+ * (http/body/BodyBytes.ts) and too many event streams (watch/WatchOrder.ts) are answered with the same
+ * problem.
  */
 export const makeBackpressure = Effect.gen(function* () {
   const pending = yield* makePendingLimit

@@ -30,8 +30,8 @@ const printable = Schema.String.check(Schema.isPattern(/^[\x20-\x7E]{1,255}$/))
 /** The key and its scope, checked. */
 export const decodeKey = Schema.decodeUnknownEffect(Schema.Struct({ key: printable, scope: printable }))
 
-// The part of a request that must be equal in a repetition: everything except the correlation id, without values that
-// equal the default. `maxRetries`, whose default is a setting, is compared separately.
+// The part of a request that must be equal in a repetition: everything except the correlation id. A value
+// that equals its default is left out. `maxRetries`, whose default is a setting, is compared separately.
 const requested = (order: NewOrder) => ({
   payload: order.payload,
   priority: order.priority === 0 ? undefined : order.priority,
@@ -40,8 +40,8 @@ const requested = (order: NewOrder) => ({
 })
 
 /**
- * The fingerprint of a request: two digests, one with `maxRetries` as sent and one with `maxRetries` as resolved at that
- * time, because the default may change while an answer is kept.
+ * The fingerprint of a request: two digests, one with `maxRetries` as sent and one with `maxRetries` as
+ * resolved at the time of the request, because the default may change while an answer is kept.
  */
 export const makeFingerprint = Effect.map(Digest.Digest, (digest) => {
   const digestOf = (value: unknown) =>
@@ -74,13 +74,13 @@ export const makeFingerprint = Effect.map(Digest.Digest, (digest) => {
   }
 })
 
-// Equal as sent, or equal as resolved.
+// Two requests are the same if they are equal as sent, or equal as resolved.
 const isSameRequest = (a: string, b: string): boolean => {
   const digests = b.split(" ")
   return a.split(" ").some((digest, index) => digest === digests[index])
 }
 
-/** Whether this call took the key, and not an earlier one. */
+/** Whether this call, and not an earlier one, took the key. */
 export const hasTakenKey = (keyed: KeyedOrders, stored: StoredAnswer | null): boolean =>
   stored?.requestId === keyed.requestId
 
@@ -103,9 +103,9 @@ const retryUntilFree = Schedule.min([Schedule.exponential("5 millis"), Schedule.
 )
 
 /**
- * Repeats `submit` until it returns the stored answer of its key. It returns null while another call, in a transaction
- * or in another process, is taking the key. No connection is held during the pauses. Fails with `OrdersUnavailable`
- * after ten seconds.
+ * Repeats `submit` until it returns the stored answer of its key. `submit` returns null while another call,
+ * in a transaction or in another process, is taking the key. No connection is held during the pauses. Fails
+ * with `OrdersUnavailable` after ten seconds.
  */
 export const awaitAnswer = <E>(
   submit: Effect.Effect<StoredAnswer | null, E>
@@ -118,7 +118,10 @@ export const awaitAnswer = <E>(
     )
   )
 
-/** Deeper values become "…", so that the recursion cannot exhaust the stack. No stored payload is nested this deep. */
+/**
+ * Values nested deeper than this become "…", so that the recursion cannot exhaust the stack. No stored
+ * payload is nested this deep.
+ */
 const maxDepth = 100
 
 /**

@@ -8,7 +8,10 @@ import type { Backpressure } from "./Backpressure.ts"
 import { hasTakenKey } from "./Idempotency.ts"
 import { ordersCreated } from "./IntakeMetrics.ts"
 
-/** A batch takes no further call once it has this many orders. A call is never split, so its last call may go beyond. */
+/**
+ * A batch takes no further call once it has this many orders. A call is never split, so the last call in a
+ * batch may exceed this number.
+ */
 const maxBatch = 256
 
 /** The number of orders that may be queued for the next statements; as many again may wait for room in the queue. */
@@ -25,7 +28,7 @@ interface Insert {
   readonly stored: Deferred.Deferred<StoredAnswer | null, OrdersUnavailable | TextNotStorable>
 }
 
-/** The result of a call; null if it has no key, or if another call is taking the key. */
+/** The result of a call; null if the call has no key, or if another call is taking the key. */
 type Inserted = Effect.Effect<StoredAnswer | null, OrdersUnavailable | Overloaded | TextNotStorable>
 
 const stopping = Effect.fail(
@@ -59,9 +62,10 @@ const makeStoreBatch = (announce: Announce) =>
             keyed
           )
         )
-        // It is unknown whether the batch was stored, and the message of `stopping` does not claim either.
+        // It is unknown whether the batch was stored, so the message of `stopping` says nothing about that.
         if (Exit.hasInterrupts(exit)) return completeAll(batch, stopping)
-        // A row that the store refuses makes the whole statement fail. Written call by call, only its own call fails.
+        // A row that the store refuses makes the whole statement fail. When each call is written separately,
+        // only the call with that row fails.
         if (Exit.isFailure(exit) && isOfOneOrder(exit.cause) && batch.length > 1)
           return yield* Effect.forEach(batch, (call) => storeBatch([call]), { discard: true })
         if (Exit.isFailure(exit)) return completeAll(batch, Exit.failCause(exit.cause))
@@ -107,16 +111,18 @@ const makeInsertQueue = Effect.fnUntraced(function* (
       : Effect.flatMap(queue.offer(call), (isQueued): Inserted =>
           isQueued ? Deferred.await(call.stored) : Effect.flip(queueFull(queue.size()))
         )
-    // A call that is interrupted before its batch is taken is not stored, and frees its room at once.
+    // A call that is interrupted before its batch is taken is not stored, and frees its room in the queue at
+    // once.
     return Effect.onInterrupt(result, () => Effect.sync(() => queue.remove(call)))
   }
 })
 
 /**
- * Stores new orders and announces them after their commit. Calls that arrive while a statement is running share the next
- * one. So no timer is needed, and a call that arrives when none is running is written at once. Each call returns after its own commit, and fails alone if the
- * store refuses its orders. A call inside the caller's transaction is written there at once, and announced after that
- * commit.
+ * Stores new orders and announces them after their commit. Calls that arrive while a statement is running
+ * share the next statement. So no timer is needed, and a call that arrives when no statement is running is
+ * written at once. Each call returns after its own commit, and fails alone if the store refuses its orders. A
+ * call made inside a transaction is written in that transaction at once, and announced after the transaction
+ * commits.
  */
 export const makeInsertBatcher = Effect.fnUntraced(function* ({ queueFull, recordStored }: Backpressure) {
   const store = yield* IntakeStore
@@ -149,7 +155,10 @@ export const makeInsertBatcher = Effect.fnUntraced(function* ({ queueFull, recor
   return {
     /** Stores these orders, all or none. */
     insert: (orders: ReadonlyArray<NewOrder>) => Effect.asVoid(insert(orders, null)),
-    /** Stores the orders of a key, or returns the answer stored under it; null while another call is taking the key. */
+    /**
+     * Stores the orders of a key if the key is free. Returns the answer that is stored under the key, or null
+     * while another call is taking the key.
+     */
     insertOnce: (keyed: KeyedOrders) => insert([], keyed)
   }
 })

@@ -32,8 +32,9 @@ export interface Submission<P> {
   /** Not due before this time; a time in the past means now. */
   readonly notBefore?: DateTime.Utc
   /**
-   * Failed attempts until the order is FAILED; 0 counts as 1, and HTTP allows 0 to 100. Releases and snoozes do not
-   * count. `DefaultMaxRetries` by default, resolved at submit and stored with the order.
+   * The number of failed attempts after which the order becomes FAILED; 0 is treated as 1, and HTTP allows 0
+   * to 100. An attempt that was released (its worker stopped) or snoozed (see `Snooze`) does not count as
+   * failed. `DefaultMaxRetries` by default, resolved at submit and stored with the order.
    */
   readonly maxRetries?: number
   readonly metadata?: Readonly<Record<string, string>>
@@ -58,8 +59,9 @@ export class SubmissionRefused extends Schema.TaggedError<SubmissionRefused>()("
 }
 
 /**
- * An entry of `submitMany` that was found invalid before the call, for example by the HTTP decoder. Its refusal is
- * returned at its index. `given` is the entry as sent, and part of the idempotency fingerprint.
+ * An entry of `submitMany` that was found invalid before the call, for example by the HTTP decoder. Its
+ * refusal is returned at the index of the entry. `given` is the entry as sent, and is part of the idempotency
+ * fingerprint.
  */
 export interface WrongSubmission {
   readonly refused: SubmissionRefused

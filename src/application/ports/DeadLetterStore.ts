@@ -11,11 +11,11 @@ import type { OrderId } from "../../domain/OrderId.ts"
 import type { DeadLetterFilter, Listing, Page } from "../../domain/OrderQueries.ts"
 
 /**
- * The dead letter queue. An entry exists exactly while its order is FAILED and not discarded. A transition is stored
- * with its event and the deletion of the entry in one transaction, or not at all. After `OrdersUnavailable` the result
- * of reprocess and discard is unknown: a second call fails with `OrderNotInDeadLetterQueue` if the first one succeeded.
- * Entries are added by the calls of `WorkStore` that end an attempt, settle (postgres/functions/SettleOrders.ts)
- * and expire (postgres/work/ExpireLeases.ts).
+ * The dead letter queue. An entry exists exactly while its order is FAILED and not discarded. A transition is
+ * stored with its event and the deletion of the entry in one transaction, or not at all. After
+ * `OrdersUnavailable` the result of reprocess and discard is unknown: a second call fails with
+ * `OrderNotInDeadLetterQueue` if the first one succeeded. Entries are added by the calls of `WorkStore` that
+ * end an attempt: settle (postgres/functions/SettleOrders.ts) and expire (postgres/work/ExpireLeases.ts).
  */
 export class DeadLetterStore extends Context.Service<
   DeadLetterStore,
@@ -48,7 +48,10 @@ export class DeadLetterStore extends Context.Service<
       OrderNotFound | OrderNotInDeadLetterQueue | OrderVersionMismatch | OrdersUnavailable
     >
 
-    /** Runs the effect after the caller's transaction has committed (never if it rolls back), or now if there is none. */
+    /**
+     * Runs the effect after the caller's transaction has committed (never if it rolls back), or now if there
+     * is no transaction.
+     */
     readonly afterCommit: (effect: Effect.Effect<void>) => Effect.Effect<void>
   }
 >()("order-platform/application/ports/DeadLetterStore") {}

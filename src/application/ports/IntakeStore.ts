@@ -10,13 +10,13 @@ export interface KeyedOrders {
   /** Two requests with the same fingerprint are the same request. Opaque to the store. */
   readonly fingerprint: string
   /**
-   * A UUID of this call. If a reply of the store is lost and the call is repeated, it shows that this call took the
-   * key.
+   * A UUID of this call. If a reply of the store is lost and the call is repeated, the UUID shows that this
+   * call took the key.
    */
   readonly requestId: string
   /** Stored only if this call takes the key. */
   readonly orders: ReadonlyArray<NewOrder>
-  /** Stored with the key for `keepFor`, even if the orders are deleted before. Opaque to the store. */
+  /** Stored with the key for `keepFor`, even if the orders are deleted earlier. Opaque to the store. */
   readonly answer: string
   readonly keepFor: Duration.Duration
 }
@@ -32,11 +32,11 @@ export class IntakeStore extends Context.Service<
   IntakeStore,
   {
     /**
-     * Stores new orders, all or none, in the caller's transaction if there is one. An id that is already stored is
-     * skipped. If a key is free (never used, or expired), the call takes it and stores its orders. Of two concurrent
-     * calls with the same key, one takes it. Returns what is now stored under each key, in the order given, or null if
-     * another call is taking the key; then repeat the call. Inside the caller's transaction it waits for the other call
-     * instead.
+     * Stores new orders, all or none, in the caller's transaction if there is one. An id that is already
+     * stored is skipped. If a key is free (never used, or expired), the call takes the key and stores the
+     * orders of the key. Of two concurrent calls with the same key, one takes the key. Returns what is now
+     * stored under each key, in the order given, or null for a key that another call is taking; then repeat
+     * the call. Inside the caller's transaction, `submit` waits for the other call instead.
      */
     readonly submit: (
       orders: ReadonlyArray<NewOrder>,
@@ -57,8 +57,9 @@ export class IntakeStore extends Context.Service<
     ) => Effect.Effect<{ readonly due: number; readonly drainPerSecond: number }, OrdersUnavailable>
 
     /**
-     * The number of PENDING orders that are not due yet, counted up to `max + 1`. If there are more than `max`, also
-     * the time until the next `room` of them are due; infinity if it is longer than an hour.
+     * The number of PENDING orders that are not due yet, counted up to `max + 1`. If there are more than
+     * `max`, also the time until `room` of them have become due; infinity if that time is longer than an
+     * hour.
      */
     readonly countScheduled: (
       max: number,
@@ -68,7 +69,10 @@ export class IntakeStore extends Context.Service<
     /** Whether the calling fiber is in a transaction on the same store. */
     readonly inTransaction: Effect.Effect<boolean>
 
-    /** Runs the effect after the caller's transaction has committed (never if it rolls back), or now if there is none. */
+    /**
+     * Runs the effect after the caller's transaction has committed (never if it rolls back), or now if there
+     * is no transaction.
+     */
     readonly afterCommit: (effect: Effect.Effect<void>) => Effect.Effect<void>
   }
 >()("order-platform/application/ports/IntakeStore") {}

@@ -5,7 +5,7 @@ import type { OrderEvent } from "../../domain/OrderEvent.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
 import type { ListedOrder, Listing, OrderFilter, Page, Stats } from "../../domain/OrderQueries.ts"
 
-/** A process is not ready if `ping` of its store takes longer. */
+/** A process is not ready if `ping` of its store takes longer than this. */
 export const readinessLimit = Duration.seconds(2)
 
 /**
@@ -19,8 +19,8 @@ export interface Backlog {
 }
 
 /**
- * Reads orders, their history and figures about them. Each read sees every transition that was committed before it
- * began, and no partial one. It changes nothing and may be repeated.
+ * Reads orders, their history and figures about them. Each read sees every transition that was committed
+ * before the read began, and never a part of a transition. A read changes nothing and may be repeated.
  */
 export class OrderReads extends Context.Service<
   OrderReads,
@@ -33,8 +33,8 @@ export class OrderReads extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<OrderEvent>, OrderNotFound | OrdersUnavailable>
 
     /**
-     * The events of each of these orders after the given version, oldest first, in the order of the positions: at most
-     * `maxEach` events per order and `maxAll` together. An unknown order has no events.
+     * For each position, in the order of the positions: the events of its order after its version, oldest
+     * first. At most `maxEach` events per order and `maxAll` in total. An unknown order has no events.
      */
     readonly eventsAfter: (
       positions: ReadonlyArray<{ readonly id: OrderId; readonly after: number }>,
@@ -42,7 +42,8 @@ export class OrderReads extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<ReadonlyArray<OrderEvent>>, OrdersUnavailable>
 
     /**
-     * How many due orders are claimed before this one, counted up to `limit`; null if the order is not PENDING and due.
+     * How many due orders are claimed before this one, counted up to `limit`; null unless the order is
+     * PENDING and due.
      */
     readonly countDueBefore: (
       id: OrderId,

@@ -5,7 +5,7 @@ import type { UpkeepStore } from "./UpkeepStore.ts"
 import type { WorkStore } from "./WorkStore.ts"
 
 /**
- * The stores of one set of orders, for layer signatures. An adapter provides all of them over the same data, because
- * an order, its history and its dead letter change in one transaction.
+ * All store ports as one union type, for layer signatures. An adapter provides all stores over the same data,
+ * because an order, its history and its dead letter change in one transaction.
  */
 export type Stores = IntakeStore | WorkStore | DeadLetterStore | OrderReads | UpkeepStore

@@ -6,9 +6,9 @@ export class UpkeepStore extends Context.Service<
   UpkeepStore,
   {
     /**
-     * Deletes up to `max` orders in this final state whose last transition is older than `age`, oldest first, each with
-     * its history and its dead letter. Deletes none while another process is deleting old orders, of either status.
-     * Returns the number of deleted orders.
+     * Deletes up to `max` orders in this final state whose last transition is older than `age`, oldest first,
+     * each with its history and its dead letter. Deletes nothing while another process is deleting old
+     * orders, whatever their status. Returns the number of deleted orders.
      */
     readonly deleteOldOrders: (
       status: "PROCESSED" | "FAILED",
@@ -16,7 +16,7 @@ export class UpkeepStore extends Context.Service<
       max: number
     ) => Effect.Effect<number, OrdersUnavailable>
 
-    /** Deletes up to `max` idempotency keys that have expired, and returns the number. */
+    /** Deletes up to `max` idempotency keys that have expired, and returns the number of deleted keys. */
     readonly deleteExpiredKeys: (max: number) => Effect.Effect<number, OrdersUnavailable>
   }
 >()("order-platform/application/ports/UpkeepStore") {}

@@ -14,7 +14,10 @@ export interface Claim {
   readonly orders: ReadonlyArray<ProcessingOrder>
   /** Time until the next scheduled order becomes due; null if there is none. */
   readonly nextDueIn: Duration.Duration | null
-  /** Time until the next lease of any worker ends; zero if one has ended, null if none is held. */
+  /**
+   * Time until the next lease of any worker ends; zero if a lease has already ended, null if no worker holds
+   * a lease.
+   */
   readonly nextLeaseEndIn: Duration.Duration | null
 }
 
@@ -28,7 +31,7 @@ export type SettleResult = "settled" | "repeated" | "stale"
 export class WritesRefused extends Data.TaggedError("WritesRefused")<{ readonly reason: string }> {}
 
 /**
- * The defect of a store that cannot write an outcome although the app's writes are not the cause. It is a bug of the
+ * A defect: the store cannot write an outcome, and the app's writes are not the cause. This is a bug of the
  * store, so it must not count as a failed attempt.
  */
 export class OutcomeNotStorable extends Data.TaggedError("OutcomeNotStorable")<{ readonly cause: unknown }> {}
@@ -53,8 +56,8 @@ export class WorkStore extends Context.Service<
     }) => Effect.Effect<Claim, OrdersUnavailable>
 
     /**
-     * Writes the outcomes of attempts, each fenced by the version the attempt started with. Returns the results in the
-     * order of the settlements, of which there may be one per order.
+     * Writes the outcomes of attempts, each fenced by the version the attempt started with. There may be only
+     * one settlement per order. Returns the results in the order of the settlements.
      */
     readonly settle: (
       settlements: ReadonlyArray<Settlement>
@@ -70,7 +73,7 @@ export class WorkStore extends Context.Service<
       writes: Writes["writes"]
     ) => Effect.Effect<SettleResult, OrdersUnavailable | AttemptError | WritesRefused>
 
-    /** Extends every lease of this worker, and returns them. */
+    /** Extends every lease of this worker, and returns the leases. */
     readonly renew: (
       worker: string,
       lease: Duration.Duration

@@ -6,8 +6,9 @@ const interval = "1 hour"
 const batchSize = 1000
 
 /**
- * Deletes expired idempotency keys in small batches, once an hour while the scope is open. This only frees space,
- * because an expired answer is never returned. Errors of the store only delay it.
+ * Deletes expired idempotency keys in small batches, once an hour while the scope is open. This only frees
+ * space: the answer stored under an expired key is never returned. Errors of the store only delay the
+ * deletion.
  */
 export const deleteExpiredKeys = Effect.gen(function* () {
   const store = yield* UpkeepStore

@@ -32,9 +32,9 @@ const deleteAll = Effect.fnUntraced(function* (status: "PROCESSED" | "FAILED", a
 })
 
 /**
- * Deletes final orders after their retention, each with its history and its dead letter: in small batches with pauses,
- * one process at a time, while the layer is open. It never deletes an order that is not final. Errors of the store only
- * delay it.
+ * Deletes final orders after their retention, each with its history and its dead letter: in small batches
+ * with pauses, one process at a time, while the layer is open. It never deletes an order that is not final.
+ * Errors of the store only delay the deletion.
  */
 export const DeleteOldOrders = {
   layer: Layer.effectDiscard(

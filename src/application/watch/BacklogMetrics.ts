@@ -9,7 +9,7 @@ const oldestDueAgeSeconds = Metric.gauge("order_oldest_due_age_seconds", {
   description: "Seconds since the oldest due order became due"
 })
 
-/** Sets the gauges of the backlog; they keep their value while it cannot be read. */
+/** Sets the gauges of the backlog. The gauges keep their values while the backlog cannot be read. */
 export const recordBacklog = Effect.fnUntraced(function* ({ oldestDueAge, pending, processing }: Backlog) {
   yield* Metric.update(Metric.withAttributes(backlogOrders, { status: "PENDING" }), pending)
   yield* Metric.update(Metric.withAttributes(backlogOrders, { status: "PROCESSING" }), processing)

@@ -5,7 +5,10 @@ import type { OrderId } from "../../domain/OrderId.ts"
 import { isFinal } from "../../domain/OrderStatus.ts"
 import { OrderReads } from "../ports/OrderReads.ts"
 
-/** The maximum number of events queued for one subscription. No more are read for it until it has taken them all. */
+/**
+ * The maximum number of events queued for one subscription. No more events are read for the subscription
+ * until it has taken all of them.
+ */
 export const maxQueuedEvents = 100
 
 /** The maximum number of events read by one statement, for all subscriptions together. */
@@ -27,7 +30,7 @@ export interface Subscription {
   readonly caller: string | undefined
   /** Events that were read and not taken yet; ended after the last event. */
   readonly events: Queue.Queue<OrderEvent, Cause.Done>
-  /** Whether events are read for it: its order exists, and the stream has not ended. */
+  /** Whether events are read for this subscription: the order exists, and the stream has not ended. */
   isActive: boolean
   /** The version of the last event in the queue. */
   after: number
@@ -90,9 +93,10 @@ const makeRead = (reads: OrderReads["Service"], subscriptions: ReadonlySet<Subsc
 }
 
 /**
- * Reads from the store, so that transitions made by any process are seen; one statement reads for all subscriptions
- * whose queue is empty. Without subscriptions nothing is read. No event is lost, because no read begins later than the
- * last queued version; none is repeated, because `deliver` drops events up to it.
+ * Reads the events of all subscriptions from the store, so that transitions made by any process are seen. One
+ * statement reads for all subscriptions whose queue is empty. Without subscriptions nothing is read. No event
+ * is skipped, because each read starts at the last queued version or earlier. No event is repeated, because
+ * `deliver` drops events up to the last queued version.
  */
 export const makeEventReader = Effect.gen(function* () {
   const subscriptions = new Set<Subscription>()

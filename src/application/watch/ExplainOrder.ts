@@ -4,7 +4,9 @@ import { endsAttempt, type OrderEvent } from "../../domain/OrderEvent.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
 import { OrderReads } from "../ports/OrderReads.ts"
 
-/** The maximum count of orders that are due before this one; the sentence says "more than" above it. */
+/**
+ * Orders that are due before this one are counted up to this number; above it the sentence says "more than".
+ */
 const maxDueBefore = 10_000
 
 /** The timeline of an order, and one sentence on why it is not running or done right now. */
@@ -17,8 +19,9 @@ export const explainOrder = Effect.fn("ExplainOrder")(function* (id: OrderId) {
 })
 
 /**
- * One sentence on why the order is not running or done right now, or that it is. `events` is its history, oldest first;
- * `dueBefore` is how many due orders are claimed before it, null if it is not due.
+ * One sentence that says that the order is running or done, or why it is not. `events` is the history of the
+ * order, oldest first; `dueBefore` is how many due orders are claimed before this one, null if this one is
+ * not due.
  */
 export const explain = (
   order: Order,

@@ -49,8 +49,8 @@ export const outcomeOfFailure = (
 const failed = (failure: Failure): Outcome => ({ event: "failed", failure })
 
 /**
- * The outcome of a failed attempt: FAILED if it was the last one, otherwise a retry after the processor's or the
- * policy's delay.
+ * The outcome of a failed attempt: FAILED if this was the last attempt, otherwise a retry after the delay
+ * that the processor or the retry policy gives.
  */
 const retryOrFail = Effect.fnUntraced(function* (
   order: ProcessingOrder,

@@ -16,10 +16,10 @@ const maxClaim = 256
 type StartAttempts = (orders: ReadonlyArray<ProcessingOrder>) => Effect.Effect<void>
 
 /**
- * The claim loop of a worker. It waits for free slots, claims up to that many due orders, and starts an attempt for
- * each. If there were fewer orders than slots, it waits for the first of these: an announcement, a reschedule by this
- * worker, the next due time, the end of the next lease, the end of the poll interval. It never ends. The SQL
- * is in infrastructure/postgres/functions/ClaimOrders.ts.
+ * The claim loop of a worker. It waits for free slots, claims at most one due order for each free slot, and
+ * starts an attempt for each order. If there were fewer orders than slots, it waits for the first of these:
+ * an announcement, a reschedule by this worker, the next due time, the end of the next lease, the end of the
+ * poll interval. The loop never ends. The SQL is in infrastructure/postgres/functions/ClaimOrders.ts.
  */
 export const claimOrders = (
   state: WorkerState,
@@ -49,8 +49,8 @@ const claimAndWait = Effect.fnUntraced(function* (
   state: WorkerState,
   startAttempts: StartAttempts
 ) {
-  // Uninterruptible, because every claimed order needs its attempt, which runs or releases it, even if the worker stops
-  // meanwhile.
+  // Uninterruptible: even if the worker stops meanwhile, every claimed order needs an attempt, which
+  // processes or releases the order.
   const claimed = yield* Effect.uninterruptible(
     claim(free, state).pipe(
       Effect.onError(() => Effect.sync(() => state.slots.release(free))),
@@ -86,7 +86,7 @@ const waitForWork = Effect.fnUntraced(function* (
   const shortest = waits.filter((wait) => wait !== null).reduce((a, b) => Duration.min(a, b))
   yield* Effect.timeoutOption(
     Effect.raceFirst(wakeUp.awaitAnnouncement, Queue.take(rescheduled)),
-    // At least a millisecond, so that a fraction of one does not make a busy loop.
+    // At least a millisecond, so that a shorter wait does not cause a busy loop.
     Math.max(1, Math.ceil(Duration.toMillis(shortest)))
   )
 })

@@ -13,7 +13,7 @@ const maxExpired = 256
 export const expireLeases = Effect.gen(function* () {
   const store = yield* WorkStore
   const orders = yield* store.expire(maxExpired)
-  // Another worker is expiring them. The pause prevents a busy loop of claims meanwhile.
+  // Another worker is expiring these orders. The pause prevents a busy loop of claims meanwhile.
   if (orders.length === 0) return yield* Effect.sleep("50 millis")
   for (const order of orders) {
     yield* recordExpired(order)

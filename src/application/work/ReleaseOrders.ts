@@ -5,7 +5,7 @@ import { WorkStore } from "../ports/WorkStore.ts"
 import { claimTimeout } from "./WorkerSettings.ts"
 import type { WorkerState } from "./WorkerState.ts"
 
-/** Releases orders of a claim whose reply was lost. It costs them no attempt. */
+/** Releases orders of a claim whose reply was lost. This costs the orders no attempt. */
 export const releaseOrders = (orders: ReadonlyArray<Lease>) =>
   Effect.flatMap(WorkStore, (store) =>
     orders.length === 0
@@ -18,7 +18,10 @@ export const releaseOrders = (orders: ReadonlyArray<Lease>) =>
         )
   )
 
-/** Releases every order that this worker holds without an attempt. Only while no claim is running. */
+/**
+ * Releases every order that this worker holds without an attempt. May be called only while no claim is
+ * running.
+ */
 export const releaseUnknownOrders = Effect.fnUntraced(function* ({ attempts, settings }: WorkerState) {
   const store = yield* WorkStore
   const leases = yield* store.renew(settings.name, settings.lease)
@@ -26,8 +29,9 @@ export const releaseUnknownOrders = Effect.fnUntraced(function* ({ attempts, set
 })
 
 /**
- * After a failed claim the worker may hold orders without an attempt. Releases them before the next claim, and not only
- * at the next heartbeat. Between two claims they can be told apart from orders of a running claim.
+ * After a failed claim the worker may hold orders without an attempt. This releases them before the next
+ * claim, and not only at the next heartbeat. Between two claims no claim is running, so an order without an
+ * attempt cannot belong to a running claim.
  */
 export const releaseClaimInDoubt = (state: WorkerState) =>
   Effect.suspend(() => {

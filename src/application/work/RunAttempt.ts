@@ -54,8 +54,8 @@ export const makeStartAttempts = Effect.fnUntraced(function* <P>(
 })
 
 /**
- * One attempt, step by step. Only the processor and the commit of its writes can be interrupted. A timeout also
- * interrupts this fiber, so that the processor needs no separate one (docs/adr/0007).
+ * One attempt, step by step. Only the processor and the commit of its writes can be interrupted. A timeout
+ * interrupts this fiber, so the processor needs no fiber of its own (docs/adr/0007).
  */
 const runAttempt = (
   attempt: Attempt,

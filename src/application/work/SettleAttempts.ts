@@ -12,9 +12,9 @@ const maxGroup = 256
 type Group = ReadonlyArray<FinishedAttempt>
 
 /**
- * The settle loop of a worker. It stores outcomes in groups, one statement each. While the store is unavailable it
- * repeats the same group; the store recognises outcomes that it has already stored. The loop ends when the queue has
- * ended and every outcome is stored.
+ * The settle loop of a worker. It stores outcomes in groups, with one statement for each group. While the
+ * store is unavailable it repeats the same group; the store recognises outcomes that it has already stored.
+ * The loop ends when the queue has ended and every outcome is stored.
  */
 export const settleAttempts = (state: WorkerState): Effect.Effect<void, never, WorkStore> =>
   // The yield lets attempts that end at the same moment join the group.
@@ -54,8 +54,8 @@ const store = (group: Group) =>
   )
 
 /**
- * Stores each outcome separately, after one that the store refuses made its whole group fail. The heartbeat releases
- * the order of the refused one.
+ * Stores each outcome of a group separately, after one refused outcome made the whole group fail. The
+ * heartbeat releases the order of the refused outcome.
  */
 const settleOneByOne = (group: Group, state: WorkerState) =>
   Effect.forEach(

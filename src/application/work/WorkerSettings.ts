@@ -14,7 +14,10 @@ export interface WorkerSettings {
    * meanwhile.
    */
   readonly writeConcurrency: number
-  /** How long a worker holds an order without renewing its lease. It renews after each third of this time. */
+  /**
+   * How long a worker holds an order without renewing its lease. The worker renews the lease after each third
+   * of this time.
+   */
   readonly lease: Duration.Duration
   /** An attempt that takes longer is interrupted and fails with `TIMEOUT`. */
   readonly attemptTimeout: Duration.Duration

@@ -19,9 +19,9 @@ export interface Attempt {
   /** Its index in the list of attempts. */
   readonly index: number
   /**
-   * `processing`: the processor runs. `committing`: its writes and its outcome are stored together. `ended`: its
-   * outcome is decided and waits for the settle loop. Only in `processing` does a timeout or a lost lease interrupt the
-   * attempt.
+   * `processing`: the processor runs. `committing`: the writes and the outcome are stored together. `ended`:
+   * the outcome is decided and waits for the settle loop. Only in `processing` does a timeout or a lost lease
+   * interrupt the attempt.
    */
   phase: "processing" | "committing" | "ended"
   /** When its processor was started, in nanoseconds of the monotonic clock. */
@@ -58,8 +58,8 @@ interface Stopwatch {
 export interface WorkerState {
   readonly settings: WorkerSettings
   /**
-   * Taken by a claim. Released when the outcome is queued or the attempt is dropped; a claim returns those it did not
-   * fill.
+   * A claim takes slots and releases those that it did not fill. The slot of an attempt is released when its
+   * outcome is queued or the attempt is dropped.
    */
   readonly slots: Slots
   readonly attempts: Attempts
@@ -108,7 +108,8 @@ const makeStopwatch: Effect.Effect<Stopwatch> = Effect.gen(function* () {
 })
 
 /**
- * Interrupts an attempt. While it commits its writes, only the stop of the worker may do so. The first reason is kept.
+ * Interrupts an attempt. While the attempt commits its writes, only a stopping worker may interrupt it. Of
+ * several reasons, the first is kept.
  */
 export const interruptAttempt = (attempt: Attempt, reason: Interruption): void => {
   if (attempt.fiber === null) return

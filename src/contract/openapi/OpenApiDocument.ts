@@ -33,7 +33,7 @@ const requestHeader = {
   schema: correlationId
 }
 
-/** Adds examples: one for each type of problem, or that of the operation. */
+/** Adds examples: one for each type of problem, or the example of the operation. */
 const withExamples = (content: Content, operationId: string): Content =>
   mapValues(content, (media, type) => {
     if (type === streamType) return exampleStream

@@ -16,7 +16,10 @@ const suffix = "Encoded"
 
 const plainName = (name: string): string => (name.endsWith(suffix) ? name.slice(0, -suffix.length) : name)
 
-/** Makes `additionalProperties` explicit: the meaning is the same, but generators assume an empty object without it. */
+/**
+ * Makes `additionalProperties` explicit: the meaning is the same, but without it generators assume an empty
+ * object.
+ */
 const openObject = (value: unknown): unknown => {
   if (typeof value !== "object" || value === null || !("type" in value) || value.type !== "object")
     return value

@@ -47,7 +47,7 @@ const problems = (description: string, ...names: ReadonlyArray<string>): Respons
   }
 })
 
-/** The responses of an operation, and those that any operation may have. */
+/** The responses of an operation, and the responses that any operation may have. */
 export const withCommonProblems = (responses: Operation["responses"]): Operation["responses"] => {
   const { 503: declared, ...others } = responses
   const unavailable =

@@ -7,11 +7,11 @@ import * as Requests from "../RequestErrors.ts"
 interface ProblemExample {
   /** When it occurs, and what the client can do. */
   readonly description: string
-  /** The JSON of one. */
+  /** The problem as JSON. */
   readonly value: unknown
 }
 
-// Encoded by the table that responses use, so that each example is a possible response.
+// Encoded with `Problems`, like the responses, so that each example is a possible response.
 const encode = Schema.encodeSync(Schema.Union(Object.values(Problems)))
 
 const example = (error: ProblemError, description: string): ProblemExample => ({

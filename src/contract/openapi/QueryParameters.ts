@@ -20,5 +20,5 @@ export const describeParameters =
     }
   }
 
-/** The schema of the limit. */
+/** The schema of the parameter `limit`. */
 export const limitDescription = { schema: { type: "integer", minimum: 1, maximum: 200, default: 50 } }

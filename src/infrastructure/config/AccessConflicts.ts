@@ -9,7 +9,10 @@ interface AccessSettings {
   readonly auth: { readonly clientKeys: Keys; readonly operatorKeys: Keys; readonly disabled: boolean }
 }
 
-/** Conflicts between access settings that are each valid, as sentences. `named` adds the place of a key. */
+/**
+ * Conflicts between access settings each of which is valid by itself, as sentences. `named` adds to a key the
+ * place where it was set.
+ */
 export const accessConflicts = (
   { auth, server }: AccessSettings,
   named: (key: string) => string
@@ -31,7 +34,7 @@ export const accessConflicts = (
         ]),
     ...(auth.disabled && keys.length > 0
       ? [
-          `${named("auth.disabled")} is true although there are keys in ${both}: remove the keys, or set it to false.`
+          `${named("auth.disabled")} is true although there are keys in ${both}: remove the keys, or set auth.disabled to false.`
         ]
       : []),
     ...(inBoth === undefined

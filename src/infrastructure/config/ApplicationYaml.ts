@@ -8,8 +8,9 @@ const FILE = "application.yaml"
 const MAX_BYTES = 1_048_576
 
 /**
- * The settings in the file `config`, by default `application.yaml` in the working directory, which need not exist.
- * Fails with a sentence for everything that is not a setting, with file, line and column; no sentence quotes a value.
+ * The settings in the file `config`, by default in `application.yaml` in the working directory, if that file
+ * exists. Fails with a sentence for everything that is not a setting, with file, line and column; no sentence
+ * quotes a value.
  */
 export const applicationYaml = Effect.fn("ApplicationYaml")(function* (
   config: Option.Option<string>,

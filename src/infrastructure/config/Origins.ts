@@ -1,7 +1,8 @@
 import { Schema, SchemaTransformation } from "effect"
 import type { Kind } from "./Setting.ts"
 
-// As browsers send it: lower case, no default port, no path. Any other form would never match.
+// An origin in the form that browsers send: lower case, no default port, no path. Any other form would never
+// match.
 const isOrigin = (text: string) => URL.canParse(text) && new URL(text).origin === text
 
 /** Web origins. `*` is refused: every web page could then call any server that the browser reaches. */

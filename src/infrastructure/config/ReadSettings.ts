@@ -4,7 +4,7 @@ import type { Setting } from "./Setting.ts"
 import { environmentVariable, settingsByKey, valuesOf } from "./SettingsTree.ts"
 import type { SettingsTree } from "./SettingsTree.ts"
 
-/** A source of settings. `placeOf` names the place of one for the operator. */
+/** A source of settings. `placeOf` names the place where a setting is set, for the operator. */
 export interface SettingsSource {
   readonly provider: ConfigProvider.ConfigProvider
   readonly placeOf: (key: string) => string
@@ -78,5 +78,5 @@ const valueOf = (setting: Setting<unknown>, name: string, given: Given | undefin
           : `${name} is ${quoted(given.text)}: it must be ${setting.kind.allowed}.`
       )
 
-// JSON keeps the sentence on one line for any value.
+// JSON keeps any value, and so the sentence, on one line.
 const quoted = (text: string) => JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text)

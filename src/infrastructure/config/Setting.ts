@@ -8,7 +8,7 @@ export interface Kind<out A> {
   readonly allowed: string
   /** Whether the value is kept out of error messages. */
   readonly secret: boolean
-  /** Whether the file may contain it as a list; as text, its parts are separated by commas. */
+  /** Whether the file may contain the value as a list. As text, the elements are separated by commas. */
   readonly list?: boolean
 }
 
@@ -129,8 +129,8 @@ export const postgresUrl: Kind<string> = kind(
   "a URL such as postgres://user:password@host:5432/name, with special characters percent-encoded",
   Schema.String.check(
     Schema.isPattern(/^postgres(ql)?:\/\/[!-$&-~]*(%[0-9A-Fa-f]{2}[!-$&-~]*)*$/),
-    // Two forms of libpq are no valid URLs: a user without a host, where a parameter gives the host, and several hosts,
-    // which are refused where the parts of the URL are read.
+    // libpq accepts two forms that are not valid URLs: a user without a host (a parameter gives the host),
+    // and several hosts. Several hosts are refused later, where the parts of the URL are read.
     Schema.makeFilter(
       (url: string) =>
         URL.canParse(url.replace(/^([^/]+:\/\/)[^/?@]*@(?=[/?]|$)/, "$1")) || /^[^/]+:\/\/[^/?]*,/.test(url)

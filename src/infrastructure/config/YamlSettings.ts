@@ -111,7 +111,8 @@ class Reader implements YamlSettings {
   }
 }
 
-// An alias without its anchor stays an alias, because the parser does not report it.
+// An alias whose anchor is missing stays an alias and is reported by the reader, because the parser does not
+// report it.
 const resolved = (document: Document, node: Node | null): Node | undefined =>
   isAlias(node) ? (node.resolve(document) ?? node) : (node ?? undefined)
 

@@ -22,7 +22,7 @@ export const openDirectory = Effect.fnUntraced(function* (directory: string) {
   const strange = (yield* attempt(() => fs.readdir(directory))).find((entry) => !ours.test(entry))
   if (strange !== undefined) {
     return yield* refuse(
-      `The directory ${directory} contains something else than an embedded PostgreSQL (${strange}): set another database.dataDirectory, or DATABASE_URL.`
+      `The directory ${directory} contains something other than an embedded PostgreSQL (${strange}): set another database.dataDirectory, or DATABASE_URL.`
     )
   }
   const owner = yield* attempt(() => fs.stat(layout(directory).data)).pipe(

@@ -74,9 +74,10 @@ const namedUser = attempt(() => fs.readFile("/etc/passwd", "utf8")).pipe(
 )
 
 /**
- * The identities that can run PostgreSQL, best first. PostgreSQL refuses root, and initdb refuses a user without a
- * name. A user namespace solves both and keeps the owner of every file. If the kernel or the container forbids
- * namespaces, root switches to another user, with one capability if that user may not enter a parent directory.
+ * The identities that can run PostgreSQL, best first. PostgreSQL refuses root, and initdb refuses a user
+ * without a name. A user namespace solves both problems and keeps the owner of every file. If the kernel or
+ * the container forbids namespaces, root switches to another user, with one capability if that user may not
+ * enter a parent directory.
  */
 export const identities = Effect.fnUntraced(function* (
   dataOwner: User | undefined,

@@ -22,14 +22,15 @@ const ps = (column: string, pid: number) =>
   )
 
 /**
- * The start time of a process, in a unit of the platform; empty if it is not running. Pid and start time identify a
- * process even if the pid is reused.
+ * The start time of a process, in a unit of the platform; empty if the process is not running. Pid and start
+ * time identify a process even if the pid is reused.
  */
 const startOf = (pid: number) =>
   process.platform === "linux"
     ? fs.readFile(`/proc/${pid}/stat`, "utf8").then(
         (stat) => {
-          // The name in parentheses may contain spaces. After it, the state is the 3rd field, the start time the 22nd.
+          // The name in parentheses may contain spaces. After the name come the state (field 3) and, further
+          // on, the start time (field 22).
           const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
           return fields[0] === "Z" ? "" : (fields[19] ?? "")
         },
@@ -62,9 +63,9 @@ export const postmasterPid = (directory: string) =>
   )
 
 /**
- * Stops what a previous owner or postmaster left behind: shuts down a postmaster (fast shutdown), kills backends
- * without a postmaster, which keep the shared memory, and deletes a pid file of another program. Only for the owner of
- * the directory, while it runs no postmaster itself.
+ * Stops what a previous owner or postmaster left behind: shuts down a postmaster (fast shutdown), kills
+ * backends without a postmaster, which keep the shared memory, and deletes a pid file of another program. May
+ * be called only by the owner of the directory, while it runs no postmaster itself.
  */
 export const clearRemains = Effect.fnUntraced(function* (directory: string) {
   yield* Effect.promise(async () => {
@@ -95,8 +96,8 @@ export const ownDirectory = Effect.fnUntraced(function* (directory: string) {
         message: `The data directory ${directory} is in use by process ${pid}: stop that process, or set another database.dataDirectory, or DATABASE_URL.`
       })
     }
-    // Two processes that find a dead owner may both get here. The lock file and shared memory of PostgreSQL still admit
-    // only one.
+    // Two processes that find a dead owner may both get here. The lock file and shared memory of PostgreSQL
+    // still admit only one postmaster.
     yield* attempt(() => fs.rename(draft, owner))
   })
   const release = attempt(async () => {

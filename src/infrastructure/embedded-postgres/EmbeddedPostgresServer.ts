@@ -11,10 +11,11 @@ export class PostmasterExited extends Schema.TaggedError<PostmasterExited>()("Po
 }) {}
 
 /**
- * Starts a guard, then becomes the postmaster. The guard reads from a pipe that closes when this process ends for any
- * reason. A line from the pipe ends the guard; the end of the pipe makes it request a fast shutdown, then an immediate
- * one. The guard is a grandchild, so that the postmaster does not see it among its children. `$$` is the pid of the
- * postmaster, and the guard signals it only if the pid file has the same pid.
+ * A shell script that starts a guard and then becomes the postmaster. The guard reads from a pipe that closes
+ * when this process ends for any reason. A line from the pipe ends the guard; the end of the pipe makes the
+ * guard request a fast shutdown of the postmaster, then an immediate one. The guard is a grandchild, so that
+ * the postmaster does not see it among its children. `$$` is the pid of the postmaster, and the guard signals
+ * it only if the pid file has the same pid.
  */
 const guard = `
 data=$1; shift
@@ -111,8 +112,9 @@ const stopPostmaster = Effect.fnUntraced(function* ({ child, ended }: Postmaster
 })
 
 /**
- * Starts a postmaster on the data directory and completes when it accepts connections. Closing the scope stops it.
- * `exited` completes with its last output when it ends for any reason.
+ * Starts a postmaster on the data directory and completes when it accepts connections. Closing the scope
+ * stops it. `exited` completes with the last output of the postmaster when the postmaster ends for any
+ * reason.
  */
 export const startPostmaster = Effect.fnUntraced(function* (
   directory: string,

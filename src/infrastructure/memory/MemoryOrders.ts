@@ -38,7 +38,7 @@ const make = () => {
   return {
     orders: orders as ReadonlyMap<OrderId, StoredOrder>,
     deadLetters: deadLetters as ReadonlyMap<OrderId, DeadLetter>,
-    /** Orders whose writes are running; they count as locked rows. */
+    /** Orders whose writes are running; they are treated like locked rows in PostgreSQL. */
     locked: new Set<OrderId>(),
     /** Idempotency keys, by scope and key. */
     answers: new Map<string, StoredAnswer & { readonly expiresAt: DateTime.Utc }>(),

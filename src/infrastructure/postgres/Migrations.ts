@@ -35,7 +35,7 @@ export const MigrationClient = Context.Reference<{
 /** The time limit of one statement of a migration, so that nothing waits forever. */
 const statementLimit = Duration.hours(24)
 
-// Time limits of a server, a role or a connection are meant for requests.
+// Time limits of a server, a role or a connection are meant for requests and too short for a migration.
 const withLongLimit = <A, E, R>(sql: SqlClient.SqlClient, effect: Effect.Effect<A, E, R>) =>
   Effect.andThen(
     sql`SELECT set_config('statement_timeout', ${`${Duration.toMillis(statementLimit)}`}, true)`,
@@ -59,10 +59,10 @@ const refusedWith =
     )
 
 /**
- * Migrates the tables in `DatabaseSchema` to the current version and creates the SQL functions of this version, in one
- * transaction or in the caller's. Functions of other versions are kept, so that processes of two versions run side by
- * side. A lock makes sure that one process migrates while others wait, which they log. If nothing is missing, it
- * changes nothing and needs no right to create.
+ * Migrates the tables in `DatabaseSchema` to the current version and creates the SQL functions of this
+ * version, in one transaction or in the caller's. Functions of other versions are kept, so that processes of
+ * two versions run side by side. A lock makes sure that only one process migrates; the others wait, and log
+ * that they wait. If nothing is missing, `migrate` changes nothing and needs no right to create.
  */
 export const migrate = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -155,7 +155,8 @@ const migrateLocked = Effect.gen(function* () {
       }
     )
   )
-  // The migrator compares only the highest id. This check finds gaps and foreign migrations.
+  // Effect's migrator compares only the highest id. This check also finds gaps, and migrations of other
+  // versions.
   yield* checkApplied(sql, schema)
   yield* createMissingFunctions(sql, schema)
 }).pipe(withOurNames)

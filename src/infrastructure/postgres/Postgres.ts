@@ -23,8 +23,8 @@ export const layerMigrated = Layer.mergeAll(
 )
 
 /**
- * `layer` in a separate database schema, with its own tables, functions and channel. Several can share one database,
- * process and client.
+ * `layer` in a separate database schema, with its own tables, functions and channel. Several such layers can
+ * share one database, process and client.
  */
 export const layerInSchema = (schema: string) =>
   Layer.fresh(layer).pipe(Layer.provide(Layer.succeed(DatabaseSchema, schema)))

@@ -1,15 +1,15 @@
 /** The maximum number of bytes that wait while a pipe is full. Further lines are lost. */
 const maxWaitingBytes = 1_048_576
 
-/** The delay before a full pipe is written again, in milliseconds. */
+/** The delay before a full pipe is written to again, in milliseconds. */
 const fullRetryMs = 20
 
-/** The delay before a failed output is written again, in milliseconds. Lines until then are lost. */
+/** The delay before a failed output is written to again, in milliseconds. Lines until then are lost. */
 const brokenRetryMs = 1000
 
 interface Entry {
   readonly bytes: Buffer
-  /** The number of log lines that are lost if it is not written. */
+  /** The number of log lines that are lost if this entry is not written. */
   readonly lines: number
   /** Whether its beginning has been written. */
   readonly isCut?: boolean

@@ -67,7 +67,7 @@ describe("Orders stored by an older version of the app", () => {
           const platform = yield* OrderPlatform.service(forgetful)
           const { reason, reasonCode, retryCount } = yield* platform.deadLetter(id)
           assert.deepStrictEqual([reasonCode, retryCount], ["UNDECODABLE", 1])
-          assert.strictEqual(reason, "It was stored as version 1; this app reads 2.")
+          assert.strictEqual(reason, "The payload was stored as version 1; this app reads 2.")
         }).pipe(Effect.provide(Layer.merge(release(forgetful, seen), OrderPlatform.layer(forgetful))))
         assert.deepStrictEqual(seen, [])
 

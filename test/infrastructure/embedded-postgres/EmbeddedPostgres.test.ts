@@ -165,7 +165,7 @@ describe("EmbeddedPostgres", { concurrent: true }, () => {
       const error = yield* Effect.flip(Layer.build(EmbeddedPostgres.layer({ dataDirectory })))
       assert.match(
         error.message,
-        /^The directory \S+ contains something else than an embedded PostgreSQL \(letter.txt\): /
+        /^The directory \S+ contains something other than an embedded PostgreSQL \(letter.txt\): /
       )
       assert.deepStrictEqual(yield* Effect.promise(() => fs.readdir(dataDirectory)), ["letter.txt"])
     })

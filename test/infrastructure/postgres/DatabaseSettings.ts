@@ -124,7 +124,7 @@ export const shortCases: ReadonlyArray<DatabaseCase> = [
     name: "encoding LATIN1",
     database: "ENCODING 'LATIN1' LOCALE_PROVIDER libc LOCALE 'C'",
     expected:
-      /its encoding is LATIN1 and must be UTF8; create one with CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0\.$/
+      /its encoding is LATIN1 and must be UTF8; create another database with CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0\.$/
   },
   {
     name: "no right to create tables",

@@ -20,9 +20,9 @@ export interface BodyReservation {
 }
 
 /**
- * Limits the total memory for the bodies of an endpoint, for any number of connections. Bytes count from their arrival,
- * so a client that announces a large body and sends nothing uses none, until the request is answered, so bodies of
- * orders that wait to be stored are included.
+ * Limits the total memory for the bodies of an endpoint, for any number of connections. Bytes count from
+ * their arrival until the request is answered. So a client that announces a large body and sends nothing uses
+ * no memory, and the bodies of orders that wait to be stored are included.
  */
 export const makeBodyBudget = (maxBytes: number) => {
   const budget = Math.max(minBudget, 4 * maxBytes)
@@ -50,7 +50,8 @@ export const makeBodyBudget = (maxBytes: number) => {
 /** The connection ended or failed before the whole body had arrived. */
 export class BodyBroken extends Schema.TaggedError<BodyBroken>()("BodyBroken", {}) {}
 
-// A constant, because a new error captures its stack trace, and `close` is also emitted after a complete body.
+// A constant, because creating an error captures a stack trace, and `close` is also emitted after each
+// complete body.
 const bodyBroken = Effect.fail(new BodyBroken())
 
 // Reads Node's request directly: Node's parser already checks the length, and Effect's general way to read a stream
@@ -60,7 +61,7 @@ const fromNode = (message: IncomingMessage, reservation: BodyReservation) =>
   Effect.callback<Uint8Array, BodyBroken | BodyBudgetExhausted>((resume) => {
     let chunks: Array<Uint8Array> = []
     let isFull = false
-    // The listeners stay: only the first result counts, and the request is not read again.
+    // The listeners are not removed: only the first result counts, and the request is not read again.
     const end = () => {
       const [only, ...others] = chunks
       const bytes = only !== undefined && others.length === 0 ? only : Buffer.concat(chunks)
@@ -94,8 +95,8 @@ const exhaustedBy = (source: object, reservation: BodyReservation) =>
     : Effect.never
 
 /**
- * All bytes of a body, at most `maxBytes`. A body with an accepted `Content-Length` is read directly from Node. A
- * chunked body, one after `100 Continue`, and one on another platform are read by Effect.
+ * All bytes of a body, at most `maxBytes`. A body with an accepted `Content-Length` is read directly from
+ * Node. A chunked body, a body after `100 Continue`, and a body on another platform are read by Effect.
  */
 export const bodyBytes = (
   request: HttpServerRequest.HttpServerRequest,
@@ -113,8 +114,9 @@ export const bodyBytes = (
     coding === undefined
   )
     return fromNode(source, reservation)
-  // In a fiber that is not interrupted with the request, because interrupting it closes the connection, so that the 503
-  // of a request that timed out could not be sent. The fiber ends with the body, at the latest with the connection.
+  // The body is read in a fiber that is not interrupted with the request. Interrupting the read would close
+  // the connection, and the 503 of a request that timed out could not be sent. The fiber ends at the end of
+  // the body, at the latest when the connection closes.
   return request.arrayBuffer.pipe(
     Effect.map((buffer) => new Uint8Array(buffer)),
     Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(maxBytes)),

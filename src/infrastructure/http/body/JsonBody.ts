@@ -68,7 +68,9 @@ const readBytes = (
   return Effect.mapError(bodyBytes(request, maxBytes, reservation), (error) => readFailure(error, maxBytes))
 }
 
-/** The body as JSON, and its length in bytes. No body is `{}`; the last of duplicate keys wins. */
+/**
+ * The body as JSON, and its length in bytes. A missing body is read as `{}`; the last of duplicate keys wins.
+ */
 export const readJson = (
   request: HttpServerRequest.HttpServerRequest,
   maxBytes: number,

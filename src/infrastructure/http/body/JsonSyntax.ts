@@ -13,11 +13,15 @@ interface JsonSyntaxError {
  */
 export const maxSearched = 1_048_576
 /**
- * All JSON tokens except strings are shorter, so an error this close to the end of the search may be caused by the cut.
+ * All JSON tokens except strings are shorter than this, so an error this close to the end of the search may
+ * be caused by the cut.
  */
 const maxToken = 16
 
-/** The end of a token. If it is wrong, `end` is the place of the error and `expected` what JSON allows there. */
+/**
+ * The end of a token. If the token is wrong, `end` is the place of the error and `expected` what JSON allows
+ * there.
+ */
 interface Token {
   readonly end: number
   readonly expected?: string
@@ -139,7 +143,10 @@ const nameAt = (text: string, at: number): string => {
     : `U+${found.toString(16).toUpperCase().padStart(4, "0")}`
 }
 
-/** The syntax error of a text that `JSON.parse` rejects; undefined if it is after the part that is searched. */
+/**
+ * The syntax error of a text that `JSON.parse` rejects; undefined if the error is after the part that is
+ * searched.
+ */
 export const jsonSyntaxError = (text: string): JsonSyntaxError | undefined => {
   const isCut = text.length > maxSearched
   const error = findError(isCut ? text.slice(0, maxSearched) : text)

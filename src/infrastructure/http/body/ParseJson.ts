@@ -33,7 +33,7 @@ const quote = 0x22
 const isNumeral = (byte: number | undefined) =>
   byte !== undefined && ((byte >= 0x30 && byte <= 0x39) || byte === 0x2e)
 
-/** The minimum length of a number with more than 15 significant digits, which a double may not keep. */
+/** The minimum length of a number with more than 15 significant digits, which a double cannot always keep. */
 const long = 16
 
 /**
@@ -103,8 +103,9 @@ const notJson = (text: string): string => {
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 
 /**
- * A body as JSON, or a sentence with the place of its first error. No body is `{}`; the last of duplicate keys wins. A
- * number that would be returned as a different number is replaced by a string that {@link inexactNumber} recognises.
+ * A body as JSON, or a sentence with the place of its first error. A missing body is read as `{}`; the last
+ * of duplicate keys wins. A number that would be returned as a different number is replaced by a string that
+ * {@link inexactNumber} recognises.
  */
 export const parseJson = (bytes: Uint8Array): Result.Result<unknown, string> => {
   let text: string

@@ -3,7 +3,7 @@ import { InvalidRequest, type RequestIssue } from "../../../contract/RequestErro
 import { cutText } from "../../../domain/Failure.ts"
 import { validationIssues } from "../../../domain/ValidationIssues.ts"
 
-/** Every issue of a failed decoding, with its path inside that part of the request. */
+/** Every issue of a failed decoding, with its path inside this part of the request. */
 export const requestIssues = (
   part: RequestIssue["in"],
   error: Schema.SchemaError

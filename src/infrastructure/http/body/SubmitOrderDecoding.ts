@@ -15,8 +15,8 @@ const isPayloadAlone = (json: unknown): json is { readonly payload: unknown } =>
 }
 
 /**
- * Decodes the body of `POST /orders`. Most bodies have only a payload, which is then decoded by the payload's schema
- * alone; if that fails, the whole body is decoded for its issues.
+ * Decodes the body of `POST /orders`. Most bodies have only a payload. Such a body is decoded by the
+ * payload's schema alone; if that fails, the whole body is decoded to find its issues.
  */
 export const decodeSubmitOrder = <P>(payload: OrderPayload<P>): DecodeJson<SubmitOrder<P>> => {
   const decodeWhole = decodeStrictly(submitOrderBody(payload))

@@ -41,7 +41,7 @@ const protectPage = Effect.fnUntraced(function* (response: HttpServerResponse.Ht
   })
 })
 
-/** The page that Effect makes, for any path. Its script of 2 MB is loaded only by this effect. */
+/** The page that Effect makes, for any path. Its script of 2 MB is loaded only when this effect runs. */
 const swaggerPage = <Id extends string, Groups extends HttpApiGroup.Constraint>(
   api: HttpApi.HttpApi<Id, Groups>
 ) =>
@@ -55,8 +55,8 @@ const swaggerPage = <Id extends string, Groups extends HttpApiGroup.Constraint>(
   )
 
 /**
- * Serves the reference page of an API at this path: the Swagger UI that Effect ships, made at the first request. It
- * loads nothing from other servers, and can call its own.
+ * Serves the reference page of an API at this path: the Swagger UI that Effect ships, made at the first
+ * request. The page loads nothing from other servers, and can call the server that serves it.
  */
 export const layerDocs = <Id extends string, Groups extends HttpApiGroup.Constraint>(
   api: HttpApi.HttpApi<Id, Groups>,
@@ -78,7 +78,7 @@ export const layerDocs = <Id extends string, Groups extends HttpApiGroup.Constra
     })
   )
 
-/** Serves the OpenAPI document at this path, made at the first request. */
+/** Serves the OpenAPI document at this path. The document is made at the first request. */
 export const layerOpenApi = (path: HttpRouter.PathInput, document: () => unknown) =>
   HttpRouter.use(
     Effect.fnUntraced(function* (router) {

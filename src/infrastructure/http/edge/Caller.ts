@@ -16,7 +16,7 @@ export interface ApiKey {
   readonly secret: Redacted.Redacted
 }
 
-/** The keys of this server. Without any, the default, every caller may call every endpoint. */
+/** The keys of this server; none by default. Without keys every caller may call every endpoint. */
 export const ApiKeys = Context.Reference<{
   readonly clients: ReadonlyArray<ApiKey>
   readonly operators: ReadonlyArray<ApiKey>
@@ -31,8 +31,9 @@ const bearer = /^Bearer +([!-~]+) *$/i
 const digestOf = (text: string) => createHash("sha256").update(text).digest()
 
 /**
- * Finds the caller of a request by its header `Authorization: Bearer <secret>` (RFC 6750). Its duration reveals nothing
- * about a secret: all digests, which have the same length, are compared in constant time.
+ * Finds the caller of a request by its header `Authorization: Bearer <secret>` (RFC 6750). The duration of
+ * the search reveals nothing about a secret: all digests, which have the same length, are compared in
+ * constant time.
  */
 export const makeFindCaller = ({ clients, operators }: typeof ApiKeys.Service) => {
   const known = (keys: ReadonlyArray<ApiKey>, role: Role) =>

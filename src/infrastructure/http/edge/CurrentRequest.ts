@@ -5,9 +5,11 @@ import type { RequestIssue } from "../../../contract/RequestErrors.ts"
 import { type ApiKeys, type Caller, makeFindCaller } from "./Caller.ts"
 import { headerIssue, loggedPath } from "./RequestHead.ts"
 
-/** The sender of a request, and the id that its order and every log line about it carry. */
+/**
+ * The sender of a request, and the correlation id, which its order and every log line about the request have.
+ */
 export interface RequestIdentity {
-  /** None without a valid key, and on a server without keys. */
+  /** None if the request has no valid key, or the server has no keys. */
   readonly caller: Option.Option<Caller>
   readonly correlationId: string
 }
@@ -18,7 +20,7 @@ export const CurrentRequest = Context.Reference<RequestIdentity | null>(
   { defaultValue: () => null }
 )
 
-/** The name of the caller, if it has one. */
+/** The name of the caller; null if there is none. */
 export const callerName = (identity: RequestIdentity | null): string | null =>
   identity === null || Option.isNone(identity.caller) ? null : identity.caller.value.name
 

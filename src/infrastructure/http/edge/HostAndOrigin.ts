@@ -34,8 +34,9 @@ const isLoopbackHost = (host: string): boolean => {
 }
 
 /**
- * Refuses a `Host` that is not a loopback name on a server that only this machine may call. For a browser, a page whose
- * domain resolves to 127.0.0.1 (DNS rebinding) has the same origin as this server; only this header reveals it.
+ * Refuses a `Host` that is not a loopback name on a server that only this machine may call. For a browser, a
+ * page whose domain resolves to 127.0.0.1 (DNS rebinding) has the same origin as this server; only the header
+ * `Host` reveals such a page.
  */
 export const checkHost = ({ headers }: Request, loopbackNamesOnly: boolean): Forbidden | null => {
   const { host } = headers

@@ -51,7 +51,7 @@ export const layerWrongMethods = <Id extends string, Groups extends HttpApiGroup
   const routes = [...methodsByPath(api, others)].flatMap(([path, served]) => {
     const allow = [...served].sort().join(", ")
     const options = HttpServerResponse.empty({ status: 204, headers: { allow } })
-    // The router serves HEAD by the route of GET, also if that is a 405.
+    // The router serves HEAD by the route of GET, even if that route answers 405.
     const wrong = METHODS.filter((method) => method !== "HEAD" && !served.has(method))
     return [HttpRouter.route("OPTIONS", path, options), ...wrong.map(notAllowed(path, allow))]
   })

@@ -66,8 +66,8 @@ export const layerHandlers = <A, E, R>(group: Layer.Layer<A, E, R>) =>
   group as Layer.Layer<A, E, Exclude<R, MiddlewareKeys>>
 
 /**
- * Handlers by method and path that take the place of HttpApi's. They encode their errors themselves, and are given the
- * identity of the request instead of finding it in their context.
+ * Handlers, by method and path, that replace the handlers of HttpApi. They encode their errors themselves,
+ * and are given the identity of the request instead of finding it in their context.
  */
 export type DirectHandlers = ReadonlyMap<
   string,

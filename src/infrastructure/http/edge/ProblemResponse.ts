@@ -4,7 +4,10 @@ import { problemMediaType, type ProblemError, Problems, retryAfterOf } from "../
 
 const encode = Schema.encodeSync(Schema.Union(Object.values(Problems)))
 
-/** The response for an error outside of HttpApi's handlers. Handlers encode their errors with the same table. */
+/**
+ * The response for an error outside of HttpApi's handlers. HttpApi's handlers encode their errors with the
+ * same `Problems`.
+ */
 export const problemResponse = (error: ProblemError): HttpServerResponse.HttpServerResponse => {
   const body = encode(error)
   const { "retry-after": seconds } = retryAfterOf(error)

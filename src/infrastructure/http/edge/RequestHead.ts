@@ -29,11 +29,15 @@ const escapeIssues = (url: string): ReadonlyArray<RequestIssue> => {
   ]
 }
 
-// RFC 9112, 3.2. HTTP/1.0 clients, such as health checks of load balancers, may send none.
+// RFC 9112, 3.2: HTTP/1.1 requires `Host`. HTTP/1.0 clients, such as health checks of load balancers, may
+// send none.
 const lacksHost = ({ headers, source }: HttpServerRequest.HttpServerRequest) =>
   headers["host"] === undefined && "httpVersion" in source && source.httpVersion === "1.1"
 
-/** The problem of a request with a malformed head, with these issues and all others; null if there are none. */
+/**
+ * The problem of a request with a malformed head. It lists the issues `found` and all others; null if there
+ * are none.
+ */
 export const checkHead = (
   request: HttpServerRequest.HttpServerRequest,
   found: ReadonlyArray<RequestIssue>

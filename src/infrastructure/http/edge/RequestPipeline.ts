@@ -22,7 +22,10 @@ export type Pipeline = <E, R>(
   handle: (request: Request, identity: RequestIdentity) => Effect.Effect<Response, E, R>
 ) => Effect.Effect<Response, never, R>
 
-/** A handler that finds the identity of its request in its context, and whose log lines carry it. */
+/**
+ * A handler that finds the identity of its request in its context, and whose log lines are annotated with
+ * that identity.
+ */
 export const inRequestContext =
   <E, R>(handler: Effect.Effect<Response, E, R>) =>
   (request: Request, identity: RequestIdentity): Effect.Effect<Response, E, R> =>

@@ -12,8 +12,8 @@ export const CorsOrigins = Context.Reference<ReadonlyArray<string>>(
 )
 
 /**
- * The headers of every response against caching, content sniffing and embedding in other pages. A response that is a
- * document has its own policy instead.
+ * The headers of every response against caching, content sniffing and embedding in other pages. An HTML page
+ * has its own Content-Security-Policy instead.
  */
 export const protectiveHeaders = {
   "cache-control": "no-store",
@@ -23,8 +23,8 @@ export const protectiveHeaders = {
   "x-content-type-options": "nosniff"
 }
 
-// The connection is closed instead of waiting for the rest of a chunked body, whose length is unknown. For a body with
-// a Content-Length, Node decides whether to read the rest.
+// The server closes the connection instead of waiting for the rest of a chunked body, whose length is
+// unknown. For a body with a Content-Length, Node decides whether to read the rest.
 const isUnread = ({ headers, source }: Request) =>
   headers["transfer-encoding"] !== undefined && "complete" in source && source.complete === false
 
@@ -58,9 +58,9 @@ const sendable =
 const preflightSeconds = "600"
 
 /**
- * The headers that let a page of a configured origin read the response (Fetch Standard, CORS protocol). A preflight is
- * the OPTIONS of the path, so it needs no key, and its `Allow` has the methods. Keys are sent by the page and not by
- * the browser, so credentials are not allowed.
+ * The headers that let a page of a configured origin read the response (Fetch Standard, CORS protocol). A
+ * preflight is answered by the OPTIONS route of the path, which needs no key and whose `Allow` has the
+ * methods. Keys are sent by the page and not by the browser, so credentials are not allowed.
  */
 const corsHeaders = (
   origins: ReadonlyArray<string>,

@@ -20,8 +20,8 @@ import { OrderEvent } from "../../../domain/OrderEvent.ts"
 const keepAlive = Duration.seconds(15)
 
 /**
- * Opens when the server is about to close. A stream may last for days, so the server ends it instead of waiting. Its
- * client reconnects to another process with the id of its last event.
+ * Opens when the server is about to close. A stream may last for days, so the server ends it instead of
+ * waiting. The client then reconnects to another process with the id of the last event that it received.
  */
 export const ServerCloses = Context.Reference<Latch.Latch>(
   "order-platform/infrastructure/http/ServerCloses",
@@ -119,8 +119,8 @@ const logFailure = (annotations: Readonly<Record<string, unknown>>) =>
   )
 
 /**
- * Returns a response with these events, which come from `WatchOrder` (src/application/watch), as server-sent events. It
- * ends with the events, or when the server closes.
+ * Returns a response with these events, which come from `WatchOrder` (src/application/watch), as server-sent
+ * events. The response ends when the events end, or when the server closes.
  */
 type EventStreams = (
   events: Stream.Stream<OrderEvent>

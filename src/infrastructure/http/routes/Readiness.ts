@@ -3,7 +3,7 @@ import { readinessLimit } from "../../../application/ports/OrderReads.ts"
 import { Unavailable } from "../../../contract/RequestErrors.ts"
 
 const make = (notReady: Ref.Ref<ReadonlyArray<string>>) => ({
-  /** The reasons why the process should receive no more requests; empty if it may. */
+  /** The reasons why the process should receive no more requests; empty if there are none. */
   reasons: Ref.get(notReady),
   /** Makes the process not ready. Called first at shutdown, so that load balancers stop sending requests. */
   drain: Ref.update(notReady, (reasons) => (reasons.includes(draining) ? reasons : [...reasons, draining]))
@@ -21,7 +21,10 @@ export const Readiness = Object.assign(reference, {
   layer: Layer.effect(reference, Effect.map(Ref.make<ReadonlyArray<string>>([]), make))
 })
 
-/** Succeeds if the process is not draining and the store responds within 2 seconds that it could store an order. */
+/**
+ * Succeeds if the process is not draining and the store confirms within 2 seconds that it could store an
+ * order.
+ */
 export const checkReady = Effect.fnUntraced(function* (
   ping: Effect.Effect<void, { readonly message: string }>
 ) {

@@ -6,7 +6,10 @@ import type { OpenConnections } from "./OpenConnections.ts"
 interface DrainTimes {
   /** How long the listener stays open, so that load balancers can see that the process is not ready. */
   readonly drainDelay: Duration.Duration
-  /** How long an idle connection stays open after that, because its client may be sending a request. */
+  /**
+   * How long an idle connection stays open after the listener has closed, because its client may be sending a
+   * request.
+   */
   readonly idleGrace: Duration.Duration
   /** How long running requests may take after the listener has closed. */
   readonly gracefulShutdownTimeout: Duration.Duration

@@ -36,7 +36,8 @@ export interface HttpServerOptions {
   /** How long the listener stays open at shutdown; zero by default. */
   readonly drainDelay?: Duration.Input
   /**
-   * How long an idle connection stays open after that, because its client may be sending a request; zero by default.
+   * How long an idle connection stays open after the listener has closed, because its client may be sending a
+   * request; zero by default.
    */
   readonly idleGrace?: Duration.Input
 }
@@ -57,12 +58,14 @@ const reasonOf = ({ cause }: HttpServerError.ServeError): string => {
   }
 }
 
-// Paths are case-sensitive. An id of any length that fits into the request head is answered 400, not 404.
+// Paths are case-sensitive. An invalid id of any length that fits into the request head is answered 400, not
+// 404.
 const routerConfig = { caseSensitive: true, maxParamLength: 16_384 }
 
 /**
- * Listens on the address. Provide it below the database, so that the server listens before the database is available,
- * and closes last. Until the routes are served, requests are held and answered as `keepEarlyRequests` does.
+ * Listens on the address. Provide this layer below the database, so that the server listens before the
+ * database is available, and closes last. Until the routes are served, requests are held and answered as
+ * `keepEarlyRequests` does.
  */
 const layerListening = (options: HttpServerOptions) =>
   Layer.effectContext(

@@ -4,8 +4,8 @@ import type { Duplex } from "node:stream"
 import { correlationIdHeader, isCorrelationId } from "../../../contract/CorrelationId.ts"
 import { protectiveHeaders } from "../edge/ResponseHeaders.ts"
 
-// Responses to requests that never reach the routes, or whose handler did not end before shutdown. They have the same
-// form as all others.
+// Responses to requests that never reach the routes, or whose handler did not end before shutdown. They have
+// the same form as all other responses.
 
 type Problem = readonly [status: number, type: string, detail: string]
 

@@ -3,8 +3,8 @@ import { createServer } from "node:http"
 import { answerBrokenRequest, answerConnect, answerExpectation } from "./NodeAnswers.ts"
 
 /**
- * A server of Node with limits against slow clients. They are longer than the time limit of the handlers, which
- * therefore answers first.
+ * A server of Node with limits against slow clients. The limits are longer than the time limit of the
+ * handlers, so a handler that is too slow is answered before a limit closes its connection.
  */
 export const makeNodeServer = (handlerLimit: Duration.Duration) => {
   const handlerMs = Duration.toMillis(handlerLimit)
@@ -15,7 +15,8 @@ export const makeNodeServer = (handlerLimit: Duration.Duration) => {
     headersTimeout,
     requestTimeout,
     connectionsCheckingInterval: 1000,
-    // Longer than the 60 s for which load balancers keep idle connections, so that they close them first.
+    // Longer than the 60 s for which load balancers keep idle connections, so that the load balancers close
+    // them first.
     keepAliveTimeout: 65_000,
     maxHeaderSize: 16_384,
     // A missing Host is answered by the routes, as a problem.
@@ -23,8 +24,9 @@ export const makeNodeServer = (handlerLimit: Duration.Duration) => {
     // No upgrade to another protocol is supported.
     shouldUpgradeCallback: () => false
   })
-  // Disconnects a client that has stopped reading its response, which none of the limits above covers. It is longer
-  // than the keep-alive interval of event streams, so that a stream without events stays open.
+  // Disconnects a client that has stopped reading its response, which none of the limits above covers. This
+  // limit is longer than the keep-alive interval of event streams, so that a stream without events stays
+  // open.
   server.setTimeout(requestTimeout + 60_000)
   // Further connections are closed at once, so that a flood cannot use up the file descriptors of the process.
   server.maxConnections = 10_000

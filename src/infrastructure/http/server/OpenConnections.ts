@@ -44,8 +44,8 @@ export class OpenConnections {
     server.on("request", this.#track)
     server.on("checkContinue", (request, response) => {
       this.#track(request, response)
-      // Node sends `100 Continue` itself only if there is no listener. Until the routes have added theirs, this one
-      // sends it.
+      // Node sends `100 Continue` itself only if this event has no listener. Until the routes have added
+      // their listener, this listener sends it.
       if (server.listenerCount("checkContinue") > 1) return
       response.writeContinue()
       server.emit("request", request, response)

@@ -18,7 +18,7 @@ const refusing = new OrdersUnavailable({
   message: "The database refuses to store orders at the moment. No accepted order is lost; try again later."
 })
 
-/** Whether no statement can be run at the moment, and not only this one. */
+/** Whether the error means that no statement at all can be run at the moment. */
 const isUnreachable = (error: SqlError.SqlError): boolean =>
   error.reason.operation === "connect" ||
   error.reason._tag === "ConnectionError" ||

@@ -59,12 +59,12 @@ const remedies: Readonly<Record<string, string>> = {
   "28P01": "see the user and the password in database.url",
   "3D000": "create the database, or name another one in database.url",
   "3F000": "run order-platform migrate",
-  "42501": "have the owner grant it to the role",
+  "42501": "have the owner grant the missing right to the role",
   "42601": "see options in database.url",
   "42704": "see options in database.url",
   "42P01": "run order-platform migrate",
   "42P05": "behind a pooler, set database.prepare (DATABASE_PREPARE) to false",
-  "53300": "close others, lower database.maxConnections, or raise max_connections of the server",
+  "53300": "close other connections, lower database.maxConnections, or raise max_connections of the server",
   "55000": "have the server take connections to this database"
 }
 

@@ -19,8 +19,8 @@ export class Database extends Context.Service<
     readonly sql: SqlClient.SqlClient
     readonly schema: string
     /**
-     * Runs a call within `CallTimeLimit`. Fails with `OrdersUnavailable` if the database does not respond or refuses;
-     * dies for a bug.
+     * Runs a call within `CallTimeLimit`. Fails with `OrdersUnavailable` if the database does not respond or
+     * refuses; dies if the error is a bug.
      */
     readonly call: Call
     /** Like `call`, with another time limit. */

@@ -48,8 +48,8 @@ const parameter = (text: string): Result.Result<Draft, string> => {
 }
 
 /**
- * The TLS options that the parameters set together. Contradictions are refused, so that encryption is never missing
- * unnoticed.
+ * The TLS options that the parameters set together. Contradictions are refused, so that no connection is
+ * unencrypted by mistake.
  */
 const tlsOf = (draft: Draft, host: string): Result.Result<Tls | null, string> => {
   const { certificate, key, maxVersion, minVersion, passphrase, revoked, rootCertificate, ssl, sslmode } =

@@ -27,7 +27,7 @@ const seconds = (takes: (duration: Duration.Duration) => Draft): Parameter =>
       : null
   )
 
-/** A parameter that is accepted only with the values that describe what always applies. */
+/** A parameter that is accepted only with values that describe what this program does anyway. */
 const only = (...values: ReadonlyArray<string>): Parameter =>
   honoured(values.join(" or "), (value) => (values.includes(value) ? {} : null))
 

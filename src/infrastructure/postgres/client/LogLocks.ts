@@ -31,8 +31,9 @@ const locksOf = (sql: SqlClient.SqlClient, pid: number) => sql<Waiting>`
   WHERE l.pid = ${pid} AND NOT l.granted AND l.locktype <> 'advisory'`
 
 /**
- * Logs the locks that the transaction of the server process `pid` waits for, and who holds them: after 5 s, then once a
- * minute. It uses a separate connection, because the transaction's is blocked. It never ends.
+ * Logs the locks that the transaction of the server process `pid` waits for, and who holds them: after 5 s,
+ * then once a minute. It uses a separate connection, because the connection of the transaction is blocked.
+ * The effect never ends.
  */
 export const logLocks = (sql: SqlClient.SqlClient, pid: number): Effect.Effect<never> =>
   Effect.flatMap(

@@ -54,7 +54,9 @@ export interface DeadLetterRow {
   readonly failed_at: Date
 }
 
-/** The value of a column that a check of the table keeps from being null in the state of the row. */
+/**
+ * The value of a column that is never null in the state of the row, because a check of the table forbids it.
+ */
 const present = <A>(value: A | null, column: string): A => {
   if (value === null) throw new Error(`orders.${column} is null, which a check of the table forbids`)
   return value

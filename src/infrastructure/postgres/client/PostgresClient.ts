@@ -29,8 +29,9 @@ export interface Connection {
 const millisText = (duration: Duration.Duration) => `${Duration.toMillis(duration)}`
 
 /**
- * Settings of every session, which override the defaults of the role and the database. Time limits set for other
- * programs, or another isolation level, could make claims fail. A pooler does not pass startup parameters on.
+ * Settings of every session, which override the defaults of the role and the database. Time limits set for
+ * other programs, or another isolation level, could make claims fail. Not set behind a pooler, which does not
+ * pass startup parameters on.
  */
 const sessionSettings = (statementTimeout: Duration.Duration) => ({
   // A process that is frozen or disconnected between two statements must not keep locks on orders.
@@ -75,7 +76,8 @@ type Options = Effect.Success<ReturnType<typeof optionsOf>>
 
 const makePool = Effect.fnUntraced(function* (options: Options, connection: Connection) {
   const { maxConnections, prepare, statementTimeout } = connection
-  // The messages inside TLS cannot be read, and a Unix socket does not lose packets.
+  // Sockets with TLS are not watched, because their messages cannot be read, nor are Unix sockets, which lose
+  // no packets.
   const canWatch = options.ssl === false && !options.host.startsWith("/")
   // Behind a pooler, a statement may wait in a queue for longer than the statement timeout of the server.
   const answerWithin = prepare ? Duration.sum(statementTimeout, Duration.seconds(1)) : Duration.infinity

@@ -31,11 +31,11 @@ class StillReadOnly {}
 const checked = 10
 
 /**
- * Closes connections to a read-only server, so that the pool makes new ones and resolves the address again, which may
- * lead to another server after a failover. A statement closes its own connection, because that works with every client
- * and behind a pooler. Connections younger than a second are kept, to limit the rate of reconnects to a read-only
- * database. Several at the same time, because after a failover the pool has connections to both servers; fails as long
- * as one of them is read-only.
+ * Closes connections to a read-only server, so that the pool makes new ones and resolves the address again,
+ * which may lead to another server after a failover. A statement closes its own connection, because that
+ * works with every client and behind a pooler. Connections younger than a second are kept, to limit the rate
+ * of reconnects to a read-only database. Several connections are checked at the same time, because after a
+ * failover the pool has connections to both servers. Fails as long as one of these connections is read-only.
  */
 const endReadOnlyConnections = Effect.fnUntraced(function* (sql: SqlClient.SqlClient) {
   const check = sql<{ readonly is: boolean }>`SELECT ${readOnly(sql)} AS is, (

@@ -6,7 +6,10 @@ import { isTransient, sqlStateOf } from "./SqlErrors.ts"
 /** The error of a call without a response within its time limit. */
 export const unavailable = new OrdersUnavailable({ message: "The database does not answer at the moment." })
 
-/** Not after a timeout of the server, because a repetition would add to the load that made the statement slow. */
+/**
+ * Whether to repeat a statement after this error. Not after a timeout of the server, because a repetition
+ * would add to the load that made the statement slow.
+ */
 const isWorthRepeating = (error: unknown): boolean =>
   SqlError.isSqlError(error) && isTransient(error) && !/^(57014|55P03)$/.test(sqlStateOf(error) ?? "")
 
@@ -17,9 +20,10 @@ export const repeatAfterTrouble = <A, E, R>(effect: Effect.Effect<A, E, R>): Eff
   Effect.retry(effect, { while: isWorthRepeating, schedule: fewTimes })
 
 /**
- * Time limits of the first and the second attempt. A short statement without a response for this long has a dead
- * connection or an overloaded server. A full batch gets twice the time, because repeating it would add to the load of a
- * busy server. The two limits add up to at most 12 s, so that a third attempt fits into the 15 s of a request.
+ * Time limits of the first and the second attempt. If a short statement has no response after this time, its
+ * connection is dead or the server is overloaded. A full batch gets twice the time, because repeating it
+ * would add to the load of a busy server. The two limits add up to at most 12 s, so that a third attempt fits
+ * into the 15 s of a request.
  */
 const answerWithin = (orders: number): ReadonlyArray<Duration.Duration> =>
   [2, 4].map((seconds) => Duration.seconds(seconds * (1 + Math.min(1, (orders - 1) / (fullBatch - 1)))))
@@ -46,8 +50,8 @@ export const repeatIdempotent = <A, E, R>(
   })
 
 /**
- * Runs the effect in a transaction. If the connection breaks, Effect's rollback dies; this turns that defect into a
- * transient error, because nothing was stored.
+ * Runs the effect in a transaction. If the connection breaks, Effect's rollback dies. That defect is turned
+ * into a transient error, because nothing was stored.
  */
 export const runInTransaction =
   (sql: SqlClient.SqlClient) =>
@@ -57,9 +61,10 @@ export const runInTransaction =
     )
 
 /**
- * Abandons a call after the limit, or when its caller is interrupted, without waiting for its end. A pool has no time
- * limit, and interrupting a statement waits for a cancel request, which takes seconds on a dead network. The call runs
- * in a detached fiber, because a fiber does not end before its children.
+ * Abandons a call after the limit, or when its caller is interrupted, without waiting for its end. Waiting
+ * for a connection of the pool has no time limit, and interrupting a statement waits for a cancel request,
+ * which takes seconds on a dead network. The call runs in a detached fiber, because a fiber does not end
+ * before its children.
  */
 export const abandonAfter =
   (limit: Duration.Duration) =>

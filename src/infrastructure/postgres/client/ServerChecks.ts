@@ -26,7 +26,7 @@ interface Server {
   readonly replica: boolean
 }
 
-/** Why the server, the database or the role cannot be used, and what to do; null if it can. */
+/** Why the server, the database or the role cannot be used, and what to do; null if all of them can. */
 const faultOf = ({
   database,
   encoding,
@@ -37,7 +37,7 @@ const faultOf = ({
   version
 }: Server): string | null => {
   if (encoding !== "UTF8")
-    return `its encoding is ${encoding} and must be UTF8; create one with CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0`
+    return `its encoding is ${encoding} and must be UTF8; create another database with CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0`
   if (version < 140_000)
     return `it is PostgreSQL ${Math.floor(version / 10_000)}; version 14 or newer is needed`
   if (standby)
@@ -50,8 +50,8 @@ const faultOf = ({
 }
 
 /**
- * Without quotes, dots and backslashes, which would end identifiers and literals, and without `$`, which would end
- * function bodies.
+ * Schema names without quotes, dots and backslashes, which would end identifiers and literals, and without
+ * `$`, which would end function bodies.
  */
 const schemaForm = /^(?!pg_)[^"'.\\$\p{Cc}]{1,41}$/u
 

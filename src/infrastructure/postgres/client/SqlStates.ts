@@ -1,7 +1,7 @@
 /**
  * What an error of PostgreSQL means for a call:
  * - `passes`: the error is transient, and the same statement may succeed later;
- * - `refused`: an operator must change a setting, a right or the tables, after which it works without a restart;
+ * - `refused`: an operator must change a setting, a right or the tables; then the statement works without a restart;
  * - `not storable`: the database cannot store this text;
  * - `bug`: the statement is wrong.
  */

@@ -8,8 +8,8 @@ import * as Net from "node:net"
 const checkMillis = 250
 
 /**
- * After this many checks without a response on one connection, idle connections that received nothing meanwhile are
- * suspect.
+ * After this many checks without a response on one connection, idle connections that received nothing during
+ * these checks are closed.
  */
 const suspectAfter = 4
 
@@ -81,11 +81,12 @@ class WatchedSocket extends Net.Socket {
 }
 
 /**
- * Makes and watches the sockets of one pool. If a network drops packets silently, for example after the failure of a
- * firewall or a machine, each connection of the pool would otherwise be used until a time limit. Once a response takes
- * a second, the idle connections that received nothing for as long are closed, and the pool replaces them. Connections
- * that are in a transaction, listen, or are paused stay open. A connection without a response after `answerWithin`,
- * which is longer than the statement timeout of the server, is closed as well.
+ * Makes and watches the sockets of one pool. If a network drops packets silently, for example after the
+ * failure of a firewall or a machine, a call on each connection of the pool would otherwise wait until its
+ * time limit. Once a response on one connection takes longer than a second, the idle connections that
+ * received nothing during that second are closed, and the pool replaces them. Connections that are in a
+ * transaction, listen, or are paused stay open. A connection without a response after `answerWithin`, which
+ * is longer than the statement timeout of the server, is closed as well.
  */
 export const watchedSockets = Effect.fnUntraced(function* (
   { host, port }: { readonly host: string; readonly port: number },

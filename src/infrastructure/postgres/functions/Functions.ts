@@ -11,8 +11,8 @@ export interface SqlFunction {
 }
 
 /**
- * The SQL functions that this version calls. To change one, add a copy with the next version number and call that:
- * processes of the previous version continue to call the old one in the same database.
+ * The SQL functions that this version calls. To change one, add a copy with the next version number and call
+ * the copy: processes of the previous version continue to call the old one in the same database.
  */
 export const functions: ReadonlyArray<SqlFunction> = [claimOrders, nextPoll, settleOrders]
 

@@ -2,7 +2,10 @@ import { Duration, Effect } from "effect"
 import type { SqlClient, Statement } from "effect/sql"
 import { tablesOf } from "../client/Tables.ts"
 
-/** The drain rate is measured over this time, or over this many orders if they took less time. */
+/**
+ * The drain rate is measured over this time, or over the last `rateOrders` orders if they became final in
+ * less time.
+ */
 const rateSeconds = 10
 const rateOrders = 10_000
 
@@ -10,8 +13,9 @@ const rateOrders = 10_000
 const horizon = Duration.hours(1)
 
 /**
- * Columns of PENDING orders that meet a condition, up to a limit per priority, by one index scan each that reads no
- * other entries. The ORDER BY matches the index; without it the planner may scan the table.
+ * Columns of PENDING orders that meet a condition, up to a limit per priority. One index scan per priority
+ * reads only entries that meet the condition. The ORDER BY matches the index; without it the planner may scan
+ * the table.
  */
 const pendingOrders = (
   sql: SqlClient.SqlClient,
@@ -49,8 +53,8 @@ export const countDueStatement = (sql: SqlClient.SqlClient, schema: string) => {
 }
 
 /**
- * Scheduled orders, counted up to `max + 1`. If there are more than `max`, also the time until the next `room` of them
- * are due.
+ * Scheduled orders, counted up to `max + 1`. If there are more than `max`, also the time until `room` of them
+ * have become due.
  */
 export const countScheduledStatement = (sql: SqlClient.SqlClient, schema: string) => {
   const { now } = tablesOf(sql, schema)

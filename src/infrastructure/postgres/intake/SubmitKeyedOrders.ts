@@ -27,7 +27,10 @@ export const findAnswer = (sql: SqlClient.SqlClient, schema: string) => {
   return (key: Key) => Effect.map(read([key]), ([row = null]): StoredAnswer | null => row)
 }
 
-/** Takes the free ones of these keys and stores their orders, with other orders, in one statement. */
+/**
+ * Takes those of the `asked` keys that are free. The same statement stores their orders, and the `orders`
+ * without a key.
+ */
 const takeKeys = (sql: SqlClient.SqlClient, schema: string) => {
   const { idempotencyKeys, now } = tablesOf(sql, schema)
   const submit = submitParts(sql, schema)
@@ -71,13 +74,13 @@ const takeKeys = (sql: SqlClient.SqlClient, schema: string) => {
 }
 
 /**
- * Stores new orders, with and without keys. Free keys are taken in the statement that stores their orders. If other calls
- * hold some of the keys, a second statement reads their answers.
+ * Stores new orders, with and without keys. Free keys are taken in the statement that stores their orders. If
+ * other calls hold some of the keys, a second statement reads their answers.
  *
- * A batch never waits for a key. If another transaction, which may be a long one of the app, is taking a key, a try-lock
- * fails, the key is skipped and null is returned for it. So two batches cannot deadlock, and no caller waits for another
- * caller's transaction. Inside the caller's own transaction the statement does wait, in a fixed order of keys;
- * PostgreSQL's deadlock detection ends a cycle there.
+ * A batch never waits for a key. If another transaction, which may be a long one of the app, is taking a key,
+ * a try-lock fails, the key is skipped and null is returned for it. So two batches cannot deadlock, and no
+ * caller waits for another caller's transaction. Inside the caller's own transaction the statement does wait,
+ * in a fixed order of keys; PostgreSQL's deadlock detection ends a cycle of such waits.
  */
 export const submitKeyedOrders = (sql: SqlClient.SqlClient, schema: string) => {
   const take = takeKeys(sql, schema)
@@ -88,7 +91,7 @@ export const submitKeyedOrders = (sql: SqlClient.SqlClient, schema: string) => {
     keyed: ReadonlyArray<KeyedOrders>,
     isInTransaction: boolean
   ) {
-    // Of several calls with one key in this batch only the first takes part; the others get its result.
+    // Of several calls with the same key in this batch, only the first takes part; the others get its result.
     const first = new Map<string, KeyedOrders>()
     for (const each of keyed) if (!first.has(nameOf(each))) first.set(nameOf(each), each)
     const asked = Array.from(first)

@@ -3,9 +3,9 @@ import type { SqlClient } from "effect/sql"
 import { tablesOf } from "../client/Tables.ts"
 
 /**
- * Deletes final orders older than `age`; triggers delete their history, dead letters and metadata with them. A try-lock
- * admits one process at a time; others delete none. Rows locked by other transactions, such as a reprocess, are
- * skipped.
+ * Deletes final orders older than `age`; triggers delete their history, dead letters and metadata with them.
+ * A try-lock admits one process at a time; the others delete nothing. Rows locked by other transactions, such
+ * as a reprocess, are skipped.
  */
 export const deleteOldOrders = (sql: SqlClient.SqlClient, schema: string) => {
   const { now, orders } = tablesOf(sql, schema)

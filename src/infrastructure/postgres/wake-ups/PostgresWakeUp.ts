@@ -9,18 +9,19 @@ import { DatabaseSchema } from "../client/DatabaseSchema.ts"
 /** After this time without a notification the listener sends a probe, which all listeners receive. */
 const probeAfter = Duration.seconds(10)
 
-/** The time limit of a probe and of an announcement. After it the connection counts as dead. */
+/** The time limit of a probe and of an announcement. After this time the connection is treated as dead. */
 const notifyTimeout = Duration.seconds(5)
 
 /** The payload of a probe; it wakes no worker. */
 const probe = "probe"
 
 /**
- * Announces by LISTEN/NOTIFY, between any number of processes. A notification has no content, so announcements that
- * arrive while one is being sent are merged into one more. It is sent after the commit, outside of the transaction,
- * because transactions that notify commit one after another. A listener that ends or receives nothing is replaced, and
- * wakes its worker once, because it may have missed announcements. `listener` holds one connection while it listens.
- * Without a listener the worker relies on polling.
+ * Announces orders by LISTEN/NOTIFY, between any number of processes. A notification has no content, so
+ * announcements that arrive while a notification is being sent are merged into one further notification.
+ * Notifications are sent after the commit, outside of the transaction, because transactions that notify
+ * commit one after another. A listener that ends or receives nothing is replaced. The new listener wakes its
+ * worker once, because the old one may have missed announcements. `listener` is the client that listens, with
+ * one of its connections; if it is null, the worker relies on polling.
  */
 const make = Effect.fnUntraced(function* (listener: PgClient.PgClient | null) {
   const pg = yield* PgClient.PgClient
@@ -63,7 +64,7 @@ const make = Effect.fnUntraced(function* (listener: PgClient.PgClient | null) {
     )
   })
 
-  // Closing sends UNLISTEN, to which a dead connection never responds, so it runs in the background.
+  // Closing sends UNLISTEN, to which a dead connection never responds, so closing runs in the background.
   const closingInBackground = <A, E, R>(effect: Effect.Effect<A, E, R | Scope.Scope>) =>
     Effect.flatMap(Scope.make(), (scope) =>
       Effect.ensuring(
@@ -102,7 +103,7 @@ export const layer = Layer.effect(
   Effect.flatMap(PgClient.PgClient, (pg) => make(pg))
 )
 
-/** Listens on another client, for a main client behind a pooler: LISTEN needs its own session. */
+/** Listens on another client, for a main client behind a pooler: LISTEN needs a session of its own. */
 export const layerListeningBy = <E, R>(client: Layer.Layer<PgClient.PgClient, E, R>) =>
   Layer.effect(
     WakeUp,

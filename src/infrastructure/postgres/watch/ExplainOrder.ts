@@ -5,8 +5,9 @@ import type { OrderId } from "../../../domain/OrderId.ts"
 import { tablesOf } from "../client/Tables.ts"
 
 /**
- * Counts the due orders that are claimed before this one: all of higher priorities, and those of the same priority with
- * an earlier due time or lower id. Returns null if the order is not PENDING and due, and no row if it does not exist.
+ * Counts the due orders that are claimed before this one: all of higher priorities, and those of the same
+ * priority with an earlier due time or lower id. Returns null unless the order is PENDING and due, and no row
+ * if the order does not exist.
  */
 export const countDueBeforeStatement = (sql: SqlClient.SqlClient, schema: string) => {
   const { now, orders } = tablesOf(sql, schema)

@@ -40,7 +40,9 @@ export const listOrdersStatement = (sql: SqlClient.SqlClient, schema: string) =>
     SELECT ${listed}, ${sql.literal(noEnd)} FROM ${orders} o WHERE ${pendingAgain} AND ${canBePending(filter)} AND ${created(page, filter, "id")}
     ORDER BY o.created_at DESC, o.id DESC LIMIT ${page.limit + 1}`
 
-  /** Scans the index entries of the first pair, and checks the other conditions for each of its orders. */
+  /**
+   * Scans the index entries of the first pair, and checks the other conditions for the order of each entry.
+   */
   const byMetadata = (
     page: Page,
     filter: OrderFilter,

@@ -8,12 +8,15 @@ import { listOrders } from "./ListOrders.ts"
 import { readBacklog, readStats } from "./Stats.ts"
 import { eventsAfter } from "./WatchOrder.ts"
 
-/** Shorter than the readiness limit, so that a database that does not respond is logged before. */
+/**
+ * Shorter than the readiness limit, so that a database that does not respond is logged before the readiness
+ * check ends.
+ */
 const pingLimit = Duration.subtract(readinessLimit, Duration.millis(100))
 
 /**
- * All reads are retried, except backlog and ping. Reads of one order have short time limits and are repeated on another
- * connection; lists and stats are not.
+ * All reads are retried, except backlog and ping. Reads of orders by their ids have short time limits and are
+ * repeated on another connection; lists and stats have no such limits.
  */
 export const layer = Layer.effect(
   OrderReads,

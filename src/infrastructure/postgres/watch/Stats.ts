@@ -11,7 +11,7 @@ const maxCounted = 100_000
 /** The maximum count of a final state. Above it the planner's estimate is used. */
 const maxFinalCounted = 10_000
 
-/** Rates are measured over this time, or over this many orders if they took less time. */
+/** Rates are measured over this time, or over the last `rateOrders` orders if all of them are more recent. */
 const rateSeconds = 10
 const rateOrders = 10_000
 
@@ -118,7 +118,7 @@ const toStats = (row: Row, final: Readonly<Record<"PROCESSED" | "FAILED", number
   truncated: [row.pending, row.processing, row.retrying, row.dead_letters].some((count) => count > maxCounted)
 })
 
-/** The figures of all orders; a large number of final ones is the planner's estimate. */
+/** The figures of all orders; a large number of final orders is the planner's estimate. */
 export const readStats = (sql: SqlClient.SqlClient, schema: string) => {
   const { orders } = tablesOf(sql, schema)
   const statement = statsStatement(sql, schema)

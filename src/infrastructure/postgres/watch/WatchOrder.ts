@@ -14,7 +14,8 @@ interface After {
 /** The events of many orders, each after its own version, in one statement. */
 export const eventsAfterStatement = (sql: SqlClient.SqlClient, schema: string) => {
   const { orderEvents } = tablesOf(sql, schema)
-  // The inner limit stops the scan of the orders. If it cuts off an order, that order's oldest events remain.
+  // `maxAll` limits the inner query, so that the scan stops there. If the limit cuts off the events of an
+  // order, its oldest events remain.
   return (
     positions: ReadonlyArray<After>,
     { maxAll, maxEach }: { readonly maxEach: number; readonly maxAll: number }

@@ -29,7 +29,7 @@ export const claimStatement = (sql: SqlClient.SqlClient, schema: string) => {
       AS claimed ON true`
 }
 
-/** Sorts the rows, which UPDATE returns in any order, as claims take orders. */
+/** Sorts rows in the order in which claims take orders, because UPDATE returns them in any order. */
 const bestFirst = (a: Claim["orders"][number], b: Claim["orders"][number]): number =>
   b.priority - a.priority || DateTime.Order(a.dueAt, b.dueAt) || (a.id < b.id ? -1 : 1)
 

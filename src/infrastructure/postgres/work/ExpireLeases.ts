@@ -3,7 +3,10 @@ import { workerLost } from "../../../domain/Failure.ts"
 import type { OrderRow } from "../client/OrderRow.ts"
 import { tablesOf } from "../client/Tables.ts"
 
-/** Takes orders from workers whose lease has ended, as a failed attempt: order, event and dead letter in one statement. */
+/**
+ * Takes each order whose lease has ended away from its worker, which counts as a failed attempt. One
+ * statement writes order, event and dead letter.
+ */
 export const expireLeases = (sql: SqlClient.SqlClient, schema: string) => {
   const { deadLetters, now, orderEvents, orders } = tablesOf(sql, schema)
   const isLastAttempt = sql.literal("o.retry_count + 1 >= greatest(1, o.max_retries)")

@@ -15,8 +15,8 @@ import { tablesOf } from "../client/Tables.ts"
 import { settleOrders as settleFunction } from "../functions/SettleOrders.ts"
 
 /**
- * Writes the outcomes of attempts with one call of the settle function. Returns a row for each settlement, in their
- * order.
+ * Writes the outcomes of attempts with one call of the settle function. Returns a row for each settlement, in
+ * the order of the settlements.
  */
 export const settleOrders = (sql: SqlClient.SqlClient, schema: string) => {
   const settle = sql.literal(`"${schema}".${settleFunction.name}`)
