@@ -1,6 +1,6 @@
 // Writes docs/api.md: every declaration that an app can import or reach, with its description, from the built d.ts
-// files. `npm run api` writes it; test/Package.test.ts fails if it is not up to date, so that a change of the public
-// API is visible in review. API Extractor and TypeDoc do not support TypeScript 7 yet.
+// files. `npm run api` writes it; `npm run check` fails if it is not up to date, so that a change of the public API is
+// visible in review. API Extractor and TypeDoc do not support TypeScript 7 yet.
 
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
@@ -185,7 +185,7 @@ const report = (dist: string): string => {
   }
   return `${[
     heading(1, "The public API"),
-    "Written by `npm run api` from the declarations that the package ships, and checked by `test/Package.test.ts`. Whatever changes here changes for apps that embed the platform.",
+    "Written by `npm run api` from the declarations that the package ships, and checked by `npm run check`. Whatever changes here changes for apps that embed the platform.",
     ...sections,
     heading(2, "Reached by these"),
     "Not to be imported by name, but part of the types above.",
@@ -194,7 +194,7 @@ const report = (dist: string): string => {
 }
 
 /** Builds the declarations in a temporary folder and reports on them. */
-export const apiReport = (): string => {
+const apiReport = (): string => {
   const dist = fs.mkdtempSync(path.join(os.tmpdir(), "order-platform-api-"))
   try {
     const tsc = path.join(root, "node_modules/typescript/bin/tsc")
@@ -208,4 +208,10 @@ export const apiReport = (): string => {
   }
 }
 
-if (import.meta.main) fs.writeFileSync(path.join(root, "docs/api.md"), apiReport())
+const document = path.join(root, "docs/api.md")
+const reported = apiReport()
+if (!process.argv.includes("--check")) fs.writeFileSync(document, reported)
+else if (fs.readFileSync(document, "utf8") !== reported) {
+  console.error("docs/api.md is not up to date: `npm run api` writes it.")
+  process.exitCode = 1
+}

@@ -5,18 +5,40 @@ import { rolldown } from "rolldown"
 
 const root = fileURLToPath(new URL("../", import.meta.url))
 
+const exampleNames = [
+  "coffee",
+  "shop/main",
+  "two-processes/api",
+  "two-processes/worker",
+  "two-processes/customer"
+] as const
+
+const examplesIn = (fileOf: (name: string) => string) =>
+  Object.fromEntries(exampleNames.map((name) => [name, fileOf(name)])) as Programs["examples"]
+
 /** The files that tests run with Node. */
 export interface Programs {
   /** The program as an operator starts it. */
   readonly orderPlatform: string
   /** A worker that does what the payload says: ends its process or writes to the ledger. */
   readonly scriptedWorker: string
+  /** The main modules of the examples, by their names in examples/, and how Node runs them. */
+  readonly examples: Readonly<Record<(typeof exampleNames)[number], string>>
+  readonly exampleOptions: ReadonlyArray<string>
 }
+
+const alias = Object.fromEntries(
+  ["contract", "testing/conformance", "testing"]
+    .map((name) => [`order-platform/${name}`, path.join(root, `src/${path.basename(name)}.ts`)])
+    .concat([["order-platform", path.join(root, "src/index.ts")]])
+)
 
 /** The program as it stands in the clone. */
 export const sourcePrograms: Programs = {
   orderPlatform: path.join(root, "bin/order-platform.js"),
-  scriptedWorker: path.join(root, "chaos/worker.ts")
+  scriptedWorker: path.join(root, "chaos/worker.ts"),
+  examples: examplesIn((name) => path.join(root, "examples", `${name}.ts`)),
+  exampleOptions: ["--import", path.join(root, "test/examples/fromSource.js")]
 }
 
 /**
@@ -32,7 +54,13 @@ export const bundlePrograms = async (): Promise<{
   await fs.mkdir(caches, { recursive: true })
   const directory = await fs.mkdtemp(path.join(caches, "order-platform-tests-"))
   const building = await rolldown({
-    input: { "src/main": path.join(root, "src/main.ts"), "chaos/worker": sourcePrograms.scriptedWorker },
+    input: {
+      "src/main": path.join(root, "src/main.ts"),
+      "chaos/worker": sourcePrograms.scriptedWorker,
+      ...Object.fromEntries(exampleNames.map((name) => [`examples/${name}`, sourcePrograms.examples[name]]))
+    },
+    // Examples import the package by its name.
+    resolve: { alias },
     platform: "node",
     logLevel: "silent"
   })
@@ -42,7 +70,9 @@ export const bundlePrograms = async (): Promise<{
   await fs.writeFile(path.join(directory, "package.json"), JSON.stringify({ type: "module" }))
   const programs = {
     orderPlatform: path.join(directory, "bin/order-platform.js"),
-    scriptedWorker: path.join(directory, "dist/chaos/worker.js")
+    scriptedWorker: path.join(directory, "dist/chaos/worker.js"),
+    examples: examplesIn((name) => path.join(directory, "dist/examples", `${name}.js`)),
+    exampleOptions: []
   }
   return { programs, remove: () => fs.rm(directory, { recursive: true, force: true }) }
 }

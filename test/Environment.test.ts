@@ -4,6 +4,7 @@ import { ConfigProvider, Effect, FileSystem, Layer, Option, Redacted, Schema } f
 import { stringify } from "yaml"
 import { Environment, notYetSupported, settings } from "../src/Environment.ts"
 import { environmentVariable, settingsByKey } from "../src/infrastructure/config/SettingsTree.ts"
+import { isWholeForm } from "./WholeForm.ts"
 
 type Variables = Record<string, string>
 
@@ -393,7 +394,7 @@ describe("every setting", () => {
           assert.strictEqual(textOf(valueAt(byVariable, key)), text)
           assert.strictEqual(textOf(valueAt(byFile, key)), text)
         }),
-      { arbitrary: { runs: 20 } }
+      { arbitrary: { runs: isWholeForm ? 20 : 4 } }
     )
   }
 })

@@ -1,24 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Layer, Redacted } from "effect"
 import { SqlClient } from "effect/sql"
-import * as path from "node:path"
-import { fileURLToPath } from "node:url"
 import * as Postgres from "../../src/infrastructure/postgres/Postgres.ts"
-import { compileCache, databaseUrl } from "../TestPostgres.ts"
+import type { Programs } from "../BundledProgram.ts"
+import { compileCache, databaseUrl, programs } from "../TestPostgres.ts"
 import { eventually, type ExampleProcess, freePort, start } from "./ExampleProcess.ts"
 import { shopScenario } from "./shopScenario.ts"
 
-const root = fileURLToPath(new URL("../..", import.meta.url))
-const fromSource = path.join(root, "test/examples/fromSource.js")
-
 const run = (
-  example: string,
+  example: keyof Programs["examples"],
   environment: Readonly<Record<string, string>> = {},
   given: ReadonlyArray<string> = []
 ) =>
   Effect.acquireRelease(
     Effect.sync((): ExampleProcess =>
-      start(["--import", fromSource, path.join(root, "examples", example), ...given], {
+      start([...programs().exampleOptions, programs().examples[example], ...given], {
         ...compileCache,
         ...environment
       })
@@ -55,7 +51,7 @@ const inDatabase = <A, E>(
 describe("the examples", { concurrent: true }, () => {
   it.live("coffee.ts processes an order in memory and exits", () =>
     Effect.gen(function* () {
-      const coffee = yield* run("coffee.ts")
+      const coffee = yield* run("coffee")
       assert.strictEqual(yield* Effect.promise(() => coffee.ended), 0, coffee.output())
       assert.strictEqual(
         coffee.output(),
@@ -68,7 +64,7 @@ describe("the examples", { concurrent: true }, () => {
     inDatabase((DATABASE_URL) =>
       Effect.gen(function* () {
         const PORT = String(yield* Effect.promise(freePort))
-        const shop = yield* run("shop/main.ts", { DATABASE_URL, PORT })
+        const shop = yield* run("shop/main", { DATABASE_URL, PORT })
         yield* Effect.promise(() => shopScenario(`http://127.0.0.1:${PORT}`, shop.output))
       })
     )
@@ -79,8 +75,8 @@ describe("the examples", { concurrent: true }, () => {
       Effect.gen(function* () {
         const PORT = String(yield* Effect.promise(freePort))
         const url = `http://127.0.0.1:${PORT}/orders`
-        const api = yield* run("two-processes/api.ts", { DATABASE_URL, PORT })
-        const worker = yield* run("two-processes/worker.ts", { DATABASE_URL })
+        const api = yield* run("two-processes/api", { DATABASE_URL, PORT })
+        const worker = yield* run("two-processes/worker", { DATABASE_URL })
         const output = () => `${api.output()}${worker.output()}`
         const body = JSON.stringify({ payload: { drink: "latte", cups: 2 } })
         const init = () => ({
@@ -103,7 +99,7 @@ describe("the examples", { concurrent: true }, () => {
         )
         assert.deepStrictEqual([order["retryCount"], order["failureReason"]], [1, "still grinding"])
         assert.include(worker.output(), "brewed 2 latte")
-        const customer = yield* run("two-processes/customer.ts", {}, [`http://127.0.0.1:${PORT}`])
+        const customer = yield* run("two-processes/customer", {}, [`http://127.0.0.1:${PORT}`])
         assert.strictEqual(yield* Effect.promise(() => customer.ended), 0, customer.output())
         assert.deepStrictEqual(customer.output().trim().split("\n"), [
           "attempt 1: created, PENDING",

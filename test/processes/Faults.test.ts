@@ -18,7 +18,8 @@ import {
   ordersByStatus,
   type Serving,
   submit,
-  timeline
+  timeline,
+  youngGeneration
 } from "./OrderPlatformProcess.ts"
 
 // API and workers as separate processes, with one fault at a time. `npm run chaos` injects all of them at once.
@@ -49,7 +50,7 @@ const start = Effect.fnUntraced(function* (
   const output = { stdout: "", stderr: "" }
   const child = yield* Effect.acquireRelease(
     Effect.sync(() => {
-      const child = spawn(process.execPath, commands[program], {
+      const child = spawn(process.execPath, [...youngGeneration, ...commands[program]], {
         cwd: os.tmpdir(),
         env: {
           ...compileCache,

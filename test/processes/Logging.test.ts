@@ -9,7 +9,14 @@ import * as path from "node:path"
 import { DatabaseSchema } from "../../src/infrastructure/postgres/client/DatabaseSchema.ts"
 import { compileCache, databaseUrl, programs } from "../TestPostgres.ts"
 import { isWholeForm } from "../WholeForm.ts"
-import { call, eventually, freePort, withOwnSchema, awaitOrders } from "./OrderPlatformProcess.ts"
+import {
+  call,
+  eventually,
+  freePort,
+  withOwnSchema,
+  awaitOrders,
+  youngGeneration
+} from "./OrderPlatformProcess.ts"
 
 /** Runs a bash command in which `$RUN` starts the program, and waits until it is ready. */
 const serveByBash = Effect.fnUntraced(function* (
@@ -27,7 +34,7 @@ const serveByBash = Effect.fnUntraced(function* (
         env: {
           PATH: process.env["PATH"],
           ...compileCache,
-          RUN: `${process.execPath} ${programs().orderPlatform}`,
+          RUN: `${process.execPath} ${youngGeneration.join(" ")} ${programs().orderPlatform}`,
           SERVER_PORT: String(port),
           DATABASE_URL: databaseUrl(),
           DATABASE_SCHEMA: schema,

@@ -41,6 +41,8 @@ interface Options {
   readonly files?: Readonly<Record<string, string>>
   /** The file that Node runs; by default the bundled program. */
   readonly program?: string
+  /** Options of Node; by default the one that the program would otherwise restart itself with. */
+  readonly nodeOptions?: ReadonlyArray<string>
 }
 
 const workingDirectory = (files: Readonly<Record<string, string>>) =>
@@ -52,6 +54,9 @@ const workingDirectory = (files: Readonly<Record<string, string>>) =>
     }),
     (directory) => Effect.promise(() => fs.rm(directory, { recursive: true, force: true, maxRetries: 3 }))
   )
+
+/** Saves each start a restart, which one test of Starting.test.ts checks. */
+export const youngGeneration = ["--max-semi-space-size=16"]
 
 /** Runs the program with only this environment. It is killed when the scope closes. */
 export const run = Effect.fnUntraced(function* (options: Options) {
@@ -137,7 +142,7 @@ export const eventually = Effect.fnUntraced(function* <A, E, R>(
     while (true) {
       const value = yield* check
       if (value !== undefined) return value
-      yield* Effect.sleep("10 millis")
+      yield* Effect.sleep("30 millis")
     }
   })
   return yield* Effect.timeoutOrElse(poll, {

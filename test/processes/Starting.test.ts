@@ -169,7 +169,7 @@ describe("the start of a process", { concurrent: true }, () => {
     () =>
       Effect.gen(function* () {
         const optionsOf = Effect.fnUntraced(function* (environment: Record<string, string>) {
-          const { pid } = yield* start(environment)
+          const { pid } = yield* start(environment, { nodeOptions: [] })
           const command = yield* Effect.promise(() => readFile(`/proc/${pid}/cmdline`, "utf8"))
           return command.split("\0").filter((part) => part.startsWith("--"))
         })

@@ -100,10 +100,10 @@ describe("event streams", () => {
         const database = yield* countingProxy
         // Only the memory of the streams is of interest, so Node's young generation, which may grow to 48 MB of
         // garbage, is kept small.
-        const server = yield* start({
-          DATABASE_URL: database.url,
-          NODE_OPTIONS: "--max-semi-space-size=2"
-        })
+        const server = yield* start(
+          { DATABASE_URL: database.url },
+          { nodeOptions: ["--max-semi-space-size=2"] }
+        )
         const notBefore = new Date(Date.now() + 600_000).toISOString()
         const ids = yield* Effect.forEach(Array.from({ length: 500 }), () => submit(server, { notBefore }), {
           concurrency: 16

@@ -23,7 +23,7 @@ interface Problem {
 /** The value that an issue refers to: the segments of its path may have been cut or cleaned. */
 const at = (value: unknown, path: Problem["errors"][number]["path"]): unknown =>
   path.reduce<unknown>((running, segment) => {
-    assert.isTrue(typeof running === "object" && running !== null)
+    if (typeof running !== "object" || running === null) assert.fail(`no object at ${segment}`)
     if (Object.hasOwn(running as object, segment)) return (running as Record<string, unknown>)[segment]
     const begin = String(segment).replace(/…$/, "")
     const clean = (key: string) => key.replaceAll("\u0000", "\uFFFD")
@@ -54,12 +54,14 @@ const orders = {
 
 const checkTrue = (value: unknown, { detail, errors }: Problem, wrong: number) => {
   assert.isAbove(errors.length, 0)
+  // Without chai for what holds: it takes most of the time of thousands of paths.
   for (const { message, path } of errors) {
     const wrongValue = at(value, path)
     if (wrongValue !== 1 && wrongValue !== "\u0000") assert.fail(JSON.stringify(path))
-    assert.isTrue(path.every((segment) => typeof segment === "number" || segment.isWellFormed()))
-    assert.isAtMost(Math.max(...path.map((segment) => [...String(segment)].length)), 101)
-    assert.isAtMost(message.length, 201)
+    for (const segment of path)
+      if (typeof segment === "string" && (!segment.isWellFormed() || [...segment].length > 101))
+        assert.fail(`the segment ${segment}`)
+    if (message.length > 201) assert.fail(`the message ${message}`)
   }
   if (errors.length < wrong)
     assert.strictEqual(
