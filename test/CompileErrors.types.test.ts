@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
+import { isWholeForm } from "./WholeForm.ts"
 
 // The compiler must not only reject a mistake of an app, but name it.
 
@@ -43,7 +44,8 @@ export const wrong: Layer.Layer<OrderWorker> = OrderWorker.layer(coffee).pipe(La
 }
 
 describe("The compiler", () => {
-  it("names what is wrong", () => {
+  // In the whole form only: it compiles the package for several seconds, and what it checks hardly ever changes.
+  it.runIf(isWholeForm)("names what is wrong", () => {
     const folder = fs.mkdtempSync(path.join(root, "test/mistakes-"))
     try {
       fs.writeFileSync(
