@@ -88,7 +88,7 @@ const manyLines = {
   ORDER_WORKER_RETRY_DELAY_MS: "0",
   ORDER_WORKER_DRAIN_TIMEOUT_MS: "1000"
 }
-const orders = isWholeForm ? 1000 : 250
+const orders = isWholeForm ? 1000 : 100
 
 const outputs = [
   ["is closed by its reader", "exec $RUN serve > >(head -n 1) 2> >(exit 0)"],
