@@ -12,6 +12,8 @@ const root = fileURLToPath(new URL("../..", import.meta.url))
 const copied = [
   "src",
   "test",
+  "chaos",
+  "examples",
   "migrations",
   "bin",
   "package.json",
