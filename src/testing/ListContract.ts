@@ -15,7 +15,7 @@ import {
   storeScenario
 } from "./StoreScenario.ts"
 
-/** What lists of every `OrderReads` must do. */
+/** What `list` must do in every implementation of `OrderReads`. */
 export const listContract: StoreContract = (name, layer, setStoreClock) => {
   describeLayer(layer)(`OrderReads: list on ${name}`, (it) => {
     const { advance, fresh } = storeScenario(setStoreClock)
@@ -77,7 +77,7 @@ export const listContract: StoreContract = (name, layer, setStoreClock) => {
             { metadata: { shop: "0" }, createdAfter: at(2), createdBefore: at(7), status: "PENDING" }
           ]
           for (const given of filters) {
-            // Other tests left orders of earlier days.
+            // The store also holds orders of other tests, all created before `start`.
             const filter = { createdAfter: start, ...given }
             const matches = all.filter(
               (order) =>

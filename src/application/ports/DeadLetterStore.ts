@@ -11,9 +11,9 @@ import type { OrderId } from "../../domain/OrderId.ts"
 import type { DeadLetterFilter, Listing, Page } from "../../domain/OrderQueries.ts"
 
 /**
- * The dead letter queue. An entry exists exactly while its order is FAILED and not discarded. A transition is
- * stored with its event and the deletion of the entry in one transaction, or not at all. After
- * `OrdersUnavailable` the result of reprocess and discard is unknown: a second call fails with
+ * The dead letter queue. An entry exists exactly while its order is FAILED and not discarded. Reprocess
+ * and discard store the order, its event and the deletion of the entry in one transaction, or nothing. After
+ * `OrdersUnavailable` their result is unknown: a second call fails with
  * `OrderNotInDeadLetterQueue` if the first one succeeded. Entries are added by the calls of `WorkStore` that
  * end an attempt: settle (postgres/functions/SettleOrders.ts) and expire (postgres/work/ExpireLeases.ts).
  */

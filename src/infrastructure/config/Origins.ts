@@ -5,7 +5,7 @@ import type { Kind } from "./Setting.ts"
 // match.
 const isOrigin = (text: string) => URL.canParse(text) && new URL(text).origin === text
 
-/** Web origins. `*` is refused: every web page could then call any server that the browser reaches. */
+/** Web origins. `*` is refused, because it would let every web page call this server from the browsers that reach it. */
 export const origins: Kind<ReadonlyArray<string>> = {
   schema: Schema.String.pipe(
     Schema.decodeTo(

@@ -10,10 +10,10 @@ const parts = {
   Payload: "body"
 } as const satisfies Record<string, RequestIssue["in"]>
 
-/** The problem for a path, query or header that is invalid, with every issue; null for any other cause. */
+/** The error for an invalid path, query, header or body, with every issue; null for any other cause. */
 export const undecodable = <E>(cause: Cause.Cause<E>): InvalidRequest | null => {
   const error = Cause.squash(cause)
-  // An invalid response is a fault of the server, not of the client.
+  // `Body` and `ResponseHeaders` are parts of the response: if they are invalid, that is a fault of the server.
   return HttpApiError.HttpApiSchemaError.is(error) &&
     error.kind !== "Body" &&
     error.kind !== "ResponseHeaders"

@@ -3,8 +3,8 @@ import { createServer } from "node:http"
 import { answerBrokenRequest, answerConnect, answerExpectation } from "./NodeAnswers.ts"
 
 /**
- * A server of Node with limits against slow clients. The limits are longer than the time limit of the
- * handlers, so a handler that is too slow is answered before a limit closes its connection.
+ * A server of Node with limits against slow clients. `requestTimeout` is longer than the time limit of a handler, so
+ * the client of a slow handler gets an answer before its connection is closed.
  */
 export const makeNodeServer = (handlerLimit: Duration.Duration) => {
   const handlerMs = Duration.toMillis(handlerLimit)
@@ -19,7 +19,7 @@ export const makeNodeServer = (handlerLimit: Duration.Duration) => {
     // them first.
     keepAliveTimeout: 65_000,
     maxHeaderSize: 16_384,
-    // A missing Host is answered by the routes, as a problem.
+    // The routes answer a request without Host, with a problem (RFC 9457).
     requireHostHeader: false,
     // No upgrade to another protocol is supported.
     shouldUpgradeCallback: () => false

@@ -1,8 +1,8 @@
 /**
  * What an error of PostgreSQL means for a call:
  * - `passes`: the error is transient, and the same statement may succeed later;
- * - `refused`: an operator must change a setting, a right or the tables; then the statement works without a restart;
- * - `not storable`: the database cannot store this text;
+ * - `refused`: an operator must change a setting, a right or the tables; then the statement works, without a restart of this program;
+ * - `not storable`: the database cannot store a text in the call;
  * - `bug`: the statement is wrong.
  */
 type Meaning = "passes" | "refused" | "not storable" | "bug"
