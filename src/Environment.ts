@@ -160,7 +160,7 @@ export const settings = {
 /** Settings that this version does not support yet; with one of them the process does not start. */
 export const notYetSupported = ["sqs.queueUrl", "sqs.region", "sqs.endpoint", "telemetry.otlpEndpoint"]
 
-/** Keys that the file may give as lists. */
+/** The keys of the settings that the settings file may give as lists. */
 export const listSettings = [...settingsByKey(settings)]
   .filter(([, { kind }]) => kind.list === true)
   .map(([key]) => key)

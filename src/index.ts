@@ -1,4 +1,5 @@
-// The public API. Everything else may change without notice.
+// The main entry point. Only what this file and the other entry points (`exports` of package.json) export is
+// public; everything else may change without notice.
 
 // domain
 export * as OrderPayload from "./domain/OrderPayload.ts"

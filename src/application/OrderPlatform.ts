@@ -43,14 +43,14 @@ type ReadError = OrderNotFound | OrdersUnavailable
 type DeadLetterError = ReadError | OrderNotInDeadLetterQueue
 
 /**
- * All operations on orders. HTTP routes, the command line and embedding apps call only this. `P` is the type of the
+ * All operations on orders. HTTP routes and embedding apps call only this interface. `P` is the type of the
  * decoded payload.
  */
 export interface OrderPlatform<in out P> {
   /**
-   * Stores the order and returns its id after the commit; from then on the order is never lost. With an idempotency key
-   * the call can be repeated safely: the same submission returns the first id again, a different one fails with
-   * `IdempotencyMismatch`.
+   * Stores the order and returns its id after the commit; from then on the order is never lost. With an
+   * idempotency key the call can be repeated safely: the same submission returns the first id again, and a
+   * different submission with the same key fails with `IdempotencyMismatch`.
    */
   readonly submit: {
     (submission: Submission<P>): Effect.Effect<OrderId, SubmitError>
@@ -81,7 +81,8 @@ export interface OrderPlatform<in out P> {
    * Every transition of the order after the version `after` (0 by default), oldest first, then each new
    * transition, whichever process makes it. The stream ends after the event that made the order PROCESSED or
    * FAILED, or when its scope closes. Errors of the store only delay the stream. `Stream.unwrap` turns the
-   * effect into a stream. A named `caller` may have at most half of `MaxWatched` streams.
+   * effect into a stream. A named `caller` may have at most half of the `MaxWatched` streams of a process
+   * (watch/WatchOrder.ts).
    */
   readonly watch: (
     id: OrderId,
@@ -98,14 +99,17 @@ export interface OrderPlatform<in out P> {
   readonly deadLetter: (
     id: OrderId
   ) => Effect.Effect<DeadLetter & { readonly attempts: ReadonlyArray<OrderEvent> }, DeadLetterError>
-  /** Removes the order from the dead letter queue and makes it due again with all its attempts. */
+  /**
+   * Removes the order from the dead letter queue and makes it due again, with its number of failed attempts
+   * reset to zero.
+   */
   readonly reprocess: (
     id: OrderId,
     options?: { readonly ifVersion?: number }
   ) => Effect.Effect<Order, DeadLetterError | OrderVersionMismatch>
   /**
    * Removes the order from the dead letter queue for good; the order stays FAILED. The reason is cleaned
-   * (`cleanReason`) and kept in the order's history.
+   * (`cleanReason` in domain/Failure.ts) and kept in the order's history.
    */
   readonly discard: (
     id: OrderId,
@@ -154,8 +158,9 @@ const layer = <P>(payload: OrderPayload<P>): Layer.Layer<OrderPlatform<P>, never
   ).pipe(Layer.provide([layerPooledRandom, Digest.layerWebCrypto]))
 
 /**
- * The platform for an app without a worker, such as a script. It needs only the stores. It announces nothing, so
- * workers in other processes find its orders by polling; to wake them at once, use `layer` with a `WakeUp`.
+ * The platform for an app without a worker, such as a script. It needs only the stores. It announces nothing,
+ * so workers in other processes find the orders it stores by polling; to wake those workers at once, use
+ * `layer` with a `WakeUp`.
  */
 const layerClientOnly = <P>(payload: OrderPayload<P>): Layer.Layer<OrderPlatform<P>, never, Stores> =>
   Layer.provide(

@@ -36,8 +36,8 @@ export const makeBatchQueue = <A extends Sized>(capacity: number, offerTimeout: 
   }
 
   /**
-   * Adds the entry once it fits. False after `offerTimeout`, or at once if the sizes of the waiting entries, this one
-   * included, would exceed the capacity.
+   * Adds the entry once it fits. Returns false after `offerTimeout`, or at once if the sizes of the waiting
+   * entries, this one included, would exceed the capacity.
    */
   const offer = (entry: A): Effect.Effect<boolean> =>
     Effect.suspend(() => {
@@ -74,8 +74,8 @@ export const makeBatchQueue = <A extends Sized>(capacity: number, offerTimeout: 
   }
 
   /**
-   * Waits for an entry, then takes entries until their sizes add up to `size` or more, or the queue is empty. Returns an
-   * empty batch if the entries were removed meanwhile.
+   * Waits for an entry, then takes entries until their sizes add up to `size` or more, or the queue is empty.
+   * Returns an empty batch if all entries were removed before they could be taken.
    */
   const take = (size: number): Effect.Effect<ReadonlyArray<A>> =>
     // The yield lets entries offered at the same moment join the batch. For inserts this halves the number of SQL
@@ -103,8 +103,9 @@ export const makeBatchQueue = <A extends Sized>(capacity: number, offerTimeout: 
   }
 
   /**
-   * Empties the queue and returns all entries, those that wait for capacity included. Each waiting `offer` then returns
-   * true, so the caller of `close` must complete these entries like the queued ones, and must offer no more.
+   * Empties the queue and returns all entries, those that wait for capacity included. Each waiting `offer`
+   * then returns true, so the caller of `close` must treat these entries like the queued ones, and must offer
+   * no more.
    */
   const close = (): ReadonlyArray<A> => {
     const waiters = waiting.splice(0)

@@ -39,8 +39,8 @@ export const makeDeadlines = Effect.fnUntraced(function* (
   let last: Deadline | null = null
   let isWatched = false
 
-  // Cuts the links of a deadline, so that it can be collected at once. Not a Set: under constant insertion and deletion
-  // V8 keeps the deleted entries until a full collection (docs/adr/0007).
+  // Cuts the links of a deadline, so that it can be collected at once. A linked list and not a Set: under
+  // constant insertion and deletion V8 keeps the deleted entries until a full collection (docs/adr/0007).
   const cancel = (deadline: Deadline) => {
     if (deadline.onPassed === null) return
     if (deadline.previous === null) first = deadline.next

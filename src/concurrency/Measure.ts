@@ -21,11 +21,14 @@ export const withLabel = <Input, State>(
 ): ReadonlyArray<Metric.Metric<Input, State>> =>
   values.map((value) => Metric.withAttributes(metric, { [label]: value }))
 
-/** Registers metrics, so that an unused counter is 0 and not absent. Alerts on the increase of a counter need that. */
+/**
+ * Registers metrics, so that an unused counter is 0 and not absent. Alerts on the increase of a counter need
+ * the initial 0.
+ */
 export const register = (...metrics: ReadonlyArray<Metric.Metric<never, unknown>>): Effect.Effect<void> =>
   Effect.forEach(metrics, Metric.value, { discard: true })
 
-/** Adds to a counter with these labels. */
+/** Adds `by` to the counter with these labels. */
 export const increment = (metric: Metric.Counter<number>, attributes: Metric.Metric.Attributes, by = 1) =>
   Metric.update(Metric.withAttributes(metric, attributes), by)
 

@@ -12,7 +12,7 @@ import { AcceptableAnswers, OperatorsOnly, RequestDecoding } from "./Middleware.
 import { AcceptedOrder } from "./OrdersEndpoints.ts"
 import { Problems, temporary } from "./Problems.ts"
 
-/** An entry with the events that ended its attempts. */
+/** A dead letter with the events that ended the attempts of its order. */
 export const DeadLetterWithAttempts = Schema.Struct({
   ...DeadLetter.fields,
   attempts: Schema.Array(OrderEvent).annotate({

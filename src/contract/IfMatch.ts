@@ -4,7 +4,10 @@ const tag = String.raw`(?:W/)?"[\x21\x23-\x7E\x80-\xFF]*"`
 // RFC 9110 allows empty list elements.
 const tags = new RegExp(String.raw`^(?:\*|(?:,[ \t]*)*${tag}(?:[ \t]*,(?:[ \t]*${tag})?)*)$`)
 
-/** The versions that these tags name. A weak tag never matches, and a tag that is not a version is ignored. */
+/**
+ * The order versions that the ETags in the header name. A weak tag never matches, and a tag that is not a
+ * version is ignored.
+ */
 const versionsOf = (text: string): ReadonlyArray<number> =>
   Array.from(text.matchAll(/(W\/)?"([^"]*)"/g), ([, weak, version = ""]) =>
     weak === undefined && /^[1-9]\d{0,8}$/.test(version) ? [Number(version)] : []

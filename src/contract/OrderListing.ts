@@ -55,7 +55,7 @@ export const describeOrderListing = describeParameters({
   createdBefore: { description: "Created before this time." },
   metadata: {
     description:
-      "`metadata.KEY=VALUE`: orders with this value under this key. An order must match all of them. A dot in KEY is part of the key.",
+      "`metadata.KEY=VALUE`: orders whose metadata has VALUE under KEY. An order must match every such filter. A dot in KEY is part of the key.",
     style: "form",
     explode: true,
     schema: {

@@ -39,7 +39,8 @@ const submitting = {
 
 /** The endpoints for clients, for orders that carry `P`. */
 export const makeOrdersApi = <P>(payload: OrderPayload<P>) => {
-  // Both endpoints share one schema; with two schemas, the OpenAPI document would define the order twice.
+  // Both submit endpoints share one schema of the order; with two schemas, the OpenAPI document would define
+  // the order twice.
   const order = submitOrderBody(payload)
   const submit = HttpApiEndpoint.post("submit", "/orders", {
     payload: [order, HttpApiSchema.NoContent],
@@ -112,7 +113,7 @@ export const makeOrdersApi = <P>(payload: OrderPayload<P>) => {
         OpenApi.annotations({
           summary: "Follow an order live",
           description:
-            "Server-sent events: every transition so far, oldest first, then each as it happens, until the order is PROCESSED or FAILED; then the stream ends. `id` is the version, `event` its name, `data` the event as JSON. The server sends a comment every 15 seconds. After a disconnect, a client resumes with `Last-Event-ID` and receives each event once."
+            "Server-sent events: every transition so far, oldest first, then each as it happens, until the order is PROCESSED or FAILED; then the stream ends. `id` is the version of the order, `event` the name of the event, `data` the event as JSON. The server sends a comment every 15 seconds. After a disconnect, a client resumes with `Last-Event-ID` and receives each event once."
         })
       )
   ] as const

@@ -10,7 +10,10 @@ export const RequestIssue = Schema.Struct({
 }).annotate({ identifier: "RequestIssue" })
 export type RequestIssue = typeof RequestIssue.Type
 
-/** The request is invalid; `errors` lists every issue, up to a limit of size. */
+/**
+ * The request is invalid; `errors` lists every issue, or only the first ones if the whole list would be too
+ * large.
+ */
 export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()("InvalidRequest", {
   message: Schema.String,
   errors: Schema.Array(RequestIssue)

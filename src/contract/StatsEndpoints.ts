@@ -19,7 +19,7 @@ export const StatsView = Schema.Struct({
   retrying: Schema.Int.annotate({ description: "PENDING after a failed attempt." }),
   deadLetters: Schema.Int,
   oldestDueAgeSeconds: Schema.Finite.annotate({
-    description: "Age of the oldest due order; 0 if none is due."
+    description: "Seconds since the oldest due order became due; 0 if no order is due."
   }),
   createdPerSecond: Schema.Finite.annotate({ description: "In the last ten seconds." }),
   completedPerSecond: Schema.Finite.annotate({ description: "PROCESSED, in the last ten seconds." }),

@@ -4,7 +4,10 @@ import type { Order } from "./Order.ts"
 import { OrderId } from "./OrderId.ts"
 import type { Transition } from "./OrderTransitions.ts"
 
-/** An entry of the dead letter queue. An order has exactly one while it is FAILED and not discarded, otherwise none. */
+/**
+ * An entry of the dead letter queue. An order has exactly one entry while it is FAILED and not discarded, and
+ * otherwise no entry.
+ */
 export const DeadLetter = Schema.Struct({
   orderId: OrderId,
   reason: Schema.String,

@@ -34,8 +34,9 @@ export const cutText = (text: string, max: number): string =>
         .join("")
 
 /**
- * Makes any text storable as a reason. PostgreSQL rejects U+0000 and lone surrogates, and one of them would
- * make the whole batch of settles fail. So each is replaced by U+FFFD.
+ * Makes any text storable as a reason. PostgreSQL rejects U+0000 and lone surrogates, and one such character
+ * would make a statement fail that stores the outcomes of many attempts. So each such character is replaced
+ * by U+FFFD.
  */
 export const cleanReason = (text: string): string =>
   cutText(text, maxReasonLength).replaceAll("\u0000", "\uFFFD").toWellFormed()

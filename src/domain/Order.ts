@@ -27,7 +27,7 @@ interface Stored extends Omit<NewOrder, "notBefore"> {
   readonly version: number
   /** Failed attempts since the submit or the last reprocess. */
   readonly retryCount: number
-  /** The last failure. Null before the first one and after a reprocess; kept when PROCESSED. */
+  /** The last failure. Null before the first failure and after a reprocess; kept when PROCESSED. */
   readonly failureReason: string | null
   readonly createdAt: DateTime.Utc
   readonly updatedAt: DateTime.Utc

@@ -42,7 +42,7 @@ export class TextNotStorable extends Schema.TaggedError<TextNotStorable>()("Text
   message: message("The encoding of the database lacks a character of this order.")
 }) {}
 
-/** The same caller has already used this key for a different request. */
+/** The same caller has already used this idempotency key for a different request. */
 export class IdempotencyMismatch extends Schema.TaggedError<IdempotencyMismatch>()("IdempotencyMismatch", {
   message: message("The idempotency key was used before with a different request.")
 }) {}

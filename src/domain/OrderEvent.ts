@@ -11,7 +11,7 @@ export type OrderEventName = keyof typeof edges
 /**
  * One transition in the history of an order. `version` is the order's version after the transition: 1, 2, 3 …
  * without gaps. `attempt` is the number of the attempt, which restarts at 1 after a reprocess. `worker` is
- * the process that held the lease, if one did.
+ * the name of the worker that had the lease; null if no worker had it.
  */
 export const OrderEvent = Schema.Struct({
   at: Schema.DateTimeUtcFromString,

@@ -36,7 +36,7 @@ export interface OrderFilter {
   readonly createdAfter?: DateTime.Utc
   /** Before this time. */
   readonly createdBefore?: DateTime.Utc
-  /** With each of these values. */
+  /** With each of these values under its key. */
   readonly metadata?: Readonly<Record<string, string>>
 }
 
@@ -58,7 +58,7 @@ export type ListedOrder = WithoutPayload<Order>
 /** Figures about all orders at one time. */
 export interface Stats {
   readonly byStatus: Readonly<Record<OrderStatus, number>>
-  /** The final states whose number is an estimate. */
+  /** The final states whose number of orders is an estimate. */
   readonly estimated: ReadonlyArray<OrderStatus>
   /** PENDING after a failed attempt. */
   readonly retrying: number

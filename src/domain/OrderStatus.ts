@@ -5,8 +5,9 @@ export const OrderStatus = Schema.Literals(["PENDING", "PROCESSING", "PROCESSED"
 export type OrderStatus = typeof OrderStatus.Type
 
 /**
- * The state machine as data: the edges of each event. The pure transitions, the statements in SQL and the
- * guard in the database (a trigger) all take these edges; a test compares the guard with this table.
+ * The state machine as data: the edges of each event. The pure transitions (OrderTransitions.ts), the
+ * statements in SQL and a trigger in the database all allow only these edges; a test compares the trigger
+ * with `edges`.
  */
 export const edges = {
   created: [[null, "PENDING"]],

@@ -15,8 +15,8 @@ import type { OrderEvent, OrderEventName } from "./OrderEvent.ts"
 
 // The edges between the four states, as pure functions. They are the specification, and the memory store runs
 // them. In production SQL decides: the claim, settle, expire, reprocess and discard statements take the same
-// edges, and a trigger in the database refuses every other. test/OrderHistories.property.test.ts checks that
-// both stores produce the same histories.
+// edges, and a trigger in the database refuses every other edge. test/OrderHistories.property.test.ts checks
+// that both stores produce the same histories.
 
 /** The order after a transition, and the event for its history. A store writes both, or neither. */
 export interface Transition<To extends Order> {
@@ -141,7 +141,7 @@ const countFailure = (
 export const expire = (order: ProcessingOrder, at: DateTime.Utc): Transition<PendingOrder | FailedOrder> =>
   countFailure("expired", order, workerLost, at, isLastAttempt(order) ? null : 0)
 
-/** FAILED → PENDING, due at once, with no failed attempts. Only for an order that was not discarded. */
+/** FAILED → PENDING, due at once, with `retryCount` 0. Only for an order that was not discarded. */
 export const reprocess = (order: FailedOrder, at: DateTime.Utc): Transition<PendingOrder> => {
   const base = { ...next(order, at), retryCount: 0, failureReason: null }
   const to: PendingOrder = { ...base, status: "PENDING", dueAt: at }

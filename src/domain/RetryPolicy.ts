@@ -29,9 +29,9 @@ export const schedule = (policy: RetryPolicy): Schedule.Schedule<unknown> =>
   ])
 
 /**
- * The delay after the given failed attempt (from 1), in whole milliseconds. The schedule is stepped from the start,
- * because the number of attempts is stored with the order and the state of a schedule is not. So a restart changes no
- * delay. `random`, from [0, 1), decides the jitter of this step only.
+ * The delay after the given failed attempt (from 1), in whole milliseconds. The schedule is stepped from the
+ * start, because the number of attempts is stored with the order and the state of a schedule is not. So a
+ * restart of the worker changes no delay. `random`, from [0, 1), decides the jitter of this step only.
  */
 export const delayAfter = Effect.fnUntraced(function* (policy: RetryPolicy, attempt: number, random: number) {
   const step = yield* Schedule.toStep(schedule(policy))

@@ -49,8 +49,8 @@ export const databaseOf = ({ database }: Settings): string =>
   })
 
 /**
- * The announcement of orders to workers. Behind a pooler, which has no LISTEN, it uses a direct connection, or polling
- * only.
+ * Announces due orders to workers. LISTEN does not work through a pooler: behind one, a direct connection
+ * (`database.listenUrl`) is used, and without it the workers only poll.
  */
 export const queue = (settings: Settings) => {
   const { database, order } = settings

@@ -23,7 +23,7 @@ export type Settings = Environment["Service"]
  */
 const reservedConnections = 4
 
-/** The settings as references of the layers below. */
+/** The settings as the values of the `Context.Reference`s that the layers of the process read. */
 export const references = (settings: Settings) =>
   Layer.mergeAll(
     databaseReferences(settings),

@@ -9,9 +9,10 @@ import * as Postgres from "../infrastructure/postgres/Postgres.ts"
 import { client, databaseOf, queueOf } from "./Composition.ts"
 import { references, type Settings } from "./References.ts"
 
-// Shutdown: readiness turns 503. Then HTTP drains (DrainServer), and at the same time the worker stops claiming and
-// drains. Then intake and wake-ups close, then the pool. If the process has not stopped `lastResort` after the drain
-// deadline, it exits. This loses nothing, because everything acknowledged is stored.
+// Shutdown: readiness turns 503. Then HTTP drains (DrainServer), and at the same time the worker stops
+// claiming and drains. Then intake and wake-ups close, then the pool. If the process has not stopped
+// `lastResort` after the drain deadline, it exits. The exit loses nothing, because everything acknowledged is
+// stored.
 
 /**
  * How much longer running requests may take than running attempts, so that both end within 5 s after the

@@ -3,7 +3,7 @@ import { DateTime, Duration, Effect } from "effect"
 import { newOrder } from "./NewOrders.ts"
 import { lease, type StoreContract, storeScenario } from "./StoreScenario.ts"
 
-/** What claims and leases of every `WorkStore` must do. */
+/** What `claim`, `renew` and `expire` must do in every implementation of `WorkStore`. */
 export const claimContract: StoreContract = (name, layer, setStoreClock) => {
   describeLayer(layer)(`WorkStore: claim, renew and expire on ${name}`, (it) => {
     const { advance, claimOne, fresh } = storeScenario(setStoreClock)

@@ -4,7 +4,7 @@ import type { NewOrder } from "../domain/Order.ts"
 import { allStores } from "./AllStores.ts"
 import { newOrder } from "./NewOrders.ts"
 
-/** How long the answers of these tests are kept. */
+/** How long the stores keep the answers of the calls that `keyedOrder` makes. */
 export const keepFor = Duration.hours(24)
 
 /** A call with a key and one new order; a different call each time. */
@@ -27,7 +27,10 @@ export const keyedOrder = (
 }
 export const ordersOf = (...keyed: ReadonlyArray<KeyedOrders>) => keyed.flatMap(({ orders }) => orders)
 
-/** Submits, and returns which request took each key; undefined where another call is taking it. */
+/**
+ * Submits the orders, and returns for each key the id of the request that took it; undefined if another call
+ * is still taking the key.
+ */
 export const requestIdsOf = Effect.fnUntraced(function* (
   orders: ReadonlyArray<NewOrder>,
   keyed: ReadonlyArray<KeyedOrders>

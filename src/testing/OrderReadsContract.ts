@@ -5,7 +5,7 @@ import { OrderStatus } from "../domain/OrderStatus.ts"
 import { newOrder } from "./NewOrders.ts"
 import { completed, failed, lease, retried, type StoreContract, storeScenario } from "./StoreScenario.ts"
 
-/** What the reads of single orders and the figures of every `OrderReads` must do. */
+/** What the reads of single orders and the statistics must do in every implementation of `OrderReads`. */
 export const orderReadsContract: StoreContract = (name, layer, setStoreClock) => {
   describeLayer(layer)(`OrderReads on ${name}`, (it) => {
     const { advance, fresh } = storeScenario(setStoreClock)

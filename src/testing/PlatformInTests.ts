@@ -15,9 +15,10 @@ export interface TestSettings {
 }
 
 /**
- * The whole platform with a worker, in memory and in virtual time. `awaitStatus`, `drain` and `pass` advance the time;
- * hours take milliseconds. Delays are without jitter, so that a test can predict them, and a worker that stops does not
- * wait for running attempts. Each call makes a separate platform.
+ * The whole platform with a worker, in memory and in virtual time. `awaitStatus`, `drain` and `pass`
+ * (VirtualTime.ts) advance the time; an hour of it takes milliseconds. Delays are without jitter, so that a
+ * test can predict them, and a worker that stops does not wait for running attempts. Each call makes a
+ * separate platform.
  */
 export const layer = <P, E, R>(
   payload: OrderPayload<P>,

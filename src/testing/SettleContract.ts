@@ -5,7 +5,7 @@ import type { Outcome } from "../domain/Order.ts"
 import { newOrder } from "./NewOrders.ts"
 import { completed, failed, lease, retried, type StoreContract, storeScenario } from "./StoreScenario.ts"
 
-/** What settles of every `WorkStore` must do. */
+/** What `settle` and `settleWithWrites` must do in every implementation of `WorkStore`. */
 export const settleContract: StoreContract = (name, layer, setStoreClock) => {
   describeLayer(layer)(`WorkStore: settle on ${name}`, (it) => {
     const { advance, claimOne, fresh } = storeScenario(setStoreClock)
@@ -87,7 +87,7 @@ export const settleContract: StoreContract = (name, layer, setStoreClock) => {
         assert.deepStrictEqual(yield* stores.work.settle([{ order, outcome: retried(0) }]), ["settled"])
         assert.deepStrictEqual(yield* stores.work.settle([{ order, outcome: retried(0) }]), ["repeated"])
         assert.strictEqual((yield* stores.reads.find(order.id)).retryCount, 1)
-        // The same is true after the order has moved on.
+        // The same is true after another worker has started the order.
         yield* claimOne("w2")
         assert.deepStrictEqual(yield* stores.work.settle([{ order, outcome: retried(0) }]), ["repeated"])
         assert.strictEqual((yield* stores.reads.find(order.id)).status, "PROCESSING")

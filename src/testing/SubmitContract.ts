@@ -3,7 +3,7 @@ import { DateTime, Duration, Effect } from "effect"
 import { newOrder } from "./NewOrders.ts"
 import { completed, lease, type StoreContract, storeScenario } from "./StoreScenario.ts"
 
-/** What plain submits and the counts of every `IntakeStore` must do. */
+/** What `submit` without idempotency keys and the counts must do in every implementation of `IntakeStore`. */
 export const submitContract: StoreContract = (name, layer, setStoreClock) => {
   describeLayer(layer)(`IntakeStore: submit on ${name}`, (it) => {
     const { advance, claimOne, fresh } = storeScenario(setStoreClock)

@@ -8,7 +8,7 @@ import { keepFor, keyedOrder, ordersOf, requestIdsOf } from "./KeyedOrders.ts"
 import { newOrder } from "./NewOrders.ts"
 import { completed, type StoreContract, storeScenario } from "./StoreScenario.ts"
 
-/** What submits with idempotency keys of every `IntakeStore` must do. */
+/** What `submit` with idempotency keys must do in every implementation of `IntakeStore`. */
 export const submitKeyedContract: StoreContract = (name, layer, setStoreClock) => {
   describeLayer(layer)(`IntakeStore: submit with keys on ${name}`, (it) => {
     const { advance, claimOne, fresh } = storeScenario(setStoreClock)
@@ -85,7 +85,7 @@ export const submitKeyedContract: StoreContract = (name, layer, setStoreClock) =
         assert.deepStrictEqual(yield* requestIdsOf([], [late]), [first.requestId])
         assert.strictEqual((yield* stores.intake.findAnswer(late))?.requestId, first.requestId)
         yield* advance("1 millis")
-        // Reading takes no key.
+        // Reading the answer does not take the key.
         assert.isNull(yield* stores.intake.findAnswer(late))
         assert.deepStrictEqual(yield* requestIdsOf([], [tooLate, late]), [
           tooLate.requestId,
@@ -118,7 +118,8 @@ export const submitKeyedContract: StoreContract = (name, layer, setStoreClock) =
               const batch = keys.map((key) => keyedOrder(key))
               return n % 2 === 0 ? batch : batch.reverse()
             })
-            // Repeats the call for each key that another call is taking, as a submit does.
+            // Repeats the call for each key that another call is taking, as `awaitAnswer` of the platform
+            // does.
             const submitUntilAnswered: (
               batch: ReadonlyArray<KeyedOrders>
             ) => Effect.Effect<ReadonlyArray<StoredAnswer>, OrdersUnavailable | TextNotStorable> =

@@ -46,7 +46,8 @@ export const upkeepStoreContract: StoreContract = (name, layer, setStoreClock) =
           const outcomes: ReadonlyArray<Outcome> = [completed, failed, completed, failed, retried(1000)]
           const isDeleted = (id: OrderId) =>
             Effect.map(Effect.exit(stores.reads.find(id)), (exit) => Exit.isFailure(exit))
-          // Deletes what other tests left: a day later their scheduled orders were due, and are final now.
+          // Deletes the orders of other tests. All of them are final, because each `fresh` advances the time
+          // by a day and completes the orders that are due by then.
           yield* fresh
           yield* advance("1 millis")
           yield* stores.upkeep.deleteOldOrders("PROCESSED", Duration.zero, 10_000)

@@ -10,7 +10,8 @@ const deadLettersReprocessed = counter("order_dlq_reprocessed_total", "Orders re
 export const registerDeadLetterMetrics = register(deadLettersReprocessed)
 
 /**
- * Makes the order of a dead letter due again with its attempt count reset to zero, and announces it after the commit.
+ * Makes the order of a dead letter due again with its attempt count reset to zero, and announces it to the
+ * workers after the commit.
  */
 export const reprocessOrder = Effect.fn("ReprocessOrder")(function* (
   id: OrderId,

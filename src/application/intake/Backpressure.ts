@@ -24,12 +24,15 @@ export const MaxScheduled = Context.Reference<number>("order-platform/applicatio
 const shareToFree = 0.01
 const roomFor = (limit: number) => Math.ceil(limit * shareToFree)
 
-/** The pause between two samples. */
+/**
+ * The pause between two counts of the due orders, and the shortest pause between two counts of the scheduled
+ * orders.
+ */
 const interval = Duration.seconds(1)
 
 /**
  * Counting ten million orders takes a second or more, so the pause before the next count is 20 times as long
- * as the count, up to this limit.
+ * as the count, but at most this long.
  */
 const longestInterval = Duration.minutes(1)
 const pauseAfterCounting = (took: Duration.Duration) =>
@@ -115,8 +118,8 @@ export const makeBackpressure = Effect.gen(function* () {
         )
       }),
     /**
-     * Records that these orders were stored, so that their limits are sampled soon. Returns how many of the orders are
-     * due.
+     * Records that these orders were stored, so that each limit that counts some of them is sampled soon.
+     * Returns how many of the orders are due.
      */
     recordStored: (orders: ReadonlyArray<NewOrder>) =>
       Effect.map(DateTime.now, (now) => {

@@ -19,7 +19,10 @@ export interface Replayable<A> {
   readonly replayed: boolean
 }
 
-/** How long the answer to a call with a key is kept for its repetitions; then the key is free again. One day by default. */
+/**
+ * How long the answer to a call with a key is kept for its repetitions; after this time the key is free
+ * again. One day by default.
+ */
 export const IdempotencyTtl = Context.Reference<Duration.Duration>(
   "order-platform/application/intake/IdempotencyTtl",
   { defaultValue: () => Duration.days(1) }
@@ -74,7 +77,8 @@ export const makeFingerprint = Effect.map(Digest.Digest, (digest) => {
   }
 })
 
-// Two requests are the same if they are equal as sent, or equal as resolved.
+// Two requests are the same if they are equal with `maxRetries` as sent, or equal with `maxRetries` as
+// resolved.
 const isSameRequest = (a: string, b: string): boolean => {
   const digests = b.split(" ")
   return a.split(" ").some((digest, index) => digest === digests[index])
@@ -104,8 +108,8 @@ const retryUntilFree = Schedule.min([Schedule.exponential("5 millis"), Schedule.
 
 /**
  * Repeats `submit` until it returns the stored answer of its key. `submit` returns null while another call,
- * in a transaction or in another process, is taking the key. No connection is held during the pauses. Fails
- * with `OrdersUnavailable` after ten seconds.
+ * in a transaction or in another process, is taking the key. No database connection is in use during the
+ * pauses. Fails with `OrdersUnavailable` after ten seconds.
  */
 export const awaitAnswer = <E>(
   submit: Effect.Effect<StoredAnswer | null, E>

@@ -20,7 +20,7 @@ export const maxQueued = 4096
 /** The longest wait for room in the queue: well below the default time limit of a request, 15 s. */
 const offerTimeout = Duration.seconds(5)
 
-/** The orders of one call: stored together or not at all. */
+/** One call of `insert` or `insertOnce`; its orders are stored together or not at all. */
 interface Insert {
   readonly orders: ReadonlyArray<NewOrder>
   readonly keyed: KeyedOrders | null
@@ -72,7 +72,8 @@ const makeStoreBatch = (announce: Announce) =>
         yield* announce(complete(batch, exit.value))
       }
     )
-    // A defect must neither stop the loop nor leave a call without a result.
+    // A defect must neither stop the loop that takes the batches from the queue nor leave a call without a
+    // result.
     return (batch: ReadonlyArray<Insert>) =>
       storeBatch(batch).pipe(
         Effect.catchDefect((defect) => {
@@ -120,9 +121,9 @@ const makeInsertQueue = Effect.fnUntraced(function* (
 /**
  * Stores new orders and announces them after their commit. Calls that arrive while a statement is running
  * share the next statement. So no timer is needed, and a call that arrives when no statement is running is
- * written at once. Each call returns after its own commit, and fails alone if the store refuses its orders. A
- * call made inside a transaction is written in that transaction at once, and announced after the transaction
- * commits.
+ * written at once. Each call returns after its orders are committed, and fails alone if the store refuses its
+ * orders. A call made inside a transaction is written in that transaction at once, and announced after the
+ * transaction commits.
  */
 export const makeInsertBatcher = Effect.fnUntraced(function* ({ queueFull, recordStored }: Backpressure) {
   const store = yield* IntakeStore

@@ -5,9 +5,10 @@ import { SecureRandom } from "effect/crypto"
 const poolBytes = 4096
 
 /**
- * `SecureRandom` from a pool of random bytes, each used once. The simpler alternative, `SecureRandom.layerWebCrypto`,
- * makes a system call for the 16 bytes of each id: a submit then takes 7 to 12 % more CPU time (measured in interleaved
- * runs on a server with memory adapters and 64 keep-alive connections).
+ * `SecureRandom` from a pool of random bytes, each used once. The simpler alternative,
+ * `SecureRandom.layerWebCrypto`, makes a system call for the 16 bytes of each id: with it a submit takes 7 to
+ * 12 % more CPU time (measured in interleaved runs on a server with memory adapters and 64 keep-alive
+ * connections).
  */
 export const layerPooledRandom = Layer.sync(SecureRandom.SecureRandom, () => {
   let pool: Uint8Array = new Uint8Array(0)

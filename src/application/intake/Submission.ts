@@ -33,12 +33,13 @@ export interface Submission<P> {
   readonly notBefore?: DateTime.Utc
   /**
    * The number of failed attempts after which the order becomes FAILED; 0 is treated as 1, and HTTP allows 0
-   * to 100. An attempt that was released (its worker stopped) or snoozed (see `Snooze`) does not count as
-   * failed. `DefaultMaxRetries` by default, resolved at submit and stored with the order.
+   * to 100. An attempt that was released (its worker stopped) or snoozed (see `Snooze` in
+   * ports/OrderProcessor.ts) does not count as failed. `DefaultMaxRetries` by default, resolved at submit and
+   * stored with the order.
    */
   readonly maxRetries?: number
   readonly metadata?: Readonly<Record<string, string>>
-  /** Stored with the order and in every log line about it; generated if absent. */
+  /** Stored with the order and written in every log line about it; generated if absent. */
   readonly correlationId?: string
 }
 
@@ -50,7 +51,7 @@ export class SubmissionRefused extends Schema.TaggedError<SubmissionRefused>()("
       message: Schema.String
     })
   ),
-  /** The number of further issues. */
+  /** The number of further issues, which are not in `issues`. */
   unlisted: Schema.optionalKey(Schema.Int)
 }) {
   override get message() {

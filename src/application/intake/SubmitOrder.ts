@@ -47,7 +47,7 @@ export const makeStoreOrders = Effect.gen(function* () {
   const storeOrdersOnce = Effect.fnUntraced(function* (keyed: KeyedOrders) {
     const refusal = yield* backpressure.refusal(keyed.orders)
     if (refusal === null) return yield* replay(keyed, yield* awaitAnswer(insertOnce(keyed)))
-    // A repetition stores nothing, so it gets its answer even if new orders are refused.
+    // A repetition of an earlier call stores nothing, so it gets its answer even if new orders are refused.
     const answer = yield* store.findAnswer(keyed)
     return answer === null ? yield* refusal : yield* replay(keyed, answer)
   }, timed(createSeconds))

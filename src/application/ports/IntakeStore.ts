@@ -4,7 +4,7 @@ import type { OrdersUnavailable, TextNotStorable } from "../../domain/OrderError
 
 /** The orders of a request that carries an idempotency key, and the answer for its repetitions. */
 export interface KeyedOrders {
-  /** The caller and the call: a key is unique within its scope. */
+  /** A key is unique within its scope, for example the caller and the operation. */
   readonly scope: string
   readonly key: string
   /** Two requests with the same fingerprint are the same request. Opaque to the store. */
@@ -32,11 +32,12 @@ export class IntakeStore extends Context.Service<
   IntakeStore,
   {
     /**
-     * Stores new orders, all or none, in the caller's transaction if there is one. An id that is already
-     * stored is skipped. If a key is free (never used, or expired), the call takes the key and stores the
-     * orders of the key. Of two concurrent calls with the same key, one takes the key. Returns what is now
-     * stored under each key, in the order given, or null for a key that another call is taking; then repeat
-     * the call. Inside the caller's transaction, `submit` waits for the other call instead.
+     * Stores new orders, all or none, in the caller's transaction if there is one. An order whose id is
+     * already stored is skipped. If a key is free (never used, or expired), the call takes the key and stores
+     * the orders of the key. Of two concurrent calls with the same key, one takes the key. Returns what is
+     * now stored under each key, in the order given, or null for a key that another call is taking; after a
+     * null, repeat the call. Inside the caller's transaction, `submit` waits for the other call instead of
+     * returning null.
      */
     readonly submit: (
       orders: ReadonlyArray<NewOrder>,

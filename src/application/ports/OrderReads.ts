@@ -27,14 +27,15 @@ export class OrderReads extends Context.Service<
   {
     readonly find: (id: OrderId) => Effect.Effect<Order, OrderNotFound | OrdersUnavailable>
 
-    /** The history, oldest first. */
+    /** Every event of the order, oldest first. */
     readonly timeline: (
       id: OrderId
     ) => Effect.Effect<ReadonlyArray<OrderEvent>, OrderNotFound | OrdersUnavailable>
 
     /**
-     * For each position, in the order of the positions: the events of its order after its version, oldest
-     * first. At most `maxEach` events per order and `maxAll` in total. An unknown order has no events.
+     * For each position, in the order of the positions: the events of the order `id` after the version
+     * `after`, oldest first. At most `maxEach` events per order and `maxAll` in total. An unknown order has
+     * no events.
      */
     readonly eventsAfter: (
       positions: ReadonlyArray<{ readonly id: OrderId; readonly after: number }>,

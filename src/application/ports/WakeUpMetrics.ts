@@ -3,7 +3,7 @@ import { counter, register, withLabel } from "../../concurrency/Measure.ts"
 
 // The label `queue` is the kind of wake-up: `memory` or `postgres`.
 
-/** Orders announced by this process, by queue. */
+/** Due orders that this process announced to workers, by queue. */
 export const announced = counter("order_queue_announced_total", "Orders announced")
 
 /** Orders whose announcement failed, by queue; the next poll finds them. */

@@ -3,7 +3,10 @@ import type { Lease, Order, Outcome, ProcessingOrder } from "../../domain/Order.
 import type { OrdersUnavailable } from "../../domain/OrderErrors.ts"
 import type { AttemptError, Writes } from "./OrderProcessor.ts"
 
-/** The outcome of an attempt, and the order as it was started: its version is the fencing token of the settle. */
+/**
+ * The outcome of an attempt, and the order as it was when the attempt started: `order.version` is the fencing
+ * token of `settle`.
+ */
 export interface Settlement {
   readonly order: Lease
   readonly outcome: Outcome
@@ -22,8 +25,9 @@ export interface Claim {
 }
 
 /**
- * The result of a settlement. `settled`: stored now. `repeated`: the same worker had already stored the outcome of this
- * attempt, and the reply was lost. `stale`: the worker no longer held the order; nothing was changed.
+ * The result of a settlement. `settled`: stored now. `repeated`: the same worker had already stored the
+ * outcome of this attempt, and the reply to that call was lost. `stale`: the order had changed since the
+ * attempt started, so the worker had lost it; nothing was stored.
  */
 export type SettleResult = "settled" | "repeated" | "stale"
 
@@ -37,10 +41,11 @@ export class WritesRefused extends Data.TaggedError("WritesRefused")<{ readonly 
 export class OutcomeNotStorable extends Data.TaggedError("OutcomeNotStorable")<{ readonly cause: unknown }> {}
 
 /**
- * Moves orders through their attempts. Each transition is stored with its event, and its dead letter if there is one, in
- * one transaction, or not at all. Time is the store's own clock. After `OrdersUnavailable` the result is unknown;
- * settle, settleWithWrites, renew and expire may be repeated unchanged. A claim whose reply was lost holds its orders until
- * they are released or their leases end.
+ * Moves orders through their attempts. Each change of an order's status is stored with its event, and with
+ * the dead letter if the order becomes FAILED, in one transaction, or not at all. Time is the store's own
+ * clock. After `OrdersUnavailable` the result is unknown; settle, settleWithWrites, renew and expire may be
+ * repeated unchanged. If the reply to a claim is lost, its orders stay PROCESSING until they are released or
+ * their leases end.
  */
 export class WorkStore extends Context.Service<
   WorkStore,
@@ -64,9 +69,10 @@ export class WorkStore extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<SettleResult>, OrdersUnavailable>
 
     /**
-     * Runs the app's own writes and stores one outcome, in one transaction: both or neither. The writes run only while
-     * the attempt holds the order, and are stored only if the result is `settled`. The lease can be renewed while they
-     * run. Dies with `OutcomeNotStorable` if the outcome itself cannot be stored.
+     * Runs the app's own writes and stores one outcome, in one transaction: both or neither. The writes run
+     * only if the order has not changed since the attempt started, and are stored only if the result is
+     * `settled`. The lease can be renewed while they run. Dies with `OutcomeNotStorable` if the outcome
+     * itself cannot be stored.
      */
     readonly settleWithWrites: (
       settlement: Settlement,
@@ -79,7 +85,10 @@ export class WorkStore extends Context.Service<
       lease: Duration.Duration
     ) => Effect.Effect<ReadonlyArray<Lease>, OrdersUnavailable>
 
-    /** Expires up to `max` orders whose lease has ended. Each counts as a failed attempt with `WORKER_LOST`. */
+    /**
+     * Expires up to `max` orders whose lease has ended. Each counts as a failed attempt with the reason code
+     * `WORKER_LOST`.
+     */
     readonly expire: (max: number) => Effect.Effect<ReadonlyArray<Order>, OrdersUnavailable>
   }
 >()("order-platform/application/ports/WorkStore") {}

@@ -32,14 +32,16 @@ export interface Subscription {
   readonly events: Queue.Queue<OrderEvent, Cause.Done>
   /** Whether events are read for this subscription: the order exists, and the stream has not ended. */
   isActive: boolean
-  /** The version of the last event in the queue. */
+  /**
+   * The version of the last event that was queued; before the first event, the version that the client gave.
+   */
   after: number
   /**
    * A version whose event certainly exists, for the existence check. `after` is not enough: it comes from the client
    * and may be beyond the order's version.
    */
   known: number
-  /** Whether the last event in the queue left the order in a final state. */
+  /** Whether the last event that was queued left the order in a final state. */
   isFinal: boolean
   /** Whether the store may hold events that the last read did not return. */
   hasMore: boolean
@@ -72,7 +74,7 @@ const makeRead = (reads: OrderReads["Service"], subscriptions: ReadonlySet<Subsc
       ({ events, isActive }) => isActive && Queue.sizeUnsafe(events) === 0
     )
     if (waiting.length === 0) return 0
-    // Subscriptions at the same version of the same order share one position of the read.
+    // Subscriptions at the same version of the same order share one entry of `positions`.
     const groups = Array.from(Map.groupBy(waiting, ({ after, id }) => `${id} ${after}`).values())
     const checksExistence = ++count % readsPerExistenceCheck === 0
     const positions = groups.flatMap(([first]) =>
@@ -83,7 +85,7 @@ const makeRead = (reads: OrderReads["Service"], subscriptions: ReadonlySet<Subsc
     for (const [index, group] of groups.entries()) {
       const events = found[index] ?? []
       for (const subscription of group) {
-        // The order was deleted with its history, so it has no further events.
+        // The existence check found no event, so the order was deleted with its history.
         if (checksExistence && events.length === 0 && total < maxRead) end(subscription)
         else deliver(subscription, events, total < maxRead)
       }
@@ -125,7 +127,7 @@ export const makeEventReader = Effect.gen(function* () {
   return {
     add: (subscription: Subscription) => void subscriptions.add(subscription),
     remove: (subscription: Subscription) => void subscriptions.delete(subscription),
-    /** The number of subscriptions, of all callers or of one. */
+    /** The number of subscriptions, of all callers or of one caller. */
     count: (caller?: string) =>
       caller === undefined
         ? subscriptions.size

@@ -5,7 +5,8 @@ import type { OrderId } from "../../domain/OrderId.ts"
 import { OrderReads } from "../ports/OrderReads.ts"
 
 /**
- * Orders that are due before this one are counted up to this number; above it the sentence says "more than".
+ * Orders that are due before this one are counted up to this number; above it the explanation says "more
+ * than".
  */
 const maxDueBefore = 10_000
 

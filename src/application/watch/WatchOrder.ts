@@ -6,7 +6,9 @@ import { isFinal } from "../../domain/OrderStatus.ts"
 import { OrderReads } from "../ports/OrderReads.ts"
 import { makeEventReader, maxQueuedEvents, type Subscription } from "./EventReader.ts"
 
-/** The maximum number of open streams in one process; one caller may have half of them. 1000 by default. */
+/**
+ * The maximum number of open event streams in one process; one caller may have half of them. 1000 by default.
+ */
 export const MaxWatched = Context.Reference<number>("order-platform/application/watch/MaxWatched", {
   defaultValue: () => 1000
 })

@@ -17,9 +17,10 @@ type StartAttempts = (orders: ReadonlyArray<ProcessingOrder>) => Effect.Effect<v
 
 /**
  * The claim loop of a worker. It waits for free slots, claims at most one due order for each free slot, and
- * starts an attempt for each order. If there were fewer orders than slots, it waits for the first of these:
- * an announcement, a reschedule by this worker, the next due time, the end of the next lease, the end of the
- * poll interval. The loop never ends. The SQL is in infrastructure/postgres/functions/ClaimOrders.ts.
+ * starts an attempt for each order. If it found fewer orders than free slots, it waits for the first of
+ * these: an announcement, an order to which this worker gave a new due time, the next due time, the end of
+ * the next lease, the end of the poll interval. The loop never ends. The SQL is in
+ * infrastructure/postgres/functions/ClaimOrders.ts.
  */
 export const claimOrders = (
   state: WorkerState,
@@ -31,7 +32,7 @@ export const claimOrders = (
     Effect.catchTag("OrdersUnavailable", (error) =>
       Effect.andThen(Effect.logDebug(`Could not claim orders: ${error.message}`), retryLater(state))
     ),
-    // Otherwise a defect would end the loop, and the worker would claim no more orders.
+    // Without this handler a defect would end the loop, and the worker would claim no more orders.
     Effect.catchDefect((defect) =>
       Effect.andThen(Effect.logError("Could not claim orders", defect), retryLater(state))
     ),
@@ -49,7 +50,7 @@ const claimAndWait = Effect.fnUntraced(function* (
   state: WorkerState,
   startAttempts: StartAttempts
 ) {
-  // Uninterruptible: even if the worker stops meanwhile, every claimed order needs an attempt, which
+  // Uninterruptible: even if the worker stops during the claim, every claimed order needs an attempt, which
   // processes or releases the order.
   const claimed = yield* Effect.uninterruptible(
     claim(free, state).pipe(

@@ -13,7 +13,8 @@ const maxExpired = 256
 export const expireLeases = Effect.gen(function* () {
   const store = yield* WorkStore
   const orders = yield* store.expire(maxExpired)
-  // Another worker is expiring these orders. The pause prevents a busy loop of claims meanwhile.
+  // No order was expired, because another worker is expiring the orders whose lease has ended. The pause
+  // prevents a busy loop of claims until that worker is done.
   if (orders.length === 0) return yield* Effect.sleep("50 millis")
   for (const order of orders) {
     yield* recordExpired(order)

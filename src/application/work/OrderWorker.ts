@@ -15,9 +15,10 @@ import { capacity } from "./WorkMetrics.ts"
 const lastSettle = Duration.seconds(2)
 
 /**
- * Processes due orders while its layer is open, with a claim loop, a fiber for each attempt, a settle loop and a
- * heartbeat. When the layer closes, the worker stops claiming, lets running attempts complete until the drain timeout,
- * releases the others, which costs them no attempt, and stores all outcomes.
+ * Processes due orders while its layer is open, with a claim loop, a fiber for each attempt, a settle loop
+ * and a heartbeat. When the layer closes, the worker stops claiming, lets running attempts complete until the
+ * drain timeout, interrupts the others and releases their orders (which does not count as a failed attempt),
+ * and stores all outcomes.
  */
 export class OrderWorker extends Context.Service<
   OrderWorker,
@@ -76,7 +77,8 @@ const drain = Effect.fnUntraced(function* (
   const left = Duration.max(Duration.zero, Duration.subtract(settings.drainTimeout, waited))
   const inTime = yield* Effect.timeoutOption(slots.allFree, left)
   if (Option.isNone(inTime)) for (const attempt of attempts.all()) interruptAttempt(attempt, "worker stopped")
-  // A separate limit, so that a process that was frozen until after the drain timeout still releases its orders.
+  // A time limit of its own (`lastSettle`), so that a process that was frozen until after the drain timeout
+  // still releases its orders.
   yield* slots.allFree.pipe(
     Effect.andThen(Queue.end(state.finished)),
     Effect.andThen(Fiber.await(settling)),

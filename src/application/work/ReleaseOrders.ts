@@ -5,7 +5,7 @@ import { WorkStore } from "../ports/WorkStore.ts"
 import { claimTimeout } from "./WorkerSettings.ts"
 import type { WorkerState } from "./WorkerState.ts"
 
-/** Releases orders of a claim whose reply was lost. This costs the orders no attempt. */
+/** Releases orders of a claim whose reply was lost. A release does not count as a failed attempt. */
 export const releaseOrders = (orders: ReadonlyArray<Lease>) =>
   Effect.flatMap(WorkStore, (store) =>
     orders.length === 0
@@ -19,8 +19,8 @@ export const releaseOrders = (orders: ReadonlyArray<Lease>) =>
   )
 
 /**
- * Releases every order that this worker holds without an attempt. May be called only while no claim is
- * running.
+ * Releases every order of which this worker has the lease but no attempt. May be called only while no claim
+ * is running.
  */
 export const releaseUnknownOrders = Effect.fnUntraced(function* ({ attempts, settings }: WorkerState) {
   const store = yield* WorkStore
@@ -29,9 +29,9 @@ export const releaseUnknownOrders = Effect.fnUntraced(function* ({ attempts, set
 })
 
 /**
- * After a failed claim the worker may hold orders without an attempt. This releases them before the next
- * claim, and not only at the next heartbeat. Between two claims no claim is running, so an order without an
- * attempt cannot belong to a running claim.
+ * After a failed claim the worker may have the leases of orders without an attempt. This function releases
+ * those orders before the next claim instead of at the next heartbeat. Between two claims no claim is
+ * running, so an order without an attempt cannot belong to a running claim.
  */
 export const releaseClaimInDoubt = (state: WorkerState) =>
   Effect.suspend(() => {
@@ -41,7 +41,7 @@ export const releaseClaimInDoubt = (state: WorkerState) =>
         duration: claimTimeout(state.settings),
         orElse: () => Effect.fail(new OrdersUnavailable({ message: "a release took too long" }))
       }),
-      // The worker must continue to claim. The leases of these orders will expire.
+      // The worker must continue to claim. The leases of the orders that were not released will expire.
       Effect.catchDefect((defect) => Effect.logError("Could not release orders", defect)),
       Effect.andThen(
         Effect.sync(() => {

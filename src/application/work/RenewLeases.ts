@@ -6,9 +6,10 @@ import { claimTimeout, type WorkerSettings } from "./WorkerSettings.ts"
 import { aboutOrder, type Attempt, interruptAttempt, type WorkerState } from "./WorkerState.ts"
 
 /**
- * The heartbeat of a worker. After each third of the lease duration, one statement renews all its leases and returns
- * them. An attempt without a lease is interrupted, because another worker may hold its order. A lease without an
- * attempt belongs to a claim whose reply was lost: its order is released, which costs it no attempt.
+ * The heartbeat of a worker. After each third of the lease duration, one statement renews all its leases and
+ * returns them. An attempt without a lease is interrupted, because another worker may have its order. A lease
+ * without an attempt belongs to a claim whose reply was lost: the order is released, which does not count as
+ * a failed attempt.
  */
 export const renewLeases = (state: WorkerState): Effect.Effect<never, never, WorkStore> =>
   Effect.sleep(Duration.times(state.settings.lease, 1 / 3)).pipe(
@@ -16,7 +17,8 @@ export const renewLeases = (state: WorkerState): Effect.Effect<never, never, Wor
     Effect.catchTag("OrdersUnavailable", (error) =>
       Effect.logDebug(`The heartbeat failed: ${error.message}`)
     ),
-    // Otherwise a defect would end the heartbeat, and every attempt longer than a lease would be lost.
+    // Without this handler a defect would end the heartbeat, and every attempt that runs longer than a lease
+    // would lose its order.
     Effect.catchDefect((defect) => Effect.logError("The heartbeat failed", defect)),
     Effect.forever
   )

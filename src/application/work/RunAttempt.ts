@@ -19,7 +19,7 @@ type NextStep =
   | { readonly step: "settle"; readonly outcome: Outcome }
   /** The app's writes and the outcome are stored in one transaction. */
   | { readonly step: "commit"; readonly writes: Writes["writes"] }
-  /** Nothing is stored: the outcome is already stored, or another worker holds the order. */
+  /** Nothing is stored: the outcome is already stored, or another worker may have the order. */
   | { readonly step: "drop" }
 
 /**
@@ -130,7 +130,10 @@ const released = ({ settings }: WorkerState): NextStep => ({
 const settleFailure = ({ order }: Attempt, cause: Cause.Cause<AttemptFailure>): Effect.Effect<NextStep> =>
   Effect.map(outcomeOfFailure(order, cause), (outcome) => ({ step: "settle", outcome }))
 
-/** Stores the writes and the outcome in one transaction. If the worker stops meanwhile, neither is stored. */
+/**
+ * Stores the writes and the outcome in one transaction. If the worker stops before the commit, neither is
+ * stored.
+ */
 const commit = (attempt: Attempt, writes: Writes["writes"], state: WorkerState) => {
   attempt.phase = "committing"
   return settleWithWrites(attempt.order, writes, state).pipe(

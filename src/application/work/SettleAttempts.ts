@@ -39,7 +39,7 @@ const settleGroup = Effect.fnUntraced(function* (group: Group, state: WorkerStat
     }))
   )
   yield* recordInFlight(state)
-  // The claim loop may be waiting until a later time than the new due time.
+  // The claim loop may be waiting until a later time than the new due time of one of these orders.
   if (group.some(({ outcome }) => "delay" in outcome)) yield* Queue.offer(state.rescheduled, undefined)
 })
 

@@ -11,8 +11,8 @@ const completed: Outcome = { event: "completed" }
 
 /**
  * Commits the writes of a successful attempt in one transaction with its outcome. Returns null if both are
- * stored, or if the worker no longer held the order. Returns the outcome of the attempt if its writes failed
- * and nothing was stored. Retries while the store is unavailable, within the time limit of an attempt.
+ * stored, or if the worker had lost the order. Returns the outcome of the attempt if its writes failed and
+ * nothing was stored. Retries while the store is unavailable, within the time limit of an attempt.
  */
 export const settleWithWrites = Effect.fnUntraced(function* (
   order: ProcessingOrder,

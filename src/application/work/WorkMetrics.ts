@@ -6,7 +6,7 @@ import type { Order, ProcessingOrder } from "../../domain/Order.ts"
 /** Attempts settled by this process, by outcome. */
 export const attempts = counter("order_worker_attempts_total", "Attempts settled, by outcome")
 
-/** Outcomes that were dropped because the worker no longer held the order. */
+/** Outcomes that were dropped because the worker had lost the lease of the order. */
 export const staleSettles = counter(
   "order_worker_stale_settles_total",
   "Outcomes dropped because the lease was lost"
@@ -77,7 +77,7 @@ export const recordExpired = Effect.fnUntraced(function* (order: Order) {
   yield* recordFinal([order.createdAt])
 })
 
-// One effect for a batch instead of one for each order.
+// One effect for all values instead of one for each value.
 const recordAll = (metric: Metric.Histogram<number>, values: ReadonlyArray<number>): Effect.Effect<void> =>
   Effect.contextWith((context: Context.Context<never>) =>
     Effect.sync(() => {

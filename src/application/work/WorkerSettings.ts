@@ -10,13 +10,13 @@ export interface WorkerSettings {
   /** The maximum number of concurrent attempts. */
   readonly concurrency: number
   /**
-   * The maximum number of attempts that commit writes concurrently. Each uses a connection, which claims cannot use
-   * meanwhile.
+   * The maximum number of attempts that commit writes concurrently. Each uses a database connection, which
+   * claims cannot use meanwhile.
    */
   readonly writeConcurrency: number
   /**
-   * How long a worker holds an order without renewing its lease. The worker renews the lease after each third
-   * of this time.
+   * How long a lease lasts: without a renewal, other workers may start the order after this time. The worker
+   * renews its leases after each third of this time.
    */
   readonly lease: Duration.Duration
   /** An attempt that takes longer is interrupted and fails with `TIMEOUT`. */
@@ -28,8 +28,8 @@ export interface WorkerSettings {
 }
 
 /**
- * The settings in force. These are the defaults of an app that provides none; the server sets its own
- * (src/processes/References.ts).
+ * The settings of the worker in this process. An app that provides none gets these defaults; the server sets
+ * its own (src/processes/References.ts).
  */
 export const WorkerSettings = Context.Reference<WorkerSettings>(
   "order-platform/application/work/WorkerSettings",

@@ -29,8 +29,9 @@ const openObject = (value: unknown): unknown => {
 }
 
 /**
- * The document without the suffix that effect adds to the names of encoded schemas. If both names exist, the one with
- * the suffix is dropped: it is the text of a server-sent event, which the document shows as an example.
+ * The document without the suffix that effect adds to the names of encoded schemas. If both names exist, the
+ * schema with the suffix is dropped: it describes the text of a server-sent event, which the document shows
+ * as an example.
  */
 export const withPlainNames = (document: OpenApiParts): OpenApiParts => {
   const named = JSON.parse(

@@ -1,4 +1,4 @@
-/** The parts of an OpenAPI document that are used here. */
+/** The parts of an OpenAPI document that the files in this folder use. */
 export interface OpenApiParts {
   readonly info: object
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>

@@ -5,8 +5,8 @@ loopback.addSubnet("127.0.0.0", 8)
 loopback.addAddress("::1", "ipv6")
 
 /**
- * Whether only this machine can reach a server on this host. A name other than localhost counts as reachable, because
- * it may resolve to any address.
+ * Whether only this machine can reach a server on this host. For a name other than localhost the answer is
+ * no, because the name may resolve to any address.
  */
 export const isLoopback = (host: string): boolean =>
   host.toLowerCase() === "localhost" ||

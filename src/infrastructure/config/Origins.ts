@@ -2,7 +2,7 @@ import { Schema, SchemaTransformation } from "effect"
 import type { Kind } from "./Setting.ts"
 
 // An origin in the form that browsers send: lower case, no default port, no path. Any other form would never
-// match.
+// equal the `Origin` header of a request.
 const isOrigin = (text: string) => URL.canParse(text) && new URL(text).origin === text
 
 /** Web origins. `*` is refused, because it would let every web page call this server from the browsers that reach it. */

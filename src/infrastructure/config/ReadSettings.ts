@@ -41,7 +41,8 @@ export const readSettings = Effect.fn("ReadSettings")(function* <const Tree exte
     return place === undefined ? key : `${key} (${place})`
   }
 
-  // Refused rather than ignored, because an operator may rely on what the setting promises.
+  // Settings that this version does not support are refused rather than ignored, because an operator may rely
+  // on what the setting promises.
   const unsupported = notYetSupported
     .filter((key) => given.has(key))
     .map((key) => `${named(key)} is not supported by this version yet; remove it.`)

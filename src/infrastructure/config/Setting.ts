@@ -1,7 +1,10 @@
 import { Option, Schema, SchemaTransformation, Struct } from "effect"
 import type { Redacted } from "effect"
 
-/** The allowed values of a setting, and how their text is decoded, for the file and the environment. */
+/**
+ * The allowed values of a setting, and how to decode their text, which comes from the file or the
+ * environment.
+ */
 export interface Kind<out A> {
   readonly schema: Schema.Codec<A, string>
   /** Completes the sentence "it must be …". */

@@ -17,9 +17,9 @@ interface KnownKeys {
 }
 
 /**
- * Reads settings out of YAML 1.2. A scalar keeps its source text (`1e3`, `007`), so that it means the same as in the
- * environment. Null and empty text count as not set. A list of one of `lists` becomes a text with commas. Dotted keys
- * are read as nested ones.
+ * Reads settings out of YAML 1.2. A scalar keeps its source text (`1e3`, `007`), so that it means the same as
+ * in the environment. Null and empty text count as not set. A list becomes a text with commas if its key is
+ * in `lists`. Dotted keys are read as nested ones.
  */
 export const yamlSettings = (file: string, yaml: string, known: KnownKeys): YamlSettings => {
   const lineCounter = new LineCounter()

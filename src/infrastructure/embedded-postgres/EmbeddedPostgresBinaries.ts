@@ -38,9 +38,9 @@ const programs = Effect.gen(function* () {
 })
 
 /**
- * Creates the symbolic links of the libraries, because a package cannot contain links, and `npm ci --ignore-scripts`
- * skips the script that creates them. If node_modules is read-only, creates them under the data directory and returns
- * the library path that is needed then.
+ * Creates the symbolic links of the libraries, because an npm package cannot contain links, and `npm ci
+ * --ignore-scripts` skips the script that creates them. If node_modules is read-only, creates them under the
+ * data directory instead, and returns the library path with which the programs find them.
  */
 const linkLibraries = Effect.fnUntraced(function* (native: string, dataDirectory: string) {
   const links = yield* attempt(() => fs.readFile(path.join(native, "pg-symlinks.json"), "utf8")).pipe(

@@ -12,8 +12,9 @@ const ours = /^(data|data\.new|password|password\.new|owner|owner\.\d+|lib|lost\
 const run = promisify(execFile)
 
 /**
- * Creates the directory and returns the owner of the database in it, if there is one. A directory with other content is
- * refused, because a process of root may change the owner of everything in it.
+ * Creates the directory and returns the owner of the database in it, or undefined if it has no database yet.
+ * A directory with other content is refused, because a process of root may change the owner of everything in
+ * it.
  */
 export const openDirectory = Effect.fnUntraced(function* (directory: string) {
   const refuse = (message: string) => Effect.fail(new EmbeddedPostgresError({ message }))
@@ -77,7 +78,7 @@ const initialize = Effect.fnUntraced(function* (directory: string, binaries: Bin
   yield* attempt(() => fs.rename(fresh, data))
 })
 
-/** Creates the database at the first start, checks its version at later ones, and returns its password. */
+/** Creates the database at the first start, checks its version at later starts, and returns its password. */
 export const prepareDirectory = Effect.fnUntraced(function* (
   directory: string,
   binaries: Binaries,

@@ -51,7 +51,7 @@ const signal = (pid: number, name: NodeJS.Signals) => {
   try {
     process.kill(pid, name)
   } catch {
-    // It has ended.
+    // The process has already ended.
   }
 }
 
@@ -64,8 +64,9 @@ export const postmasterPid = (directory: string) =>
 
 /**
  * Stops what a previous owner or postmaster left behind: shuts down a postmaster (fast shutdown), kills
- * backends without a postmaster, which keep the shared memory, and deletes a pid file of another program. May
- * be called only by the owner of the directory, while it runs no postmaster itself.
+ * backends without a postmaster, which keep the shared memory, and deletes a pid file that names no running
+ * postmaster of this directory. May be called only by the owner of the directory, while it runs no postmaster
+ * itself.
  */
 export const clearRemains = Effect.fnUntraced(function* (directory: string) {
   yield* Effect.promise(async () => {
@@ -80,7 +81,10 @@ export const clearRemains = Effect.fnUntraced(function* (directory: string) {
   })
 })
 
-/** Locks the directory for this process until the scope closes. Fails if another running process holds it. */
+/**
+ * Locks the directory for this process until the scope closes. Fails if another running process holds the
+ * lock.
+ */
 export const ownDirectory = Effect.fnUntraced(function* (directory: string) {
   const { owner } = layout(directory)
   const mine = `${process.pid} ${yield* Effect.promise(() => startOf(process.pid))}`

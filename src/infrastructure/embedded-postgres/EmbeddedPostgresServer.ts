@@ -30,7 +30,10 @@ data=$1; shift
   ) </dev/null >/dev/null 2>&1 & )
 exec "$@" 3<&-`
 
-/** Set at every start, so that nothing depends on the version that created the data directory. */
+/**
+ * The settings of PostgreSQL, given at every start, so that none depends on the version that created the data
+ * directory.
+ */
 const settings = (options: {
   readonly port: number
   readonly durable: boolean
@@ -79,7 +82,8 @@ const spawnPostmaster = (data: string, command: Command, options: SpawnOptions):
     : ["/bin/sh", "-c", guard, "guard", data, ...command]
   const child = spawn(program, args, {
     ...options,
-    // Detached from the process group, which Ctrl-C signals, because the drain still needs the database.
+    // Detached from the process group, which Ctrl-C signals, because the orderly stop of this program still
+    // needs the database.
     detached: !isWindows,
     stdio: ["ignore", "ignore", "pipe", "pipe"]
   })

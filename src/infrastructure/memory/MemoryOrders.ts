@@ -38,9 +38,12 @@ const make = () => {
   return {
     orders: orders as ReadonlyMap<OrderId, StoredOrder>,
     deadLetters: deadLetters as ReadonlyMap<OrderId, DeadLetter>,
-    /** Orders whose writes are running; they are treated like locked rows in PostgreSQL. */
+    /**
+     * Orders for which the writes of an attempt are running; these orders are treated like locked rows in
+     * PostgreSQL.
+     */
     locked: new Set<OrderId>(),
-    /** Idempotency keys, by scope and key. */
+    /** The answers stored under idempotency keys, by scope and key. */
     answers: new Map<string, StoredAnswer & { readonly expiresAt: DateTime.Utc }>(),
     inStatus: <S extends Order["status"]>(status: S): ReadonlyArray<InStatus<S>> =>
       Array.from(byStatus[status].values()),
@@ -77,7 +80,7 @@ export class MemoryOrders extends Context.Service<MemoryOrders, ReturnType<typeo
   static readonly layer = Layer.sync(MemoryOrders, make)
 }
 
-/** Runs `f` at the current time, in whole milliseconds as in PostgreSQL. */
+/** Runs `f` with the current time, in whole milliseconds as in PostgreSQL. */
 export const atNow = <A>(f: (at: DateTime.Utc) => A): Effect.Effect<A> =>
   Effect.map(Clock.currentTimeMillis, (millis) => f(DateTime.makeUnsafe(Math.floor(millis))))
 
@@ -113,6 +116,6 @@ export const dueAmong = (pending: ReadonlyArray<PendingOrder>, at: DateTime.Utc)
 export const earliest = (times: ReadonlyArray<DateTime.Utc>): DateTime.Utc | null =>
   times.length === 0 ? null : times.reduce((a, b) => DateTime.min(a, b))
 
-/** The rate per second of these times in the last ten seconds. */
+/** How many of these times are in the ten seconds before `at`, divided by ten. */
 export const ratePerSecond = (times: ReadonlyArray<DateTime.Utc>, at: DateTime.Utc): number =>
   times.filter((time) => DateTime.isGreaterThan(time, DateTime.subtract(at, { seconds: 10 }))).length / 10

@@ -14,10 +14,10 @@ interface End {
   readonly end_at: Date | null
   readonly end_id: OrderId | null
 }
-/** A row of a page. If nothing was found, all columns except those of the end are null. */
+/** A row of a page. If nothing was found, all columns except those of `End` are null. */
 export type Found<Row> = { readonly [Column in keyof Row]: Row[Column] | null } & End
 
-/** The columns of the end, for a search that cannot stop early. */
+/** The columns of `End`, for a search that cannot stop early. */
 export const noEnd = "NULL::timestamptz AS end_at, NULL::uuid AS end_id"
 
 /** The condition of one page: after its cursor, and within the times of the filter. */
@@ -29,8 +29,8 @@ export const pageCondition = (
   until: DateTime.Utc | undefined
 ) => {
   const time = (value: DateTime.Utc) => sql`${DateTime.toDateUtc(value)}::timestamptz`
-  // Only the earlier of the two upper bounds, because with both the index scan could start at the later one and skip
-  // rows one by one.
+  // Only the earlier of the two upper bounds (`after` and `until`) is used, because with both bounds the
+  // index scan could start at the later one and skip rows one by one.
   const isAfterEarlier = after !== null && (until === undefined || DateTime.isLessThan(after.at, until))
   return sql.and([
     ...(!isAfterEarlier

@@ -19,7 +19,7 @@ export class MigrationsDoNotFit extends Data.TaggedError("MigrationsDoNotFit")<{
   readonly message: string
 }> {}
 
-// The app's client may rename columns.
+// Provides a client that renames no columns, because the app's client may rename them.
 const withOurNames = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.updateService(effect, SqlClient.SqlClient, (sql) => sql.withoutTransforms())
 
@@ -134,7 +134,7 @@ const migrateLocked = Effect.gen(function* () {
     logWaiting(schema)
   )
   const table = `${schema}.order_platform_migrations`
-  // IF NOT EXISTS needs the right to create schemas even if the schema exists.
+  // CREATE SCHEMA IF NOT EXISTS needs the right to create schemas even if the schema exists.
   const [found] = yield* sql<{
     present: boolean
   }>`SELECT to_regnamespace(${`"${schema}"`}) IS NOT NULL AS present`

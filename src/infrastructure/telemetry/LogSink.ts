@@ -11,7 +11,7 @@ interface Entry {
   readonly bytes: Buffer
   /** The number of log lines that are lost if this entry is not written. */
   readonly lines: number
-  /** Whether its beginning has been written. */
+  /** Whether the beginning of the entry has been written, so that `bytes` is only the rest. */
   readonly isCut?: boolean
 }
 

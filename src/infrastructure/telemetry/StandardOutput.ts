@@ -4,12 +4,13 @@ import { isatty } from "node:tty"
 const stdout = 1
 
 /**
- * A file descriptor of standard output that does not block. Node makes pipes and sockets non-blocking, but not a
- * terminal, which blocks while its output is stopped (Ctrl-S). So a terminal is opened again.
+ * A file descriptor of standard output that does not block. Node makes pipes and sockets non-blocking, but
+ * not a terminal, which blocks while its output is stopped (Ctrl-S). So a terminal is opened again, as
+ * non-blocking.
  */
 const openStdout = (): number => {
   if (!isatty(stdout)) {
-    // The first access creates the stream, which makes the descriptor non-blocking.
+    // The first access to `process.stdout` creates the stream, which makes the descriptor non-blocking.
     void process.stdout.writable
     return stdout
   }

@@ -51,7 +51,10 @@ const readFailure = (
 /** Why a body is refused. */
 type BodyProblem = BodyTooLarge | UnsupportedMediaType | InvalidRequest | BodyBudgetExhausted
 
-/** The bytes of the body, none if there is no body. A body that the headers already rule out is not read. */
+/**
+ * The bytes of the body; an empty array if there is no body. A body that the headers already rule out is not
+ * read.
+ */
 const readBytes = (
   request: HttpServerRequest.HttpServerRequest,
   maxBytes: number,

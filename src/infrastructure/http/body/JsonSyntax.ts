@@ -3,7 +3,10 @@ interface JsonSyntaxError {
   readonly line: number
   readonly column: number
   readonly expected: string
-  /** The character found there, or "the end". Nothing more, because a body may contain secrets. */
+  /**
+   * The character at `line` and `column`, or "the end". No more of the text, because a body may contain
+   * secrets.
+   */
   readonly found: string
 }
 

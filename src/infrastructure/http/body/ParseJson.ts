@@ -1,7 +1,8 @@
 import { Result } from "effect"
 import { jsonSyntaxError, maxSearched } from "./JsonSyntax.ts"
 
-// Strings with U+0000 are refused, so no accepted string can be mistaken for a mark.
+// The beginning of a string that replaces an inexact number. Strings with U+0000 are refused, so no accepted
+// string begins with this mark.
 const mark = "\u0000number "
 
 /** If a string in parsed JSON replaces an inexact number: the number as the client wrote it. Else undefined. */
@@ -25,7 +26,7 @@ const magnitudeOf = (literal: string): string | undefined => {
 const isInexact = (literal: string): boolean => {
   const magnitude = magnitudeOf(literal)
   const stored = Number(literal)
-  // Infinity is detected in the parsed value.
+  // A number that becomes Infinity is refused later, in StrictJson.ts.
   return magnitude !== undefined && Number.isFinite(stored) && magnitude !== magnitudeOf(String(stored))
 }
 
@@ -37,7 +38,8 @@ const isNumeral = (byte: number | undefined) =>
 const long = 16
 
 /**
- * Whether a body may have a number of this length. Reads only every 16th byte, so that it costs little for most bodies.
+ * Whether a body may have a number of at least `long` characters. Reads only every 16th byte, so that it
+ * costs little for most bodies.
  */
 const mayHaveLongNumber = (bytes: Uint8Array): boolean => {
   for (let at = long - 1; at < bytes.length; at += long) {
@@ -51,7 +53,8 @@ const mayHaveLongNumber = (bytes: Uint8Array): boolean => {
   return false
 }
 
-// A shorter number is inexact only if it is too small for a double, which takes an exponent of three digits.
+// A number with fewer than `long` characters is inexact only if it is too small for a double, which takes an
+// exponent of three digits.
 const mayBeTooSmall = /\de-\d{3,}[\s,\]}]/i
 const suspects = /\\.|"|-?(?:[\d.]{16,}(?:e[+-]?\d+)?|[\d.]+e-\d{3,})/gi
 

@@ -45,9 +45,9 @@ const shortened = <A extends Issue>(issue: A): A => {
 }
 
 /**
- * As many of the first issues, at least one, as fit into `room` bytes of JSON. Long keys and messages are cut and end
- * in an ellipsis. Without this limit a body of 60 KB could cause a response of 30 MB, because the path of each issue
- * repeats keys of the body.
+ * The first issues, as many as fit into `room` bytes of JSON, but at least one. Long keys and messages are
+ * cut and end in an ellipsis. Without this limit a body of 60 KB could cause a response of 30 MB, because the
+ * path of each issue repeats keys of the body.
  */
 export const listedIssues = <A extends Issue>(
   issues: ReadonlyArray<A>,
@@ -65,7 +65,7 @@ export const listedIssues = <A extends Issue>(
   return { listed, bytes }
 }
 
-/** The problem for these issues and for `unlisted` more. It lists as many as fit. */
+/** The problem for these issues and for `unlisted` further ones. It lists as many of `issues` as fit. */
 export const invalidRequest = (issues: ReadonlyArray<RequestIssue>, unlisted = 0): InvalidRequest => {
   const { listed: errors } = listedIssues(issues, roomForIssues)
   const count = issues.length + unlisted

@@ -31,7 +31,7 @@ const issueOfText = (text: string): string | null => {
 /** The issues of a JSON value that do not depend on its schema. */
 interface StrictJsonFindings {
   readonly issues: ReadonlyArray<RequestIssue>
-  /** Whether the value is nested too deep; then it must not be passed to a recursive function. */
+  /** Whether the value is nested too deep; if so, it must not be passed to a recursive function. */
   readonly tooDeep: boolean
 }
 

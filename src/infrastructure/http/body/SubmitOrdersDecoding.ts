@@ -98,7 +98,7 @@ const isLarger = (value: Schema.Json, maxBytes: number): boolean => {
       left -= bytesOf(next)
     } else {
       const members = Object.entries(next)
-      // Its brackets, and a comma between two of its members.
+      // The brackets of `next`, and a comma between two of its members.
       left -= 2 + Math.max(0, members.length - 1)
       for (const [key, member] of members) {
         if (!Array.isArray(next)) left -= bytesOf(key) + 1

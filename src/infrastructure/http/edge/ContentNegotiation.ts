@@ -33,7 +33,10 @@ export const accepts = (accept: string, type: string): boolean => {
   return ranges.get(type) ?? ranges.get(`${family}/*`) ?? ranges.get("*/*") ?? false
 }
 
-/** Refuses a request that accepts none of the media types of the response; a response without a body has none. */
+/**
+ * Refuses a request that accepts none of the media types of the response. A response without a body is never
+ * refused, because it has no media type.
+ */
 export const negotiate = (
   mediaTypes: () => ReadonlyArray<string>,
   { headers: { accept } }: HttpServerRequest.HttpServerRequest

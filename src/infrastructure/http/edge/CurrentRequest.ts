@@ -6,7 +6,8 @@ import { type ApiKeys, type Caller, makeFindCaller } from "./Caller.ts"
 import { headerIssue, loggedPath } from "./RequestHead.ts"
 
 /**
- * The sender of a request, and the correlation id, which its order and every log line about the request have.
+ * The sender of a request, and its correlation id, which is stored with a submitted order and written in
+ * every log line about the request.
  */
 export interface RequestIdentity {
   /** None if the request has no valid key, or the server has no keys. */

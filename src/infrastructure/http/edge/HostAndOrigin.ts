@@ -49,8 +49,8 @@ export const checkHost = ({ headers }: Request, loopbackNamesOnly: boolean): For
 
 const changesNothing = (method: string) => method === "GET" || method === "HEAD" || method === "OPTIONS"
 
-// This server serves plain HTTP. Behind a proxy that terminates TLS at the default port, its pages have an https
-// origin.
+// This server serves plain HTTP. Behind a proxy that terminates TLS at the default port, the pages of this
+// server have an https origin.
 const isOwn = (origin: string, host: string): boolean => {
   const sent = parse(origin)
   const own = parse(`http://${host}`)

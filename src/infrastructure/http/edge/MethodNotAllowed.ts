@@ -36,7 +36,7 @@ const notAllowed = (path: HttpRouter.PathInput, allow: string) => {
     allow
   )
   return (method: string) =>
-    // Routers accept any method, but their types only the common ones.
+    // `HttpRouter` serves any method, but its types allow only the common ones.
     HttpRouter.route(method as HttpMethod.HttpMethod, path, response)
 }
 

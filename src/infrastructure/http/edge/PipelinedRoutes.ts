@@ -43,13 +43,13 @@ const rulesOf = <Id extends string, Groups extends HttpApiGroup.Constraint>(
 
 type MiddlewareKeys = AcceptableAnswers | ClientsOnly | OperatorsOnly | RequestDecoding
 
-// All other members are inherited from the original.
+// The object with `changes`; all other members are inherited from `original`.
 const derive = <A extends object>(original: A, changes: object): A =>
   Object.assign(Object.create(original) as A, changes)
 
 /**
- * The API without its middleware keys, for HttpApi to serve, because the pipeline implements the middleware. The
- * contract keeps the keys for documents and clients.
+ * The API without its middleware keys, for HttpApi to serve, because the pipeline (RequestPipeline.ts) does
+ * what the middleware declares. The contract keeps the keys for documents and clients.
  */
 export const withoutMiddleware = <Id extends string, Groups extends HttpApiGroup.Constraint>(
   api: HttpApi.HttpApi<Id, Groups>

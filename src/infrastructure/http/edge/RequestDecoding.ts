@@ -13,7 +13,8 @@ const parts = {
 /** The error for an invalid path, query, header or body, with every issue; null for any other cause. */
 export const undecodable = <E>(cause: Cause.Cause<E>): InvalidRequest | null => {
   const error = Cause.squash(cause)
-  // `Body` and `ResponseHeaders` are parts of the response: if they are invalid, that is a fault of the server.
+  // Errors of the kinds `Body` and `ResponseHeaders` are about the response, so they are faults of the
+  // server.
   return HttpApiError.HttpApiSchemaError.is(error) &&
     error.kind !== "Body" &&
     error.kind !== "ResponseHeaders"

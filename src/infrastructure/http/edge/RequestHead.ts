@@ -18,7 +18,8 @@ const isPercentEncoded = (text: string) => {
   }
 }
 
-// Decoding replaces an escape that is not UTF-8, so that the text would differ from what was sent.
+// An escape that is not UTF-8 is refused, because decoding would replace it by another text than the client
+// sent.
 const escapeIssues = (url: string): ReadonlyArray<RequestIssue> => {
   if (!url.includes("%")) return []
   const [path = "", ...query] = url.split("?")
@@ -35,8 +36,8 @@ const lacksHost = ({ headers, source }: HttpServerRequest.HttpServerRequest) =>
   headers["host"] === undefined && "httpVersion" in source && source.httpVersion === "1.1"
 
 /**
- * The problem of a request with a malformed head. It lists the issues `found` and all others; null if there
- * are none.
+ * The problem of a request with a malformed head. It lists the issues in `found` and all issues that are
+ * found here; null if there are no issues.
  */
 export const checkHead = (
   request: HttpServerRequest.HttpServerRequest,

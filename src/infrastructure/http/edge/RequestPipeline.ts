@@ -47,7 +47,7 @@ export interface RouteRules {
 /** The rules of a route that is not an endpoint of the API. */
 export const forEveryone: RouteRules = { role: null, mediaTypes: () => [] }
 
-// The connection cannot be reused, because the rest of the body is not read.
+// After a timeout the connection cannot be reused, because the rest of the body is not read.
 const timedOut = Effect.logWarning("A request timed out").pipe(
   Effect.as(
     problemResponse(

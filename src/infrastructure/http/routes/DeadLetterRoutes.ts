@@ -18,8 +18,8 @@ interface IfVersion {
 /**
  * Runs a call with the version that `If-Match` expects. If the header names several versions, the current
  * version of the order is read first. If the order changes between the read and the call, both are repeated.
- * This ends, because versions only grow: at the latest when the version is higher than all that the header
- * names.
+ * The repetition ends, because versions only grow: at the latest when the version is higher than all that the
+ * header names.
  */
 const withIfMatch = <A, E, E2, R>(
   { "if-match": versions = null }: { readonly "if-match"?: ReadonlyArray<number> | null },

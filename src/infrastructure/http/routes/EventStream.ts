@@ -21,7 +21,8 @@ const keepAlive = Duration.seconds(15)
 
 /**
  * Opens when the server is about to close. A stream may last for days, so the server ends it instead of
- * waiting. The client then reconnects to another process with the id of the last event that it received.
+ * waiting for its end. The client then reconnects to another process with the id of the last event that it
+ * received.
  */
 export const ServerCloses = Context.Reference<Latch.Latch>(
   "order-platform/infrastructure/http/ServerCloses",
@@ -110,7 +111,8 @@ const readWithComments = (streams: OpenStreams, pull: Pull.Pull<ReadonlyArray<Or
   return { close, next }
 }
 
-// The status is already sent, so the response can only be cut off. The client reconnects after its last event.
+// The status is already sent, so the response can only be cut off. The client then reconnects with the id of
+// the last event that it received.
 const logFailure = (annotations: Readonly<Record<string, unknown>>) =>
   Effect.tapCause((cause: Cause.Cause<unknown>) =>
     Cause.hasDies(cause)

@@ -18,7 +18,10 @@ const CursorContent = Schema.StringFromBase64Url.pipe(
 const decode = Schema.decodeUnknownOption(CursorContent)
 const encode = Schema.encodeSync(CursorContent)
 
-/** A hash of the list and the filters of a query, to which a cursor is bound. The limit is not part of it. */
+/**
+ * A hash of the list and the filters of a query, to which a cursor is bound. The limit is not part of the
+ * hash.
+ */
 export const bindingOf = (list: string, filter: object): number => Hash.string(list + canonical(filter))
 
 const canonical = (value: unknown): string =>

@@ -28,7 +28,7 @@ const orderHandlers = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
       return layerHandlers(
         HttpApiBuilder.group(api, "orders", (handlers) =>
           handlers
-            // The pipeline calls the direct handler instead (`makeSubmit`).
+            // Never called: the pipeline calls the direct handler (`makeSubmit`) instead of this one.
             .handleRaw("submit", () => Effect.die("POST /orders has a direct handler"))
             .handleRaw("submitMany", submitMany)
             .handle(
@@ -63,8 +63,8 @@ const orderHandlers = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
   )
 
 /**
- * The routes of the HTTP contract for orders that carry `P`, for any `HttpRouter`. They serve only their own paths, and
- * each request passes the whole pipeline. They require only the platform.
+ * The routes of the HTTP contract for orders that carry `P`, for any `HttpRouter`. They serve only their own
+ * paths, and each request passes the whole pipeline. The routes require only the platform.
  */
 const layer = <P>(payload: OrderPayload<P>) => {
   const contract = makeOrderApi(payload)

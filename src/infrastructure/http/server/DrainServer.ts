@@ -39,7 +39,8 @@ export const makeDrain = (
 ): DrainServer["Service"] =>
   Effect.fnUntraced(function* (endStreams) {
     const closed = Latch.makeUnsafe()
-    // A timer fires after Node has read what arrived before, so a connection that is idle then has sent no request.
+    // A timer fires after Node has read what arrived before, so a connection that is idle when the timer
+    // fires has sent no request.
     const waitFor = (limit: Duration.Duration) => Effect.timeoutOption(closed.await, limit)
     connections.closeAfterAnswer()
     yield* Effect.sleep(drainDelay)

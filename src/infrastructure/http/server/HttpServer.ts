@@ -99,7 +99,7 @@ const layerServing = <A, E, R>(routes: Layer.Layer<A, E, R>) => {
     disableListenLog: true,
     routerConfig
   })
-  // Built after the routes, so that it closes before them.
+  // `drainAtEnd` is built after the routes, so that it closes before them.
   return drainAtEnd.pipe(
     Layer.provideMerge(serving),
     Layer.provide([NodeHttpServer.layerHttpServices, Layer.effect(ServerCloses, Latch.make())])

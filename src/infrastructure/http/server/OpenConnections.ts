@@ -70,7 +70,7 @@ export class OpenConnections {
     for (const response of lastBySocket.values()) keepAlive(response, false)
   }
 
-  /** Accepts no more connections; `onClosed` is called once the last open one has closed. */
+  /** Accepts no more connections; `onClosed` is called once the last open connection has closed. */
   stopListening(onClosed: () => void): void {
     // http.Server.close is not used, because it also closes idle connections at once, on which a client may be sending
     // a request.

@@ -31,7 +31,8 @@ export const layer = Layer.effect(
       to: (order: FailedOrder, at: DateTime.Utc) => Transition<Order>
     ) {
       const at = yield* atNow((at) => at)
-      // Synchronous from here on, like one SQL statement, so that one of several concurrent calls succeeds.
+      // Synchronous from here on, like one SQL statement, so that exactly one of several concurrent calls
+      // succeeds.
       const order = orders.get(id)?.order
       if (order === undefined) return yield* new OrderNotFound({ orderId: id })
       if (ifVersion !== undefined && order.version !== ifVersion)

@@ -8,7 +8,7 @@ type Key = Pick<KeyedOrders, "scope" | "key">
 
 const nameOf = ({ key, scope }: Key) => JSON.stringify([scope, key])
 
-/** In memory there is no transaction of the caller. */
+/** `inTransaction` is always false, because there are no transactions in memory. */
 export const layer = Layer.effect(
   IntakeStore,
   Effect.gen(function* () {

@@ -50,8 +50,8 @@ const settleOrder = (
   return next !== undefined && next.event === outcome.event && next.worker === worker ? "repeated" : "stale"
 }
 
-// Writes cannot be rolled back here. So the order is locked while they run, and the outcome is stored only after they
-// have succeeded.
+// The app's writes cannot be rolled back in memory. So the order is locked while the writes run, and the
+// outcome is stored only after they have succeeded.
 const settleWithWrites = (
   memory: MemoryOrders["Service"],
   settlement: Settlement,

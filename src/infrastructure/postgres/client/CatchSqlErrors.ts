@@ -63,7 +63,10 @@ const makeAwayLog = () => {
   }
 }
 
-/** Logs once that the database refuses calls, and tests once a second with `probe` whether it still does. */
+/**
+ * Logs once that the database refuses calls, and tests once a second with `probe` whether it still refuses
+ * them.
+ */
 const makeRefusalLog = (probe: Effect.Effect<void, unknown>, scope: Scope.Scope) => {
   let refuses = false
   const over = Effect.suspend(() => {
@@ -127,7 +130,10 @@ export const makeCatchSqlErrors = Effect.fnUntraced(function* (probe: Effect.Eff
         })
       })
 
-  /** Fails while the database refuses to store orders. `isReadOnly` detects this before any call has failed. */
+  /**
+   * Fails while the database refuses to store orders. `isReadOnly` detects a read-only database before any
+   * call has failed.
+   */
   const checkStores = <E>(
     isReadOnly: Effect.Effect<boolean, E>
   ): Effect.Effect<void, E | OrdersUnavailable> =>

@@ -22,7 +22,10 @@ export interface DatabaseAddress {
   /** A host name, an IP address without brackets, or a directory of Unix sockets that begins with `/`. */
   readonly host: string
   readonly port: number
-  /** The address to connect to, if it is not `host`. Then `host` is only the name in the certificate. */
+  /**
+   * The address to connect to, if it is not `host`. If it is given, `host` is only the name in the
+   * certificate.
+   */
   readonly address?: string
   readonly user?: string
   readonly password?: Redacted.Redacted

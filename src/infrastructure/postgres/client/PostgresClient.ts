@@ -76,8 +76,8 @@ type Options = Effect.Success<ReturnType<typeof optionsOf>>
 
 const makePool = Effect.fnUntraced(function* (options: Options, connection: Connection) {
   const { maxConnections, prepare, statementTimeout } = connection
-  // Sockets with TLS are not watched, because their messages cannot be read, nor are Unix sockets, which lose
-  // no packets.
+  // Sockets with TLS are not watched (WatchedSockets.ts), because their messages cannot be read, nor are Unix
+  // sockets, which lose no packets.
   const canWatch = options.ssl === false && !options.host.startsWith("/")
   // Behind a pooler, a statement may wait in a queue for longer than the statement timeout of the server.
   const answerWithin = prepare ? Duration.sum(statementTimeout, Duration.seconds(1)) : Duration.infinity

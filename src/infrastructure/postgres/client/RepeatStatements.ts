@@ -21,9 +21,9 @@ export const repeatAfterTrouble = <A, E, R>(effect: Effect.Effect<A, E, R>): Eff
 
 /**
  * Time limits of the first and the second attempt. If a short statement has no response after this time, its
- * connection is dead or the server is overloaded. A full batch gets twice the time, because repeating it
- * would add to the load of a busy server. The two limits add up to at most 12 s, so that a third attempt fits
- * into the 15 s of a request.
+ * connection is dead or the server is overloaded. A statement with `fullBatch` orders gets twice the time,
+ * because repeating it would add to the load of a busy server. The two limits add up to at most 12 s, so that
+ * a third attempt fits into the 15 s of a request.
  */
 const answerWithin = (orders: number): ReadonlyArray<Duration.Duration> =>
   [2, 4].map((seconds) => Duration.seconds(seconds * (1 + Math.min(1, (orders - 1) / (fullBatch - 1)))))

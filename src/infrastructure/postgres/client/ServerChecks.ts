@@ -26,7 +26,7 @@ interface Server {
   readonly replica: boolean
 }
 
-/** Why the server, the database or the role cannot be used, and what to do; null if all of them can. */
+/** Why the server, the database or the role cannot be used, and what to do; null if all three can be used. */
 const faultOf = ({
   database,
   encoding,

@@ -1,7 +1,7 @@
 /**
  * What an error of PostgreSQL means for a call:
  * - `passes`: the error is transient, and the same statement may succeed later;
- * - `refused`: an operator must change a setting, a right or the tables; then the statement works, without a restart of this program;
+ * - `refused`: an operator must change a setting, a right or the tables; this program needs no restart;
  * - `not storable`: the database cannot store a text in the call;
  * - `bug`: the statement is wrong.
  */
@@ -75,5 +75,5 @@ export const meanings: Readonly<Record<string, Meaning>> = {
   XX: "bug"
 }
 
-/** The meaning of a state. An unknown one, for example of an extension, is a bug. */
+/** The meaning of a state. An unknown state, for example of an extension, is a bug. */
 export const meaningOf = (state: string): Meaning => meanings[state] ?? meanings[state.slice(0, 2)] ?? "bug"

@@ -29,7 +29,7 @@ export const missingFunctions = Effect.fnUntraced(function* (
   return wanted.filter(({ name }) => !present.has(name))
 })
 
-/** Whether the schema was renamed: its functions still name the old one. */
+/** Whether the schema was renamed: its functions still contain the old schema name. */
 export const wasRenamed = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, schema: string) {
   const rows = yield* sql`
     SELECT 1 FROM pg_proc

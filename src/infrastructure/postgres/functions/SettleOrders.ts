@@ -3,9 +3,10 @@
  * in order. It is a function so that it can have planner settings: each outcome must find its order by the
  * primary key, even if the planner's statistics are from an empty table.
  *
- * The condition is `lease_until IS NOT NULL`, which a check makes equivalent to PROCESSING. For a condition
- * on the status the planner would use orders_lease_end and compare every running order with every outcome.
- * For the same reason the updated rows are returned with their outcome, so that no second join is needed.
+ * The condition is `lease_until IS NOT NULL`, which a check of the table makes equivalent to the status
+ * PROCESSING. For a condition on the status the planner would use orders_lease_end and compare every running
+ * order with every outcome. For the same reason the updated rows are returned with their outcome, so that no
+ * second join is needed.
  */
 export const settleOrders = {
   name: "order_platform_settle_v1",

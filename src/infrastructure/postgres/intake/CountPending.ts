@@ -9,7 +9,7 @@ import { tablesOf } from "../client/Tables.ts"
 const rateSeconds = 10
 const rateOrders = 10_000
 
-/** How far ahead the statement searches for the time at which there is room again. */
+/** How far ahead `countScheduled` searches for the time at which `room` orders have become due. */
 const horizon = Duration.hours(1)
 
 /**

@@ -75,7 +75,7 @@ const takeKeys = (sql: SqlClient.SqlClient, schema: string) => {
 
 /**
  * Stores new orders, with and without keys. Free keys are taken in the statement that stores their orders. If
- * other calls hold some of the keys, a second statement reads their answers.
+ * earlier calls took some of the keys, a second statement reads the answers stored under those keys.
  *
  * A batch never waits for a key. If another transaction, which may be a long one of the app, is taking a key,
  * a try-lock fails, the key is skipped and null is returned for it. So two batches cannot deadlock, and no

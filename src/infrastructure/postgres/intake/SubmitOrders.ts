@@ -5,8 +5,8 @@ import { documents, integers, texts, timestamps, uuids } from "../client/Columns
 import { tablesOf } from "../client/Tables.ts"
 
 /**
- * The parts of the submit statement: `orders` inserts the orders of a batch that meet `condition` and skips stored ids;
- * `events` writes the first event of each inserted order.
+ * The parts of the submit statement: `orders` inserts the orders of a batch that meet `condition` and whose
+ * ids are not stored yet; `events` writes the first event of each inserted order.
  */
 export const submitParts = (sql: SqlClient.SqlClient, schema: string) => {
   const { now, orderEvents, orders } = tablesOf(sql, schema)

@@ -19,9 +19,9 @@ const probe = "probe"
  * Announces orders by LISTEN/NOTIFY, between any number of processes. A notification has no content, so
  * announcements that arrive while a notification is being sent are merged into one further notification.
  * Notifications are sent after the commit, outside of the transaction, because transactions that notify
- * commit one after another. A listener that ends or receives nothing is replaced. The new listener wakes its
- * worker once, because the old one may have missed announcements. `listener` is the client that listens, with
- * one of its connections; if it is null, the worker relies on polling.
+ * commit one after another. A listener that ends, or that does not even receive its own probe, is replaced.
+ * The new listener wakes its worker once, because the old one may have missed announcements. `listener` is
+ * the client that listens, with one of its connections; if it is null, the worker relies on polling.
  */
 const make = Effect.fnUntraced(function* (listener: PgClient.PgClient | null) {
   const pg = yield* PgClient.PgClient

@@ -8,7 +8,7 @@ import { tablesOf } from "../client/Tables.ts"
 /** The maximum count of orders that are not final, and of dead letters. */
 const maxCounted = 100_000
 
-/** The maximum count of a final state. Above it the planner's estimate is used. */
+/** The maximum count of orders in one final state. Above it the planner's estimate is used. */
 const maxFinalCounted = 10_000
 
 /** Rates are measured over this time, or over the last `rateOrders` orders if all of them are more recent. */

@@ -13,7 +13,7 @@ interface ClaimRow extends OrderRow {
 const durationOf = (millis: number | null | undefined) =>
   millis === null || millis === undefined ? null : Duration.millis(Math.max(0, millis))
 
-/** Starts due orders in one statement. Also returns the time until the next claim can find more. */
+/** Starts due orders in one statement. Also returns when the next claim can find more orders. */
 export const claimStatement = (sql: SqlClient.SqlClient, schema: string) => {
   const { now } = tablesOf(sql, schema)
   const functionOf = ({ name }: { readonly name: string }) => sql.literal(`"${schema}".${name}`)
@@ -33,7 +33,7 @@ export const claimStatement = (sql: SqlClient.SqlClient, schema: string) => {
 const bestFirst = (a: Claim["orders"][number], b: Claim["orders"][number]): number =>
   b.priority - a.priority || DateTime.Order(a.dueAt, b.dueAt) || (a.id < b.id ? -1 : 1)
 
-/** The claim of a worker: the sorted orders, and the times of the next poll. */
+/** The claim of a worker: the sorted orders, and when the next claim can find more orders. */
 export const claimOrders = (sql: SqlClient.SqlClient, schema: string) => {
   const claim = claimStatement(sql, schema)
   return (worker: string, lease: Duration.Duration, max: number) =>

@@ -9,8 +9,9 @@ import { renewLeases } from "./RenewLeases.ts"
 import { settleOrders, settleWithWrites } from "./SettleOrders.ts"
 
 /**
- * Settle and renew are idempotent, so they are retried. Claim and expire are not retried; a claim whose reply
- * was lost holds its orders. The app's writes have no time limit here, because the attempt has one.
+ * Settle and renew are idempotent, so they are retried. Claim and expire are not retried; if the reply to a
+ * claim is lost, its orders stay PROCESSING until they are released or their leases end. The app's writes
+ * have no time limit here, because the attempt has one.
  */
 export const layer = Layer.effect(
   WorkStore,

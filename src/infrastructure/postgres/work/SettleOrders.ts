@@ -68,8 +68,8 @@ export const settleWithWrites = (sql: SqlClient.SqlClient, schema: string) => {
 
   return (settlement: Settlement, writes: Writes["writes"]) =>
     Effect.gen(function* () {
-      // The writes run before the settle, so that the order is not locked meanwhile and its lease can be renewed or
-      // expire.
+      // The writes run before the settle, so that the order is not locked while they run and its lease can be
+      // renewed or expire.
       const [started] = yield* ownStatement(isStarted(settlement))
       if (started !== undefined) yield* writes
       const [row] = yield* ownStatement(settle([settlement]))
