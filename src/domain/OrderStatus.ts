@@ -25,6 +25,6 @@ export const edges = {
   discarded: [["FAILED", "FAILED"]]
 } as const satisfies Record<string, ReadonlyArray<readonly [OrderStatus | null, OrderStatus]>>
 
-/** Whether the state is final: only a reprocess by an operator leaves it. */
+/** Whether the state is final: PROCESSED for good, FAILED until an operator reprocesses the order. */
 export const isFinal = (status: OrderStatus): status is "PROCESSED" | "FAILED" =>
   status === "PROCESSED" || status === "FAILED"

@@ -13,8 +13,8 @@ const maxExpired = 256
 export const expireLeases = Effect.gen(function* () {
   const store = yield* WorkStore
   const orders = yield* store.expire(maxExpired)
-  // No order was expired, because another worker is expiring the orders whose lease has ended. The pause
-  // prevents a busy loop of claims until that worker is done.
+  // Another worker has locked the orders whose lease has ended, to expire or to settle them. The pause prevents
+  // a busy loop of claims until that worker is done.
   if (orders.length === 0) return yield* Effect.sleep("50 millis")
   for (const order of orders) {
     yield* recordExpired(order)

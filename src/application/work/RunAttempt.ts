@@ -19,7 +19,7 @@ type NextStep =
   | { readonly step: "settle"; readonly outcome: Outcome }
   /** The app's writes and the outcome are stored in one transaction. */
   | { readonly step: "commit"; readonly writes: Writes["writes"] }
-  /** Nothing is stored: the outcome is already stored, or another worker may have the order. */
+  /** Nothing is left to store: the outcome was stored with the writes, could not be stored, or the order is no longer held. */
   | { readonly step: "drop" }
 
 /**

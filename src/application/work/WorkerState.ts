@@ -20,7 +20,7 @@ export interface Attempt {
   readonly index: number
   /**
    * `processing`: the processor runs. `committing`: the writes and the outcome are stored together. `ended`:
-   * the outcome is decided and waits for the settle loop. Only in `processing` does a timeout or a lost lease
+   * the outcome waits for the settle loop, or the attempt was dropped. Only in `processing` does a timeout or a lost lease
    * interrupt the attempt.
    */
   phase: "processing" | "committing" | "ended"

@@ -12,7 +12,7 @@ export const layer = Layer.effect(
   Effect.gen(function* () {
     yield* Metrics.registerAnnouncements("memory")
     yield* Effect.acquireRelease(Metric.update(Metrics.listenUp, 1), () => Metric.update(Metrics.listenUp, 0))
-    // One pending announcement is enough, because a worker that wakes up claims all due orders.
+    // One pending announcement is enough, because a worker that wakes up claims until no due order is left.
     const announced = yield* Queue.sliding<void>(1)
     return WakeUp.of({
       announce: (count) =>

@@ -19,9 +19,9 @@ const toLease = (row: LeaseRow): Lease => ({
 })
 
 /**
- * Extends every lease of a worker and returns all its leases, in one statement. A locked order is being
- * settled and is skipped: its lease cannot expire while it is locked, and waiting for the lock could take as
- * long as the app's writes, so that the other leases of the worker would expire.
+ * Extends every lease of a worker and returns all its leases, in one statement. An order that is locked, because
+ * it is being settled, is skipped: its lease cannot expire while it is locked, and the other leases of the worker
+ * could expire while this statement waits for the lock.
  */
 export const renewStatement = (sql: SqlClient.SqlClient, schema: string) => {
   const { now, orders } = tablesOf(sql, schema)
