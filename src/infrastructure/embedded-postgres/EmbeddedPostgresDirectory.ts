@@ -13,8 +13,8 @@ const run = promisify(execFile)
 
 /**
  * Creates the directory and returns the owner of the database in it, or undefined if it has no database yet.
- * A directory with other content is refused, because a process of root may change the owner of everything in
- * it.
+ * A directory with other content is refused, because this code, when it runs as root, changes the owner of
+ * everything in the directory.
  */
 export const openDirectory = Effect.fnUntraced(function* (directory: string) {
   const refuse = (message: string) => Effect.fail(new EmbeddedPostgresError({ message }))
@@ -69,7 +69,7 @@ const initialize = Effect.fnUntraced(function* (directory: string, binaries: Bin
       (cause) =>
         Effect.fail(
           new EmbeddedPostgresError({
-            message: `User ${process.geteuid?.()} cannot set up PostgreSQL without a name on this machine: run as a user with an entry in /etc/passwd, or set DATABASE_URL.`,
+            message: `User ${process.geteuid?.()} has no entry in /etc/passwd, without which PostgreSQL cannot be set up: run as a user with an entry, or set DATABASE_URL.`,
             cause
           })
         )
@@ -96,7 +96,7 @@ export const prepareDirectory = Effect.fnUntraced(function* (
   )
   if (version.trim() !== binaries.major) {
     return yield* new EmbeddedPostgresError({
-      message: `The data directory ${directory} was created by PostgreSQL ${version.trim()}, and this is version ${binaries.major}: move it elsewhere, or dump it with version ${version.trim()} and set DATABASE_URL.`
+      message: `The data directory ${directory} was created by PostgreSQL ${version.trim()}, and this is version ${binaries.major}: move it elsewhere, or dump it with version ${version.trim()}, restore the dump on another server and set DATABASE_URL to that server.`
     })
   }
   return secret

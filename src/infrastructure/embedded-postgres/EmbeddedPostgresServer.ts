@@ -12,7 +12,7 @@ export class PostmasterExited extends Schema.TaggedError<PostmasterExited>()("Po
 
 /**
  * A shell script that starts a guard and then becomes the postmaster. The guard reads from a pipe that closes
- * when this process ends for any reason. A line from the pipe ends the guard; the end of the pipe makes the
+ * when the process of Node ends for any reason. A line from the pipe ends the guard; the end of the pipe makes the
  * guard request a fast shutdown of the postmaster, then an immediate one. The guard is a grandchild, so that
  * the postmaster does not see it among its children. `$$` is the pid of the postmaster, and the guard signals
  * it only if the pid file has the same pid.
@@ -82,8 +82,7 @@ const spawnPostmaster = (data: string, command: Command, options: SpawnOptions):
     : ["/bin/sh", "-c", guard, "guard", data, ...command]
   const child = spawn(program, args, {
     ...options,
-    // Detached from the process group, which Ctrl-C signals, because the orderly stop of this program still
-    // needs the database.
+    // Detached, so that Ctrl-C does not reach PostgreSQL: the program still needs the database while it stops.
     detached: !isWindows,
     stdio: ["ignore", "ignore", "pipe", "pipe"]
   })

@@ -16,8 +16,8 @@ interface JsonSyntaxError {
  */
 export const maxSearched = 1_048_576
 /**
- * All JSON tokens except strings are shorter than this, so an error this close to the end of the search may
- * be caused by the cut.
+ * An error this close to the end of the searched text may exist only because the search ends there, in the middle of
+ * `false` or of an escape.
  */
 const maxToken = 16
 
@@ -44,12 +44,12 @@ const endOf = (pattern: RegExp, text: string, from: number): number | undefined 
 }
 const skip = (pattern: RegExp, text: string, from: number): number => endOf(pattern, text, from) ?? from
 
-const readText = (text: string, start: number): Token => {
+const readString = (text: string, start: number): Token => {
   let at = start + 1
   for (;;) {
     at = skip(plainText, text, at)
     if (text[at] === '"') return { end: at + 1 }
-    if (at === text.length) return { end: at, expected: 'the closing " of a text' }
+    if (at === text.length) return { end: at, expected: 'the closing " of a string' }
     if (text[at] !== "\\") return { end: at, expected: "an escape like \\n in place of a control character" }
     const next = endOf(escape, text, at)
     if (next === undefined)
@@ -75,10 +75,10 @@ const readNumber = (text: string, start: number): Token => {
   return { end }
 }
 
-/** Reads text, a number, a word, or the bracket that opens an object or an array. */
+/** Reads a string, a number, a word, or the bracket that opens an object or an array. */
 const readValue = (text: string, at: number, expected: string): Token => {
   const first = text[at] ?? ""
-  if (first === '"') return readText(text, at)
+  if (first === '"') return readString(text, at)
   if (first === "[" || first === "{") return { end: at + 1 }
   if (first === "-" || (first >= "0" && first <= "9")) return readNumber(text, at)
   const end = endOf(word, text, at)
@@ -88,7 +88,7 @@ const readValue = (text: string, at: number, expected: string): Token => {
 /** Reads a key of an object with its colon. */
 const readKey = (text: string, at: number, expected: string): Token => {
   if (text[at] !== '"') return { end: at, expected }
-  const key = readText(text, at)
+  const key = readString(text, at)
   if (key.expected !== undefined) return key
   const colon = skip(whiteSpace, text, key.end)
   return text[colon] === ":"

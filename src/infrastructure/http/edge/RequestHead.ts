@@ -18,12 +18,11 @@ const isPercentEncoded = (text: string) => {
   }
 }
 
-// An escape that is not UTF-8 is refused, because decoding would replace it by another text than the client
-// sent.
+// An escape that is not UTF-8 is refused, because decoding it would change the text that the client sent.
 const escapeIssues = (url: string): ReadonlyArray<RequestIssue> => {
   if (!url.includes("%")) return []
   const [path = "", ...query] = url.split("?")
-  const message = "Expected each % before two hexadecimal digits, and escapes in UTF-8"
+  const message = "Expected two hexadecimal digits after each %, and escapes that are UTF-8"
   return [
     ...(isPercentEncoded(path) ? [] : [{ in: "path" as const, path: [], message }]),
     ...(isPercentEncoded(query.join("?")) ? [] : [{ in: "query" as const, path: [], message }])

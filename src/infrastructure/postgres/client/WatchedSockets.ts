@@ -81,12 +81,12 @@ class WatchedSocket extends Net.Socket {
 }
 
 /**
- * Makes and watches the sockets of one pool. If a network drops packets silently, for example after the
- * failure of a firewall or a machine, a call on each connection of the pool would otherwise wait until its
- * time limit. Once a response on one connection takes longer than a second, the idle connections that
- * received nothing during that second are closed, and the pool replaces them. Connections that are in a
- * transaction, listen, or are paused stay open. A connection without a response after `answerWithin`, which
- * is longer than the statement timeout of the server, is closed as well.
+ * Makes and watches the sockets of one pool. A network may drop packets silently, for example after the failure of a
+ * firewall or a machine. Without this, one call for each connection of the pool would then wait until its time
+ * limit. Once a response on one connection takes longer than a second, the idle connections that received nothing
+ * during that second are closed, and the pool replaces them. Connections that are in a transaction, listen, or are
+ * paused are not idle. Any connection that waits longer than `answerWithin` for a response is closed, too; that is
+ * longer than the statement timeout of the server.
  */
 export const watchedSockets = Effect.fnUntraced(function* (
   { host, port }: { readonly host: string; readonly port: number },

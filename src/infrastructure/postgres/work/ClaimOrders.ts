@@ -13,7 +13,7 @@ interface ClaimRow extends OrderRow {
 const durationOf = (millis: number | null | undefined) =>
   millis === null || millis === undefined ? null : Duration.millis(Math.max(0, millis))
 
-/** Starts due orders in one statement. Also returns when the next claim can find more orders. */
+/** Claims due orders in one statement. Also returns when the next claim can find more orders. */
 export const claimStatement = (sql: SqlClient.SqlClient, schema: string) => {
   const { now } = tablesOf(sql, schema)
   const functionOf = ({ name }: { readonly name: string }) => sql.literal(`"${schema}".${name}`)
@@ -29,7 +29,7 @@ export const claimStatement = (sql: SqlClient.SqlClient, schema: string) => {
       AS claimed ON true`
 }
 
-/** Sorts rows in the order in which claims take orders, because UPDATE returns them in any order. */
+/** Compares claimed orders by priority, due time and id. The claim function returns them unsorted. */
 const bestFirst = (a: Claim["orders"][number], b: Claim["orders"][number]): number =>
   b.priority - a.priority || DateTime.Order(a.dueAt, b.dueAt) || (a.id < b.id ? -1 : 1)
 

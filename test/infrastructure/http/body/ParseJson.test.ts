@@ -96,7 +96,7 @@ describe("the message for a body that is not JSON", () => {
     ['["a\tb"]', 1, 4, "an escape like \\n in place of a control character", "U+0009"],
     ['["\\x41"]', 1, 4, 'one of " \\ / b f n r t u after \\', "x"],
     ['["\\u12g4"]', 1, 5, "four hexadecimal digits after \\u", "1"],
-    ['["a', 1, 4, 'the closing " of a text', "the end"],
+    ['["a', 1, 4, 'the closing " of a string', "the end"],
     ["{}{}", 1, 3, "nothing more after the value", "{"],
     ['{"😀": 😀}', 1, 7, "a value", "U+1F600"],
     ["\u00a0{}", 1, 1, "a value", "U+00A0"],
