@@ -64,8 +64,8 @@ const problem = <E, I extends { readonly _tag: string; readonly message: string 
 }
 
 /**
- * Every error of a response, with its status, problem type and title, and with a separate `detail` where the
- * message of the error does not name the HTTP header concerned.
+ * Every error of a response, with its status, problem type and title. An error about an HTTP header whose message
+ * does not name the header also has a `detail` that does.
  */
 export const Problems = {
   InvalidRequest: problem(Requests.InvalidRequest, 400, "invalid-request", "The request is not valid"),

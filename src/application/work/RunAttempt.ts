@@ -141,7 +141,8 @@ const commit = (attempt: Attempt, writes: Writes["writes"], state: WorkerState) 
     Effect.interruptible,
     Effect.catchCause((cause): Effect.Effect<NextStep> => {
       if (attempt.interruption === "worker stopped") return Effect.succeed(released(state))
-      // A bug: the store could not write the outcome. The heartbeat releases the order.
+      // Only a bug leads here, because the expected failures of the store were handled. The order is dropped, and
+      // the next heartbeat releases it.
       const said = Effect.logError(`Could not store the outcome of order ${attempt.order.id}`, cause)
       return Effect.as(aboutOrder(attempt.order)(said), { step: "drop" })
     })

@@ -81,8 +81,8 @@ const payloadExampleIn = (schemas: Readonly<Record<string, Json>>): unknown => {
 }
 
 /**
- * Completes the document that Effect derives from the endpoints. It adds what applies to every request and no endpoint
- * declares (correlation id, problems of the server), examples, and the wire format of the event stream.
+ * Completes the document that Effect derives from the endpoints. Adds the parts of every response that no endpoint
+ * declares (the correlation id and the problems of the server), the examples, and the wire format of the event stream.
  */
 export const describeEveryAnswer = (spec: Record<string, unknown>): Record<string, unknown> => {
   const given = spec as unknown as OpenApiParts

@@ -1,8 +1,8 @@
 import { Context } from "effect"
 
 /**
- * The database schema of every table, function and trigger. Platforms that share a database need different ones.
- * `public` by default.
+ * The database schema of every table, function and trigger; `public` by default. If two deployments share a
+ * database, each needs its own schema.
  */
 export const DatabaseSchema = Context.Reference<string>(
   "order-platform/infrastructure/postgres/DatabaseSchema",

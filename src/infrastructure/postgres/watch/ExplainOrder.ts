@@ -6,8 +6,8 @@ import { tablesOf } from "../client/Tables.ts"
 
 /**
  * Counts the due orders that are claimed before this one: all of higher priorities, and those of the same
- * priority with an earlier due time or lower id. Returns null unless the order is PENDING and due, and no row
- * if the order does not exist.
+ * priority with an earlier due time or lower id. The number is null if the order is not PENDING or not
+ * due. There is no row if the order does not exist.
  */
 export const countDueBeforeStatement = (sql: SqlClient.SqlClient, schema: string) => {
   const { now, orders } = tablesOf(sql, schema)
