@@ -73,7 +73,7 @@ export interface OrderPlatform<in out P> {
   readonly find: (id: OrderId) => Effect.Effect<Order, ReadError>
   /** Every transition of the order, oldest first. */
   readonly timeline: (id: OrderId) => Effect.Effect<ReadonlyArray<OrderEvent>, ReadError>
-  /** The timeline, and one sentence on why the order is not running or done right now. */
+  /** The timeline, and one sentence on why the order is neither running nor done. */
   readonly explain: (
     id: OrderId
   ) => Effect.Effect<{ readonly events: ReadonlyArray<OrderEvent>; readonly explanation: string }, ReadError>

@@ -40,7 +40,7 @@ const expectedBy = (ast: SchemaAST.AST): string => {
     case "Suspend":
       return expectedBy(ast.thunk())
     default:
-      return "another value"
+      return "a different value"
   }
 }
 

@@ -26,18 +26,20 @@ export const wakeUpContract = (name: string, layer: Layer.Layer<WakeUp, unknown>
       })
     )
 
-    it.effect("an announcement made while no worker waits wakes the next one that does, and only once", () =>
-      Effect.gen(function* () {
-        const wakeUp = yield* WakeUp
-        yield* drained
-        yield* wakeUp.announce(2)
-        yield* soon(wakeUp.awaitAnnouncement)
-        yield* drained
-      })
+    it.effect(
+      "an announcement made while no worker waits is kept, and wakes the next waiting worker once",
+      () =>
+        Effect.gen(function* () {
+          const wakeUp = yield* WakeUp
+          yield* drained
+          yield* wakeUp.announce(2)
+          yield* soon(wakeUp.awaitAnnouncement)
+          yield* drained
+        })
     )
 
     it.effect(
-      "announcing more often than it can hold neither fails nor blocks, and still wakes a worker",
+      "announcing more often than announcements can be kept neither fails nor blocks, and still wakes a worker",
       () =>
         Effect.gen(function* () {
           const wakeUp = yield* WakeUp

@@ -32,8 +32,8 @@ const deleteAll = Effect.fnUntraced(function* (status: "PROCESSED" | "FAILED", a
 })
 
 /**
- * Deletes final orders after their retention, each with its history and its dead letter: in small batches
- * with pauses, one process at a time, while the layer is open. It never deletes an order that is not final.
+ * Deletes final orders after their retention, each with its history and its dead letter, in small batches with
+ * pauses, while the layer is open. The store lets only one process delete at a time. It never deletes an order that is not final.
  * Errors of the store only delay the deletion.
  */
 export const DeleteOldOrders = {

@@ -18,7 +18,7 @@ const maxRead = 2000
 const shortestInterval = 100
 const longestInterval = 500
 
-/** Every 20th read starts before the last event that is known to exist: if that event is gone, the order was deleted. */
+/** Every 20th read also reads the last known event of each order again: if that event is gone, the order was deleted. */
 const readsPerExistenceCheck = 20
 
 /** A pause before each read, in milliseconds, so that subscriptions opened at the same time share one read. */

@@ -10,7 +10,7 @@ import { claimTimeout } from "./WorkerSettings.ts"
 import type { WorkerState } from "./WorkerState.ts"
 import { recordStarted } from "./WorkMetrics.ts"
 
-/** The maximum number of orders that one statement starts. */
+/** The maximum number of orders that one statement claims. */
 const maxClaim = 256
 
 type StartAttempts = (orders: ReadonlyArray<ProcessingOrder>) => Effect.Effect<void>
@@ -18,8 +18,8 @@ type StartAttempts = (orders: ReadonlyArray<ProcessingOrder>) => Effect.Effect<v
 /**
  * The claim loop of a worker. It waits for free slots, claims at most one due order for each free slot, and
  * starts an attempt for each order. If it found fewer orders than free slots, it waits for the first of
- * these: an announcement, an order to which this worker gave a new due time, the next due time, the end of
- * the next lease, the end of the poll interval. The loop never ends. The SQL is in
+ * these: an announcement, the reschedule of an order by this worker, the time at which the next order becomes due, the
+ * end of the next lease, the end of the poll interval. The loop never ends. The SQL is in
  * infrastructure/postgres/functions/ClaimOrders.ts.
  */
 export const claimOrders = (

@@ -6,7 +6,7 @@ import * as PostgresUpkeepStore from "./upkeep/PostgresUpkeepStore.ts"
 import * as PostgresOrderReads from "./watch/PostgresOrderReads.ts"
 import * as PostgresWorkStore from "./work/PostgresWorkStore.ts"
 
-/** All stores in PostgreSQL on the caller's client; the tables must have been migrated. */
+/** All stores in PostgreSQL on the `SqlClient` of the app; the tables must have been migrated. */
 export const layer = Layer.mergeAll(
   PostgresIntakeStore.layer,
   PostgresWorkStore.layer,

@@ -11,7 +11,7 @@ import { invalidRequest } from "./RequestIssues.ts"
 import { parseJson } from "./ParseJson.ts"
 import type { DecodeJson } from "./StrictJson.ts"
 
-// RFC 9110, 8.3.1, but also with spaces around the =.
+// The grammar of media types in RFC 9110, 8.3.1; spaces around the = are accepted, too.
 const token = "[!#$%&'*+.^_`|~0-9a-z-]+"
 const parameter = String.raw`;[ \t]*(?:(${token})[ \t]*=[ \t]*(${token}|"(?:[^"\\]|\\.)*")[ \t]*)?`
 const jsonType = new RegExp(String.raw`^application/(?:json|${token}\+json)[ \t]*((?:${parameter})*)$`, "i")
