@@ -11,7 +11,7 @@ export const submitOrdersBody = <Order extends Schema.Constraint>(order: Order) 
     )
   }).annotate({ identifier: "SubmitOrders" })
 
-/** The result of each order, in the order of the request. */
+/** One result for each submitted order, in the sequence of the request. */
 export const SubmittedOrders = Schema.Struct({
   results: Schema.Array(
     Schema.Union([Schema.Struct({ orderId: OrderId }), Schema.Struct({ problem: Problems.InvalidRequest })])

@@ -2,8 +2,8 @@ const maxLength = 100
 
 /**
  * The known key that an unknown key most likely stands for: the closest one, if at most a quarter of the
- * characters differ, or else the only known key with the same name after its last dot, such as
- * `order.worker.maxRetries` for `worker.maxRetries`.
+ * characters differ, or else the only known key with the same name after its last dot, as an
+ * unknown `worker.maxRetries` stands for `order.worker.maxRetries`.
  */
 export const nearestKey = (wrong: string, keys: Iterable<string>): string | undefined => {
   if (wrong.length > maxLength) return undefined

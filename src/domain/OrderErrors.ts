@@ -37,9 +37,9 @@ export class OrdersUnavailable extends Schema.TaggedError<OrdersUnavailable>()("
   message: message("The order store does not respond. No accepted order is lost; try again later.")
 }) {}
 
-/** The encoding of the database lacks a character of the order; nothing of the call was stored. */
+/** The order has a character that the encoding of the database cannot represent; nothing of the call was stored. */
 export class TextNotStorable extends Schema.TaggedError<TextNotStorable>()("TextNotStorable", {
-  message: message("The encoding of the database lacks a character of this order.")
+  message: message("The order has a character that the encoding of the database cannot represent.")
 }) {}
 
 /** The same caller has already used this idempotency key for a different request. */

@@ -33,8 +33,8 @@ export class OrderReads extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<OrderEvent>, OrderNotFound | OrdersUnavailable>
 
     /**
-     * For each position, in the order of the positions: the events of the order `id` after the version
-     * `after`, oldest first. At most `maxEach` events per order and `maxAll` in total. An unknown order has
+     * One list of events for each position, in the sequence of the positions: those of the order `id` after the
+     * version `after`, oldest first. At most `maxEach` events per order and `maxAll` in total. An unknown order has
      * no events.
      */
     readonly eventsAfter: (
@@ -60,7 +60,7 @@ export class OrderReads extends Context.Service<
     /** Waiting and running orders, counted exactly up to 100,000 of each. */
     readonly backlog: Effect.Effect<Backlog, OrdersUnavailable>
 
-    /** Figures of all orders. Orders that are not final and dead letters are counted exactly up to 100,000 of each. */
+    /** Figures of all orders. Dead letters, and orders that are not final, are counted exactly up to 100,000 of each. */
     readonly stats: Effect.Effect<Stats, OrdersUnavailable>
 
     /** Succeeds if the store could store an order now. */

@@ -19,7 +19,7 @@ export interface Attempt {
   /** Its index in the list of attempts. */
   readonly index: number
   /**
-   * `processing`: the processor runs. `committing`: the writes and the outcome are stored together. `ended`:
+   * `processing`: the processor runs. `committing`: the processor's writes and the outcome are stored in one transaction. `ended`:
    * the outcome waits for the settle loop, or the attempt was dropped. Only in `processing` does a timeout or a lost lease
    * interrupt the attempt.
    */
@@ -73,7 +73,7 @@ export interface WorkerState {
   readonly finished: Queue.Queue<FinishedAttempt, Cause.Done>
   /** Wakes the claim loop after a settle that gave an order a new due time. */
   readonly rescheduled: Queue.Queue<void>
-  /** Whether a claim failed without a reply, so that it may have started orders without an attempt. */
+  /** Whether a claim failed without a reply: the store may have started orders that have no `Attempt` here. */
   isClaimInDoubt: boolean
 }
 

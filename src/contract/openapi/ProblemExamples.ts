@@ -102,7 +102,7 @@ const examples: Readonly<Record<keyof typeof Problems, ProblemExample>> = {
   ),
   TextNotStorable: example(
     new Orders.TextNotStorable(),
-    "The encoding of the database lacks a character of the order. Nothing was stored."
+    "The order has a character that the encoding of the database cannot represent. Nothing was stored."
   ),
   OrdersUnavailable: example(
     new Orders.OrdersUnavailable(),

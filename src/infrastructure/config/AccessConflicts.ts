@@ -10,8 +10,8 @@ interface AccessSettings {
 }
 
 /**
- * Conflicts between access settings each of which is valid by itself, as sentences. `named` adds to the key
- * of a setting the place where its value was given.
+ * Conflicts between access settings each of which is valid by itself, as sentences. `named` returns the key
+ * of a setting, followed by the place where its value was given.
  */
 export const accessConflicts = (
   { auth, server }: AccessSettings,

@@ -5,7 +5,7 @@ import { jsonLine, jsonLog } from "./JsonLog.ts"
 import { LogSink } from "./LogSink.ts"
 import { makeWriteStdout } from "./StandardOutput.ts"
 
-/** How long a process waits at its end until a slow reader has taken the last lines. */
+/** The longest time that a process waits at its exit for a slow reader to take the last lines. */
 const flushLimit = "500 millis"
 
 const lossMessage = (lost: number): string =>

@@ -48,7 +48,7 @@ const reasonOf = ({ cause }: HttpServerError.ServeError): string => {
     case "EADDRINUSE":
       return "the port is in use by another process; choose another with server.port (SERVER_PORT)"
     case "EACCES":
-      return "this user may not listen on this port; choose one from 1024 with server.port (SERVER_PORT)"
+      return "this user may not listen on this port; choose a port above 1023 with server.port (SERVER_PORT)"
     case "EADDRNOTAVAIL":
     case "ENOTFOUND":
     case "EAI_AGAIN":
@@ -63,9 +63,9 @@ const reasonOf = ({ cause }: HttpServerError.ServeError): string => {
 const routerConfig = { caseSensitive: true, maxParamLength: 16_384 }
 
 /**
- * Listens on the address. Provide this layer below the database, so that the server listens before the
- * database is available, and closes last. Until the routes are served, requests are held and answered as
- * `keepEarlyRequests` does.
+ * Listens on the address. Build this layer before the layer of the database, so that the server listens before
+ * the database is available, and closes last. Until the routes are served, `keepEarlyRequests` holds and answers
+ * requests.
  */
 const layerListening = (options: HttpServerOptions) =>
   Layer.effectContext(
