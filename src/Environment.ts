@@ -83,9 +83,9 @@ export const settings = {
         3,
         "failed attempts after which an order is FAILED; 0 is treated as 1; stored with each order when it is submitted"
       ),
-      retryDelayMs: setting(wholeNumber(0, TIMER_MAX_MS), 1000, "first delay before a retry"),
+      retryDelayMs: setting(wholeNumber(0, TIMER_MAX_MS), 1000, "delay before the first retry"),
       retryBackoff: setting(oneOf(["exponential", "fixed"]), "exponential", "how the delay grows"),
-      retryMaxDelayMs: setting(wholeNumber(0, TIMER_MAX_MS), 300_000, "longest delay, after jitter"),
+      retryMaxDelayMs: setting(wholeNumber(0, TIMER_MAX_MS), 300_000, "longest delay, jitter included"),
       retryJitter: setting(share, 0.2, "share by which the delay varies, up and down"),
       failureProbability: setting(share, 0, "probability that a simulated attempt fails"),
       failureSeed: optional(anyText, "seed that makes the simulated failures repeatable", "none: random"),

@@ -60,8 +60,8 @@ export interface OrderPlatform<in out P> {
     ): Effect.Effect<Replayable<OrderId>, SubmitError | IdempotencyMismatch>
   }
   /**
-   * Stores up to 1000 orders in one commit and returns a result for each, in the order of the submissions. A
-   * refused submission does not affect the others. An idempotency key applies to the whole call.
+   * Stores up to 1000 orders in one commit and returns a result for each, in the sequence of the submissions.
+   * A refused submission does not affect the others. An idempotency key applies to the whole call.
    */
   readonly submitMany: (
     submissions: ReadonlyArray<Submission<P> | WrongSubmission>,
@@ -73,7 +73,7 @@ export interface OrderPlatform<in out P> {
   readonly find: (id: OrderId) => Effect.Effect<Order, ReadError>
   /** Every transition of the order, oldest first. */
   readonly timeline: (id: OrderId) => Effect.Effect<ReadonlyArray<OrderEvent>, ReadError>
-  /** The timeline, and one sentence on why the order is neither running nor done. */
+  /** The timeline, and one sentence that says that the order is running or done, or why it is not. */
   readonly explain: (
     id: OrderId
   ) => Effect.Effect<{ readonly events: ReadonlyArray<OrderEvent>; readonly explanation: string }, ReadError>

@@ -7,9 +7,9 @@ interface Sized {
 
 /**
  * A FIFO queue of sized entries that are taken in batches. `capacity` limits the sum of the queued sizes.
- * Entries that do not fit wait in order of arrival, for at most `offerTimeout`; the sizes of the waiting
- * entries may also add up to at most `capacity`. Effect has no such queue: `Queue.bounded` counts entries,
- * and a `Semaphore` lets small entries overtake a large one, which may then wait forever.
+ * Entries that do not fit wait in order of arrival, for at most `offerTimeout`. `capacity` limits the sum of
+ * the waiting sizes, too. Effect has no such queue: `Queue.bounded` counts entries, and a `Semaphore` lets
+ * small entries overtake a large one, which may then wait forever.
  */
 export const makeBatchQueue = <A extends Sized>(capacity: number, offerTimeout: Duration.Duration) => {
   const someQueued = Latch.makeUnsafe(false)

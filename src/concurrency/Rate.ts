@@ -10,7 +10,7 @@ export const secondsToDrain = (count: number, perSecond: number): number =>
 
 /** An average rate per second over the last ten seconds. `now` is in milliseconds. */
 export const makeRate = () => {
-  // A ring of ten counts, and the second to which each count belongs.
+  // A ring of ten counts. `seconds` has, for each count, the second of the clock in which it was recorded.
   const counts = Array.from({ length: 10 }, () => 0)
   const seconds = Array.from({ length: 10 }, () => -1)
 

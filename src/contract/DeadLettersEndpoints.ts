@@ -87,7 +87,7 @@ export const DeadLettersApi = HttpApiGroup.make("deadLetters")
       .annotate(HttpApi.HeadersParseOptions, { errors: "all" })
       .annotateMerge(
         OpenApi.annotations({
-          summary: "Reprocess an order with all its attempts",
+          summary: "Reprocess an order; it gets all its attempts again",
           description:
             "Deletes the entry and makes the order PENDING with retryCount 0, in one transaction. Of two concurrent calls, one gets 202 and one 409. A request body is ignored."
         })

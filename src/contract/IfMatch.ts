@@ -5,8 +5,8 @@ const tag = String.raw`(?:W/)?"[\x21\x23-\x7E\x80-\xFF]*"`
 const tags = new RegExp(String.raw`^(?:\*|(?:,[ \t]*)*${tag}(?:[ \t]*,(?:[ \t]*${tag})?)*)$`)
 
 /**
- * The order versions that the ETags in the header name. A weak tag never matches, and a tag that is not a
- * version is ignored.
+ * The order versions in the ETags of the header. A weak tag never matches, and a tag that is not a version is
+ * ignored.
  */
 const versionsOf = (text: string): ReadonlyArray<number> =>
   Array.from(text.matchAll(/(W\/)?"([^"]*)"/g), ([, weak, version = ""]) =>

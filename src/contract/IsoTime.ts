@@ -42,8 +42,8 @@ const isInRange = (time: DateTime.Utc) => /^\d{4}-/.test(DateTime.formatIso(time
 const outOfRange = "Expected a time in the years 0000 to 9999, in UTC"
 
 /**
- * An ISO 8601 time with a zone, on a day that exists. Digits after the milliseconds are dropped, and a leap second
- * becomes the second after it, as in PostgreSQL.
+ * An ISO 8601 time with a zone, on a day that exists. Digits after the milliseconds are dropped. Second 60 (a
+ * leap second) becomes second 0 of the next minute, as in PostgreSQL.
  */
 export const IsoTime = Schema.String.annotate({ format: "date-time" }).pipe(
   Schema.decodeTo(

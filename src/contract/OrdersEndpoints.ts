@@ -86,7 +86,7 @@ export const makeOrdersApi = <P>(payload: OrderPayload<P>) => {
         OpenApi.annotations({
           summary: "List orders, newest first",
           description:
-            "An order must match every filter. Following `nextCursor` until it is null returns every order that existed the whole time exactly once. A cursor is valid only with the filters it was returned for.",
+            "An order must match every filter. Following `nextCursor` until it is null returns, exactly once, each order that existed from the first page to the last. A cursor is valid only with the filters it was returned for.",
           transform: describeOrderListing
         })
       ),

@@ -47,7 +47,7 @@ const problem = <E, I extends { readonly _tag: string; readonly message: string 
         error,
         SchemaTransformation.transform({
           decode: ({ detail, status: _status, title: _title, type: _type, ...members }) =>
-            // The compiler does not know that these are all members of the class.
+            // The compiler does not know that these members are everything that the class needs.
             ({ ...members, _tag: error.identifier, message: detail }) as unknown as I,
           encode: ({ _tag: _name, message, ...members }) => ({
             ...members,
@@ -64,8 +64,8 @@ const problem = <E, I extends { readonly _tag: string; readonly message: string 
 }
 
 /**
- * Every error of a response, with its status, problem type and title. An error about an HTTP header whose message
- * does not name the header also has a `detail` that does.
+ * Every error of a response, with its status, problem type and title. If an error is about an HTTP header but
+ * its message does not name that header, a separate `detail` is given here, which names the header.
  */
 export const Problems = {
   InvalidRequest: problem(Requests.InvalidRequest, 400, "invalid-request", "The request is not valid"),

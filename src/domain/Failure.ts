@@ -34,9 +34,9 @@ export const cutText = (text: string, max: number): string =>
         .join("")
 
 /**
- * Makes any text storable as a reason. PostgreSQL rejects U+0000 and lone surrogates, and one such character
- * would make a statement fail that stores the outcomes of many attempts. So each such character is replaced
- * by U+FFFD.
+ * Makes any text storable as a reason. PostgreSQL rejects U+0000 and lone surrogates. One statement stores
+ * the outcomes of many attempts, and a single such character would make that statement fail. So each such
+ * character is replaced by U+FFFD.
  */
 export const cleanReason = (text: string): string =>
   cutText(text, maxReasonLength).replaceAll("\u0000", "\uFFFD").toWellFormed()

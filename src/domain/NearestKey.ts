@@ -1,9 +1,9 @@
 const maxLength = 100
 
 /**
- * The known key that an unknown key most likely stands for: the closest one, if at most a quarter of the
- * characters differ, or else the only known key with the same name after its last dot, as an
- * unknown `worker.maxRetries` stands for `order.worker.maxRetries`.
+ * The known key that an unknown key most likely stands for. This is the closest known key, if at most a
+ * quarter of the characters (or one character) differ. Otherwise, if exactly one known key has the same name
+ * after its last dot, it is that key: an unknown `worker.maxRetries` stands for `order.worker.maxRetries`.
  */
 export const nearestKey = (wrong: string, keys: Iterable<string>): string | undefined => {
   if (wrong.length > maxLength) return undefined

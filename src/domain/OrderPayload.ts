@@ -20,7 +20,8 @@ export interface PayloadOptions<P> {
   /** Appears in the error for a missing service; "order" by default. Need not be unique. */
   readonly name?: string
   /**
-   * A whole number, 1 by default. Raise it whenever the schema changes so that older payloads no longer fit.
+   * A whole number, 1 by default. Raise it with each change of the schema after which older payloads no
+   * longer fit.
    */
   readonly version?: number
   /**

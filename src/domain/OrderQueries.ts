@@ -4,7 +4,10 @@ import type { Order } from "./Order.ts"
 import type { OrderId } from "./OrderId.ts"
 import type { OrderStatus } from "./OrderStatus.ts"
 
-/** A position in a list, which is sorted by the time an order was created, or failed, and then by id. */
+/**
+ * A position in a list. Orders are sorted by the time they were created, dead letters by the time their order
+ * failed; entries with the same time are sorted by order id.
+ */
 export interface Position {
   readonly at: DateTime.Utc
   readonly orderId: OrderId
@@ -18,9 +21,9 @@ export interface Page {
 }
 
 /**
- * The content of a page. Following `next` until it is null returns every entry that existed the whole time exactly
- * once. Any page may have fewer entries than its limit, even none, because each search examines a bounded number of
- * entries.
+ * The content of a page. Following `next` until it is null returns, exactly once, each entry that existed
+ * from the first page to the last. Any page may have fewer entries than its limit, even none, because each
+ * search examines a bounded number of entries.
  */
 export interface Listing<A> {
   readonly entries: ReadonlyArray<A>

@@ -14,9 +14,9 @@ import {
 import type { OrderEvent, OrderEventName } from "./OrderEvent.ts"
 
 // The edges between the four states, as pure functions. They are the specification, and the memory store runs
-// them. In production SQL decides: the claim, settle, expire, reprocess and discard statements take the same
-// edges, and a trigger in the database refuses every other edge. test/OrderHistories.property.test.ts checks
-// that both stores produce the same histories.
+// them. The PostgreSQL store does not run them: its statements for claim, settle, expire, reprocess and
+// discard take the same edges, and a trigger in the database refuses every other edge.
+// test/OrderHistories.property.test.ts checks that both stores produce the same histories.
 
 /** The order after a transition, and the event for its history. A store writes both, or neither. */
 export interface Transition<To extends Order> {
@@ -137,7 +137,10 @@ const countFailure = (
   return { order: to, event: event(name, order, to, attemptOf(order), { worker: order.worker, ...failure }) }
 }
 
-/** PROCESSING → PENDING, due at once, or FAILED: the lease ended, which counts as a failed attempt. */
+/**
+ * The lease ended, which counts as a failed attempt. PROCESSING → FAILED if it was the last attempt,
+ * otherwise PROCESSING → PENDING, due at once.
+ */
 export const expire = (order: ProcessingOrder, at: DateTime.Utc): Transition<PendingOrder | FailedOrder> =>
   countFailure("expired", order, workerLost, at, isLastAttempt(order) ? null : 0)
 

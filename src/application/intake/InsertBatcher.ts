@@ -14,7 +14,10 @@ import { ordersCreated } from "./IntakeMetrics.ts"
  */
 const maxBatch = 256
 
-/** The number of orders that may be queued for the next statements; as many again may wait for room in the queue. */
+/**
+ * The number of orders that may be queued for the next statements. At most the same number of further orders
+ * may wait for room in the queue.
+ */
 export const maxQueued = 4096
 
 /** The longest wait for room in the queue: well below the default time limit of a request, 15 s. */

@@ -29,7 +29,10 @@ import { makeNewOrder, type Submission } from "./Submission.ts"
  */
 export type SubmitError = OrdersUnavailable | Overloaded | TextNotStorable | Schema.SchemaError
 
-/** Checks for backpressure, then stores new orders. They are committed when the effect succeeds. */
+/**
+ * Checks for backpressure, then stores new orders. Once the effect has succeeded, they are committed, or, if
+ * the caller is in a transaction, written in that transaction.
+ */
 export const makeStoreOrders = Effect.gen(function* () {
   const store = yield* IntakeStore
   const backpressure = yield* makeBackpressure

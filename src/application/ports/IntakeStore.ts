@@ -35,9 +35,9 @@ export class IntakeStore extends Context.Service<
      * Stores new orders, all or none, in the caller's transaction if there is one. An order whose id is
      * already stored is skipped. If a key is free (never used, or expired), the call takes the key and stores
      * the orders of the key. Of two concurrent calls with the same key, one takes the key. Returns what is
-     * now stored under each key, in the order given, or null for a key that another call is taking; after a
-     * null, repeat the call. Inside the caller's transaction, `submit` waits for the other call instead of
-     * returning null.
+     * now stored under each key, in the sequence of `keyed`, or null for a key that another call is taking;
+     * after a null, repeat the call. Inside the caller's transaction, `submit` waits for the other call
+     * instead of returning null.
      */
     readonly submit: (
       orders: ReadonlyArray<NewOrder>,

@@ -33,9 +33,9 @@ export class OrderReads extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<OrderEvent>, OrderNotFound | OrdersUnavailable>
 
     /**
-     * One list of events for each position, in the sequence of the positions: those of the order `id` after the
-     * version `after`, oldest first. At most `maxEach` events per order and `maxAll` in total. An unknown order has
-     * no events.
+     * One list for each position, in the sequence of the positions: the events of the order `id` after the
+     * version `after`, oldest first. At most `maxEach` events per list and `maxAll` in total. An unknown
+     * order has no events.
      */
     readonly eventsAfter: (
       positions: ReadonlyArray<{ readonly id: OrderId; readonly after: number }>,

@@ -9,7 +9,8 @@ export class WakeUp extends Context.Service<
   WakeUp,
   {
     /**
-     * Announces that `count` orders are due. It never fails and returns soon, because the orders are already stored.
+     * Announces that `count` orders are due. The orders are already stored, so the caller must neither fail
+     * nor wait if an announcement cannot be delivered: this effect never fails and returns soon.
      */
     readonly announce: (count: number) => Effect.Effect<void>
     /** Waits for an announcement; returns at once if an announcement arrived since the last call. */

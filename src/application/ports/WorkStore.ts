@@ -62,7 +62,7 @@ export class WorkStore extends Context.Service<
 
     /**
      * Writes the outcomes of attempts, each fenced by the version the attempt started with. There may be only
-     * one settlement per order. Returns the results in the order of the settlements.
+     * one settlement per order. Returns the results in the sequence of the settlements.
      */
     readonly settle: (
       settlements: ReadonlyArray<Settlement>

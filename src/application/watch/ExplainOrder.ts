@@ -5,12 +5,12 @@ import type { OrderId } from "../../domain/OrderId.ts"
 import { OrderReads } from "../ports/OrderReads.ts"
 
 /**
- * Orders that are due before this one are counted up to this number; above it the explanation says "more
- * than".
+ * The explanation of a due order says how many due orders are claimed before it. They are counted up to this
+ * number; if there are more, the explanation says "more than".
  */
 const maxDueBefore = 10_000
 
-/** The timeline of an order, and one sentence on why it is not running or done right now. */
+/** The timeline of an order, and one sentence that says that it is running or done, or why it is not. */
 export const explainOrder = Effect.fn("ExplainOrder")(function* (id: OrderId) {
   const reads = yield* OrderReads
   const order = yield* reads.find(id)

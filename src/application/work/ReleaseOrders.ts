@@ -19,8 +19,8 @@ export const releaseOrders = (orders: ReadonlyArray<Lease>) =>
   )
 
 /**
- * Releases every order of which this worker has the lease but no attempt. May be called only while no claim
- * is running.
+ * Releases every order whose lease this worker holds although it has no attempt for the order. May be called
+ * only while no claim is running.
  */
 export const releaseUnknownOrders = Effect.fnUntraced(function* ({ attempts, settings }: WorkerState) {
   const store = yield* WorkStore

@@ -81,8 +81,9 @@ const payloadExampleIn = (schemas: Readonly<Record<string, Json>>): unknown => {
 }
 
 /**
- * Completes the document that Effect derives from the endpoints. Adds the parts of every response that no endpoint
- * declares (the correlation id and the problems of the server), the examples, and the wire format of the event stream.
+ * Completes the document that Effect derives from the endpoints. Adds what every operation has and no
+ * endpoint declares (the correlation id and the problems of the server), the examples, and the wire format of
+ * the event stream.
  */
 export const describeEveryAnswer = (spec: Record<string, unknown>): Record<string, unknown> => {
   const given = spec as unknown as OpenApiParts
@@ -107,7 +108,7 @@ export const describeEveryAnswer = (spec: Record<string, unknown>): Record<strin
         Allow: { description: "With a 405: the methods that the path supports.", schema: { type: "string" } },
         CorrelationId: { description: correlationId.description, schema: correlationId },
         WwwAuthenticate: { description: "The authentication scheme to use.", schema: { const: "Bearer" } },
-        RetryAfter: { description: "Seconds to wait before the next attempt.", schema: { type: "integer" } }
+        RetryAfter: { description: "Seconds to wait before the next request.", schema: { type: "integer" } }
       }
     }
   }
