@@ -10,8 +10,8 @@ interface AccessSettings {
 }
 
 /**
- * Conflicts between access settings each of which is valid by itself, as sentences. `named` returns the key
- * of a setting, followed by the place where its value was given.
+ * The conflicts between access settings, one sentence for each conflict. Each setting is valid by itself.
+ * `named` returns the key of a setting, followed by the place where its value was given.
  */
 export const accessConflicts = (
   { auth, server }: AccessSettings,

@@ -8,9 +8,9 @@ const FILE = "application.yaml"
 const MAX_BYTES = 1_048_576
 
 /**
- * The settings in the file `config`, by default in `application.yaml` in the working directory, if that file
- * exists. Fails with a sentence for everything that is not a setting, with file, line and column; no sentence
- * quotes a value.
+ * The settings in the file `config`. Without `config`, the settings in `application.yaml` in the working
+ * directory, and no settings if that file does not exist. Fails with sentences about the problems of the
+ * file, with line and column where these are known. No sentence quotes a value.
  */
 export const applicationYaml = Effect.fn("ApplicationYaml")(function* (
   config: Option.Option<string>,

@@ -22,8 +22,9 @@ export const environmentSource = (environment: ConfigProvider.ConfigProvider): S
 })
 
 /**
- * Reads every setting from the first source that has it, or uses its default. Fails with all problems at once. The
- * result's `named` adds to a key the place where it was set, for problems found later.
+ * Reads every setting from the first source that has it, or uses its default. Fails with all problems at
+ * once. The function `named` in the result returns a key followed by the place where it was set, for the
+ * sentences about problems that are found later.
  */
 export const readSettings = Effect.fn("ReadSettings")(function* <const Tree extends SettingsTree>(
   tree: Tree,
@@ -79,5 +80,5 @@ const valueOf = (setting: Setting<unknown>, name: string, given: Given | undefin
           : `${name} is ${quoted(given.text)}: it must be ${setting.kind.allowed}.`
       )
 
-// JSON keeps any value, and so the sentence, on one line.
+// JSON escapes line breaks, so a sentence that quotes a value stays on one line.
 const quoted = (text: string) => JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text)

@@ -55,7 +55,7 @@ const kind = <A>(allowed: string, schema: Schema.Codec<A, string>): Kind<A> => (
   secret: false
 })
 
-// Number(" ") is 0 and Number("0x10") is 16: only plain digits are accepted.
+// `form` accepts only decimal notation. Without it, " " would be read as 0 and "0x10" as 16.
 const number = (form: RegExp, value: Schema.Codec<number>) =>
   Schema.String.check(Schema.isPattern(form)).pipe(
     Schema.decodeTo(value, SchemaTransformation.numberFromString)

@@ -14,7 +14,7 @@ export type Values<Tree> = {
 const isSetting = (node: Setting<unknown> | SettingsTree): node is Setting<unknown> =>
   node["_tag"] === "Setting"
 
-/** Every setting by its key (`order.worker.maxRetries`), in the order of the tree. */
+/** Every setting by its key (`order.worker.maxRetries`), in the same sequence as in the tree. */
 export const settingsByKey = (tree: SettingsTree, section = ""): ReadonlyMap<string, Setting<unknown>> =>
   new Map(
     Object.entries(tree).flatMap(([name, node]) =>
@@ -22,7 +22,7 @@ export const settingsByKey = (tree: SettingsTree, section = ""): ReadonlyMap<str
     )
   )
 
-/** The tree with each setting replaced by `valueOf` its key. */
+/** The tree, with each setting replaced by the value that `valueOf` returns for its key. */
 export const valuesOf = <Tree extends SettingsTree>(
   tree: Tree,
   valueOf: (key: string) => unknown,

@@ -9,7 +9,7 @@ export interface YamlSettings {
   readonly problems: ReadonlyArray<string>
 }
 
-/** The keys of all settings, and those that may be lists. */
+/** The keys of the supported settings, of those not yet supported, and of those that may be lists. */
 interface KnownKeys {
   readonly keys: ReadonlySet<string>
   readonly notYetSupported: ReadonlySet<string>
@@ -111,8 +111,7 @@ class Reader implements YamlSettings {
   }
 }
 
-// An alias whose anchor is missing stays an alias and is reported by the reader, because the parser does not
-// report it.
+// An alias whose anchor is missing stays an alias. `Reader` reports it, because the parser does not.
 const resolved = (document: Document, node: Node | null): Node | undefined =>
   isAlias(node) ? (node.resolve(document) ?? node) : (node ?? undefined)
 

@@ -30,7 +30,10 @@ export const makeWriteStdout = (): ((bytes: Buffer) => number) => {
   return (bytes) => fs.writeSync(fd, bytes)
 }
 
-/** Keeps failed writes by Node to stdout or stderr (such as a help text or a last error) from ending the process. */
+/**
+ * Ignores failures of Node's own writes to stdout and stderr, such as the write of a help text or of a last
+ * error. Otherwise such a failure would end the process.
+ */
 export const ignoreOutputErrors = (): void => {
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {})
 }

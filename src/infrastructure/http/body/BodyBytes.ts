@@ -3,7 +3,10 @@ import { HttpIncomingMessage, type HttpServerError, type HttpServerRequest } fro
 import { IncomingMessage } from "node:http"
 import { BodyBudgetExhausted } from "../../../contract/RequestErrors.ts"
 
-/** The minimum budget for the bodies of one endpoint, in bytes. Four bodies of the maximum size always fit. */
+/**
+ * The minimum budget for the bodies of one endpoint, in bytes. The budget is larger if four bodies of the
+ * maximum size need more.
+ */
 const minBudget = 33_554_432
 
 /** The refusal of a body when the budget is used up. */
@@ -50,8 +53,8 @@ export const makeBodyBudget = (maxBytes: number) => {
 /** The connection ended or failed before the whole body had arrived. */
 export class BodyBroken extends Schema.TaggedError<BodyBroken>()("BodyBroken", {}) {}
 
-// A constant, because creating an error captures a stack trace, and `close` is also emitted after each
-// complete body.
+// A constant, because `broken` also runs after each complete body (`close` is emitted then), and a new error
+// would capture a stack trace each time.
 const bodyBroken = Effect.fail(new BodyBroken())
 
 // Reads Node's request directly: Node's parser already checks the length, and Effect's general way to read a stream

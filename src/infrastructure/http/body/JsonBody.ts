@@ -19,7 +19,10 @@ const parameters = new RegExp(parameter, "gi")
 /** The maximum length of a Content-Type, because matching a longer one could be slow. */
 const maxContentType = 1000
 
-/** Why this Content-Type is not supported; undefined if it is. Of its parameters only `charset` is read. */
+/**
+ * Why this Content-Type is not supported; undefined if it is supported. Of its parameters only `charset` is
+ * read.
+ */
 const wrongMediaType = (contentType: string): string | undefined => {
   if (contentType === "application/json") return undefined
   const given = contentType.length > maxContentType ? null : jsonType.exec(contentType)

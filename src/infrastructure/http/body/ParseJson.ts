@@ -5,7 +5,10 @@ import { jsonSyntaxError, maxSearched } from "./JsonSyntax.ts"
 // string begins with this mark.
 const mark = "\u0000number "
 
-/** If a string in parsed JSON replaces an inexact number: the number as the client wrote it. Else undefined. */
+/**
+ * The number as the client wrote it, if this string replaces an inexact number in parsed JSON; otherwise
+ * undefined.
+ */
 export const inexactNumber = (text: string): string | undefined =>
   text.startsWith(mark) ? text.slice(mark.length) : undefined
 
@@ -53,8 +56,8 @@ const mayHaveLongNumber = (bytes: Uint8Array): boolean => {
   return false
 }
 
-// A number with fewer than `long` characters is inexact only if it is too small for a double, which takes an
-// exponent of three digits.
+// A number with fewer than `long` characters is inexact only if it is too small for a double. Such a number
+// has an exponent of at least three digits.
 const mayBeTooSmall = /\de-\d{3,}[\s,\]}]/i
 const suspects = /\\.|"|-?(?:[\d.]{16,}(?:e[+-]?\d+)?|[\d.]+e-\d{3,})/gi
 

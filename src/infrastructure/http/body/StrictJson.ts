@@ -80,7 +80,8 @@ const cleanText = (text: string) => text.replaceAll("\u0000", "\uFFFD").toWellFo
 
 interface Place extends Map<string | number, Place> {}
 
-// A tree of the paths that have an issue. Paths joined to strings would need too much memory if many are long.
+// A tree of the paths that have an issue. One string for each path would need too much memory if many paths
+// are long.
 const placesOf = (issues: ReadonlyArray<RequestIssue>) => {
   const root: Place = new Map()
   const ends = new Set<Place>()

@@ -31,7 +31,10 @@ const Envelope = Schema.Struct({
 })
 const decodeEnvelope = decodeStrictly(Envelope, { deep: false })
 
-/** Reads the body of `POST /orders/bulk`. An invalid order keeps its position, with its issues. */
+/**
+ * Reads the body of `POST /orders/bulk`. The result has one entry for each order, in the sequence of the
+ * body. The entry of an invalid order has its issues.
+ */
 export const decodeOrdersBody = <P>(
   payload: OrderPayload<P>,
   { maxBulkBytes, maxBytes: largest }: { readonly maxBytes: number; readonly maxBulkBytes: number }

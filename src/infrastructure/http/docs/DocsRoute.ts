@@ -19,8 +19,8 @@ const inline = (tag: "script" | "style", page: string) =>
   )
 
 /**
- * Adds a Content-Security-Policy that allows the page's own content and calls to its own server, and an ETag, because
- * the page is large.
+ * Adds a Content-Security-Policy that allows the page's own content and calls to its own server. Also adds an
+ * ETag, because the page is large.
  */
 const protectPage = Effect.fnUntraced(function* (response: HttpServerResponse.HttpServerResponse) {
   const page = yield* Effect.promise(() => HttpServerResponse.toWeb(response).text())
@@ -41,7 +41,7 @@ const protectPage = Effect.fnUntraced(function* (response: HttpServerResponse.Ht
   })
 })
 
-/** The page that Effect makes, for any path. Its script of 2 MB is loaded only when this effect runs. */
+/** The page as `HttpApiSwagger` makes it. Its script of 2 MB is loaded only when the page is made. */
 const swaggerPage = <Id extends string, Groups extends HttpApiGroup.Constraint>(
   api: HttpApi.HttpApi<Id, Groups>
 ) =>

@@ -19,8 +19,8 @@ const range = /^\s*([^\s;,/]+\/[^\s;,/]+)\s*(?:;.*)?$/
 const nothing = /;\s*q\s*=\s*0(?:\.0{0,3})?\s*(?:;|$)/i
 
 /**
- * Whether this `Accept` accepts a media type (RFC 9110, 12.5.1): the most specific range decides. Parameters other than q
- * and malformed ranges are ignored; a header without a valid range accepts everything.
+ * Whether this `Accept` accepts a media type (RFC 9110, 12.5.1): the most specific range decides. Malformed
+ * ranges are ignored, and so are all parameters except q. A header without a valid range accepts everything.
  */
 export const accepts = (accept: string, type: string): boolean => {
   const ranges = new Map<string, boolean>()
@@ -34,8 +34,8 @@ export const accepts = (accept: string, type: string): boolean => {
 }
 
 /**
- * Refuses a request that accepts none of the media types of the response. A response without a body is never
- * refused, because it has no media type.
+ * Refuses a request that accepts none of the media types of the response. If the response has no body, it has
+ * no media type, and the request is not refused.
  */
 export const negotiate = (
   mediaTypes: () => ReadonlyArray<string>,

@@ -60,8 +60,9 @@ const isOwn = (origin: string, host: string): boolean => {
 }
 
 /**
- * Refuses a call that changes something and comes from a page of another origin (Fetch Standard, 3.2). Browsers send
- * some such calls without a preflight, and only hide the response from the page.
+ * Refuses a call that changes something and comes from a page of another origin (Fetch Standard, 3.2).
+ * Browsers send some such calls without a preflight. They then hide the response from the page, but do not
+ * prevent the change.
  */
 export const checkOrigin = (
   { headers, method }: Request,

@@ -41,8 +41,8 @@ const notAllowed = (path: HttpRouter.PathInput, allow: string) => {
 }
 
 /**
- * Routes for all methods that the paths of an API do not support: 405 with `Allow`, and 204 for OPTIONS. As routes they
- * affect only these paths, so they can be added to the router of an app.
+ * Routes for all methods that the paths of an API do not support: 405 with `Allow`, and 204 for OPTIONS.
+ * Because these are routes, they affect only these paths, and can be added to the router of an app.
  */
 export const layerWrongMethods = <Id extends string, Groups extends HttpApiGroup.Constraint>(
   api: HttpApi.HttpApi<Id, Groups>,

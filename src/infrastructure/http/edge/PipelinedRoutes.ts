@@ -48,8 +48,8 @@ const derive = <A extends object>(original: A, changes: object): A =>
   Object.assign(Object.create(original) as A, changes)
 
 /**
- * The API without its middleware keys, for HttpApi to serve, because the pipeline (RequestPipeline.ts) does
- * what the middleware declares. The contract keeps the keys for documents and clients.
+ * The API without its middleware keys. HttpApi serves the API in this form, because the pipeline
+ * (RequestPipeline.ts) does what the keys declare. The contract keeps the keys for documents and clients.
  */
 export const withoutMiddleware = <Id extends string, Groups extends HttpApiGroup.Constraint>(
   api: HttpApi.HttpApi<Id, Groups>

@@ -38,7 +38,7 @@ export const inRequestContext =
 
 /** What a route requires before its handler runs. */
 export interface RouteRules {
-  /** The role of its callers; null for every caller. */
+  /** The role that a caller needs; null if every caller is allowed. */
   readonly role: Role | null
   /** The media types of its successful response; none if it has no body. */
   readonly mediaTypes: () => ReadonlyArray<string>
@@ -113,7 +113,10 @@ export const makeRequestPipeline = Effect.gen(function* () {
 const isRouteNotFound = (error: unknown): boolean =>
   HttpServerError.isHttpServerError(error) && error.reason._tag === "RouteNotFound"
 
-/** Answers a request without a route with a 404 problem. For a router with only the routes of this API. */
+/**
+ * Sends a 404 problem if no route matches the request. This affects the whole router, so the router must have
+ * only the routes of this API.
+ */
 export const layerNoSuchPath = HttpRouter.middleware(
   Effect.map(makeRequestPipeline, (pipeline) => {
     const noSuchPath = pipeline(forEveryone)(() => Effect.sync(() => problemResponse(new NoSuchPath())))

@@ -60,7 +60,8 @@ const preflightSeconds = "600"
 /**
  * The headers that let a page of a configured origin read the response (Fetch Standard, CORS protocol). A
  * preflight is answered by the OPTIONS route of the path, which needs no key and whose `Allow` has the
- * methods. Keys are sent by the page and not by the browser, so credentials are not allowed.
+ * methods. `Access-Control-Allow-Credentials` is not sent, because the page itself adds the key to its
+ * requests, not the browser.
  */
 const corsHeaders = (
   origins: ReadonlyArray<string>,

@@ -18,8 +18,8 @@ interface IfVersion {
 /**
  * Runs a call with the version that `If-Match` expects. If the header names several versions, the current
  * version of the order is read first. If the order changes between the read and the call, both are repeated.
- * The repetition ends, because versions only grow: at the latest when the version is higher than all that the
- * header names.
+ * The repetition ends at the latest when the order's version is higher than every version in the header,
+ * because every change that causes a repetition raises the version.
  */
 const withIfMatch = <A, E, E2, R>(
   { "if-match": versions = null }: { readonly "if-match"?: ReadonlyArray<number> | null },

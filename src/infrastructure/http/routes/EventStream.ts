@@ -20,9 +20,9 @@ import { OrderEvent } from "../../../domain/OrderEvent.ts"
 const keepAlive = Duration.seconds(15)
 
 /**
- * Opens when the server is about to close. A stream may last for days, so the server ends it instead of
- * waiting for its end. The client then reconnects to another process with the id of the last event that it
- * received.
+ * A latch that opens when the server is about to close. A stream may last for days, so the server ends it
+ * instead of waiting for its end. The client then reconnects to another process with the id of the last event
+ * that it received.
  */
 export const ServerCloses = Context.Reference<Latch.Latch>(
   "order-platform/infrastructure/http/ServerCloses",

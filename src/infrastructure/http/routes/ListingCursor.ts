@@ -37,7 +37,7 @@ const canonical = (value: unknown): string =>
 
 const refused = (message: string) => Effect.fail(invalidRequest([{ in: "query", path: ["cursor"], message }]))
 
-/** The requested page. Fails with `InvalidRequest` for a malformed cursor or one of another query. */
+/** The requested page. Fails with `InvalidRequest` if the cursor is malformed or belongs to another query. */
 export const pageOf = (
   { cursor, limit }: { readonly limit: number; readonly cursor?: string },
   binding: number

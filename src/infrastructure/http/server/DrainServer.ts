@@ -39,8 +39,8 @@ export const makeDrain = (
 ): DrainServer["Service"] =>
   Effect.fnUntraced(function* (endStreams) {
     const closed = Latch.makeUnsafe()
-    // A timer fires after Node has read what arrived before, so a connection that is idle when the timer
-    // fires has sent no request.
+    // Before Node runs a timer, it reads what has arrived on the connections. So when the timer runs, no
+    // unread request waits on a connection that is idle.
     const waitFor = (limit: Duration.Duration) => Effect.timeoutOption(closed.await, limit)
     connections.closeAfterAnswer()
     yield* Effect.sleep(drainDelay)

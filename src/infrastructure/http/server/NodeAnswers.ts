@@ -77,7 +77,10 @@ export const answerBrokenRequest = (error: Error & { readonly code?: string }, s
   else closeWith(socket, isKnown(code) ? problems[code] : malformed)
 }
 
-/** Answers CONNECT, for which Node passes a socket and no response, like any other method that is not allowed. */
+/**
+ * Answers CONNECT with 405, like any other method that is not allowed. For CONNECT, Node passes a socket and
+ * no `ServerResponse`.
+ */
 export const answerConnect = (_: IncomingMessage, socket: Duplex): void =>
   closeWith(socket, noProxy, { allow: "" })
 

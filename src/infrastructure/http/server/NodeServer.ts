@@ -19,7 +19,7 @@ export const makeNodeServer = (handlerLimit: Duration.Duration) => {
     // them first.
     keepAliveTimeout: 65_000,
     maxHeaderSize: 16_384,
-    // The routes answer a request without Host, with a problem (RFC 9457).
+    // A request without Host is passed to the routes, which answer it with a problem (RFC 9457).
     requireHostHeader: false,
     // No upgrade to another protocol is supported.
     shouldUpgradeCallback: () => false

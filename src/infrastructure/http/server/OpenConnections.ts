@@ -2,8 +2,9 @@ import { Server as NetServer, type Socket } from "node:net"
 import type { IncomingMessage, Server, ServerResponse } from "node:http"
 
 /**
- * The responses that are not finished. Kept by index and not in a Set, because V8 keeps what was removed from a Set in its
- * earlier hash tables until a full collection: 20 µs of garbage collection a request (docs/adr/0007).
+ * The responses that are not finished. They are kept in an array and not in a Set: V8 keeps the entries that
+ * were removed from a Set in old hash tables until a full garbage collection. With a Set, garbage collection
+ * took 20 µs more for each request (docs/adr/0007).
  */
 class RunningResponses {
   readonly #entries: Array<{ readonly response: ServerResponse; readonly number: number } | null> = []
@@ -19,7 +20,7 @@ class RunningResponses {
     })
   }
 
-  /** In the order of their requests. */
+  /** The responses, in the sequence in which their requests arrived. */
   inOrder(): ReadonlyArray<ServerResponse> {
     return this.#entries
       .filter((entry) => entry !== null)

@@ -4,8 +4,8 @@ import { increment } from "../../../concurrency/Measure.ts"
 import { WakeUp } from "../../../application/ports/WakeUp.ts"
 
 /**
- * Wakes workers of the same process. An announcement is lost if the process ends; then the next process finds due
- * orders by polling.
+ * Wakes workers of the same process. An announcement is lost if the process ends. If the orders are stored in
+ * a database, the next process finds the due ones by polling.
  */
 export const layer = Layer.effect(
   WakeUp,
