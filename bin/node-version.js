@@ -19,4 +19,4 @@ export const cloneNode = () => {
 
 export const sentence =
   `order-platform needs Node 24 (or 22 from 22.19 on) and this is Node ${process.versions.node}: in a clone \`npm ci\` installs a suitable Node ` +
-  `(linux x64/arm64, macOS x64, Windows x64), else install Node 24 from nodejs.org.`
+  `(linux x64/arm64, macOS x64, Windows x64); in all other cases install Node 24 from nodejs.org.`

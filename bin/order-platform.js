@@ -80,8 +80,8 @@ const restartWithOptions = () => {
 
 if (isNodeNewEnough) {
   restartWithOptions()
-  // Lets V8's old generation grow by at most 60 % between two collections. By default it may grow to several
-  // times the size of the live objects. This can be set at run time.
+  // Lets V8's old generation grow by at most 60 % between two garbage collections. By default it may grow to
+  // several times the size of the live objects. This can be set at run time.
   if (!options.includes("-heap-growing-percent")) setFlagsFromString("--heap-growing-percent=60")
   if (process.env[launched] !== undefined) endWithLauncher()
   // A clone runs its sources even if it was built. A package contains only the build.

@@ -65,8 +65,8 @@ const httpReferences = ({ auth, intake, server }: Settings) =>
       Option.getOrElse(server.corsOrigins, () => [])
     ),
     Layer.succeed(ApiKeys, { clients: keysOf(auth.clientKeys), operators: keysOf(auth.operatorKeys) }),
-    // On a host that is not loopback, a server without keys is meant for other machines: auth.disabled
-    // confirms this.
+    // A server without keys starts on a host that is not loopback only if auth.disabled is set. Such a server
+    // is meant for other machines, so it accepts every name in Host.
     Layer.succeed(LoopbackNamesOnly, isLoopback(server.host))
   )
 

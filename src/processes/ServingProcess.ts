@@ -10,9 +10,9 @@ import { client, databaseOf, queueOf } from "./Composition.ts"
 import { references, type Settings } from "./References.ts"
 
 // Shutdown: readiness turns 503. Then HTTP drains (DrainServer), and at the same time the worker stops
-// claiming and drains. Then intake and wake-ups close, then the pool. If the process has not stopped
-// `lastResort` after the drain deadline, it exits. The exit loses nothing, because everything acknowledged is
-// stored.
+// claiming and drains. Then intake and wake-ups close, then the pool. If the process still runs when
+// `lastResort` has passed since the drain deadline, it exits. The exit loses nothing, because everything
+// acknowledged is stored.
 
 /**
  * How much longer running requests may take than running attempts, so that both end within 5 s after the
@@ -21,7 +21,10 @@ import { references, type Settings } from "./References.ts"
 const requestMargin = Duration.seconds(2)
 const lastResort = Duration.seconds(4)
 
-/** Idle connections stay open for longer than an event loop under load needs to read what has arrived. */
+/**
+ * How long idle connections stay open after the listener has closed. An event loop under load reads what has
+ * arrived in less time than this.
+ */
 const idleGrace = Duration.millis(500)
 
 /**

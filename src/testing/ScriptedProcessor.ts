@@ -15,7 +15,7 @@ export type Step<P> =
 /** A processor that follows a script, and the attempts that it was given. */
 export interface ScriptedProcessor<P> {
   readonly layer: Layer.Layer<OrderProcessor<P>>
-  /** Every attempt that ran, in the order in which they were started; the list grows. */
+  /** Every attempt that has started, oldest first. New attempts are added to this same array. */
   readonly attempts: ReadonlyArray<Attempt<P>>
 }
 

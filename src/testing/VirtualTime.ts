@@ -11,7 +11,7 @@ import type { OrderStatus } from "../domain/OrderStatus.ts"
 /** Runs every fiber until all of them wait for time or for the test. */
 export const settled = Effect.yieldNow.pipe(Effect.repeat({ times: 100 }))
 
-/** A fifth of the turns of `settled`, for a caller that checks by itself whether something has happened. */
+/** Yields a fifth as often as `settled`, for a caller that checks itself whether something has happened. */
 const someTurns = Effect.yieldNow.pipe(Effect.repeat({ times: 20 }))
 
 /** The longest step of virtual time while something may be running. */
@@ -22,7 +22,7 @@ const maxWait = Duration.days(30)
 
 /**
  * Advances virtual time in steps of at most 100 ms, and runs every fiber after each step. In one large step,
- * a fiber that is woken early would start its next sleep late.
+ * a fiber whose sleep ends within the step could start its next sleep only at the end of the step.
  */
 export const pass = Effect.fnUntraced(function* (duration: Duration.Input) {
   yield* settled

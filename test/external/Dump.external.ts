@@ -148,7 +148,7 @@ describe("a renamed schema", () => {
       const error = yield* Effect.flip(Effect.provide(fullCircle, storesOn(url, "shop")))
       assert.match(
         error.message,
-        /^The database schema shop was renamed, and its functions name the old one: [^\n]*\.$/
+        /^The database schema shop was renamed, and its functions still contain the old name: [^\n]*\.$/
       )
       yield* query("ALTER SCHEMA shop RENAME TO old")
       assert.deepStrictEqual(yield* Effect.provide(fullCircle, storesOn(url, "old")), everyWay)

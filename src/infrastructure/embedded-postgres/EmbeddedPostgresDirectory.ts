@@ -35,7 +35,7 @@ export const openDirectory = Effect.fnUntraced(function* (directory: string) {
   const user = process.geteuid?.() ?? owner?.uid
   if (owner !== undefined && user !== 0 && owner.uid !== user) {
     return yield* refuse(
-      `The database in ${directory} belongs to user ${owner.uid} and this is user ${user}: run as that user, or set another database.dataDirectory, or DATABASE_URL.`
+      `The database in ${directory} belongs to user ${owner.uid}, but this process runs as user ${user}: run it as user ${owner.uid}, or set another database.dataDirectory, or DATABASE_URL.`
     )
   }
   return owner

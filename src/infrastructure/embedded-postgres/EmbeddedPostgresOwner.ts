@@ -65,8 +65,8 @@ export const postmasterPid = (directory: string) =>
 /**
  * Stops what a previous owner or postmaster left behind: shuts down a postmaster (fast shutdown), kills
  * backends without a postmaster, which keep the shared memory, and deletes a pid file that names no running
- * postmaster of this directory. May be called only by the owner of the directory, while it runs no postmaster
- * itself.
+ * postmaster of this directory. Only the owner of the directory may call this, and only while the owner runs
+ * no postmaster.
  */
 export const clearRemains = Effect.fnUntraced(function* (directory: string) {
   yield* Effect.promise(async () => {

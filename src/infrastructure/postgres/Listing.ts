@@ -4,8 +4,8 @@ import type { OrderId } from "../../domain/OrderId.ts"
 import type { Listing, Page, Position } from "../../domain/OrderQueries.ts"
 
 /**
- * The maximum number of entries that one page examines if a filter has no index, so that no request reads a whole
- * table. A page of rare matches may then be short or empty and still have a cursor.
+ * The maximum number of entries that the search for one page examines if a filter has no index, so that no
+ * request reads a whole table. A page of rare matches may then be short or empty and still have a cursor.
  */
 export const maxExamined = 2000
 

@@ -60,9 +60,10 @@ const refusedWith =
 
 /**
  * Migrates the tables in `DatabaseSchema` to the current version and creates the SQL functions of this
- * version, in one transaction or in the caller's. Functions of other versions are kept, so that processes of
- * two versions run side by side. A lock makes sure that only one process migrates; the others wait, and log
- * that they wait. If nothing is missing, `migrate` changes nothing and needs no right to create.
+ * version, in the caller's transaction, or in a new one if the caller has none. Functions of other versions
+ * are kept, so that processes of two versions run side by side. A lock makes sure that only one process
+ * migrates; the others wait, and log that they wait. If nothing is missing, `migrate` changes nothing and
+ * needs no right to create.
  */
 export const migrate = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -180,7 +181,7 @@ const checkApplied = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, sche
     const expected = migrations[index]?.[0]
     if (id !== index + 1 || (expected !== undefined && name !== expected))
       return yield* doNotFit(
-        `The database has migration ${id} "${name}" where ${index + 1} "${expected ?? "none"}" belongs; look at ${table}.`
+        `The database has migration ${id} "${name}" where this version expects ${index + 1} "${expected ?? "none"}"; look at ${table}.`
       )
   }
   if (applied.length > migrations.length)
@@ -189,7 +190,7 @@ const checkApplied = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, sche
     )
   if (yield* wasRenamed(sql, schema))
     return yield* doNotFit(
-      `The database schema ${schema} was renamed, and its functions name the old one: rename it back, or restore its data into a migrated schema.`
+      `The database schema ${schema} was renamed, and its functions still contain the old name: rename it back, or restore its data into a migrated schema.`
     )
   return applied.length
 })

@@ -174,7 +174,7 @@ describe("Migrations", () => {
         const before = [yield* contents, yield* applied]
         assert.include(
           yield* refusal,
-          `The database has migration ${id + 1} "${name}" where ${id} "${name}" belongs`
+          `The database has migration ${id + 1} "${name}" where this version expects ${id} "${name}"`
         )
         assert.deepStrictEqual([yield* contents, yield* applied], before)
       })
@@ -192,7 +192,7 @@ describe("Migrations", () => {
           const before = [yield* contents, yield* applied]
           assert.include(
             yield* refusal,
-            `The database has migration ${id} "foreign" where ${id} "${name}" belongs`
+            `The database has migration ${id} "foreign" where this version expects ${id} "${name}"`
           )
           assert.deepStrictEqual([yield* contents, yield* applied], before)
         })

@@ -82,7 +82,7 @@ const makeRefusalLog = (probe: Effect.Effect<void, unknown>, scope: Scope.Scope)
         refuses = true
         return Effect.andThen(
           Effect.logWarning(
-            `The database refuses: ${why}. Calls fail until it no longer does; no accepted order is lost.`
+            `The database refuses: ${why}. Calls fail as long as it refuses them; no accepted order is lost.`
           ),
           Effect.forkIn(watch, scope)
         )

@@ -65,7 +65,7 @@ const remedies: Readonly<Record<string, string>> = {
   "42P01": "run order-platform migrate",
   "42P05": "behind a pooler, set database.prepare (DATABASE_PREPARE) to false",
   "53300": "close other connections, lower database.maxConnections, or raise max_connections of the server",
-  "55000": "have the server take connections to this database"
+  "55000": "allow connections to this database"
 }
 
 const codeOf = (error: SqlError.SqlError): string | undefined => {

@@ -23,7 +23,7 @@ const hostOf = (hosts: string): Result.Result<Draft, string> => {
   const [, inBrackets, plain = "", port = ""] = /^(?:\[([^\]]+)\]|([^:[\]]*))(?::(\d*))?$/.exec(hosts) ?? []
   if (inBrackets === undefined && plain === "" && hosts !== "" && port === "")
     return Result.fail(
-      `has the host "${hosts}": it must be a name or an address, IPv6 in brackets, and a port`
+      `has the host "${hosts}": it must be a name or an address (IPv6 in brackets), optionally with a port`
     )
   const host = inBrackets ?? decoded(plain)
   if (host === null) return Result.fail(badEncoding)
@@ -48,7 +48,7 @@ const parameter = (text: string): Result.Result<Draft, string> => {
 }
 
 /**
- * The TLS options that the parameters set together. Contradictions are refused, so that no connection is
+ * The TLS options that follow from all parameters. Contradictions are refused, so that no connection is
  * unencrypted by mistake.
  */
 const tlsOf = (draft: Draft, host: string): Result.Result<Tls | null, string> => {
@@ -63,7 +63,7 @@ const tlsOf = (draft: Draft, host: string): Result.Result<Tls | null, string> =>
   const needsTls = Object.values(more).some((value) => value !== undefined)
   if (mode === "disable")
     return needsTls
-      ? Result.fail("has parameters for TLS without TLS: add sslmode=require, verify-ca or verify-full")
+      ? Result.fail("has parameters for TLS, but TLS is off: add sslmode=require, verify-ca or verify-full")
       : Result.succeed(null)
   if (host.startsWith("/"))
     return Result.fail("asks for TLS on a Unix socket, which has none: leave sslmode and ssl out")

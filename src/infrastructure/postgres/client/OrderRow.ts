@@ -79,7 +79,7 @@ const stored = (row: OrderRow) => ({
   updatedAt: time(row.updated_at)
 })
 
-/** The order that a row holds, in the type of its state. */
+/** The order that a row holds. Its type depends on its status. */
 export const toOrder = (row: OrderRow): Order => {
   switch (row.status) {
     case "PENDING":
@@ -103,7 +103,7 @@ export const toListedOrder = (row: ListedOrderRow): ListedOrder => {
   return order
 }
 
-/** The started order that a row of a claim holds. */
+/** The order in a row that a claim returned. */
 export const toProcessingOrder = (row: OrderRow): ProcessingOrder => ({
   ...stored(row),
   status: "PROCESSING",

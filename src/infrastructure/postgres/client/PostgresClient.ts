@@ -67,7 +67,7 @@ const optionsOf = Effect.fnUntraced(function* (address: DatabaseAddress, connect
     applicationName: address.applicationName ?? "order-platform",
     prepare,
     connectTimeout: address.connectTimeout ?? acquireTimeout,
-    // With TCP keepalive the kernel detects idle connections whose server or firewall has dropped them.
+    // With TCP keepalive the kernel detects idle connections that the server or a firewall has dropped.
     keepAlive: address.keepAlive ?? Duration.seconds(10)
   } satisfies PgClient.PgPoolConfig
 })
@@ -76,8 +76,8 @@ type Options = Effect.Success<ReturnType<typeof optionsOf>>
 
 const makePool = Effect.fnUntraced(function* (options: Options, connection: Connection) {
   const { maxConnections, prepare, statementTimeout } = connection
-  // Sockets with TLS are not watched (WatchedSockets.ts), because their messages cannot be read, nor are Unix
-  // sockets, which lose no packets.
+  // Two kinds of sockets are not watched (WatchedSockets.ts): sockets with TLS, because their messages cannot
+  // be read, and Unix sockets, because they lose no packets.
   const canWatch = options.ssl === false && !options.host.startsWith("/")
   // Behind a pooler, a statement may wait in a queue for longer than the statement timeout of the server.
   const answerWithin = prepare ? Duration.sum(statementTimeout, Duration.seconds(1)) : Duration.infinity

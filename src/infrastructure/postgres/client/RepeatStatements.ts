@@ -69,7 +69,8 @@ export const runInTransaction =
 export const abandonAfter =
   (limit: Duration.Duration) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | OrdersUnavailable, R> =>
-    // Uninterruptible between the fork and the wait, or the fiber could continue unobserved.
+    // Uninterruptible between the fork and the wait: after an interruption there, the fiber would continue
+    // unobserved.
     Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(Effect.forkDetach(effect, { startImmediately: true }), (fiber) => {
         const abandon = Effect.forkDetach(Fiber.interrupt(fiber))

@@ -36,7 +36,7 @@ export const meanings: Readonly<Record<string, Meaning>> = {
   "25006": "passes", // read-only transaction, for example a standby after a failover
   "25P03": "passes", // idle in transaction for too long
   "25P04": "passes", // transaction timeout
-  "26": "refused", // unknown prepared statement: a pooler in between
+  "26": "refused", // unknown prepared statement, caused by a pooler
   "27": "bug",
   "28": "refused", // role, password, pg_hba.conf
   "2B": "bug",
@@ -58,7 +58,7 @@ export const meanings: Readonly<Record<string, Meaning>> = {
   "42704": "refused", // no such object
   "42883": "refused", // no such function
   "42P01": "refused", // no such table
-  "42P05": "refused", // prepared statement exists: a pooler in between
+  "42P05": "refused", // prepared statement exists, caused by a pooler
   "44": "bug",
   "53": "passes", // insufficient resources, too many connections
   "54": "bug",

@@ -1,6 +1,6 @@
 import type { SqlClient } from "effect/sql"
 
-/** The qualified names of the tables and the clock of one schema, for statements. */
+/** The qualified names of the tables of one schema, and the call of its clock function, for statements. */
 export const tablesOf = (sql: SqlClient.SqlClient, schema: string) => ({
   orders: sql(`${schema}.orders`),
   orderEvents: sql(`${schema}.order_events`),

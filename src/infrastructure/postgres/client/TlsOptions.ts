@@ -5,8 +5,8 @@ import { type ConnectionOptions, getCACertificates } from "node:tls"
 import type { DatabaseAddress, Tls } from "./DatabaseAddress.ts"
 
 /**
- * A certificate file of the URL cannot be read. The message is the rest of a sentence that begins with the name of the
- * setting.
+ * A certificate file that the URL names cannot be read. The message is the rest of a sentence that begins
+ * with the name of the setting.
  */
 class CertificateNotReadable extends Data.TaggedError("CertificateNotReadable")<{
   readonly message: string

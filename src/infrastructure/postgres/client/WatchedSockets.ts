@@ -17,7 +17,7 @@ const code = (letter: string) => letter.charCodeAt(0)
 const readyForQuery = code("Z")
 const commandComplete = code("C")
 
-/** The number of bytes read of each message: its type, its length, and the first byte of its content. */
+/** How many bytes of each message are inspected: its type, its length, and the first byte of its content. */
 const headBytes = 6
 
 class WatchedSocket extends Net.Socket {
@@ -81,12 +81,13 @@ class WatchedSocket extends Net.Socket {
 }
 
 /**
- * Makes and watches the sockets of one pool. A network may drop packets silently, for example after the failure of a
- * firewall or a machine. Without this, one call for each connection of the pool would then wait until its time
- * limit. Once a response on one connection takes longer than a second, the idle connections that received nothing
- * during that second are closed, and the pool replaces them. Connections that are in a transaction, listen, or are
- * paused are not idle. Any connection that waits longer than `answerWithin` for a response is closed, too; that is
- * longer than the statement timeout of the server.
+ * Makes and watches the sockets of one pool. A network may drop packets silently, for example after the
+ * failure of a firewall or a machine. If the sockets were not watched, one call for each connection of the
+ * pool would then wait until its time limit. Once a response on one connection takes longer than a second,
+ * the idle connections that received nothing during that second are closed, and the pool replaces them.
+ * Connections that are in a transaction, listen, or are paused are not idle. Any connection that waits longer
+ * than `answerWithin` for a response is closed, too. `answerWithin` is longer than the statement timeout of
+ * the server.
  */
 export const watchedSockets = Effect.fnUntraced(function* (
   { host, port }: { readonly host: string; readonly port: number },

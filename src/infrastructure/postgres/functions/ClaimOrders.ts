@@ -1,8 +1,8 @@
 /**
- * Starts up to `max_orders` due orders for one worker, with their events: the first ones by priority descending, then
- * due time, then id. It is a function so that it can have planner settings, because a plan made while the table was
- * small must not scan the whole table later. There is one index scan per priority, so that scheduled orders of a high
- * priority are not read.
+ * Starts up to `max_orders` due orders for one worker and writes their events. The orders are the first ones
+ * by priority descending, then due time, then id. It is a function so that it can have planner settings,
+ * because a plan made while the table was small must not scan the whole table later. There is one index scan
+ * per priority, so that scheduled orders of a high priority are not read.
  */
 export const claimOrders = {
   name: "order_platform_claim_v1",

@@ -4,7 +4,10 @@ import { texts } from "../client/Columns.ts"
 import { claimOrders, nextPoll } from "./ClaimOrders.ts"
 import { settleOrders } from "./SettleOrders.ts"
 
-/** A SQL function. Its name ends in its version; `create` returns its text for a schema, given as a quoted name. */
+/**
+ * A SQL function. Its name ends in its version. `create` takes the quoted name of a schema and returns the
+ * statement that creates the function there.
+ */
 export interface SqlFunction {
   readonly name: string
   readonly create: (schema: string) => string

@@ -1,7 +1,8 @@
 /**
- * Writes the outcomes of attempts, each fenced by the version it started with, and returns the result of each
- * in order. It is a function so that it can have planner settings: each outcome must find its order by the
- * primary key, even if the planner's statistics are from an empty table.
+ * Writes the outcomes of attempts, and returns one result for each outcome, in the sequence of the outcomes.
+ * Each outcome is fenced by the version with which its attempt started. It is a function so that it can have
+ * planner settings: each outcome must find its order by the primary key, even if the planner's statistics are
+ * from an empty table.
  *
  * The condition is `lease_until IS NOT NULL`, which a check of the table makes equivalent to the status
  * PROCESSING. For a condition on the status the planner would use orders_lease_end and compare every running

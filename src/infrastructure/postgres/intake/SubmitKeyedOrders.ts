@@ -77,10 +77,11 @@ const takeKeys = (sql: SqlClient.SqlClient, schema: string) => {
  * Stores new orders, with and without keys. Free keys are taken in the statement that stores their orders. If
  * earlier calls took some of the keys, a second statement reads the answers stored under those keys.
  *
- * A batch never waits for a key. If another transaction, which may be a long one of the app, is taking a key,
- * a try-lock fails, the key is skipped and null is returned for it. So two batches cannot deadlock, and no
- * caller waits for another caller's transaction. Inside the caller's own transaction the statement does wait,
- * in a fixed order of keys; PostgreSQL's deadlock detection ends a cycle of such waits.
+ * Outside of a caller's transaction, a batch never waits for a key. If another transaction, which may be a
+ * long one of the app, is taking a key, a try-lock fails, the key is skipped and null is returned for it. So
+ * two such batches cannot deadlock, and their callers wait for no other caller's transaction. Inside a
+ * caller's transaction the statement does wait for keys, which it locks in a fixed sequence; PostgreSQL's
+ * deadlock detection ends a cycle of such waits.
  */
 export const submitKeyedOrders = (sql: SqlClient.SqlClient, schema: string) => {
   const take = takeKeys(sql, schema)

@@ -13,7 +13,7 @@ const columns =
   "o.id, o.status, o.version, o.retry_count, o.max_retries, o.priority, o.due_at, o.worker, o.lease_until, " +
   "o.failure_reason, o.created_at, o.updated_at, o.discarded_at, o.correlation_id, o.payload_version, o.metadata"
 
-/** One page of orders, newest first, by a backward scan of the index of a filter. */
+/** One page of orders, newest first, by a backward scan of the index that fits the filter. */
 export const listOrdersStatement = (sql: SqlClient.SqlClient, schema: string) => {
   const orders = sql(`${schema}.orders`)
   const orderMetadata = sql(`${schema}.order_metadata`)

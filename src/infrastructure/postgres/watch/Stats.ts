@@ -11,7 +11,10 @@ const maxCounted = 100_000
 /** The maximum count of orders in one final state. Above it the planner's estimate is used. */
 const maxFinalCounted = 10_000
 
-/** Rates are measured over this time, or over the last `rateOrders` orders if all of them are more recent. */
+/**
+ * Rates are measured over this time. If it contains `rateOrders` orders or more, rates are measured over the
+ * last `rateOrders` of them.
+ */
 const rateSeconds = 10
 const rateOrders = 10_000
 
@@ -118,7 +121,7 @@ const toStats = (row: Row, final: Readonly<Record<"PROCESSED" | "FAILED", number
   truncated: [row.pending, row.processing, row.retrying, row.dead_letters].some((count) => count > maxCounted)
 })
 
-/** The figures of all orders; a large number of final orders is the planner's estimate. */
+/** The figures of all orders. A large number of final orders is not counted but estimated by the planner. */
 export const readStats = (sql: SqlClient.SqlClient, schema: string) => {
   const { orders } = tablesOf(sql, schema)
   const statement = statsStatement(sql, schema)

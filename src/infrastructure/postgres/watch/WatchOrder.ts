@@ -11,7 +11,7 @@ interface After {
   readonly after: number
 }
 
-/** The events of many orders, each after its own version, in one statement. */
+/** For each of many orders, its events after the version given for this order, in one statement. */
 export const eventsAfterStatement = (sql: SqlClient.SqlClient, schema: string) => {
   const { orderEvents } = tablesOf(sql, schema)
   // `maxAll` limits the inner query, so that the scan stops there. If the limit cuts off the events of an

@@ -16,7 +16,7 @@ import { settleOrders as settleFunction } from "../functions/SettleOrders.ts"
 
 /**
  * Writes the outcomes of attempts with one call of the settle function. Returns a row for each settlement, in
- * the order of the settlements.
+ * the sequence of the settlements.
  */
 export const settleOrders = (sql: SqlClient.SqlClient, schema: string) => {
   const settle = sql.literal(`"${schema}".${settleFunction.name}`)
@@ -62,7 +62,7 @@ export const settleWithWrites = (sql: SqlClient.SqlClient, schema: string) => {
   const { orders } = tablesOf(sql, schema)
   const settle = settleOrders(sql, schema)
 
-  /** Returns a row if the order is still as this attempt started it. */
+  /** Returns a row if the order has not changed since this attempt started. */
   const isStarted = ({ order }: Settlement) =>
     sql`SELECT FROM ${orders} WHERE id = ${order.id}::uuid AND version = ${order.version} AND status = 'PROCESSING'`
 

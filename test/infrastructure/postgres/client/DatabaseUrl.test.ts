@@ -62,7 +62,7 @@ const refused: ReadonlyArray<readonly [string, string]> = [
   ],
   [
     "postgres://db/shop?sslrootcert=/ca",
-    "has parameters for TLS without TLS: add sslmode=require, verify-ca or verify-full"
+    "has parameters for TLS, but TLS is off: add sslmode=require, verify-ca or verify-full"
   ],
   [
     "postgres:///shop?host=/run&sslmode=require",
