@@ -48,7 +48,8 @@ type DeadLetterError = ReadError | OrderNotInDeadLetterQueue
  */
 export interface OrderPlatform<in out P> {
   /**
-   * Stores the order and returns its id after the commit; from then on the order is never lost. With an
+   * Stores the order and returns its id after the commit; from then on the order is never lost. In a transaction of
+   * the caller it returns before the commit, and the order is stored if the transaction commits. With an
    * idempotency key the call can be repeated safely: the same submission returns the first id again, and a
    * different submission with the same key fails with `IdempotencyMismatch`.
    */

@@ -78,7 +78,7 @@ interface SettledAttempt {
   readonly result: SettleResult
 }
 
-/** Counts settled attempts and logs those that were not successful. A group updates each counter once. */
+/** Counts settled attempts, and logs failed, retried and stale ones. A group updates each counter once. */
 export const reportSettled = Effect.fnUntraced(function* (group: ReadonlyArray<SettledAttempt>) {
   const stored = group.filter(({ result }) => result !== "stale")
   const byEvent = Map.groupBy(stored, ({ outcome }) => outcome.event)

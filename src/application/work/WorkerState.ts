@@ -26,7 +26,7 @@ export interface Attempt {
   phase: "processing" | "committing" | "ended"
   /** When its processor was started, in nanoseconds of the monotonic clock. */
   startedAt: bigint
-  /** The fiber to interrupt. Null until `start` has forked it, and again once the outcome is decided. */
+  /** The fiber to interrupt. Null until `start` has forked it, and again once the outcome is queued or dropped. */
   fiber: Fiber.Fiber<void> | null
   deadline: Deadline | null
   interruption: Interruption | null

@@ -119,7 +119,7 @@ export const wordFor = <A extends string, Word extends string>(
   )
 }
 
-/** A setting whose value is kept out of logs, errors and traces. */
+/** The kind of a setting whose value is kept out of logs, errors and traces. */
 export const secret = <A>(shown: Kind<A>): Kind<Redacted.Redacted<A>> => ({
   schema: Schema.RedactedFromValue(shown.schema),
   allowed: shown.allowed,

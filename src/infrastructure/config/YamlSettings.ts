@@ -123,7 +123,7 @@ const isEmpty = (node: Node | undefined) =>
 const missingAnchor = "refers to an anchor that does not exist"
 
 const syntaxProblems: Partial<Record<ErrorCode, string>> = {
-  BAD_ALIAS: missingAnchor,
+  BAD_ALIAS: "has an anchor or alias without a valid name",
   BAD_INDENT: "is not valid YAML: the indentation is wrong",
   DUPLICATE_KEY: "repeats a key of this section",
   MULTIPLE_DOCS: "begins a second document: only one is allowed",

@@ -47,7 +47,7 @@ export interface RouteRules {
 /** The rules of a route that is not an endpoint of the API. */
 export const forEveryone: RouteRules = { role: null, mediaTypes: () => [] }
 
-// After a timeout the connection cannot be reused, because the rest of the body is not read.
+// After a timeout the connection is not reused, because its request may not have arrived completely.
 const timedOut = Effect.logWarning("A request timed out").pipe(
   Effect.as(
     problemResponse(

@@ -6,7 +6,10 @@ import { registerWorkMetrics } from "../../../application/work/WorkMetrics.ts"
 import { recordBacklog } from "../../../application/watch/BacklogMetrics.ts"
 import type { Backlog } from "../../../application/ports/OrderReads.ts"
 
-/** This process's metrics in Prometheus' text format 0.0.4, with the backlog as it is now. */
+/**
+ * This process's metrics in Prometheus' text format 0.0.4, with the backlog as it is now, or as it was last read if the
+ * store does not answer within two seconds.
+ */
 export const metricsPage = (backlog: Effect.Effect<Backlog, unknown>): Effect.Effect<string> =>
   Effect.flatMap(backlog, recordBacklog).pipe(
     Effect.timeout("2 seconds"),

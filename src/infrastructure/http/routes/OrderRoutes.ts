@@ -101,5 +101,5 @@ const layer = <P>(payload: OrderPayload<P>) => {
   )
 }
 
-/** Serves the HTTP contract. Each endpoint is one call of the `OrderPlatform`. */
+/** Serves the HTTP contract with the calls of `OrderPlatform`. */
 export const OrderRoutes = { layer }

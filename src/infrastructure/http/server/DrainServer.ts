@@ -24,8 +24,8 @@ const flushTimeout = Duration.millis(500)
 /**
  * Stops an HTTP server so that each request that was read is answered. From the start of the drain every response
  * carries `Connection: close`. After `drainDelay` the listener closes and streams end. After `idleGrace` idle
- * connections are closed. Requests that run longer than `gracefulShutdownTimeout` get a 503 problem with the detail
- * that their outcome is unknown.
+ * connections are closed. Requests that run longer than `gracefulShutdownTimeout` get a 503 problem whose detail
+ * says that the outcome is unknown, or that there was no effect if the request had not arrived completely.
  */
 export class DrainServer extends Context.Service<
   DrainServer,

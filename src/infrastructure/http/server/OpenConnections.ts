@@ -3,8 +3,8 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http"
 
 /**
  * The responses that are not finished. They are kept in an array and not in a Set: V8 keeps the entries that
- * were removed from a Set in old hash tables until a full garbage collection. With a Set, garbage collection
- * took 20 µs more for each request (docs/adr/0007).
+ * were removed from a Set in old hash tables until a full garbage collection. docs/adr/0007 has the figures of
+ * garbage that is kept alive.
  */
 class RunningResponses {
   readonly #entries: Array<{ readonly response: ServerResponse; readonly number: number } | null> = []
