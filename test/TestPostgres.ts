@@ -18,14 +18,20 @@ export const compileCache: Readonly<Record<string, string>> =
     : { NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] }
 
 /** A client on a new schema, which is dropped at the end, since test files run concurrently in one database. */
-export const ownSchema = (options: { readonly maxConnections?: number; readonly url?: string } = {}) => {
+export const ownSchema = (
+  options: {
+    readonly maxConnections?: number
+    readonly statementTimeout?: Duration.Duration
+    readonly url?: string
+  } = {}
+) => {
   const schema = `test_${globalThis.crypto.randomUUID().replaceAll("-", "").slice(0, 16)}`
   const client = Postgres.layerClient({
     url: Redacted.make(options.url ?? databaseUrl()),
     maxConnections: options.maxConnections ?? 4,
     prepare: true,
     acquireTimeout: Duration.seconds(5),
-    statementTimeout: Duration.seconds(15)
+    statementTimeout: options.statementTimeout ?? Duration.seconds(15)
   })
   const dropped = Layer.effectDiscard(
     Effect.gen(function* () {

@@ -57,22 +57,24 @@ export const submitKeyedContract: StoreContract = (name, layer, setStoreClock) =
       })
     )
 
-    it.effect("of equal keys in one batch the first takes the key, and the other orders are stored", () =>
-      Effect.gen(function* () {
-        yield* fresh
-        const [first, same, different] = [keyedOrder("z"), keyedOrder("z"), keyedOrder("z", "different")]
-        const [before, after] = [keyedOrder("y"), keyedOrder("a")]
-        const neighbour = newOrder()
-        assert.deepStrictEqual(yield* requestIdsOf([neighbour], [before, first, different, same, after]), [
-          before.requestId,
-          first.requestId,
-          first.requestId,
-          first.requestId,
-          after.requestId
-        ])
-        assert.deepStrictEqual(yield* stored([neighbour, ...ordersOf(before, first, after)]), "all")
-        assert.deepStrictEqual(yield* stored(ordersOf(same, different)), "none")
-      })
+    it.effect(
+      "of equal keys in one batch the first takes the key, and orders with other keys are stored",
+      () =>
+        Effect.gen(function* () {
+          yield* fresh
+          const [first, same, different] = [keyedOrder("z"), keyedOrder("z"), keyedOrder("z", "different")]
+          const [before, after] = [keyedOrder("y"), keyedOrder("a")]
+          const neighbour = newOrder()
+          assert.deepStrictEqual(yield* requestIdsOf([neighbour], [before, first, different, same, after]), [
+            before.requestId,
+            first.requestId,
+            first.requestId,
+            first.requestId,
+            after.requestId
+          ])
+          assert.deepStrictEqual(yield* stored([neighbour, ...ordersOf(before, first, after)]), "all")
+          assert.deepStrictEqual(yield* stored(ordersOf(same, different)), "none")
+        })
     )
 
     it.effect("an answer stays until it expires, whatever happens to the order; then its key is free", () =>
@@ -96,15 +98,17 @@ export const submitKeyedContract: StoreContract = (name, layer, setStoreClock) =
       })
     )
 
-    it.effect("a key without orders is answered once too, and any text is stored unchanged", () =>
-      Effect.gen(function* () {
-        const stores = yield* fresh
-        const answer = JSON.stringify({ path: ["\u0000", "\ud800", "ü"] })
-        const first = keyedOrder("none", "nothing", { orders: [], answer })
-        assert.deepStrictEqual(yield* requestIdsOf([], [first]), [first.requestId])
-        const [taken] = yield* stores.intake.submit([], [keyedOrder("none", "nothing")])
-        assert.strictEqual(taken?.answer, answer)
-      })
+    it.effect(
+      "a key without orders also keeps its first answer, and any text of an answer is stored unchanged",
+      () =>
+        Effect.gen(function* () {
+          const stores = yield* fresh
+          const answer = JSON.stringify({ path: ["\u0000", "\ud800", "ü"] })
+          const first = keyedOrder("none", "nothing", { orders: [], answer })
+          assert.deepStrictEqual(yield* requestIdsOf([], [first]), [first.requestId])
+          const [taken] = yield* stores.intake.submit([], [keyedOrder("none", "nothing")])
+          assert.strictEqual(taken?.answer, answer)
+        })
     )
 
     it.effect(

@@ -55,7 +55,7 @@ const store = (group: Group) =>
 
 /**
  * Stores each outcome of a group separately, after one refused outcome made the whole group fail. The
- * heartbeat releases the order of the refused outcome.
+ * order of the refused outcome has no attempt any more, so the next heartbeat releases it.
  */
 const settleOneByOne = (group: Group, state: WorkerState) =>
   Effect.forEach(
@@ -78,7 +78,7 @@ interface SettledAttempt {
   readonly result: SettleResult
 }
 
-/** Counts settled attempts, and logs failed, retried and stale ones. A group updates each counter once. */
+/** Counts settled attempts, and logs failed, retried and stale ones. The attempts are counted once for each outcome of a group. */
 export const reportSettled = Effect.fnUntraced(function* (group: ReadonlyArray<SettledAttempt>) {
   const stored = group.filter(({ result }) => result !== "stale")
   const byEvent = Map.groupBy(stored, ({ outcome }) => outcome.event)

@@ -24,7 +24,7 @@ export const environmentSource = (environment: ConfigProvider.ConfigProvider): S
 /**
  * Reads every setting from the first source that has it, or uses its default. Fails with all problems at
  * once. The function `named` in the result returns a key followed by the place where it was set, for the
- * sentences about problems that are found later.
+ * messages about problems that are found later.
  */
 export const readSettings = Effect.fn("ReadSettings")(function* <const Tree extends SettingsTree>(
   tree: Tree,

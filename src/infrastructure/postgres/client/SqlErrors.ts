@@ -18,7 +18,7 @@ export const isTransient = (error: SqlError.SqlError): boolean => {
 
 /** The message of the database or the operating system. Effect's own message is only that the query failed. */
 export const messageOf = ({ reason: { cause, message = "" } }: SqlError.SqlError): string => {
-  // If a name has several addresses, the error contains the errors of all of them and has no message itself.
+  // If a host name has several addresses, the error contains the errors of all of them and has no message itself.
   if (cause instanceof AggregateError)
     return cause.errors.map((error) => (error instanceof Error ? error.message : String(error))).join(", ")
   return Predicate.hasProperty(cause, "message") && Predicate.isString(cause.message)

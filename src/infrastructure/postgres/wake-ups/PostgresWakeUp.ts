@@ -18,8 +18,8 @@ const probe = "probe"
 /**
  * Announces orders by LISTEN/NOTIFY, between any number of processes. A notification has no content, so
  * announcements that arrive while a notification is being sent are merged into one further notification.
- * Notifications are sent after the commit, outside of the transaction, because transactions that notify
- * commit one after another. A listener that ends, or that does not even receive its own probe, is replaced.
+ * Notifications are sent after the commit, outside of the transaction, because PostgreSQL commits transactions
+ * that contain NOTIFY one after another. A listener that ends, or that does not even receive its own probe, is replaced.
  * The new listener wakes its worker once, because the old one may have missed announcements. `listener` is
  * the client that listens, with one of its connections; if it is null, the worker relies on polling.
  */
@@ -103,7 +103,7 @@ export const layer = Layer.effect(
   Effect.flatMap(PgClient.PgClient, (pg) => make(pg))
 )
 
-/** Listens on another client, for a main client behind a pooler: LISTEN needs a session of its own. */
+/** Listens on a client of its own. Needed if the main client connects through a pooler, because LISTEN needs a session. */
 export const layerListeningBy = <E, R>(client: Layer.Layer<PgClient.PgClient, E, R>) =>
   Layer.effect(
     WakeUp,
