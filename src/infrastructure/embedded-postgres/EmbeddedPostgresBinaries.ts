@@ -10,7 +10,10 @@ import {
   type User
 } from "./EmbeddedPostgresIdentity.ts"
 
-/** The programs of the platform package, and an identity that can run them on the data directory. */
+/**
+ * The PostgreSQL programs in the npm package for this system and CPU, and an identity that can run them
+ * on the data directory.
+ */
 export interface Binaries {
   readonly postgres: string
   readonly initdb: string

@@ -54,9 +54,7 @@ export interface DeadLetterRow {
   readonly failed_at: Date
 }
 
-/**
- * The value of a column that is never null in the state of the row, because a check of the table forbids it.
- */
+/** The value of a nullable column. For the status that the row has, a check of the table forbids null. */
 const present = <A>(value: A | null, column: string): A => {
   if (value === null) throw new Error(`orders.${column} is null, which a check of the table forbids`)
   return value
