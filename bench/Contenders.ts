@@ -10,6 +10,8 @@ export interface Contender {
   readonly table: Table | null
   /** It processes no orders. */
   readonly withoutWorker?: true
+  /** It has POST /orders/bulk, and its database is not kept. */
+  readonly takesBulks?: boolean
   /** The number of final orders in its table before the first round; its database is kept between rounds. */
   readonly settledBefore?: number
   readonly prepare: (database: string, backlog: number, directory: string) => Promise<void>
@@ -40,6 +42,7 @@ const product = (name: string, queue: "memory" | "postgres", settledBefore?: num
   name,
   kind: "product",
   table: productTable,
+  takesBulks: settledBefore === undefined,
   ...(settledBefore !== undefined && { settledBefore }),
   prepare: async (database, _backlog, directory) => {
     await run({ command: [orderPlatform, "migrate"], env: { DATABASE_URL: database }, directory }, 60_000)

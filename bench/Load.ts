@@ -20,7 +20,12 @@ export const load = async (
   url: string,
   ms: number,
   directory: string,
-  extra: { readonly perSecond?: number; readonly min?: number } = {}
+  extra: {
+    readonly perSecond?: number
+    readonly min?: number
+    readonly bulk?: number
+    readonly connections?: number
+  } = {}
 ): Promise<LoadResult> => {
   const options = JSON.stringify({ url, ms, connections, ...extra })
   const output = await run({ command: ["bench/load.js", options], directory }, 10 * ms + 60_000)
@@ -28,6 +33,9 @@ export const load = async (
   if (result.accepted === 0) throw new Error(`${url} accepted nothing: ${output}`)
   return result
 }
+
+/** The load of POST /orders/bulk. */
+export const bulks = { bulk: 500, connections: 8 }
 
 /** Sends load until the server's code is compiled, which depends on the number of requests. */
 export const warmUp = (url: string, ms: number, directory: string): Promise<LoadResult> =>

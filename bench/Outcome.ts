@@ -23,7 +23,11 @@ export const over = (
   contender: Contender | undefined,
   what: keyof Figures
 ): Spread | null =>
-  spreadOf((outcome.rounds.get(contender?.name ?? "") ?? []).flatMap((figures) => figures[what] ?? []))
+  spreadOf(
+    (outcome.rounds.get(contender?.name ?? "") ?? [])
+      .flatMap((figures) => figures[what] ?? [])
+      .filter(Number.isFinite)
+  )
 
 /** The best median among the peers. */
 export const bestPeer = (

@@ -6,6 +6,7 @@ export interface Plan {
   readonly pickUpMs: number
   readonly warmUpMs: number
   readonly acceptMs: number
+  readonly bulkMs: number
   readonly idleMs: number
   readonly pgbenchSeconds: number
   readonly soakMs: number
@@ -22,6 +23,7 @@ const full: Plan = {
   pickUpMs: 8000,
   warmUpMs: 3000,
   acceptMs: 8000,
+  bulkMs: 4000,
   idleMs: 60_000,
   pgbenchSeconds: 5,
   soakMs: 60_000,
@@ -36,6 +38,7 @@ const quick: Plan = {
   pickUpMs: 3000,
   warmUpMs: 1000,
   acceptMs: 2500,
+  bulkMs: 2000,
   idleMs: 10_000,
   pgbenchSeconds: 2,
   soakMs: 10_000,

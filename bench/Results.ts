@@ -3,7 +3,7 @@ import * as path from "node:path"
 import * as prettier from "prettier"
 import { root } from "./Children.ts"
 import type { Contender } from "./Contenders.ts"
-import { connections } from "./Load.ts"
+import { bulks, connections } from "./Load.ts"
 import type { Machine } from "./Machine.ts"
 import { type Outcome, over } from "./Outcome.ts"
 import { figure, median, spreadOf, withSpread } from "./Statistics.ts"
@@ -28,6 +28,18 @@ const figuresOf = (outcome: Outcome, contender: Contender) => {
   ]
 }
 
+const costFigures = [
+  "acceptCpu",
+  "acceptCpuNode",
+  "acceptCpuPostgres",
+  "acceptWal",
+  "drainCpu",
+  "drainCpuNode",
+  "drainCpuPostgres",
+  "drainWal",
+  "bulkPerSecond"
+] as const
+
 const measured = (outcome: Outcome) =>
   table([
     [
@@ -41,6 +53,26 @@ const measured = (outcome: Outcome) =>
       "statements/idle minute"
     ],
     ...outcome.contenders.map((contender) => figuresOf(outcome, contender))
+  ])
+
+const costs = (outcome: Outcome) =>
+  table([
+    [
+      "",
+      "accept: CPU µs/order",
+      "Node",
+      "PostgreSQL",
+      "WAL B/order",
+      "drain: CPU µs/order",
+      "Node",
+      "PostgreSQL",
+      "WAL B/order",
+      `bulks of ${bulks.bulk}, ${bulks.connections} connections, orders/s`
+    ],
+    ...outcome.contenders.map((contender) => [
+      contender.name,
+      ...costFigures.map((what) => withSpread(over(outcome, contender, what)))
+    ])
   ])
 
 /** The table of targets, for the terminal and the file. */
@@ -93,9 +125,13 @@ ${ratios(outcome)}
 
 ${measured(outcome)}
 
+${costs(outcome)}
+
 ${limits(outcome)}
 
 How each contender is set up, and why, is said at the top of its file in \`bench/\`; the product and the memory adapters have the heap options that the program gives itself, the others Node's defaults. Accepted/s and latency: as the load generator sees them (bare sockets, one request at a time on each connection). End to end: from the first order's creation to the last one final. Drain: from the first order started to the last one final. Pick-up: from created to started at 10 orders/s. All but the first two by the database's clock; the memory adapters' end to end by their metrics. Statements: transactions of pg_stat_database, less those of an unused database.
+
+CPU (Linux only): user and system time of the contender's processes (Node) and of PostgreSQL's, also of those that ended meanwhile; without the load generator and the benchmark's own sessions. WAL: by pg_current_wal_insert_lsn(), with full-page images and the writes of autovacuum. Accept: both from the start of the load until its last order is final, divided by the accepted orders; Fastify + 1 INSERT only accepts. Drain: both from the first 200 of /health/ready until the backlog is final, divided by the orders that became final in that time. Bulks: orders/s accepted by POST /orders/bulk, worker on and last of all.
 
 ## Soak of ${outcome.plan.name === "quick" ? "the quick run" : "a minute"}, each second
 

@@ -3,12 +3,13 @@ import { connect, type Sql } from "../chaos/Sql.ts"
 import { rssOf } from "./Children.ts"
 import type { Contender, Running } from "./Contenders.ts"
 import type { Databases } from "./Databases.ts"
-import { load, warmUp } from "./Load.ts"
+import { bulks, load, type LoadResult, warmUp } from "./Load.ts"
 import type { Plan } from "./Plan.ts"
 import { now, type Table } from "./Tables.ts"
+import { costs, type Costs, type Usage, usageOf } from "./Usage.ts"
 
 /** The figures of a round; those that do not apply to a contender are missing. */
-export interface Figures {
+export interface Figures extends Costs {
   acceptedPerSecond: number
   acceptP50: number
   acceptP99: number
@@ -16,7 +17,14 @@ export interface Figures {
   drainPerSecond?: number
   pickUpP50?: number
   pickUpP99?: number
+  bulkPerSecond?: number
   rssLoaded: number
+}
+
+interface Turn extends Running {
+  readonly plan: Plan
+  readonly directory: string
+  readonly usage: () => Promise<Usage>
 }
 
 /** The highest resident memory during `work`. */
@@ -44,37 +52,52 @@ const completedOf = async (url: string): Promise<number> => {
   return Number(/^order_worker_attempts_total\{[^}]*completed[^}]*\} (\d+)/m.exec(page)?.[1] ?? 0)
 }
 
-/** Orders per second from the first accepted to the last final one, under full load. */
+const withoutRefusals = (loaded: LoadResult) => {
+  if (loaded.refused > 0) throw new Error(`${loaded.refused} requests were refused.`)
+  return loaded
+}
+
+interface Finish {
+  readonly before: () => Promise<void>
+  readonly done: (accepted: number) => Promise<void>
+  readonly seconds: (accepted: number) => Promise<number | undefined>
+}
+
+/** Orders per second, and their cost, from the first accepted to the last final one, under full load. */
 const acceptAndFinish = async (
-  { child, url }: Running,
-  plan: Plan,
-  directory: string,
-  finish: {
-    readonly before: () => Promise<void>
-    readonly seconds: (accepted: number) => Promise<number | undefined>
-  }
+  { child, directory, plan, url, usage }: Turn,
+  finish: Finish
 ): Promise<Figures> => {
   const { highest, result } = await watchRss(
     child.pid,
     (async () => {
       await warmUp(url, plan.warmUpMs, directory)
       await finish.before()
-      const loaded = await load(url, plan.acceptMs, directory)
-      return { loaded, seconds: await finish.seconds(loaded.accepted) }
+      const from = await usage()
+      const loaded = withoutRefusals(await load(url, plan.acceptMs, directory))
+      await finish.done(loaded.accepted)
+      const cost = costs("accept", from, await usage(), loaded.accepted)
+      return { cost, loaded, seconds: await finish.seconds(loaded.accepted) }
     })()
   )
-  const { seconds, loaded } = result
-  if (loaded.refused > 0) throw new Error(`${loaded.refused} requests were refused.`)
+  const { cost, loaded, seconds } = result
   return {
     acceptedPerSecond: loaded.accepted / loaded.seconds,
     acceptP50: loaded.p50,
     acceptP99: loaded.p99,
     ...(seconds !== undefined && { endToEndPerSecond: loaded.accepted / seconds }),
+    ...cost,
     rssLoaded: highest
   }
 }
 
-const finishInTable = (sql: Sql, table: Table) => {
+const unprocessed: Finish = {
+  before: async () => {},
+  done: async () => {},
+  seconds: async () => undefined
+}
+
+const finishInTable = (sql: Sql, table: Table): Finish => {
   let since = ""
   let before = 0
   const done = () => until("The orders were not final", () => table.isDone(sql), 100)
@@ -84,8 +107,8 @@ const finishInTable = (sql: Sql, table: Table) => {
       before = await table.countFinal(sql)
       since = await now(sql)
     },
+    done,
     seconds: async (accepted: number) => {
-      await done()
       const final = (await table.countFinal(sql)) - before
       if (final < accepted) throw new Error(`${accepted} orders were accepted and ${final} are final.`)
       return (await table.span(sql, since)).createdToFinal
@@ -93,9 +116,10 @@ const finishInTable = (sql: Sql, table: Table) => {
   }
 }
 
-const finishInMetrics = (url: string) => {
+const finishInMetrics = (url: string): Finish => {
   let before = 0
   let began = 0
+  let ended = 0
   const settled = async () => {
     let last = -1
     await until("The orders were not final", async () => last === (last = await completedOf(url)), 300)
@@ -106,14 +130,44 @@ const finishInMetrics = (url: string) => {
       before = await settled()
       began = performance.now()
     },
-    seconds: async (accepted: number) => {
+    done: async (accepted) => {
       await until("The orders were not final", async () => (await completedOf(url)) - before >= accepted, 100)
-      return (performance.now() - began) / 1000
-    }
+      ended = performance.now()
+    },
+    seconds: async () => (ended - began) / 1000
   }
 }
 
-/** One turn of a contender in its own database: backlog, drain, pick-up, load. */
+/** The rate and the cost of a backlog, and the waits at a low rate. */
+const drainAndPickUp = async (
+  { directory, plan, url, usage }: Turn,
+  sql: Sql,
+  table: Table,
+  backlogSince: string
+) => {
+  const ready = await now(sql)
+  const from = await usage()
+  await until("The backlog was not drained", () => table.isDone(sql), 200)
+  const cost = costs("drain", from, await usage(), await table.countFinal(sql, ready))
+  const { startedToFinal } = await table.span(sql, backlogSince)
+  const pickUpSince = await now(sql)
+  await load(url, plan.pickUpMs, directory, { perSecond: 10 })
+  await until("The orders were not final", () => table.isDone(sql), 100)
+  const pickUp = await table.pickUp(sql, pickUpSince)
+  return {
+    drainPerSecond: plan.backlog / startedToFinal,
+    ...cost,
+    pickUpP50: pickUp.p50,
+    pickUpP99: pickUp.p99
+  }
+}
+
+const bulkPerSecond = async ({ directory, plan, url }: Turn) => {
+  const loaded = withoutRefusals(await load(url, plan.bulkMs, directory, bulks))
+  return loaded.accepted / loaded.seconds
+}
+
+/** One turn of a contender in its own database: backlog, drain, pick-up, load, bulks. */
 export const round = async (
   contender: Contender,
   plan: Plan,
@@ -125,25 +179,16 @@ export const round = async (
   const sql = connect(url)
   try {
     const running = await contender.start(url, directory)
+    const turn = { ...running, plan, directory, usage: () => usageOf(running.child.pid, sql) }
     try {
-      if (table === null) return await acceptAndFinish(running, plan, directory, finishInMetrics(running.url))
-      if (contender.withoutWorker)
-        return await acceptAndFinish(running, plan, directory, {
-          before: async () => {},
-          seconds: async () => undefined
-        })
-      await until("The backlog was not drained", () => table.isDone(sql), 200)
-      const { startedToFinal } = await table.span(sql, backlogSince)
-      const pickUpSince = await now(sql)
-      await load(running.url, plan.pickUpMs, directory, { perSecond: 10 })
-      await until("The orders were not final", () => table.isDone(sql), 100)
-      const pickUp = await table.pickUp(sql, pickUpSince)
-      const figures = await acceptAndFinish(running, plan, directory, finishInTable(sql, table))
+      if (table === null) return await acceptAndFinish(turn, finishInMetrics(turn.url))
+      if (contender.withoutWorker) return await acceptAndFinish(turn, unprocessed)
+      const drained = await drainAndPickUp(turn, sql, table, backlogSince)
+      const accepted = await acceptAndFinish(turn, finishInTable(sql, table))
       return {
-        ...figures,
-        drainPerSecond: plan.backlog / startedToFinal,
-        pickUpP50: pickUp.p50,
-        pickUpP99: pickUp.p99
+        ...accepted,
+        ...drained,
+        ...(contender.takesBulks && { bulkPerSecond: await bulkPerSecond(turn) })
       }
     } finally {
       await running.child.stop()

@@ -5,7 +5,8 @@ export interface Table {
   /** Inserts orders that wait to be processed, in addition to those of `prepare`. */
   readonly addBacklog: (sql: Sql, count: number) => Promise<void>
   readonly isDone: (sql: Sql) => Promise<boolean>
-  readonly countFinal: (sql: Sql) => Promise<number>
+  /** The number of final orders, or of those that became final since then. */
+  readonly countFinal: (sql: Sql, since?: string) => Promise<number>
   /** Of the orders created since then: the seconds from the first start or creation to the last end. */
   readonly span: (
     sql: Sql,
@@ -44,11 +45,12 @@ const tableOf = (timed: string, addBacklog: Table["addBacklog"]): Table => ({
           AND NOT EXISTS (SELECT FROM orders WHERE status = 'PROCESSING') AS done`
       )
     ).done,
-  countFinal: async (sql) =>
+  countFinal: async (sql, since = "-infinity") =>
     (
       await one<{ count: number }>(
         sql,
-        "SELECT count(*)::int AS count FROM orders WHERE status IN ('PROCESSED', 'FAILED')"
+        "SELECT count(*)::int AS count FROM orders WHERE status IN ('PROCESSED', 'FAILED') AND updated_at >= $1::text::timestamptz",
+        [since]
       )
     ).count,
   span: async (sql, since) => {

@@ -16,6 +16,7 @@ import { ratios, writeResults } from "./Results.ts"
 import { type Figures, round } from "./Round.ts"
 import { soak } from "./Soak.ts"
 import { figure } from "./Statistics.ts"
+import type { Cost, Phase } from "./Usage.ts"
 
 // npm run bench -- [--quick] [--rounds 3] [--millions 5] Measures the platform, its peers and the limit on one
 // PostgreSQL in turns (A B C, A B C), so that drift affects all of them.
@@ -50,6 +51,11 @@ const readPlan = (): Plan => {
   return { ...plan, rounds: Math.max(1, plan.rounds) }
 }
 
+const describedCosts = (figures: Figures, phase: Phase) => {
+  const of = (what: Cost) => figure(figures[`${phase}${what}`] ?? NaN)
+  return `${phase} costs ${of("Cpu")} µs (Node ${of("CpuNode")}, PostgreSQL ${of("CpuPostgres")}) and ${of("Wal")} B of WAL an order`
+}
+
 const described = (figures: Figures) =>
   [
     `${figure(figures.acceptedPerSecond)} accepted/s`,
@@ -58,6 +64,9 @@ const described = (figures: Figures) =>
     figures.drainPerSecond !== undefined && `drain ${figure(figures.drainPerSecond)}/s`,
     figures.pickUpP50 !== undefined &&
       `pick-up ${figure(figures.pickUpP50)} / ${figure(figures.pickUpP99 ?? NaN)} ms`,
+    figures.bulkPerSecond !== undefined && `bulks ${figure(figures.bulkPerSecond)}/s`,
+    describedCosts(figures, "accept"),
+    figures.drainWal !== undefined && describedCosts(figures, "drain"),
     `${figure(figures.rssLoaded)} MB`
   ]
     .filter(Boolean)
