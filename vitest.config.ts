@@ -1,18 +1,15 @@
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
+import packageSources from "./test/examples/packageSources.json" with { type: "json" }
 import { isWholeForm } from "./test/WholeForm.ts"
-
-const source = (file: string) => fileURLToPath(new URL(`src/${file}`, import.meta.url))
 
 export default defineConfig({
   // Examples import the package by its name, as apps do; here that is the sources.
   resolve: {
-    alias: [
-      { find: /^order-platform$/, replacement: source("index.ts") },
-      { find: /^order-platform\/contract$/, replacement: source("contract.ts") },
-      { find: /^order-platform\/testing$/, replacement: source("testing.ts") },
-      { find: /^order-platform\/testing\/conformance$/, replacement: source("conformance.ts") }
-    ]
+    alias: Object.entries(packageSources).map(([name, file]) => ({
+      find: new RegExp(`^${name}$`),
+      replacement: fileURLToPath(new URL(file, import.meta.url))
+    }))
   },
   test: {
     include: ["test/**/*.test.ts", "examples/**/*.test.ts"],

@@ -2,6 +2,7 @@ import * as fs from "node:fs/promises"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { rolldown } from "rolldown"
+import packageSources from "./examples/packageSources.json" with { type: "json" }
 
 const root = fileURLToPath(new URL("../", import.meta.url))
 
@@ -27,12 +28,6 @@ export interface Programs {
   readonly exampleOptions: ReadonlyArray<string>
 }
 
-const alias = Object.fromEntries(
-  ["contract", "testing/conformance", "testing"]
-    .map((name) => [`order-platform/${name}`, path.join(root, `src/${path.basename(name)}.ts`)])
-    .concat([["order-platform", path.join(root, "src/index.ts")]])
-)
-
 /** The program as it stands in the clone. */
 export const sourcePrograms: Programs = {
   orderPlatform: path.join(root, "bin/order-platform.js"),
@@ -42,8 +37,8 @@ export const sourcePrograms: Programs = {
 }
 
 /**
- * The program bundled into a directory of the layout of the package: bin and dist. The tests start about 140 processes,
- * and a process loads one file in 0.2 s instead of 780 in 0.9 s.
+ * The programs bundled into a directory of the layout of the package: bin and dist. The tests start about 140 processes,
+ * and a process loads the few files of the bundle in 0.2 s instead of 780 in 0.9 s.
  */
 export const bundlePrograms = async (): Promise<{
   readonly programs: Programs
@@ -59,8 +54,12 @@ export const bundlePrograms = async (): Promise<{
       "chaos/worker": sourcePrograms.scriptedWorker,
       ...Object.fromEntries(exampleNames.map((name) => [`examples/${name}`, sourcePrograms.examples[name]]))
     },
-    // Examples import the package by its name.
-    resolve: { alias },
+    // Examples import the package by its name. The first name that matches applies, so the longest stand first.
+    resolve: {
+      alias: Object.fromEntries(
+        Object.entries(packageSources).map(([name, file]) => [name, path.join(root, file)])
+      )
+    },
     platform: "node",
     logLevel: "silent"
   })
