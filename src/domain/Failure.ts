@@ -3,7 +3,8 @@ import { Schema } from "effect"
 /**
  * Why an attempt failed, as a stable code for programs. PROCESSING_FAILED and PERMANENT: the processor reported a failure;
  * TIMEOUT: the attempt reached its time limit; WORKER_LOST: the lease ended; DEFECT: the processor threw; UNDECODABLE: the
- * stored payload does not fit the schema; SIMULATED: a failure of the simulated processor.
+ * stored payload does not fit the schema; CANCELLED: the order was cancelled; SIMULATED: a failure of the simulated
+ * processor.
  */
 export const ReasonCode = Schema.Literals([
   "PROCESSING_FAILED",
@@ -12,6 +13,7 @@ export const ReasonCode = Schema.Literals([
   "WORKER_LOST",
   "DEFECT",
   "UNDECODABLE",
+  "CANCELLED",
   "SIMULATED"
 ])
 export type ReasonCode = typeof ReasonCode.Type
@@ -52,3 +54,6 @@ export const workerLost = failure(
   "WORKER_LOST",
   "The worker was lost: its lease ran out before the attempt ended."
 )
+
+/** The reason of an order that was cancelled without a reason. */
+export const defaultCancelReason = "Cancelled."

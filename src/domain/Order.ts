@@ -5,6 +5,15 @@ import type { OrderId } from "./OrderId.ts"
 /** A new order with every default resolved, as it is stored. */
 export interface NewOrder {
   readonly id: OrderId
+  /** What kind of work the order is; decides which workers may process it. */
+  readonly type: string
+  /**
+   * Orders of the same type and ordering key run one at a time, in the order in which they were submitted; null for
+   * an order that need not wait for others.
+   */
+  readonly orderingKey: string | null
+  /** The group whose limits apply and that takes turns with other groups; null for none. */
+  readonly group: string | null
   /** JSON, encoded by the payload's schema; `{}` if none was given. */
   readonly payload: Schema.JsonObject
   /** The version of the schema that encoded the payload. */
@@ -39,18 +48,22 @@ export interface PendingOrder extends Stored {
   readonly dueAt: DateTime.Utc
 }
 
-/** `worker` runs an attempt and holds the order until `leaseUntil`, or longer if it renews the lease. */
+/** `worker` runs an attempt and holds the order as long as the worker renews its lease. */
 export interface ProcessingOrder extends Stored {
   readonly status: "PROCESSING"
   readonly dueAt: DateTime.Utc
   readonly worker: string
-  readonly leaseUntil: DateTime.Utc
+  /**
+   * The reason of a requested cancel; null if none was requested. A requested order is cancelled unless its attempt
+   * completes.
+   */
+  readonly cancelRequested: string | null
 }
 
 /** What a worker needs to settle an order that it started. `version` is the fencing token of the settle. */
-export type Lease = Pick<
+export type HeldOrder = Pick<
   ProcessingOrder,
-  "id" | "version" | "retryCount" | "worker" | "updatedAt" | "leaseUntil"
+  "id" | "version" | "retryCount" | "worker" | "updatedAt" | "cancelRequested"
 >
 
 /** Completed. */
@@ -74,6 +87,8 @@ export type Outcome =
   | { readonly event: "failed"; readonly failure: Failure }
   | { readonly event: "released"; readonly detail: string }
   | { readonly event: "snoozed"; readonly delay: Duration.Duration; readonly detail: string | null }
+  /** The attempt was interrupted because a cancel was requested; the reason is that of the request. */
+  | { readonly event: "cancelled" }
 
 /** The number of the order's current attempt, or of its next one: failed attempts so far + 1. */
 export const attemptOf = (order: Pick<Order, "retryCount">): number => order.retryCount + 1

@@ -33,6 +33,9 @@ export interface Listing<A> {
 /** The orders that match every condition. */
 export interface OrderFilter {
   readonly status?: OrderStatus
+  readonly type?: string
+  readonly orderingKey?: string
+  readonly group?: string
   /** PENDING after a failed attempt. */
   readonly retrying?: true
   /** At or after this time. */

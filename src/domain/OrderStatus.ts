@@ -22,7 +22,12 @@ export const edges = {
   released: [["PROCESSING", "PENDING"]],
   snoozed: [["PROCESSING", "PENDING"]],
   reprocessed: [["FAILED", "PENDING"]],
-  discarded: [["FAILED", "FAILED"]]
+  discarded: [["FAILED", "FAILED"]],
+  cancelled: [
+    ["PENDING", "FAILED"],
+    ["PROCESSING", "FAILED"]
+  ],
+  hastened: [["PENDING", "PENDING"]]
 } as const satisfies Record<string, ReadonlyArray<readonly [OrderStatus | null, OrderStatus]>>
 
 /** Whether the state is final: PROCESSED for good, FAILED until an operator reprocesses the order. */

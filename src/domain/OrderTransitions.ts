@@ -1,5 +1,5 @@
 import { DateTime, type Duration } from "effect"
-import { type Failure, workerLost } from "./Failure.ts"
+import { defaultCancelReason, type Failure, failure, workerLost } from "./Failure.ts"
 import {
   attemptOf,
   type FailedOrder,
@@ -46,6 +46,9 @@ const event = (
 
 const next = (order: Order, at: DateTime.Utc) => ({
   id: order.id,
+  type: order.type,
+  orderingKey: order.orderingKey,
+  group: order.group,
   payload: order.payload,
   payloadVersion: order.payloadVersion,
   priority: order.priority,
@@ -75,29 +78,25 @@ export const submit = ({ notBefore, ...order }: NewOrder, at: DateTime.Utc): Tra
   return { order: to, event: event("created", null, to, attemptOf(to)) }
 }
 
-/** PENDING → PROCESSING: the worker holds the order until its lease ends. Only for an order that is due. */
-export const start = (
-  order: PendingOrder,
-  worker: string,
-  lease: Duration.Duration,
-  at: DateTime.Utc
-): Transition<ProcessingOrder> => {
-  const leaseUntil = DateTime.addDuration(at, lease)
+/** PENDING → PROCESSING: the worker holds the order. Only for an order that is due and free to run. */
+export const start = (order: PendingOrder, worker: string, at: DateTime.Utc): Transition<ProcessingOrder> => {
   const to: ProcessingOrder = {
     ...next(order, at),
     status: "PROCESSING",
     dueAt: order.dueAt,
     worker,
-    leaseUntil
+    cancelRequested: null
   }
   return { order: to, event: event("started", order, to, attemptOf(to), { worker }) }
 }
 
 /**
  * PROCESSING → PROCESSED, PENDING or FAILED, by the outcome of the attempt. A failure counts as a failed attempt, a
- * release or a snooze does not. A released order is due at once.
+ * release or a snooze does not. A released order is due at once. If a cancel was requested, every outcome but
+ * `completed` becomes a cancel.
  */
 export const settle = (order: ProcessingOrder, outcome: Outcome, at: DateTime.Utc): Transition<Order> => {
+  if (order.cancelRequested !== null && outcome.event !== "completed") return cancelRunning(order, at)
   const about = { worker: order.worker }
   switch (outcome.event) {
     case "completed": {
@@ -119,7 +118,36 @@ export const settle = (order: ProcessingOrder, outcome: Outcome, at: DateTime.Ut
       return countFailure("retried", order, outcome.failure, at, outcome.delay)
     case "failed":
       return countFailure("failed", order, outcome.failure, at, null)
+    case "cancelled":
+      return cancelRunning(order, at)
   }
+}
+
+/** PROCESSING → FAILED without a dead letter: the order of a requested cancel whose attempt did not complete. */
+const cancelRunning = (order: ProcessingOrder, at: DateTime.Utc): Transition<FailedOrder> =>
+  cancelled(order, order.cancelRequested ?? defaultCancelReason, at, order.worker)
+
+/** PENDING → FAILED without a dead letter. `retryCount` stays as it was. */
+export const cancel = (order: PendingOrder, reason: string, at: DateTime.Utc): Transition<FailedOrder> =>
+  cancelled(order, reason, at, null)
+
+const cancelled = (
+  order: PendingOrder | ProcessingOrder,
+  reason: string,
+  at: DateTime.Utc,
+  worker: string | null
+): Transition<FailedOrder> => {
+  const to: FailedOrder = { ...next(order, at), status: "FAILED", failureReason: reason, discardedAt: at }
+  return {
+    order: to,
+    event: event("cancelled", order, to, attemptOf(order), { worker, ...failure("CANCELLED", reason) })
+  }
+}
+
+/** PENDING → PENDING, due now. Only for an order that is not due yet. */
+export const hasten = (order: PendingOrder, at: DateTime.Utc): Transition<PendingOrder> => {
+  const to: PendingOrder = { ...next(order, at), status: "PENDING", dueAt: at }
+  return { order: to, event: event("hastened", order, to, attemptOf(order)) }
 }
 
 const countFailure = (
@@ -138,11 +166,13 @@ const countFailure = (
 }
 
 /**
- * The lease ended, which counts as a failed attempt. PROCESSING → FAILED if it was the last attempt,
- * otherwise PROCESSING → PENDING, due at once.
+ * The lease of the worker ended, which counts as a failed attempt. PROCESSING → FAILED if it was the last attempt,
+ * otherwise PROCESSING → PENDING, due at once. If a cancel was requested, the order is cancelled instead.
  */
 export const expire = (order: ProcessingOrder, at: DateTime.Utc): Transition<PendingOrder | FailedOrder> =>
-  countFailure("expired", order, workerLost, at, isLastAttempt(order) ? null : 0)
+  order.cancelRequested === null
+    ? countFailure("expired", order, workerLost, at, isLastAttempt(order) ? null : 0)
+    : cancelRunning(order, at)
 
 /** FAILED → PENDING, due at once, with `retryCount` 0. Only for an order that was not discarded. */
 export const reprocess = (order: FailedOrder, at: DateTime.Utc): Transition<PendingOrder> => {

@@ -1,4 +1,5 @@
 import { Context, Effect } from "effect"
+import { ControlStore } from "../application/ports/ControlStore.ts"
 import { DeadLetterStore } from "../application/ports/DeadLetterStore.ts"
 import { IntakeStore } from "../application/ports/IntakeStore.ts"
 import { OrderReads } from "../application/ports/OrderReads.ts"
@@ -11,6 +12,7 @@ export const storesOf = (context: Context.Context<Stores>) => ({
   intake: Context.get(context, IntakeStore),
   work: Context.get(context, WorkStore),
   deadLetters: Context.get(context, DeadLetterStore),
+  control: Context.get(context, ControlStore),
   reads: Context.get(context, OrderReads),
   upkeep: Context.get(context, UpkeepStore)
 })

@@ -5,6 +5,9 @@ import { OrderId } from "../domain/OrderId.ts"
 /** A new order with the given parts, and with defaults for all other parts. */
 export const newOrder = (parts: Partial<NewOrder> = {}): NewOrder => ({
   id: OrderId.make(SecureRandom.uuidV7Unsafe()),
+  type: "default",
+  orderingKey: null,
+  group: null,
   payload: {},
   payloadVersion: 1,
   priority: 0,

@@ -1,4 +1,5 @@
 import { Context, type Effect } from "effect"
+import type { Operator } from "../../domain/Audit.ts"
 import type { DeadLetter } from "../../domain/DeadLetter.ts"
 import type { Order } from "../../domain/Order.ts"
 import type {
@@ -12,7 +13,8 @@ import type { DeadLetterFilter, Listing, Page } from "../../domain/OrderQueries.
 
 /**
  * The dead letter queue. An entry exists exactly while its order is FAILED and not discarded. Reprocess
- * and discard store the order, its event and the deletion of the entry in one transaction, or nothing. After
+ * and discard store the order, its event, the deletion of the entry and the entry of the audit in one
+ * transaction, or nothing. After
  * `OrdersUnavailable` their result is unknown: a second call fails with
  * `OrderNotInDeadLetterQueue` if the first one succeeded. Entries are added by the calls of `WorkStore` that
  * end an attempt: settle (postgres/functions/SettleOrders.ts) and expire (postgres/work/ExpireLeases.ts).
@@ -33,7 +35,7 @@ export class DeadLetterStore extends Context.Service<
     /** FAILED → PENDING; deletes the entry. Of two concurrent calls one succeeds. */
     readonly reprocess: (
       id: OrderId,
-      options?: { readonly ifVersion?: number }
+      options?: { readonly ifVersion?: number; readonly operator?: Operator }
     ) => Effect.Effect<
       Order,
       OrderNotFound | OrderNotInDeadLetterQueue | OrderVersionMismatch | OrdersUnavailable
@@ -42,7 +44,7 @@ export class DeadLetterStore extends Context.Service<
     /** Deletes the entry for good; the order stays FAILED. */
     readonly discard: (
       id: OrderId,
-      options?: { readonly reason?: string; readonly ifVersion?: number }
+      options?: { readonly reason?: string; readonly ifVersion?: number; readonly operator?: Operator }
     ) => Effect.Effect<
       Order,
       OrderNotFound | OrderNotInDeadLetterQueue | OrderVersionMismatch | OrdersUnavailable

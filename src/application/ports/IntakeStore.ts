@@ -50,15 +50,15 @@ export class IntakeStore extends Context.Service<
     ) => Effect.Effect<StoredAnswer | null, OrdersUnavailable>
 
     /**
-     * The number of PENDING orders that are due, counted up to `max + 1`. If there are more than `max`, also the recent
-     * rate at which orders became final.
+     * The number of PENDING orders that are due or wait behind another order of their key, counted up to `max + 1`. If
+     * there are more than `max`, also the recent rate at which orders became final.
      */
     readonly countDue: (
       max: number
     ) => Effect.Effect<{ readonly due: number; readonly drainPerSecond: number }, OrdersUnavailable>
 
     /**
-     * The number of PENDING orders that are not due yet, counted up to `max + 1`. If there are more than
+     * The number of other PENDING orders, which are not due yet, counted up to `max + 1`. If there are more than
      * `max`, also the time until `room` of them have become due; infinity if that time is longer than an
      * hour.
      */
@@ -66,6 +66,18 @@ export class IntakeStore extends Context.Service<
       max: number,
       room: number
     ) => Effect.Effect<{ readonly scheduled: number; readonly roomIn: Duration.Duration }, OrdersUnavailable>
+
+    /**
+     * For each of these groups, its PENDING orders, counted up to `max + 1`, where `max` is the limit `maxPending` that
+     * was set for it, else `defaultMax`. A group without either limit is left out.
+     */
+    readonly countPendingOfGroups: (
+      groups: ReadonlyArray<string>,
+      defaultMax: number | null
+    ) => Effect.Effect<
+      ReadonlyArray<{ readonly group: string; readonly pending: number; readonly maxPending: number }>,
+      OrdersUnavailable
+    >
 
     /** Whether the calling fiber is in a transaction on the same store. */
     readonly inTransaction: Effect.Effect<boolean>

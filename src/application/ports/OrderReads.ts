@@ -1,8 +1,10 @@
 import { Context, Duration, type Effect } from "effect"
+import type { GroupLimits } from "../../domain/Groups.ts"
 import type { Order } from "../../domain/Order.ts"
 import type { OrderNotFound, OrdersUnavailable } from "../../domain/OrderErrors.ts"
 import type { OrderEvent } from "../../domain/OrderEvent.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
+import type { WhyWaiting } from "../../domain/WhyWaiting.ts"
 import type { ListedOrder, Listing, OrderFilter, Page, Stats } from "../../domain/OrderQueries.ts"
 
 /** A process is not ready if `ping` of its store takes longer than this. */
@@ -43,13 +45,13 @@ export class OrderReads extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<ReadonlyArray<OrderEvent>>, OrdersUnavailable>
 
     /**
-     * How many due orders are claimed before this one, counted up to `limit`; null unless the order is
-     * PENDING and due.
+     * Why a PENDING order does not run now; null for an order in another state. Orders before it are counted up to
+     * `limit`. `defaultLimits` are the limits of groups for which none were set.
      */
-    readonly countDueBefore: (
+    readonly whyWaiting: (
       id: OrderId,
-      limit: number
-    ) => Effect.Effect<number | null, OrderNotFound | OrdersUnavailable>
+      options: { readonly limit: number; readonly defaultLimits?: GroupLimits }
+    ) => Effect.Effect<WhyWaiting | null, OrderNotFound | OrdersUnavailable>
 
     /** A page of orders, newest first: by time of creation, then id. */
     readonly list: (

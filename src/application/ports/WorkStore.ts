@@ -1,6 +1,9 @@
 import { Context, Data, type Duration, type Effect } from "effect"
-import type { Lease, Order, Outcome, ProcessingOrder } from "../../domain/Order.ts"
+import type { GroupLimits } from "../../domain/Groups.ts"
+import type { HeldOrder, Order, Outcome, ProcessingOrder } from "../../domain/Order.ts"
+import type { OrderId } from "../../domain/OrderId.ts"
 import type { OrdersUnavailable } from "../../domain/OrderErrors.ts"
+import type { WorkerReport } from "../../domain/Workers.ts"
 import type { AttemptError, Writes } from "./OrderProcessor.ts"
 
 /**
@@ -8,14 +11,47 @@ import type { AttemptError, Writes } from "./OrderProcessor.ts"
  * token of `settle`.
  */
 export interface Settlement {
-  readonly order: Lease
+  readonly order: HeldOrder
   readonly outcome: Outcome
+}
+
+/**
+ * For each priority, the group that was served last, null for the orders without a group. A priority without an entry
+ * begins with the first group. Groups take turns in the sequence of their names (by code point), after the group
+ * with the last name again from the first. Orders without a group count as one group, the first.
+ */
+export type Turns = Readonly<Record<number, string | null>>
+
+/** What a worker asks for. */
+export interface ClaimRequest {
+  readonly worker: string
+  /** From the claim on, the worker holds all its orders for at least this time. */
+  readonly lease: Duration.Duration
+  readonly max: number
+  /** The order types to take; absent: every type. */
+  readonly types?: ReadonlyArray<string>
+  /** The maximum number of orders of these types; 0 excludes a type. A type without an entry has only the limit `max`. */
+  readonly maxOfType?: Readonly<Record<string, number>>
+  /** As returned by the last claim of this process. */
+  readonly turns?: Turns
+  /** The limits of groups for which none were set. */
+  readonly defaultLimits?: GroupLimits
 }
 
 /** The result of a claim: the started orders, and when the next claim can find more. */
 export interface Claim {
   readonly orders: ReadonlyArray<ProcessingOrder>
-  /** Time until the next scheduled order becomes due; null if there is none. */
+  /** For the next claim of this process. */
+  readonly turns: Turns
+  /**
+   * Whether orders that may start now can be left although fewer than `max` were started, because another claim held
+   * their group or because the claim examined its maximum: claim again soon.
+   */
+  readonly isIncomplete: boolean
+  /**
+   * Time until time alone lets a further order start: it becomes due, its group may start another, or a pause ends.
+   * Null if there is no such time. An order that is blocked by anything else does not count.
+   */
   readonly nextDueIn: Duration.Duration | null
   /**
    * Time until the next lease of any worker ends; zero if a lease has already ended, null if no worker holds
@@ -30,6 +66,12 @@ export interface Claim {
  * attempt started, so the worker had lost it; nothing was stored.
  */
 export type SettleResult = "settled" | "repeated" | "stale"
+
+/**
+ * The worker's lease ended and another worker expired it. Its orders are no longer held. The process must take a new
+ * worker id.
+ */
+export class WorkerExpired extends Data.TaggedError("WorkerExpired")<{ readonly worker: string }> {}
 
 /** The database refused the app's own writes permanently; neither they nor the outcome were stored. */
 export class WritesRefused extends Data.TaggedError("WritesRefused")<{ readonly reason: string }> {}
@@ -51,14 +93,13 @@ export class WorkStore extends Context.Service<
   WorkStore,
   {
     /**
-     * Starts up to `max` due orders: the first ones by priority descending, then due time, then id. Concurrent claims
-     * never return the same order.
+     * Starts up to `max` of the orders that may run, and returns them in the sequence in which they were chosen:
+     * priority descending; within a priority the groups take turns, one order each; within a group by due time, then
+     * id. An order may run if it is due, is the first of its ordering key that is not final, is not paused, and its
+     * group has not reached its limits. Concurrent claims never return the same order and never exceed a limit
+     * together. The first claim of a worker registers it.
      */
-    readonly claim: (request: {
-      readonly worker: string
-      readonly lease: Duration.Duration
-      readonly max: number
-    }) => Effect.Effect<Claim, OrdersUnavailable>
+    readonly claim: (request: ClaimRequest) => Effect.Effect<Claim, OrdersUnavailable | WorkerExpired>
 
     /**
      * Writes the outcomes of attempts, each fenced by the version the attempt started with. There may be only
@@ -79,15 +120,27 @@ export class WorkStore extends Context.Service<
       writes: Writes["writes"]
     ) => Effect.Effect<SettleResult, OrdersUnavailable | AttemptError | WritesRefused>
 
-    /** Extends every lease of this worker, and returns the leases. */
+    /**
+     * Extends the lease of this worker, stores its report, and returns the orders that it holds. Registers a worker
+     * that the store does not know.
+     */
     readonly renew: (
       worker: string,
-      lease: Duration.Duration
-    ) => Effect.Effect<ReadonlyArray<Lease>, OrdersUnavailable>
+      lease: Duration.Duration,
+      report?: WorkerReport
+    ) => Effect.Effect<ReadonlyArray<HeldOrder>, OrdersUnavailable | WorkerExpired>
+
+    /** The orders that this worker holds and whose cancel was requested. */
+    readonly findCancelRequests: (
+      worker: string
+    ) => Effect.Effect<ReadonlyArray<OrderId>, OrdersUnavailable>
+
+    /** Removes a worker that holds no orders from the registry. Does nothing if it holds orders. */
+    readonly deregister: (worker: string) => Effect.Effect<void, OrdersUnavailable>
 
     /**
-     * Expires up to `max` orders whose lease has ended. Each counts as a failed attempt with the reason code
-     * `WORKER_LOST`.
+     * Expires up to `max` orders of workers whose lease has ended. Each counts as a failed attempt with the reason code
+     * `WORKER_LOST`. A worker is refused from its first expired order on, and leaves the registry with its last.
      */
     readonly expire: (max: number) => Effect.Effect<ReadonlyArray<Order>, OrdersUnavailable>
   }

@@ -1,12 +1,12 @@
 import { Effect } from "effect"
-import type { Lease } from "../../domain/Order.ts"
+import type { HeldOrder } from "../../domain/Order.ts"
 import { OrdersUnavailable } from "../../domain/OrderErrors.ts"
 import { WorkStore } from "../ports/WorkStore.ts"
 import { claimTimeout } from "./WorkerSettings.ts"
 import type { WorkerState } from "./WorkerState.ts"
 
 /** Releases orders of a claim whose reply was lost. A release does not count as a failed attempt. */
-export const releaseOrders = (orders: ReadonlyArray<Lease>) =>
+export const releaseOrders = (orders: ReadonlyArray<HeldOrder>) =>
   Effect.flatMap(WorkStore, (store) =>
     orders.length === 0
       ? Effect.void

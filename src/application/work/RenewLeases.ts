@@ -1,5 +1,5 @@
 import { DateTime, Duration, Effect } from "effect"
-import type { Lease } from "../../domain/Order.ts"
+import type { HeldOrder } from "../../domain/Order.ts"
 import { WorkStore } from "../ports/WorkStore.ts"
 import { releaseOrders } from "./ReleaseOrders.ts"
 import { claimTimeout, type WorkerSettings } from "./WorkerSettings.ts"
@@ -35,7 +35,7 @@ const heartbeat = Effect.fnUntraced(function* ({ attempts, settings }: WorkerSta
 
 const interruptWithoutLease = Effect.fnUntraced(function* (
   attempts: ReadonlyArray<Attempt>,
-  leases: ReadonlyArray<Lease>
+  leases: ReadonlyArray<HeldOrder>
 ) {
   const versions = new Map(leases.map(({ id, version }) => [id, version]))
   for (const attempt of attempts) {
@@ -50,7 +50,7 @@ const interruptWithoutLease = Effect.fnUntraced(function* (
 })
 
 /** Whether the order was started so long ago that no running claim can still return it. */
-const isOlderThanClaims = ({ leaseUntil, updatedAt }: Lease, settings: WorkerSettings): boolean =>
+const isOlderThanClaims = ({ leaseUntil, updatedAt }: HeldOrder, settings: WorkerSettings): boolean =>
   Duration.isGreaterThan(
     DateTime.distance(updatedAt, leaseUntil),
     Duration.sum(settings.lease, claimTimeout(settings))

@@ -1,7 +1,7 @@
 import { type Cause, Clock, Effect, type Fiber, Metric, Queue, type Scope, Semaphore } from "effect"
 import { type Deadline, type Deadlines, makeDeadlines } from "../../concurrency/Deadlines.ts"
 import { makeSlots, type Slots } from "../../concurrency/Slots.ts"
-import type { Lease, Outcome, ProcessingOrder } from "../../domain/Order.ts"
+import type { HeldOrder, Outcome, ProcessingOrder } from "../../domain/Order.ts"
 import { inFlight, processingSeconds } from "./WorkMetrics.ts"
 import { WorkerSettings } from "./WorkerSettings.ts"
 
@@ -46,7 +46,7 @@ export interface Attempts {
   readonly count: () => number
   readonly all: () => ReadonlyArray<Attempt>
   /** Returns the leases for which this worker has no attempt. */
-  readonly leasesWithoutAttempt: <A extends Lease>(leases: ReadonlyArray<A>) => ReadonlyArray<A>
+  readonly leasesWithoutAttempt: <A extends HeldOrder>(leases: ReadonlyArray<A>) => ReadonlyArray<A>
 }
 
 interface Stopwatch {

@@ -15,6 +15,9 @@ const probeOrder = Effect.gen(function* () {
   const text = yield* Effect.replicateEffect(Random.nextIntBetween(0, 2 ** 31), payloadBytes / 8)
   return {
     id: OrderId.make(SecureRandom.uuidV7Unsafe()),
+    type: "default",
+    orderingKey: null,
+    group: null,
     payload: { text: text.map((number) => number.toString(16).padStart(8, "0")).join("") },
     payloadVersion: 1,
     priority: 0,

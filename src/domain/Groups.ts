@@ -1,0 +1,23 @@
+/** Limits of a group. Null: no limit. They hold over all processes together. */
+export interface GroupLimits {
+  /** The maximum number of concurrent attempts. */
+  readonly maxRunning: number | null
+  /** The maximum number of starts per second on average, with bursts of up to max(1, rate) starts. */
+  readonly ratePerSecond: number | null
+  /** The number of PENDING orders beyond which further orders of the group are refused. */
+  readonly maxPending: number | null
+}
+
+/** The limits of a group that has none. */
+export const noLimits: GroupLimits = { maxRunning: null, ratePerSecond: null, maxPending: null }
+
+/** The limits set for one group at run time. A limit that is null there has its default. */
+export interface Group extends GroupLimits {
+  readonly group: string
+}
+
+/** The number of starts that a group may make at once after a long pause. */
+export const burstOf = (ratePerSecond: number): number => Math.max(1, ratePerSecond)
+
+/** The longest name of a group, and the longest ordering key, in characters (Unicode code points). */
+export const maxGroupLength = 200

@@ -1,0 +1,29 @@
+import type { DateTime } from "effect"
+import type { OrderId } from "./OrderId.ts"
+import type { Pause } from "./Pauses.ts"
+
+/**
+ * Why a PENDING order does not run now: the first of these that holds, in this sequence. It is decided by the
+ * conditions of the claim itself.
+ */
+export type WhyWaiting =
+  /** Not due yet. */
+  | { readonly why: "not due" }
+  /** An earlier order of the same type and ordering key is not final. */
+  | { readonly why: "behind its key"; readonly orderId: OrderId }
+  | { readonly why: "paused"; readonly pause: Pause }
+  /** No worker that is alive takes orders of this type. */
+  | { readonly why: "no worker for its type" }
+  /** The group has `maxRunning` attempts running. */
+  | { readonly why: "group is full"; readonly running: number; readonly maxRunning: number }
+  /** The group has used up its rate; it may start the next order at `nextAt`. */
+  | {
+      readonly why: "group has used its rate"
+      readonly ratePerSecond: number
+      readonly nextAt: DateTime.Utc
+    }
+  /**
+   * A worker with a free slot may start it. `before`: the due orders that are claimed before it, at least: those of
+   * higher priorities, and earlier ones of the same priority, type and group; counted up to a limit.
+   */
+  | { readonly why: "no free slot"; readonly before: number }
