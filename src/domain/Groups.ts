@@ -1,3 +1,5 @@
+import { Context } from "effect"
+
 /** Limits of a group. Null: no limit. They hold over all processes together. */
 export interface GroupLimits {
   /** The maximum number of concurrent attempts. */
@@ -10,6 +12,11 @@ export interface GroupLimits {
 
 /** The limits of a group that has none. */
 export const noLimits: GroupLimits = { maxRunning: null, ratePerSecond: null, maxPending: null }
+
+/** The limits of groups for which none were set; no limits by default. */
+export const DefaultGroupLimits = Context.Reference<GroupLimits>("order-platform/domain/DefaultGroupLimits", {
+  defaultValue: () => noLimits
+})
 
 /** The limits set for one group at run time. A limit that is null there has its default. */
 export interface Group extends GroupLimits {
