@@ -12,7 +12,7 @@ import type {
 } from "../domain/OrderErrors.ts"
 import type { OrderEvent } from "../domain/OrderEvent.ts"
 import type { OrderId } from "../domain/OrderId.ts"
-import type { OrderPayload } from "../domain/OrderPayload.ts"
+import type { OrderTypes } from "../domain/OrderTypes.ts"
 import type {
   DeadLetterFilter,
   ListedOrder,
@@ -43,10 +43,10 @@ type ReadError = OrderNotFound | OrdersUnavailable
 type DeadLetterError = ReadError | OrderNotInDeadLetterQueue
 
 /**
- * All operations on orders. HTTP routes and embedding apps call only this interface. `P` is the type of the
- * decoded payload.
+ * All operations on orders. HTTP routes and embedding apps call only this interface. `T` has the decoded payload of each
+ * order type under its name, for example `{ invoice: Invoice; email: Email }`.
  */
-export interface OrderPlatform<in out P> {
+export interface OrderPlatform<in out T> {
   /**
    * Stores the order and returns its id after the commit; from then on the order is never lost. In a transaction of
    * the caller it returns before the commit, and the order is stored if the transaction commits. With an
@@ -54,9 +54,9 @@ export interface OrderPlatform<in out P> {
    * different submission with the same key fails with `IdempotencyMismatch`.
    */
   readonly submit: {
-    (submission: Submission<P>): Effect.Effect<OrderId, SubmitError>
+    (submission: Submission<T>): Effect.Effect<OrderId, SubmitError>
     (
-      submission: Submission<P>,
+      submission: Submission<T>,
       options: { readonly idempotency: Idempotency }
     ): Effect.Effect<Replayable<OrderId>, SubmitError | IdempotencyMismatch>
   }
@@ -65,7 +65,7 @@ export interface OrderPlatform<in out P> {
    * A refused submission does not affect the others. An idempotency key applies to the whole call.
    */
   readonly submitMany: (
-    submissions: ReadonlyArray<Submission<P> | WrongSubmission>,
+    submissions: ReadonlyArray<Submission<T> | WrongSubmission>,
     options?: { readonly idempotency?: Idempotency }
   ) => Effect.Effect<
     Replayable<ReadonlyArray<Result.Result<OrderId, SubmissionRefused>>>,
@@ -124,22 +124,22 @@ export interface OrderPlatform<in out P> {
   readonly ping: Effect.Effect<void, OrdersUnavailable>
 }
 
-/** The service key of the platform for this payload. */
-const service = <P>(payload: OrderPayload<P>): Context.Service<OrderPlatform<P>, OrderPlatform<P>> =>
-  Context.Service<OrderPlatform<P>>(`order-platform/application/OrderPlatform/${payload.key}`)
+/** The service key of the platform for these types. */
+const service = <T>(types: OrderTypes<T>): Context.Service<OrderPlatform<T>, OrderPlatform<T>> =>
+  Context.Service<OrderPlatform<T>>(`order-platform/application/OrderPlatform/${types.key}`)
 
-/** The platform for this payload. The `WakeUp` announces new orders to workers, in this process or in others. */
-const layer = <P>(payload: OrderPayload<P>): Layer.Layer<OrderPlatform<P>, never, Stores | WakeUp> =>
+/** The platform for these types. The `WakeUp` announces new orders to workers, in this process or in others. */
+const layer = <T>(types: OrderTypes<T>): Layer.Layer<OrderPlatform<T>, never, Stores | WakeUp> =>
   Layer.effect(
-    service(payload),
+    service(types),
     Effect.gen(function* () {
       const reads = yield* OrderReads
       const context = yield* Effect.context<DeadLetterStore | OrderReads | WakeUp>()
       const storeOrders = yield* makeStoreOrders
       yield* deleteExpiredKeys
       return {
-        submit: yield* makeSubmitOrder(payload, storeOrders),
-        submitMany: yield* makeSubmitOrders(payload, storeOrders),
+        submit: yield* makeSubmitOrder(types, storeOrders),
+        submitMany: yield* makeSubmitOrders(types, storeOrders),
         find: reads.find,
         timeline: reads.timeline,
         explain: (id) => Effect.provideContext(explainOrder(id), context),
@@ -154,7 +154,7 @@ const layer = <P>(payload: OrderPayload<P>): Layer.Layer<OrderPlatform<P>, never
         // than a healthy one.
         stats: yield* Effect.cachedWithTTL(reads.stats, "1 second"),
         ping: reads.ping
-      } satisfies OrderPlatform<P>
+      } satisfies OrderPlatform<T>
     })
   ).pipe(Layer.provide([layerPooledRandom, Digest.layerWebCrypto]))
 
@@ -163,9 +163,9 @@ const layer = <P>(payload: OrderPayload<P>): Layer.Layer<OrderPlatform<P>, never
  * so workers in other processes find the orders it stores by polling; to wake those workers at once, use
  * `layer` with a `WakeUp`.
  */
-const layerClientOnly = <P>(payload: OrderPayload<P>): Layer.Layer<OrderPlatform<P>, never, Stores> =>
+const layerClientOnly = <T>(types: OrderTypes<T>): Layer.Layer<OrderPlatform<T>, never, Stores> =>
   Layer.provide(
-    layer(payload),
+    layer(types),
     Layer.succeed(WakeUp, WakeUp.of({ announce: () => Effect.void, awaitAnnouncement: Effect.never }))
   )
 

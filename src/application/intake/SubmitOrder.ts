@@ -7,7 +7,7 @@ import type {
   TextNotStorable
 } from "../../domain/OrderErrors.ts"
 import { OrderId } from "../../domain/OrderId.ts"
-import type { OrderPayload } from "../../domain/OrderPayload.ts"
+import type { OrderTypes } from "../../domain/OrderTypes.ts"
 import { timed } from "../../concurrency/Measure.ts"
 import { IntakeStore, type KeyedOrders } from "../ports/IntakeStore.ts"
 import { makeBackpressure } from "./Backpressure.ts"
@@ -25,7 +25,8 @@ import { createSeconds } from "./IntakeMetrics.ts"
 import { makeNewOrder, type Submission } from "./Submission.ts"
 
 /**
- * Why a submit fails. `SchemaError`: the payload cannot be encoded or is too large, or the idempotency key is invalid.
+ * Why a submit fails. `SchemaError`: the type is none of the platform, the payload cannot be encoded or is too large, or
+ * the ordering key, the group or the idempotency key is invalid.
  */
 export type SubmitError = OrdersUnavailable | Overloaded | TextNotStorable | Schema.SchemaError
 
@@ -59,20 +60,20 @@ export const makeStoreOrders = Effect.gen(function* () {
 })
 export type StoreOrders = Effect.Success<typeof makeStoreOrders>
 
-/** `submit` of the platform for this payload. */
-export const makeSubmitOrder = Effect.fnUntraced(function* <P>(
-  payload: OrderPayload<P>,
+/** `submit` of the platform for these types. */
+export const makeSubmitOrder = Effect.fnUntraced(function* <T>(
+  types: OrderTypes<T>,
   { storeOrders, storeOrdersOnce }: StoreOrders
 ) {
-  const newOrder = yield* makeNewOrder(payload)
+  const newOrder = yield* makeNewOrder(types)
   const fingerprint = yield* makeFingerprint
   const keepFor = yield* IdempotencyTtl
 
   // Without a span, which would cost more than the rest of a submit even if nothing exports it.
-  const submitWithoutKey = (submission: Submission<P>) =>
+  const submitWithoutKey = (submission: Submission<T>) =>
     Effect.flatMap(newOrder(submission), (order) => Effect.as(storeOrders([order]), order.id))
 
-  const submitWithKey = Effect.fnUntraced(function* (submission: Submission<P>, idempotency: Idempotency) {
+  const submitWithKey = Effect.fnUntraced(function* (submission: Submission<T>, idempotency: Idempotency) {
     const { key, scope } = yield* decodeKey({ scope: "submit", ...idempotency })
     const order = yield* newOrder(submission)
     const { answer, replayed } = yield* storeOrdersOnce({
@@ -87,12 +88,12 @@ export const makeSubmitOrder = Effect.fnUntraced(function* <P>(
     return { answer: OrderId.make(answer), replayed }
   })
 
-  function submit(submission: Submission<P>): Effect.Effect<OrderId, SubmitError>
+  function submit(submission: Submission<T>): Effect.Effect<OrderId, SubmitError>
   function submit(
-    submission: Submission<P>,
+    submission: Submission<T>,
     options: { readonly idempotency: Idempotency }
   ): Effect.Effect<Replayable<OrderId>, SubmitError | IdempotencyMismatch>
-  function submit(submission: Submission<P>, options?: { readonly idempotency: Idempotency }) {
+  function submit(submission: Submission<T>, options?: { readonly idempotency: Idempotency }) {
     return options === undefined
       ? submitWithoutKey(submission)
       : submitWithKey(submission, options.idempotency)

@@ -2,7 +2,7 @@ import { Effect, Result, Schema } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { maxSubmissions } from "../../domain/Order.ts"
 import { OrderId } from "../../domain/OrderId.ts"
-import type { OrderPayload } from "../../domain/OrderPayload.ts"
+import type { OrderTypes } from "../../domain/OrderTypes.ts"
 import { decodeKey, type Idempotency, IdempotencyTtl, makeFingerprint } from "./Idempotency.ts"
 import {
   makeNewOrder,
@@ -22,23 +22,23 @@ const Answers = Schema.fromJsonString(Schema.Array(Schema.Union([OrderId, Submis
 const encodeAnswers = Schema.encodeEffect(Answers)
 const decodeAnswers = Schema.decodeEffect(Answers)
 
-/** `submitMany` of the platform for this payload. */
-export const makeSubmitOrders = Effect.fnUntraced(function* <P>(
-  payload: OrderPayload<P>,
+/** `submitMany` of the platform for these types. */
+export const makeSubmitOrders = Effect.fnUntraced(function* <T>(
+  types: OrderTypes<T>,
   { storeOrders, storeOrdersOnce }: StoreOrders
 ) {
-  const newOrder = yield* makeNewOrder(payload)
+  const newOrder = yield* makeNewOrder(types)
   const fingerprint = yield* makeFingerprint
   const random = yield* SecureRandom.SecureRandom
   const keepFor = yield* IdempotencyTtl
 
-  const resolve = (submission: Submission<P> | WrongSubmission) =>
+  const resolve = (submission: Submission<T> | WrongSubmission) =>
     "refused" in submission
       ? Effect.succeed(Result.fail(submission.refused))
       : Effect.result(Effect.mapError(newOrder(submission), refusedFor))
 
   return Effect.fnUntraced(function* (
-    submissions: ReadonlyArray<Submission<P> | WrongSubmission>,
+    submissions: ReadonlyArray<Submission<T> | WrongSubmission>,
     { idempotency }: { readonly idempotency?: Idempotency } = {}
   ) {
     yield* checkCount(submissions)

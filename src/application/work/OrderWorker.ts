@@ -1,6 +1,6 @@
 import { Context, Duration, Effect, Fiber, Layer, Metric, Option, Queue } from "effect"
-import type { OrderPayload } from "../../domain/OrderPayload.ts"
-import type { OrderProcessor } from "../ports/OrderProcessor.ts"
+import type { OrderTypes } from "../../domain/OrderTypes.ts"
+import type { ProcessorsOf } from "../ports/OrderProcessor.ts"
 import type { WakeUp } from "../ports/WakeUp.ts"
 import type { WorkStore } from "../ports/WorkStore.ts"
 import { claimOrders } from "./ClaimOrders.ts"
@@ -15,7 +15,7 @@ import { capacity } from "./WorkMetrics.ts"
 const lastSettle = Duration.seconds(2)
 
 /**
- * Processes due orders while its layer is open, with a claim loop, a fiber for each attempt, a settle loop
+ * Processes due orders of its types while its layer is open, with a claim loop, a fiber for each attempt, a settle loop
  * and a heartbeat. When the layer closes, the worker stops claiming, lets running attempts complete until the
  * drain timeout, interrupts the others and releases their orders (which does not count as a failed attempt),
  * and stores all outcomes.
@@ -31,16 +31,17 @@ export class OrderWorker extends Context.Service<
     readonly capacity: number
   }
 >()("order-platform/application/work/OrderWorker") {
-  static readonly layer = <P>(
-    payload: OrderPayload<P>
-  ): Layer.Layer<OrderWorker, never, OrderProcessor<P> | WorkStore | WakeUp> =>
-    Layer.effect(OrderWorker, startWorker(payload))
+  /** A worker for these types. It needs a processor for each of them. */
+  static readonly layer = <T>(
+    types: OrderTypes<T>
+  ): Layer.Layer<OrderWorker, never, ProcessorsOf<T> | WorkStore | WakeUp> =>
+    Layer.effect(OrderWorker, startWorker(types))
 }
 
-const startWorker = Effect.fnUntraced(function* <P>(payload: OrderPayload<P>) {
+const startWorker = Effect.fnUntraced(function* <T>(types: OrderTypes<T>) {
   const state = yield* makeWorkerState
   const { attempts, settings } = state
-  const startAttempts = yield* makeStartAttempts(payload, state)
+  const startAttempts = yield* makeStartAttempts(types, state)
   yield* Metric.update(capacity, settings.concurrency)
 
   const settling = yield* Effect.forkScoped(settleAttempts(state))
