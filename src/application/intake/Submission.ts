@@ -1,8 +1,10 @@
 import { Context, type DateTime, Effect, Schema, SchemaIssue } from "effect"
 import { SecureRandom } from "effect/crypto"
 import type { NewOrder } from "../../domain/Order.ts"
+import { Lane } from "../../domain/Lane.ts"
 import { OrderId } from "../../domain/OrderId.ts"
 import type { OrderPayload } from "../../domain/OrderPayload.ts"
+import { defaultType } from "../../domain/TypeSettings.ts"
 import { validationIssues } from "../../domain/ValidationIssues.ts"
 
 /** The `maxRetries` of an order whose submission does not give it. */
@@ -27,6 +29,18 @@ export const MaxPayloadBytes = Context.Reference<number>(
 /** An order as a caller submits it. */
 export interface Submission<P> {
   readonly payload: P
+  /** What kind of work the order is: 1 to 64 of the characters a-z 0-9 . _ - and "default" by default. */
+  readonly type?: string
+  /**
+   * Orders of the same type and ordering key run one at a time, in the order in which they were submitted. 1 to 200
+   * characters without control characters; none by default.
+   */
+  readonly orderingKey?: string
+  /**
+   * The group whose limits apply to the order, and that takes turns with other groups. 1 to 200 characters without
+   * control characters; none by default.
+   */
+  readonly group?: string
   /** 0 to 9, higher first; 0 by default. */
   readonly priority?: number
   /** Not due before this time; a time in the past means now. */
@@ -81,10 +95,14 @@ export const makeNewOrder = Effect.fnUntraced(function* <P>(payload: OrderPayloa
       : (value: P) => Effect.flatMap(encodeAny(value), (encoded) => checkSize(encoded, maxBytes))
 
   return (submission: Submission<P>): Effect.Effect<NewOrder, Schema.SchemaError> =>
-    Effect.flatMap(encode(submission.payload), (encoded) => {
-      const { correlationId, maxRetries, metadata, notBefore, priority } = submission
+    Effect.flatMap(inLane(submission, inPayload(encode(submission.payload))), (encoded) => {
+      const { correlationId, group, maxRetries, metadata, notBefore, orderingKey, priority, type } =
+        submission
       const withIds = (id: string, correlationId: string): NewOrder => ({
         id: OrderId.make(id),
+        type: type ?? defaultType,
+        orderingKey: orderingKey ?? null,
+        group: group ?? null,
         payload: encoded,
         payloadVersion: payload.version,
         priority: priority ?? 0,
@@ -98,6 +116,21 @@ export const makeNewOrder = Effect.fnUntraced(function* <P>(payload: OrderPayloa
         : Effect.map(random.uuidV7(), (id) => withIds(id, correlationId))
     })
 })
+
+const decodeLane = Schema.decodeUnknownEffect(Lane, { errors: "all" })
+
+/** The effect, unless the type, the ordering key or the group of the submission is invalid. */
+const inLane = <P, A>(submission: Submission<P>, effect: Effect.Effect<A, Schema.SchemaError>) =>
+  submission.type === undefined && submission.orderingKey === undefined && submission.group === undefined
+    ? effect
+    : Effect.andThen(decodeLane(submission), effect)
+
+/** The issues of a payload, with their path in the submission. */
+const inPayload = <A>(encoding: Effect.Effect<A, Schema.SchemaError>) =>
+  Effect.mapError(
+    encoding,
+    ({ issue }) => new Schema.SchemaError(new SchemaIssue.Pointer(["payload"], issue))
+  )
 
 /** The payload, if its JSON has at most `maxBytes` bytes. */
 const checkSize = <A>(payload: A, maxBytes: number): Effect.Effect<A, Schema.SchemaError> => {
@@ -118,8 +151,6 @@ const sizeIssue = (payload: unknown, maxBytes: number): string | null => {
   }
 }
 
-/** The refusal of a submission whose payload could not be encoded. */
+/** The refusal of a submission that is invalid, or whose payload could not be encoded. */
 export const refusedFor = (error: Schema.SchemaError): SubmissionRefused =>
-  new SubmissionRefused({
-    issues: validationIssues(error).map(({ message, path }) => ({ path: ["payload", ...path], message }))
-  })
+  new SubmissionRefused({ issues: validationIssues(error) })
