@@ -32,11 +32,14 @@ export type Submission<T> = TypedPayload<T> & SubmissionOptions
 /** What a submission may give besides type and payload. */
 export interface SubmissionOptions {
   /**
-   * Orders of the same type and ordering key run one at a time, in the order in which they were submitted; 1 to 200
-   * characters. Without a key an order need not wait for others.
+   * Orders of the same type and ordering key run one at a time, in the order in which they were submitted. 1 to 200
+   * characters without control characters; none by default.
    */
   readonly orderingKey?: string
-  /** The group whose limits apply and that takes turns with other groups; 1 to 200 characters. */
+  /**
+   * The group whose limits apply to the order, and that takes turns with other groups. 1 to 200 characters without
+   * control characters; none by default.
+   */
   readonly group?: string
   /** 0 to 9, higher first; 0 by default. */
   readonly priority?: number
@@ -171,6 +174,6 @@ const sizeIssue = (payload: unknown, maxBytes: number): string | null => {
   }
 }
 
-/** The refusal of a submission that is not valid. */
+/** The refusal of a submission that is invalid, or whose payload could not be encoded. */
 export const refusedFor = (error: Schema.SchemaError): SubmissionRefused =>
   new SubmissionRefused({ issues: validationIssues(error) })

@@ -1,6 +1,7 @@
 import { Effect, type Schema } from "effect"
 import type { NewOrder } from "../../domain/Order.ts"
 import type {
+  GroupOverloaded,
   IdempotencyMismatch,
   OrdersUnavailable,
   Overloaded,
@@ -28,7 +29,8 @@ import { makeNewOrder, type Submission } from "./Submission.ts"
  * Why a submit fails. `SchemaError`: the type is none of the platform, the payload cannot be encoded or is too large, or
  * the ordering key, the group or the idempotency key is invalid.
  */
-export type SubmitError = OrdersUnavailable | Overloaded | TextNotStorable | Schema.SchemaError
+export type SubmitError =
+  OrdersUnavailable | Overloaded | GroupOverloaded | TextNotStorable | Schema.SchemaError
 
 /**
  * Checks for backpressure, then stores new orders. Once the effect has succeeded, they are committed, or, if
@@ -38,6 +40,7 @@ export const makeStoreOrders = Effect.gen(function* () {
   const store = yield* IntakeStore
   const backpressure = yield* makeBackpressure
   const { insert, insertOnce } = yield* makeInsertBatcher(backpressure)
+  const { refusalOfGroup } = backpressure
 
   const storeOrders = (orders: ReadonlyArray<NewOrder>) =>
     Effect.flatMap(
@@ -48,22 +51,45 @@ export const makeStoreOrders = Effect.gen(function* () {
       }
     ).pipe(timed(createSeconds))
 
-  const storeOrdersOnce = Effect.fnUntraced(function* (keyed: KeyedOrders) {
-    const refusal = yield* backpressure.refusal(keyed.orders)
+  type StoreError = OrdersUnavailable | Overloaded | GroupOverloaded | TextNotStorable
+  const storeOrder = (order: NewOrder): Effect.Effect<void, StoreError> =>
+    order.group === null
+      ? storeOrders([order])
+      : Effect.flatMap(refusalOfGroup(order), (refusal): Effect.Effect<void, StoreError> =>
+          refusal === null ? storeOrders([order]) : Effect.fail(refusal)
+        )
+
+  const storeOrdersOnce = Effect.fnUntraced(function* (
+    keyed: KeyedOrders,
+    refusalOfOrder: Effect.Effect<GroupOverloaded | null> = Effect.succeed(null)
+  ) {
+    const refusal = (yield* backpressure.refusal(keyed.orders)) ?? (yield* refusalOfOrder)
     if (refusal === null) return yield* replay(keyed, yield* awaitAnswer(insertOnce(keyed)))
     // A repetition of an earlier call stores nothing, so it gets its answer even if new orders are refused.
     const answer = yield* store.findAnswer(keyed)
     return answer === null ? yield* refusal : yield* replay(keyed, answer)
   }, timed(createSeconds))
 
-  return { storeOrders, storeOrdersOnce }
+  return {
+    /** Stores this order, unless its group is overloaded. */
+    storeOrder,
+    /** Stores these orders, all or none, whatever their groups. */
+    storeOrders,
+    /**
+     * Stores the orders of a key, all or none, if the key is free and nothing refuses them. Returns the answer that is
+     * stored under the key.
+     */
+    storeOrdersOnce,
+    /** Why this order is refused at the moment because of its group; null if it is accepted. */
+    refusalOfGroup
+  }
 })
 export type StoreOrders = Effect.Success<typeof makeStoreOrders>
 
 /** `submit` of the platform for these types. */
 export const makeSubmitOrder = Effect.fnUntraced(function* <T>(
   types: OrderTypes<T>,
-  { storeOrders, storeOrdersOnce }: StoreOrders
+  { refusalOfGroup, storeOrder, storeOrdersOnce }: StoreOrders
 ) {
   const newOrder = yield* makeNewOrder(types)
   const fingerprint = yield* makeFingerprint
@@ -71,12 +97,12 @@ export const makeSubmitOrder = Effect.fnUntraced(function* <T>(
 
   // Without a span, which would cost more than the rest of a submit even if nothing exports it.
   const submitWithoutKey = (submission: Submission<T>) =>
-    Effect.flatMap(newOrder(submission), (order) => Effect.as(storeOrders([order]), order.id))
+    Effect.flatMap(newOrder(submission), (order) => Effect.as(storeOrder(order), order.id))
 
   const submitWithKey = Effect.fnUntraced(function* (submission: Submission<T>, idempotency: Idempotency) {
     const { key, scope } = yield* decodeKey({ scope: "submit", ...idempotency })
     const order = yield* newOrder(submission)
-    const { answer, replayed } = yield* storeOrdersOnce({
+    const keyed: KeyedOrders = {
       scope,
       key,
       fingerprint: yield* fingerprint.ofOne(submission, order),
@@ -84,7 +110,8 @@ export const makeSubmitOrder = Effect.fnUntraced(function* <T>(
       orders: [order],
       answer: order.id,
       keepFor
-    })
+    }
+    const { answer, replayed } = yield* storeOrdersOnce(keyed, refusalOfGroup(order))
     return { answer: OrderId.make(answer), replayed }
   })
 
