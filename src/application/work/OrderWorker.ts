@@ -1,6 +1,6 @@
 import { Context, Duration, Effect, Fiber, Layer, Metric, Option, Queue } from "effect"
-import type { OrderPayload } from "../../domain/OrderPayload.ts"
-import type { OrderProcessor } from "../ports/OrderProcessor.ts"
+import type { OrderTypes } from "../../domain/OrderTypes.ts"
+import type { ProcessorsOf } from "../ports/OrderProcessor.ts"
 import type { WakeUp } from "../ports/WakeUp.ts"
 import { WorkStore } from "../ports/WorkStore.ts"
 import { announceFreed, announceRest, receiveAnnouncements } from "./AnnounceRoom.ts"
@@ -17,10 +17,10 @@ import { capacity } from "./WorkMetrics.ts"
 const lastSettle = Duration.seconds(2)
 
 /**
- * Processes due orders while its layer is open, with a claim loop, a fiber for each attempt, a settle loop, a heartbeat, and
- * fibers that look for cancels and that receive and send announcements. When the layer closes, the worker stops claiming,
- * lets running attempts complete until the drain timeout, interrupts the others and releases their orders (which does not
- * count as a failed attempt), stores all outcomes, and leaves the registry of workers.
+ * Processes due orders of its types while its layer is open, with a claim loop, a fiber for each attempt, a settle loop, a
+ * heartbeat, and fibers that look for cancels and that receive and send announcements. When the layer closes, the worker
+ * stops claiming, lets running attempts complete until the drain timeout, interrupts the others and releases their orders
+ * (which does not count as a failed attempt), stores all outcomes, and leaves the registry of workers.
  */
 export class OrderWorker extends Context.Service<
   OrderWorker,
@@ -33,16 +33,17 @@ export class OrderWorker extends Context.Service<
     readonly capacity: number
   }
 >()("order-platform/application/work/OrderWorker") {
-  static readonly layer = <P>(
-    payload: OrderPayload<P>
-  ): Layer.Layer<OrderWorker, never, OrderProcessor<P> | WorkStore | WakeUp> =>
-    Layer.effect(OrderWorker, startWorker(payload))
+  /** A worker for these types. It needs a processor for each of them. */
+  static readonly layer = <T>(
+    types: OrderTypes<T>
+  ): Layer.Layer<OrderWorker, never, ProcessorsOf<T> | WorkStore | WakeUp> =>
+    Layer.effect(OrderWorker, startWorker(types))
 }
 
-const startWorker = Effect.fnUntraced(function* <P>(payload: OrderPayload<P>) {
-  const state = yield* makeWorkerState({ types: null, typeSettings: {} })
+const startWorker = Effect.fnUntraced(function* <T>(types: OrderTypes<T>) {
+  const state = yield* makeWorkerState(types)
   const { attempts, settings } = state
-  const startAttempts = yield* makeStartAttempts(payload, state)
+  const startAttempts = yield* makeStartAttempts(types, state)
   yield* Metric.update(capacity, settings.concurrency)
 
   const settling = yield* Effect.forkScoped(settleAttempts(state))

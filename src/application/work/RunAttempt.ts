@@ -1,7 +1,7 @@
-import { Cause, Effect, Exit, Queue, Result } from "effect"
+import { Cause, Context, Effect, Exit, Queue, Result } from "effect"
 import { attemptOf, type Outcome, type ProcessingOrder } from "../../domain/Order.ts"
-import type { OrderPayload } from "../../domain/OrderPayload.ts"
-import { OrderProcessor, type Writes } from "../ports/OrderProcessor.ts"
+import { type AnyOrderType, finder, type OrderTypes } from "../../domain/OrderTypes.ts"
+import { OrderProcessor, type ProcessorsOf, type Writes } from "../ports/OrderProcessor.ts"
 import type { WorkStore } from "../ports/WorkStore.ts"
 import { type AttemptFailure, AttemptTimeout, outcomeOfFailure, Undecodable } from "./AttemptOutcome.ts"
 import { settleWithWrites } from "./SettleWithWrites.ts"
@@ -27,11 +27,8 @@ type NextStep =
  * Makes the function that starts an attempt for each order, in separate fibers. The caller has taken a slot for each
  * order; the attempt releases it.
  */
-export const makeStartAttempts = Effect.fnUntraced(function* <P>(
-  payload: OrderPayload<P>,
-  state: WorkerState
-) {
-  const process = processOrder(payload, yield* OrderProcessor.service(payload))
+export const makeStartAttempts = Effect.fnUntraced(function* <T>(types: OrderTypes<T>, state: WorkerState) {
+  const process = yield* makeProcess(types)
   const fork = Effect.runForkWith(yield* Effect.context<WorkStore>())
 
   const start = (attempt: Attempt) => {
@@ -83,16 +80,37 @@ const runAttempt = (
 /** The processing of an attempt. It succeeds with nothing, or with writes to be committed. */
 type Process = (order: ProcessingOrder) => Effect.Effect<void | Writes, AttemptFailure>
 
+/** Processes each order by its type. A claim returns only orders of these types; any other order is not decodable. */
+const makeProcess = Effect.fnUntraced(function* <T>(types: OrderTypes<T>) {
+  // Each service is there, because the signature requires all of them.
+  const context = (yield* Effect.context<ProcessorsOf<T>>()) as unknown as Context.Context<AnyProcessor>
+  const processOf = finder(types, (type) =>
+    processOrder(type, Context.get(context, OrderProcessor.service(type)))
+  )
+  return (order: ProcessingOrder): ReturnType<Process> => {
+    const process = processOf(order.type)
+    return process === undefined
+      ? Effect.fail(new Undecodable({ reason: `This worker has no processor for the type "${order.type}".` }))
+      : process(order)
+  }
+})
+
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+type AnyProcessor = OrderProcessor<string, any>
+
 /** Decodes the stored payload and calls the app's processor with it. */
 const processOrder =
-  <P>(payload: OrderPayload<P>, { process }: OrderProcessor<P>): Process =>
+  (type: AnyOrderType, { process }: AnyProcessor): Process =>
   (order) =>
     Effect.suspend((): Effect.Effect<void | Writes, AttemptFailure> => {
-      const decoded = payload.decode(order.payload, order.payloadVersion)
+      const decoded = type.decode(order.payload, order.payloadVersion)
       if (Result.isFailure(decoded)) return new Undecodable({ reason: decoded.failure })
       return process({
         orderId: order.id,
         effectKey: order.id,
+        type: order.type,
+        orderingKey: order.orderingKey,
+        group: order.group,
         payload: decoded.success,
         attempt: attemptOf(order),
         maxRetries: order.maxRetries,

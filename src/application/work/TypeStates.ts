@@ -1,6 +1,7 @@
 import { Duration, Effect } from "effect"
 import { type Deadlines, makeDeadlines } from "../../concurrency/Deadlines.ts"
 import { RetryPolicy } from "../../domain/RetryPolicy.ts"
+import { finder, type OrderTypes } from "../../domain/OrderTypes.ts"
 import { SettingsOfTypes, type TypeSettings } from "../../domain/TypeSettings.ts"
 import { WorkerSettings } from "./WorkerSettings.ts"
 
@@ -25,19 +26,18 @@ export interface TypeStates {
 }
 
 /**
- * Makes the states of all types. A setting comes from the configuration (`SettingsOfTypes`), else from the `OrderType`
- * (`ownSettings`, by the name of the type), else from the settings for all types.
+ * Makes the states of all types. A setting comes from the configuration (`SettingsOfTypes`), else from the `OrderType`,
+ * else from the settings for all types.
  */
-export const makeTypeStates = Effect.fnUntraced(function* (
-  ownSettings: Readonly<Record<string, TypeSettings>>
-) {
+export const makeTypeStates = Effect.fnUntraced(function* (types: OrderTypes<unknown>) {
   const { attemptTimeout } = yield* WorkerSettings
   const retryPolicy = yield* RetryPolicy
   const configured = new Map(Object.entries(yield* SettingsOfTypes))
-  const own = new Map(Object.entries(ownSettings))
+  const settingsOf = finder(types, ({ settings }) => settings)
   const deadlinesOf = yield* makeDeadlinesByTimeout
 
-  const stateOf = Effect.fnUntraced(function* (own: TypeSettings, configured: TypeSettings) {
+  const stateOf = Effect.fnUntraced(function* (type: string, configured: TypeSettings) {
+    const own = settingsOf(type) ?? {}
     const timeout = configured.attemptTimeout ?? own.attemptTimeout ?? attemptTimeout
     const state: TypeState = {
       attemptTimeout: timeout,
@@ -49,10 +49,11 @@ export const makeTypeStates = Effect.fnUntraced(function* (
     return state
   })
 
-  const others = yield* stateOf({}, {})
   const states = new Map<string, TypeState>()
-  for (const type of new Set([...own.keys(), ...configured.keys()]))
-    states.set(type, yield* stateOf(own.get(type) ?? {}, configured.get(type) ?? {}))
+  for (const type of new Set([...(types.names ?? []), ...configured.keys()]))
+    states.set(type, yield* stateOf(type, configured.get(type) ?? {}))
+  // Without a maximum, because a claim needs the name of each type that has one.
+  const others: TypeState = { ...(yield* stateOf("", {})), concurrency: null }
   const limited = Array.from(states).flatMap(([type, state]) =>
     state.concurrency === null ? [] : [{ type, state, concurrency: state.concurrency }]
   )

@@ -4,7 +4,7 @@ import { makeSignal, type Signal } from "../../concurrency/Signal.ts"
 import { makeSlots, type Slots } from "../../concurrency/Slots.ts"
 import type { HeldOrder, Outcome, ProcessingOrder } from "../../domain/Order.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
-import type { TypeSettings } from "../../domain/TypeSettings.ts"
+import type { OrderTypes } from "../../domain/OrderTypes.ts"
 import type { Turns } from "../ports/WorkStore.ts"
 import { makeTypeStates, type TypeState, type TypeStates } from "./TypeStates.ts"
 import { inFlight, processingSeconds } from "./WorkMetrics.ts"
@@ -107,24 +107,16 @@ export interface WorkerState {
   isDraining: boolean
 }
 
-/** What a worker has processors for. */
-export interface Processed {
-  /** The order types; null: every type. */
-  readonly types: ReadonlyArray<string> | null
-  /** The settings that the order types bring along, by the name of the type. */
-  readonly typeSettings: Readonly<Record<string, TypeSettings>>
-}
-
-/** The state of a worker that has started nothing. */
+/** The state of a worker that has processors for these types and has started nothing. */
 export const makeWorkerState = Effect.fnUntraced(function* (
-  processed: Processed
+  types: OrderTypes<unknown>
 ): Effect.fn.Return<WorkerState, never, Scope.Scope> {
   const settings = yield* WorkerSettings
   return {
     settings,
     id: settings.name,
-    types: typesOf(processed.types, settings.types ?? null),
-    typeStates: yield* makeTypeStates(processed.typeSettings),
+    types: typesOf(types.names, settings.types ?? null),
+    typeStates: yield* makeTypeStates(types),
     turns: {},
     slots: makeSlots(settings.concurrency),
     attempts: makeAttempts(),
