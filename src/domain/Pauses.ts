@@ -23,3 +23,9 @@ export const covers = (pause: PauseScope, order: PauseScope): boolean =>
 /** Whether the pause is in force at this time. */
 export const isInForce = ({ resumeAt }: Pause, at: DateTime.Utc): boolean =>
   resumeAt === null || DateTime.isGreaterThan(resumeAt, at)
+
+/** The name of a scope, as the audit has it. */
+export const scopeName = ({ group, type }: PauseScope): string => {
+  if (type === null) return group === null ? "all orders" : `group ${group}`
+  return group === null ? `type ${type}` : `type ${type} in group ${group}`
+}

@@ -10,30 +10,6 @@ export const orderReadsContract: StoreContract = (name, layer, setStoreClock) =>
   describeLayer(layer)(`OrderReads on ${name}`, (it) => {
     const { advance, fresh } = storeScenario(setStoreClock)
 
-    it.effect("the due orders before an order are counted up to a limit", () =>
-      Effect.gen(function* () {
-        const stores = yield* fresh
-        const later = newOrder({ notBefore: DateTime.add(yield* DateTime.now, { seconds: 10 }), priority: 9 })
-        const given = [4, 9, 4, 0, 9, 4].map((priority) => newOrder({ priority }))
-        yield* stores.intake.submit([...given.slice(0, 3), later])
-        yield* advance("1 second")
-        yield* stores.intake.submit(given.slice(3))
-        const places = Effect.forEach(given, ({ id }) => stores.reads.countDueBefore(id, 4))
-        const before = yield* places
-        assert.strictEqual(yield* stores.reads.countDueBefore(later.id, 4), null)
-        assert.strictEqual(Math.max(...before.map(Number)), 4)
-        // Each order is started after exactly as many orders as were counted before it.
-        const { orders: started } = yield* stores.work.claim({ worker: "w", lease, max: 10 })
-        assert.strictEqual(started.length, 6)
-        for (const [place, { id }] of started.entries())
-          assert.strictEqual(before[given.findIndex((order) => order.id === id)], Math.min(place, 4))
-        assert.deepStrictEqual(
-          yield* places,
-          given.map(() => null)
-        )
-      })
-    )
-
     it.effect("the events of many orders are read after the version given for each, within the limits", () =>
       Effect.gen(function* () {
         const stores = yield* fresh
@@ -72,10 +48,12 @@ export const orderReadsContract: StoreContract = (name, layer, setStoreClock) =>
         const calls = [
           stores.reads.find(id),
           stores.reads.timeline(id),
-          stores.reads.countDueBefore(id, 1),
+          stores.reads.whyWaiting(id, { limit: 1 }),
           stores.deadLetters.find(id),
           stores.deadLetters.reprocess(id),
-          stores.deadLetters.discard(id)
+          stores.deadLetters.discard(id),
+          stores.control.cancel(id, { reason: "x" }),
+          stores.control.run(id)
         ]
         for (const call of calls) {
           assert.strictEqual(

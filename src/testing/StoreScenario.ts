@@ -34,13 +34,26 @@ export const storeScenario = <R>(setStoreClock: SetStoreClock<R>) => {
     yield* Effect.orDie(setStoreClock(yield* DateTime.now))
   })
 
-  /** Advances the time by a day, settles everything that earlier tests left due, and returns the stores. */
+  /**
+   * Ends every pause and deletes every limit, advances the time by a day, settles everything that earlier tests left due
+   * or waiting behind such an order, and returns the stores. No worker is registered then.
+   */
   const fresh = Effect.gen(function* () {
     const stores = yield* allStores
+    const { control, work } = stores
+    yield* Effect.forEach(yield* control.pauses, (pause) => control.resume(pause))
+    yield* Effect.forEach(yield* control.groups({ limit: 1000, after: null }), ({ group }) =>
+      control.deleteGroupLimits(group)
+    )
     yield* advance("1 day")
-    yield* stores.work.expire(1000)
-    const { orders } = yield* stores.work.claim({ worker: "cleaner", lease, max: 1000 })
-    yield* stores.work.settle(orders.map((order) => ({ order, outcome: completed })))
+    yield* work.expire(1000)
+    let left = true
+    while (left) {
+      const { orders } = yield* work.claim({ worker: "cleaner", lease, max: 1000 })
+      yield* work.settle(orders.map((order) => ({ order, outcome: completed })))
+      left = orders.length > 0
+    }
+    yield* work.deregister("cleaner")
     return stores
   })
 

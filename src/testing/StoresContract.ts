@@ -7,6 +7,7 @@ import type { StoreContract } from "./StoreScenario.ts"
 import { submitContract } from "./SubmitContract.ts"
 import { submitKeyedContract } from "./SubmitKeyedContract.ts"
 import { upkeepStoreContract } from "./UpkeepStoreContract.ts"
+import { whyWaitingContract } from "./WhyWaitingContract.ts"
 
 /** What every `IntakeStore` must do. */
 export const intakeStoreContract: StoreContract = (...adapter) => {
@@ -24,6 +25,7 @@ export const workStoreContract: StoreContract = (...adapter) => {
 export const orderReadsContract: StoreContract = (...adapter) => {
   readsContract(...adapter)
   listContract(...adapter)
+  whyWaitingContract(...adapter)
 }
 
 export { deadLetterStoreContract, upkeepStoreContract }

@@ -1,4 +1,5 @@
 import { Layer } from "effect"
+import * as MemoryControlStore from "./control/MemoryControlStore.ts"
 import * as MemoryDeadLetterStore from "./dead-letters/MemoryDeadLetterStore.ts"
 import * as MemoryIntakeStore from "./intake/MemoryIntakeStore.ts"
 import { MemoryOrders } from "./MemoryOrders.ts"
@@ -12,6 +13,7 @@ export const layerStores = Layer.mergeAll(
   MemoryIntakeStore.layer,
   MemoryWorkStore.layer,
   MemoryDeadLetterStore.layer,
+  MemoryControlStore.layer,
   MemoryOrderReads.layer,
   MemoryUpkeepStore.layer
 ).pipe(Layer.provide(MemoryOrders.layer))

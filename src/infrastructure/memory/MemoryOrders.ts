@@ -1,11 +1,17 @@
 import { Clock, Context, DateTime, Effect, Layer, type Schema } from "effect"
 import type { StoredAnswer } from "../../application/ports/IntakeStore.ts"
 import { type DeadLetter, deadLetterOf } from "../../domain/DeadLetter.ts"
-import { isDue, type Order, type PendingOrder } from "../../domain/Order.ts"
+import type { Order } from "../../domain/Order.ts"
 import { type Transition } from "../../domain/OrderTransitions.ts"
 import { OrderNotFound } from "../../domain/OrderErrors.ts"
 import type { OrderEvent } from "../../domain/OrderEvent.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
+import { makeAuditLog } from "./control/AuditLog.ts"
+import { makeGroupLimits } from "./control/GroupLimits.ts"
+import { makePauses } from "./control/Pauses.ts"
+import { makeDueOrders } from "./work/DueOrders.ts"
+import { makeOrderingKeys } from "./work/OrderingKeys.ts"
+import { makeWorkerRegistry } from "./work/WorkerRegistry.ts"
 
 export interface StoredOrder {
   readonly order: Order
@@ -28,6 +34,9 @@ const make = () => {
     FAILED: new Map()
   }
   const deadLetters = new Map<OrderId, DeadLetter>()
+  const due = makeDueOrders()
+  const keys = makeOrderingKeys()
+  const groups = makeGroupLimits()
 
   const put = (order: Order, events: StoredOrder["events"]) => {
     const ofStatus: Map<OrderId, Order> = byStatus[order.status]
@@ -35,9 +44,28 @@ const make = () => {
     orders.set(order.id, { order, events })
   }
 
+  const leave = (order: Order) => {
+    byStatus[order.status].delete(order.id)
+    if (order.status === "PENDING") due.delete(order)
+    if (order.status === "PROCESSING") groups.countRunning(order.group, -1)
+  }
+
+  const enter = (order: Order) => {
+    keys.follow(order)
+    if (order.status === "PENDING" && keys.isFree(order)) due.add(order)
+    if (order.status === "PROCESSING") groups.countRunning(order.group, 1)
+  }
+
   return {
     orders: orders as ReadonlyMap<OrderId, StoredOrder>,
     deadLetters: deadLetters as ReadonlyMap<OrderId, DeadLetter>,
+    keys,
+    groups,
+    pauses: makePauses(),
+    workers: makeWorkerRegistry(),
+    audit: makeAuditLog(),
+    /** The PENDING orders that do not wait behind another of their key, in lanes. */
+    lanes: due.lanes,
     /**
      * Orders for which the writes of an attempt are running; these orders are treated like locked rows in
      * PostgreSQL.
@@ -48,19 +76,33 @@ const make = () => {
     inStatus: <S extends Order["status"]>(status: S): ReadonlyArray<InStatus<S>> =>
       Array.from(byStatus[status].values()),
     countOf: (status: Order["status"]) => byStatus[status].size,
+    /** The orders that this worker holds. */
+    heldBy: (worker: string): ReadonlyArray<InStatus<"PROCESSING">> =>
+      Array.from(byStatus.PROCESSING.values()).filter((order) => order.worker === worker),
     /** Stores a transition: the order and its event, and adds or deletes its dead letter. */
     store: <To extends Order>(transition: Transition<To>): To => {
       const { event, order } = transition
       const before = orders.get(order.id)
-      if (before !== undefined) byStatus[before.order.status].delete(order.id)
+      if (before !== undefined) leave(before.order)
       put(order, [...(before?.events ?? []), event])
+      enter(order)
       const deadLetter = deadLetterOf(transition)
       if (deadLetter === null) deadLetters.delete(order.id)
       else deadLetters.set(order.id, deadLetter)
       return order
     },
-    /** Changes the lease of an order, which is not a transition. */
-    renew: (order: InStatus<"PROCESSING">) => put(order, orders.get(order.id)?.events ?? []),
+    /** Stores the request to cancel a running order, which is not a transition. */
+    requestCancel: (order: InStatus<"PROCESSING">) => {
+      put(order, orders.get(order.id)?.events ?? [])
+      return order
+    },
+    /** Lets the next order of each ordering key without a head run. */
+    promote: () => {
+      for (const id of keys.promote()) {
+        const order = byStatus.PENDING.get(id)
+        if (order !== undefined) due.add(order)
+      }
+    },
     remove: ({ id, status }: Order) => {
       orders.delete(id)
       byStatus[status].delete(id)
@@ -104,13 +146,6 @@ export const copyOf = <O extends Order>(order: O): O => ({
   payload: copyPayload(order.payload),
   metadata: { ...order.metadata }
 })
-
-/** Sorts orders as claims take them: by priority descending, then due time, then id. */
-export const bestFirst = (a: PendingOrder, b: PendingOrder): number =>
-  b.priority - a.priority || DateTime.Order(a.dueAt, b.dueAt) || (a.id < b.id ? -1 : 1)
-
-export const dueAmong = (pending: ReadonlyArray<PendingOrder>, at: DateTime.Utc) =>
-  pending.filter((order) => isDue(order, at))
 
 /** The earliest of these times; null if there is none. */
 export const earliest = (times: ReadonlyArray<DateTime.Utc>): DateTime.Utc | null =>

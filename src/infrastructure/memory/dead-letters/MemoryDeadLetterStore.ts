@@ -1,5 +1,6 @@
 import { type DateTime, Effect, Layer } from "effect"
 import { DeadLetterStore } from "../../../application/ports/DeadLetterStore.ts"
+import type { Operator } from "../../../domain/Audit.ts"
 import type { DeadLetter } from "../../../domain/DeadLetter.ts"
 import { type FailedOrder, type Order } from "../../../domain/Order.ts"
 import { discard, reprocess, type Transition } from "../../../domain/OrderTransitions.ts"
@@ -20,14 +21,21 @@ const matches =
     entry.reason.includes(reason) &&
     isWithin(entry.failedAt, failedAfter, failedBefore)
 
+interface ChangeOptions {
+  readonly ifVersion?: number
+  readonly operator?: Operator
+  readonly reason?: string
+}
+
 export const layer = Layer.effect(
   DeadLetterStore,
   Effect.gen(function* () {
-    const { deadLetters, find, orders, store } = yield* MemoryOrders
+    const { audit, deadLetters, find, orders, store } = yield* MemoryOrders
 
     const change = Effect.fnUntraced(function* (
       id: OrderId,
-      ifVersion: number | undefined,
+      { ifVersion, operator, reason }: ChangeOptions,
+      action: "reprocess" | "discard",
       to: (order: FailedOrder, at: DateTime.Utc) => Transition<Order>
     ) {
       const at = yield* atNow((at) => at)
@@ -39,6 +47,7 @@ export const layer = Layer.effect(
         return yield* new OrderVersionMismatch({ orderId: id })
       if (order.status !== "FAILED" || order.discardedAt !== null)
         return yield* new OrderNotInDeadLetterQueue({ orderId: id })
+      audit.record(action, id, reason ?? null, operator, at)
       return copyOf(store(to(order, at)))
     })
 
@@ -58,9 +67,9 @@ export const layer = Layer.effect(
             ? Effect.fail(new OrderNotInDeadLetterQueue({ orderId: id }))
             : Effect.succeed(deadLetter)
         }),
-      reprocess: (id, options) => change(id, options?.ifVersion, reprocess),
-      discard: (id, options) =>
-        change(id, options?.ifVersion, (order, at) => discard(order, options?.reason ?? null, at)),
+      reprocess: (id, options = {}) => change(id, options, "reprocess", reprocess),
+      discard: (id, options = {}) =>
+        change(id, options, "discard", (order, at) => discard(order, options.reason ?? null, at)),
       afterCommit: (effect) => effect
     })
   })

@@ -1,8 +1,10 @@
 import { DateTime, Duration, Effect, Layer } from "effect"
 import { IntakeStore, type KeyedOrders, type StoredAnswer } from "../../../application/ports/IntakeStore.ts"
-import { isDue, type NewOrder } from "../../../domain/Order.ts"
+import { noLimits } from "../../../domain/Groups.ts"
+import type { NewOrder } from "../../../domain/Order.ts"
 import { submit } from "../../../domain/OrderTransitions.ts"
-import { atNow, copyPayload, dueAmong, MemoryOrders, ratePerSecond } from "../MemoryOrders.ts"
+import { atNow, copyPayload, MemoryOrders, ratePerSecond } from "../MemoryOrders.ts"
+import { countDueOf } from "../work/DueOrders.ts"
 
 type Key = Pick<KeyedOrders, "scope" | "key">
 
@@ -12,7 +14,7 @@ const nameOf = ({ key, scope }: Key) => JSON.stringify([scope, key])
 export const layer = Layer.effect(
   IntakeStore,
   Effect.gen(function* () {
-    const { answers, inStatus, orders, store } = yield* MemoryOrders
+    const { answers, groups, inStatus, keys, lanes, orders, store } = yield* MemoryOrders
 
     const submitAll = (batch: ReadonlyArray<NewOrder>, at: DateTime.Utc) => {
       for (const order of batch)
@@ -43,15 +45,14 @@ export const layer = Layer.effect(
       findAnswer: (key) => atNow((at) => findAnswer(key, at)),
       countDue: (max) =>
         atNow((at) => {
-          const due = dueAmong(inStatus("PENDING"), at).length
+          const due = lanes().reduce((sum, lane) => sum + countDueOf(lane, at), keys.countWaiting())
           const final = [...inStatus("PROCESSED"), ...inStatus("FAILED")].map(({ updatedAt }) => updatedAt)
           return { due: Math.min(max + 1, due), drainPerSecond: due > max ? ratePerSecond(final, at) : 0 }
         }),
       countScheduled: (max, room) =>
         atNow((at) => {
-          const times = inStatus("PENDING")
-            .filter((order) => !isDue(order, at))
-            .map(({ dueAt }) => dueAt)
+          const times = lanes()
+            .flatMap((lane) => lane.orders.slice(countDueOf(lane, at)).map(({ dueAt }) => dueAt))
             .sort(DateTime.Order)
           const next = times.length > max ? times[room - 1] : undefined
           const roomIn = next === undefined ? Duration.infinity : DateTime.distance(at, next)
@@ -59,6 +60,17 @@ export const layer = Layer.effect(
             scheduled: Math.min(max + 1, times.length),
             roomIn: Duration.isGreaterThan(roomIn, Duration.hours(1)) ? Duration.infinity : roomIn
           }
+        }),
+      countPendingOfGroups: (names, defaultMax) =>
+        Effect.sync(() => {
+          const counts = new Map<string, number>()
+          for (const { group } of inStatus("PENDING"))
+            if (group !== null) counts.set(group, (counts.get(group) ?? 0) + 1)
+          return names.flatMap((group) => {
+            const { maxPending } = groups.limitsOf(group, { ...noLimits, maxPending: defaultMax })
+            if (maxPending === null) return []
+            return [{ group, pending: Math.min(maxPending + 1, counts.get(group) ?? 0), maxPending }]
+          })
         }),
       inTransaction: Effect.succeed(false),
       afterCommit: (effect) => effect

@@ -1,9 +1,11 @@
 import { DateTime, type Duration, Effect, Layer } from "effect"
 import { OrderReads } from "../../../application/ports/OrderReads.ts"
-import { isDue, type Order, type PendingOrder } from "../../../domain/Order.ts"
+import type { Order } from "../../../domain/Order.ts"
 import type { ListedOrder, OrderFilter, Stats } from "../../../domain/OrderQueries.ts"
 import { isWithin, pageOf } from "../Listing.ts"
-import { atNow, bestFirst, copyOf, dueAmong, earliest, MemoryOrders, ratePerSecond } from "../MemoryOrders.ts"
+import { atNow, copyOf, earliest, MemoryOrders, ratePerSecond } from "../MemoryOrders.ts"
+import { countDueOf, type Lane } from "../work/DueOrders.ts"
+import { whyWaiting } from "./WhyWaiting.ts"
 
 const withoutPayload = (order: Order): ListedOrder => {
   const { payload: _, ...listed } = order
@@ -11,22 +13,27 @@ const withoutPayload = (order: Order): ListedOrder => {
 }
 
 const matches =
-  ({ createdAfter, createdBefore, metadata = {}, retrying, status }: OrderFilter) =>
+  ({ createdAfter, createdBefore, group, metadata = {}, orderingKey, retrying, status, type }: OrderFilter) =>
   (order: ListedOrder) =>
     (status === undefined || order.status === status) &&
+    (type === undefined || order.type === type) &&
+    (orderingKey === undefined || order.orderingKey === orderingKey) &&
+    (group === undefined || order.group === group) &&
     (retrying !== true || (order.status === "PENDING" && order.retryCount > 0)) &&
     isWithin(order.createdAt, createdAfter, createdBefore) &&
     Object.entries(metadata).every(
       ([key, value]) => Object.hasOwn(order.metadata, key) && order.metadata[key] === value
     )
 
-const oldestDueAge = (pending: ReadonlyArray<PendingOrder>, at: DateTime.Utc): Duration.Duration | null => {
-  const first = earliest(dueAmong(pending, at).map(({ dueAt }) => dueAt))
+const oldestDueAge = (lanes: ReadonlyArray<Lane>, at: DateTime.Utc): Duration.Duration | null => {
+  const first = earliest(
+    lanes.flatMap((lane) => lane.orders.slice(0, Math.min(1, countDueOf(lane, at)))).map(({ dueAt }) => dueAt)
+  )
   return first === null ? null : DateTime.distance(first, at)
 }
 
 const statsOf = (
-  { countOf, deadLetters, inStatus, orders }: MemoryOrders["Service"],
+  { countOf, deadLetters, inStatus, lanes, orders }: MemoryOrders["Service"],
   at: DateTime.Utc
 ): Stats => {
   const all = Array.from(orders.values(), ({ order }) => order.createdAt)
@@ -42,7 +49,7 @@ const statsOf = (
     estimated: [],
     retrying: pending.filter(({ retryCount }) => retryCount > 0).length,
     deadLetters: deadLetters.size,
-    oldestDueAge: oldestDueAge(pending, at),
+    oldestDueAge: oldestDueAge(lanes(), at),
     createdPerSecond: ratePerSecond(all, at),
     completedPerSecond: ratePerSecond(completed, at),
     asOf: at,
@@ -54,7 +61,7 @@ export const layer = Layer.effect(
   OrderReads,
   Effect.gen(function* () {
     const memory = yield* MemoryOrders
-    const { countOf, find, inStatus, orders } = memory
+    const { countOf, find, lanes, orders } = memory
 
     return OrderReads.of({
       find: (id) => Effect.map(find(id), ({ order }) => copyOf(order)),
@@ -69,14 +76,8 @@ export const layer = Layer.effect(
             return events
           })
         }),
-      countDueBefore: (id, limit) =>
-        Effect.flatMap(find(id), ({ order }) =>
-          atNow((at) => {
-            if (order.status !== "PENDING" || !isDue(order, at)) return null
-            const before = dueAmong(inStatus("PENDING"), at).filter((other) => bestFirst(other, order) < 0)
-            return Math.min(limit, before.length)
-          })
-        ),
+      whyWaiting: (id, options) =>
+        Effect.flatMap(find(id), ({ order }) => atNow((at) => whyWaiting(memory, order, options, at))),
       list: (page, filter = {}) =>
         Effect.sync(() =>
           pageOf(
@@ -88,7 +89,7 @@ export const layer = Layer.effect(
       backlog: atNow((at) => ({
         pending: countOf("PENDING"),
         processing: countOf("PROCESSING"),
-        oldestDueAge: oldestDueAge(inStatus("PENDING"), at)
+        oldestDueAge: oldestDueAge(lanes(), at)
       })),
       stats: atNow((at) => statsOf(memory, at)),
       ping: Effect.void

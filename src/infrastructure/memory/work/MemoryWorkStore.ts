@@ -2,37 +2,48 @@ import { DateTime, Duration, Effect, Layer } from "effect"
 import { SqlError } from "effect/sql"
 import type { Writes } from "../../../application/ports/OrderProcessor.ts"
 import {
+  type Claim,
+  type ClaimRequest,
   type Settlement,
   type SettleResult,
+  WorkerExpired,
   WorkStore,
   WritesRefused
 } from "../../../application/ports/WorkStore.ts"
-import { isDue, type PendingOrder } from "../../../domain/Order.ts"
-import { expire, settle, start } from "../../../domain/OrderTransitions.ts"
-import { atNow, bestFirst, copyOf, earliest, MemoryOrders } from "../MemoryOrders.ts"
+import type { Order } from "../../../domain/Order.ts"
+import { expire, settle } from "../../../domain/OrderTransitions.ts"
+import type { WorkerReport } from "../../../domain/Workers.ts"
+import { atNow, copyOf, earliest, MemoryOrders } from "../MemoryOrders.ts"
+import { chooseOrders } from "./ChooseOrders.ts"
+import { nextDueAt } from "./NextDue.ts"
 
 const untilFirst = (times: ReadonlyArray<DateTime.Utc>, at: DateTime.Utc): Duration.Duration | null => {
   const first = earliest(times)
   return first === null ? null : Duration.max(Duration.zero, DateTime.distance(at, first))
 }
 
-const claimOrders = (
-  { inStatus, store }: MemoryOrders["Service"],
-  { lease, max, worker }: Parameters<WorkStore["Service"]["claim"]>[0],
-  at: DateTime.Utc
-) => {
-  const leaseEnds = inStatus("PROCESSING").map(({ leaseUntil }) => leaseUntil)
-  const due: Array<PendingOrder> = []
-  const scheduled: Array<DateTime.Utc> = []
-  for (const order of inStatus("PENDING")) {
-    if (isDue(order, at)) due.push(order)
-    else scheduled.push(order.dueAt)
-  }
-  due.sort(bestFirst)
+/** Fails if the worker was expired. */
+const holdLease = (
+  { workers }: MemoryOrders["Service"],
+  worker: string,
+  lease: Duration.Duration,
+  report?: WorkerReport
+): Effect.Effect<DateTime.Utc, WorkerExpired> =>
+  Effect.flatMap(
+    atNow((at) => (workers.extend(worker, lease, at, report) ? at : null)),
+    (at) => (at === null ? Effect.fail(new WorkerExpired({ worker })) : Effect.succeed(at))
+  )
+
+const claimOrders = (memory: MemoryOrders["Service"], request: ClaimRequest, at: DateTime.Utc): Claim => {
+  memory.promote()
+  const { orders, turns } = chooseOrders(memory, request, at)
+  const nextDue = nextDueAt(memory, request, at)
   return {
-    orders: due.slice(0, max).map((order) => copyOf(store(start(order, worker, lease, at)))),
-    nextDueIn: untilFirst(scheduled, at),
-    nextLeaseEndIn: untilFirst(leaseEnds, at)
+    orders: orders.map(copyOf),
+    turns,
+    isIncomplete: false,
+    nextDueIn: nextDue === null ? null : DateTime.distance(at, nextDue),
+    nextLeaseEndIn: untilFirst(memory.workers.leaseEnds(), at)
   }
 }
 
@@ -47,7 +58,9 @@ const settleOrder = (
     return "settled"
   }
   const next = stored?.events.find((event) => event.version === version + 1)
-  return next !== undefined && next.event === outcome.event && next.worker === worker ? "repeated" : "stale"
+  if (next?.worker !== worker) return "stale"
+  const isCancelled = next.event === "cancelled" && outcome.event !== "completed"
+  return isCancelled || next.event === outcome.event ? "repeated" : "stale"
 }
 
 // The app's writes cannot be rolled back in memory. So the order is locked while the writes run, and the
@@ -75,35 +88,53 @@ const settleWithWrites = (
     })
   )
 
+/** The orders of workers whose lease has ended. A worker without orders leaves the registry. */
+const expireOrders = (
+  { heldBy, locked, store, workers }: MemoryOrders["Service"],
+  max: number,
+  at: DateTime.Utc
+): ReadonlyArray<Order> => {
+  const expired: Array<Order> = []
+  for (const worker of workers.ended(at)) {
+    const held = heldBy(worker)
+    const due = held
+      .filter(({ id }) => !locked.has(id))
+      .sort((a, b) => (a.id < b.id ? -1 : 1))
+      .slice(0, max - expired.length)
+    expired.push(...due.map((order) => copyOf(store(expire(order, at)))))
+    if (due.length === held.length) workers.remove(worker)
+    else if (due.length > 0) workers.refuse(worker)
+  }
+  return expired
+}
+
 export const layer = Layer.effect(
   WorkStore,
   Effect.gen(function* () {
     const memory = yield* MemoryOrders
-    const { inStatus, locked, renew, store } = memory
+    const { heldBy, workers } = memory
 
     return WorkStore.of({
-      claim: (request) => atNow((at) => claimOrders(memory, request, at)),
+      claim: (request) =>
+        Effect.map(holdLease(memory, request.worker, request.lease), (at) =>
+          claimOrders(memory, request, at)
+        ),
       settle: (settlements) =>
         atNow((at) => settlements.map((settlement) => settleOrder(memory, settlement, at))),
       settleWithWrites: (settlement, writes) => settleWithWrites(memory, settlement, writes),
-      renew: (worker, lease) =>
-        atNow((at) =>
-          inStatus("PROCESSING")
-            .filter((order) => order.worker === worker)
-            .map((order) => {
-              const renewed = { ...order, leaseUntil: DateTime.addDuration(at, lease) }
-              renew(renewed)
-              return renewed
-            })
+      renew: (worker, lease, report) =>
+        Effect.map(holdLease(memory, worker, lease, report), () => heldBy(worker)),
+      findCancelRequests: (worker) =>
+        Effect.sync(() =>
+          heldBy(worker)
+            .filter(({ cancelRequested }) => cancelRequested !== null)
+            .map(({ id }) => id)
         ),
-      expire: (max) =>
-        atNow((at) =>
-          inStatus("PROCESSING")
-            .filter((order) => DateTime.isLessThanOrEqualTo(order.leaseUntil, at) && !locked.has(order.id))
-            .sort((a, b) => DateTime.Order(a.leaseUntil, b.leaseUntil))
-            .slice(0, max)
-            .map((order) => copyOf(store(expire(order, at))))
-        )
+      deregister: (worker) =>
+        Effect.sync(() => {
+          if (heldBy(worker).length === 0) workers.remove(worker)
+        }),
+      expire: (max) => atNow((at) => expireOrders(memory, max, at))
     })
   })
 )

@@ -1,0 +1,80 @@
+import { DateTime } from "effect"
+import { burstOf, type GroupLimits, noLimits } from "../../../domain/Groups.ts"
+import type { WhyWaiting } from "../../../domain/WhyWaiting.ts"
+
+/** The tokens that a group had left at its last start. */
+interface Bucket {
+  readonly tokens: number
+  readonly at: number
+}
+
+/** So that a group may start an order at the time that was computed for it, despite rounding. */
+const tolerance = 1e-6
+
+/** Why a group may not start a further order now. */
+export type LimitReached = Extract<WhyWaiting, { readonly why: "group is full" | "group has used its rate" }>
+
+/** The limits set for groups, their token buckets, and the number of running attempts of each. */
+export const makeGroupLimits = () => {
+  const limits = new Map<string, GroupLimits>()
+  const running = new Map<string, number>()
+  const buckets = new Map<string, Bucket>()
+
+  /** The limits set for the group, each that is null by default. */
+  const limitsOf = (group: string, defaults: GroupLimits = noLimits): GroupLimits => {
+    const set = limits.get(group) ?? noLimits
+    return {
+      maxRunning: set.maxRunning ?? defaults.maxRunning,
+      ratePerSecond: set.ratePerSecond ?? defaults.ratePerSecond,
+      maxPending: set.maxPending ?? defaults.maxPending
+    }
+  }
+
+  /** A bucket is full before the first start, and refills at the rate that the group has now. */
+  const tokensOf = (group: string, ratePerSecond: number, at: DateTime.Utc): number => {
+    const bucket = buckets.get(group)
+    if (bucket === undefined) return burstOf(ratePerSecond)
+    const seconds = (DateTime.toEpochMillis(at) - bucket.at) / 1000
+    return Math.min(burstOf(ratePerSecond), bucket.tokens + seconds * ratePerSecond)
+  }
+
+  return {
+    limits,
+    limitsOf,
+    /** Counts the attempt that a group starts (1) or ends (-1). */
+    countRunning: (group: string | null, change: 1 | -1) => {
+      if (group === null) return
+      const count = (running.get(group) ?? 0) + change
+      if (count === 0) running.delete(group)
+      else running.set(group, count)
+    },
+    /** The limit that keeps the group from starting an order now; null if there is none. */
+    limitReached: (
+      group: string | null,
+      defaults: GroupLimits | undefined,
+      at: DateTime.Utc
+    ): LimitReached | null => {
+      if (group === null) return null
+      const { maxRunning, ratePerSecond } = limitsOf(group, defaults)
+      const now = running.get(group) ?? 0
+      if (maxRunning !== null && now >= maxRunning) return { why: "group is full", running: now, maxRunning }
+      if (ratePerSecond === null) return null
+      const tokens = tokensOf(group, ratePerSecond, at)
+      if (tokens >= 1 - tolerance) return null
+      const wait = Math.ceil(((1 - tokens) / ratePerSecond) * 1000 - tolerance)
+      return {
+        why: "group has used its rate",
+        ratePerSecond,
+        nextAt: DateTime.add(at, { milliseconds: wait })
+      }
+    },
+    /** Takes a token for a start, if the group has a rate. */
+    takeToken: (group: string | null, defaults: GroupLimits | undefined, at: DateTime.Utc) => {
+      if (group === null) return
+      const { ratePerSecond } = limitsOf(group, defaults)
+      if (ratePerSecond === null) return
+      const tokens = tokensOf(group, ratePerSecond, at) - 1
+      buckets.set(group, { tokens, at: DateTime.toEpochMillis(at) })
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import { DateTime, type Duration } from "effect"
+import type { RegisteredWorker, WorkerReport } from "../../../domain/Workers.ts"
+
+interface Registered {
+  readonly worker: RegisteredWorker
+  readonly leaseUntil: DateTime.Utc
+  /** Whether an order of it was expired, so that it is refused from then on. */
+  readonly isExpired: boolean
+}
+
+/** What is known of a worker that has not reported itself. */
+const noReport: WorkerReport = {
+  host: "",
+  version: "",
+  role: "worker",
+  types: null,
+  capacity: 0,
+  inFlight: 0,
+  draining: false
+}
+
+const hasEnded = ({ leaseUntil }: Registered, at: DateTime.Utc) =>
+  DateTime.isLessThanOrEqualTo(leaseUntil, at)
+
+/** The workers that claim or renew, each with its lease. */
+export const makeWorkerRegistry = () => {
+  const workers = new Map<string, Registered>()
+
+  /** The workers whose lease has not ended. */
+  const alive = (at: DateTime.Utc): ReadonlyArray<RegisteredWorker> =>
+    Array.from(workers.values())
+      .filter((each) => !hasEnded(each, at))
+      .map(({ worker }) => worker)
+
+  return {
+    alive,
+    /** Whether a worker whose lease has not ended takes orders of this type. */
+    takes: (type: string, at: DateTime.Utc): boolean =>
+      alive(at).some(({ types }) => types === null || types.includes(type)),
+    /** Registers the worker, or extends its lease; returns false if it was expired. */
+    extend: (id: string, lease: Duration.Duration, at: DateTime.Utc, report?: WorkerReport): boolean => {
+      const before = workers.get(id)
+      if (before?.isExpired === true) return false
+      const worker = { startedAt: at, ...noReport, ...before?.worker, ...report, id, seenAt: at }
+      workers.set(id, { worker, leaseUntil: DateTime.addDuration(at, lease), isExpired: false })
+      return true
+    },
+    /** The workers whose lease has ended, by the time at which it ended, then id. */
+    ended: (at: DateTime.Utc): ReadonlyArray<string> =>
+      Array.from(workers.values())
+        .filter((each) => hasEnded(each, at))
+        .sort((a, b) => DateTime.Order(a.leaseUntil, b.leaseUntil) || (a.worker.id < b.worker.id ? -1 : 1))
+        .map(({ worker }) => worker.id),
+    refuse: (id: string) => {
+      const before = workers.get(id)
+      if (before !== undefined) workers.set(id, { ...before, isExpired: true })
+    },
+    remove: (id: string) => workers.delete(id),
+    leaseEnds: (): ReadonlyArray<DateTime.Utc> => Array.from(workers.values(), ({ leaseUntil }) => leaseUntil)
+  }
+}
