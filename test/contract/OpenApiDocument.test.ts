@@ -3,6 +3,7 @@ import { Schema } from "effect"
 import { OpenApi } from "effect/http-api"
 import { DeadLetter } from "../../src/domain/DeadLetter.ts"
 import * as OrderPayload from "../../src/domain/OrderPayload.ts"
+import type { OrderTypes } from "../../src/domain/OrderTypes.ts"
 import { DeadLetterWithAttempts } from "../../src/contract/DeadLettersEndpoints.ts"
 import { makeOrderApi } from "../../src/contract/OrderApi.ts"
 import { OrderListing } from "../../src/contract/OrderListing.ts"
@@ -33,8 +34,8 @@ interface ProblemSchema {
   readonly examples?: ReadonlyArray<{ readonly status: number }>
 }
 
-const documentOf = <P>(payload: OrderPayload.OrderPayload<P>) => {
-  const spec = OpenApi.fromApi(makeOrderApi(payload))
+const documentOf = <T>(types: OrderTypes<T>) => {
+  const spec = OpenApi.fromApi(makeOrderApi(types))
   const operations = Object.values(spec.paths).flatMap((it) => Object.values(it)) as unknown
   return {
     text: JSON.stringify(spec),

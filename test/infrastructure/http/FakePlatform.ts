@@ -38,8 +38,8 @@ export const deadLetters: ReadonlyArray<DeadLetter> = [5, 4, 3, 2, 1].map((n) =>
 }))
 
 /** A platform whose order 1 failed and order 2 is pending, and that records what was submitted. */
-export const fakePlatform = <P>(overrides: Partial<OrderPlatform<P>> = {}) => {
-  const submitted: Array<Submission<P>> = []
+export const fakePlatform = <T>(overrides: Partial<OrderPlatform<T>> = {}) => {
+  const submitted: Array<Submission<T>> = []
   const known = (id: OrderId) =>
     id === idNumber(1)
       ? Effect.succeed(failedOrder.order)
@@ -53,20 +53,20 @@ export const fakePlatform = <P>(overrides: Partial<OrderPlatform<P>> = {}) => {
         : Effect.fail(new OrderNotInDeadLetterQueue({ orderId: id }))
     )
   const keys: Array<Idempotency> = []
-  function submit(submission: Submission<P>): Effect.Effect<OrderId>
+  function submit(submission: Submission<T>): Effect.Effect<OrderId>
   function submit(
-    submission: Submission<P>,
+    submission: Submission<T>,
     options: { readonly idempotency: Idempotency }
   ): Effect.Effect<Replayable<OrderId>>
-  function submit(submission: Submission<P>, options?: { readonly idempotency: Idempotency }) {
+  function submit(submission: Submission<T>, options?: { readonly idempotency: Idempotency }) {
     submitted.push(submission)
     if (options === undefined) return Effect.succeed(idNumber(9))
     keys.push(options.idempotency)
     return Effect.succeed({ answer: idNumber(9), replayed: options.idempotency.key === "again" })
   }
-  const platform: OrderPlatform<P> = {
+  const platform: OrderPlatform<T> = {
     submit,
-    submitMany: (submissions: ReadonlyArray<Submission<P> | WrongSubmission>, options) => {
+    submitMany: (submissions: ReadonlyArray<Submission<T> | WrongSubmission>, options) => {
       const answer = submissions.map((each, n) => {
         if ("refused" in each) return Result.fail(each.refused)
         submitted.push(each)

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Layer, type Schema } from "effect"
+import { Effect, Exit, Layer } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { OpenApi } from "effect/http-api"
 import { OrderPlatform } from "../../../../src/application/OrderPlatform.ts"
@@ -361,7 +361,7 @@ describe("the server", () => {
         Layer.provide(
           Layer.succeed(
             OrderPlatform.service(OrderPayload.anyJsonObject),
-            fakePlatform<Schema.JsonObject>().platform
+            fakePlatform<typeof OrderPayload.anyJsonObject.Payloads>().platform
           )
         ),
         Layer.provide(HttpServer.layerServices)
