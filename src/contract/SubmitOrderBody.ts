@@ -1,24 +1,7 @@
-import { DateTime, Effect, Schema, SchemaIssue, SchemaTransformation } from "effect"
+import { Effect, Schema } from "effect"
+import { GroupName, OrderingKey, TypeName } from "../domain/Lane.ts"
 import type { OrderPayload } from "../domain/OrderPayload.ts"
-import { IsoTime } from "./IsoTime.ts"
-
-const maxYearsAhead = 10
-
-/** An ISO 8601 time with its zone, at most ten years ahead. The past is allowed and means now. */
-const NotBefore = IsoTime.pipe(
-  Schema.decodeTo(
-    Schema.DateTimeUtc,
-    SchemaTransformation.transformEffect({
-      decode: Effect.fnUntraced(function* (time: DateTime.Utc, options) {
-        const latest = DateTime.add(yield* DateTime.now, { years: maxYearsAhead })
-        if (DateTime.isLessThanOrEqualTo(time, latest)) return time
-        const message = `Expected a time at most ${maxYearsAhead} years ahead`
-        return yield* Effect.fail(new SchemaIssue.InvalidValue({ message }, time, options))
-      }),
-      encode: (time) => Effect.succeed(time)
-    })
-  )
-)
+import { NotBefore } from "./TimeAhead.ts"
 
 /** The maximum number of metadata entries of an order. */
 export const maxMetadataEntries = 32
@@ -51,6 +34,20 @@ const Metadata = Schema.Record(
 export const submitOrderBody = <P>(payload: OrderPayload<P>) =>
   Schema.Struct({
     payload: payload.schema.pipe(Schema.withDecodingDefaultKey(Effect.succeed({}))),
+    type: Schema.optionalKey(
+      TypeName.annotate({ description: 'What kind of work the order is; "default" by default.' })
+    ),
+    orderingKey: Schema.optionalKey(
+      OrderingKey.annotate({
+        description:
+          "Orders of the same type and ordering key run one at a time, in the order in which they were submitted."
+      })
+    ),
+    group: Schema.optionalKey(
+      GroupName.annotate({
+        description: "The group whose limits apply to the order, and that takes turns with other groups."
+      })
+    ),
     priority: Schema.optionalKey(
       Schema.Int.check(
         Schema.isBetween({ minimum: 0, maximum: 9 }, { expected: "a whole number from 0 to 9" })
