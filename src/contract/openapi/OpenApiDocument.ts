@@ -66,7 +66,9 @@ const describeOperation = (operation: Operation, payloadExample: unknown) => ({
       ...withHeaderNames(response.headers),
       "X-Correlation-Id": { $ref: "#/components/headers/CorrelationId" },
       ...(status === "401" ? { "WWW-Authenticate": { $ref: "#/components/headers/WwwAuthenticate" } } : {}),
-      ...(status === "503" ? { "Retry-After": { $ref: "#/components/headers/RetryAfter" } } : {}),
+      ...(status === "429" || status === "503"
+        ? { "Retry-After": { $ref: "#/components/headers/RetryAfter" } }
+        : {}),
       ...(status === "default" ? { Allow: { $ref: "#/components/headers/Allow" } } : {})
     }
   }))
