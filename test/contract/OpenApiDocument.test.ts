@@ -3,7 +3,8 @@ import { Schema } from "effect"
 import { OpenApi } from "effect/http-api"
 import { DeadLetter } from "../../src/domain/DeadLetter.ts"
 import * as OrderPayload from "../../src/domain/OrderPayload.ts"
-import type { OrderTypes } from "../../src/domain/OrderTypes.ts"
+import { OrderType } from "../../src/domain/OrderType.ts"
+import { OrderTypes } from "../../src/domain/OrderTypes.ts"
 import { DeadLetterWithAttempts } from "../../src/contract/DeadLettersEndpoints.ts"
 import { makeOrderApi } from "../../src/contract/OrderApi.ts"
 import { OrderListing } from "../../src/contract/OrderListing.ts"
@@ -116,6 +117,30 @@ describe("the OpenAPI document", () => {
     assert.deepNestedInclude(exampleFor(Coffee.annotate({ examples: [{ shots: 2 }] })), {
       payload: { shots: 2 }
     })
+  })
+
+  it("describes an order of several types as exactly one of them, each with its name and payload", () => {
+    const Coffee = Schema.Struct({ shots: Schema.Int }).annotate({ examples: [{ shots: 2 }] })
+    const types = OrderTypes.make(
+      OrderType.make("coffee", Coffee),
+      OrderType.make("tea", Schema.Struct({ leaves: Schema.String }))
+    )
+    const { operations, schemas } = documentOf(types)
+    assert.deepStrictEqual(schemas["SubmitOrder"] as unknown, {
+      oneOf: ["coffee", "tea"].map((name) => ({ $ref: `#/components/schemas/SubmitOrder.${name}` }))
+    })
+    const { properties, required } = schemas["SubmitOrder.tea"] as unknown as {
+      readonly properties: Readonly<Record<string, unknown>>
+      readonly required: ReadonlyArray<string>
+    }
+    assert.deepStrictEqual(required, ["type"])
+    assert.deepStrictEqual(properties["type"], { type: "string", enum: ["tea"] })
+    assert.nestedProperty(properties["payload"], "properties.leaves")
+    const example = operations.find((it) => it.operationId === "orders.submit")?.requestBody?.content[
+      "application/json"
+    ]?.example
+    assert.deepNestedInclude(example, { type: "coffee", payload: { shots: 2 } })
+    Schema.decodeUnknownSync(submitOrderBody(types), { onExcessProperty: "error" })(example)
   })
 
   it("shows the event stream as it is on the wire, and how to resume it", () => {

@@ -1,3 +1,4 @@
+import type { ExampleOrder } from "./OpenApiOrders.ts"
 import { problemExamples } from "./ProblemExamples.ts"
 
 // The same two orders throughout: one failed in its first attempt and waits for the second, the other failed permanently.
@@ -113,14 +114,18 @@ const failed = {
   reasonCode: deadLetter.reasonCode
 }
 
-/** The example of an operation's request body, with the example `payload` of the app's schema if it has one. */
-export const exampleOfRequest = (operationId: string, payload: unknown): object | undefined => {
-  const order = payload === undefined ? submitted : { payload, ...submitted }
+/** The example of an operation's request body, with the type and payload that the app's schemas say. */
+export const exampleOfRequest = (operationId: string, inSchema: ExampleOrder): object | undefined => {
+  const order = { ...submitted, ...inSchema }
+  const later = {
+    ...(inSchema.type !== undefined && { type: inSchema.type }),
+    notBefore: "2026-11-23T08:00:00Z"
+  }
   switch (operationId) {
     case "orders.submit":
       return { example: order }
     case "orders.submitMany":
-      return { example: { orders: [order, { notBefore: "2026-11-23T08:00:00Z" }] } }
+      return { example: { orders: [order, later] } }
     case "orders.cancel":
       return { example: { reason: "the guest has left" } }
     case "workers.pause":
