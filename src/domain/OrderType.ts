@@ -37,7 +37,8 @@ export interface OrderTypeOptions<P> extends TypeSettings {
 /** What decides about an order type; the rest of it follows from these parts. */
 export type OrderTypeParts<N extends string, P> = Omit<OrderType<N, P>, "Payloads" | "key" | "members">
 
-const isTypeName = Schema.is(TypeName)
+/** Whether an order type can have this name. */
+export const isTypeName = Schema.is(TypeName)
 const typeNameRule = "It has 1 to 64 of the characters a-z 0-9 . _ -"
 
 /**
