@@ -2,7 +2,7 @@ import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { maxReasonLength } from "../domain/Failure.ts"
 import { GroupName, TypeName } from "../domain/Lane.ts"
-import type { Pause } from "../domain/Pauses.ts"
+import { coversAll, type Pause } from "../domain/Pauses.ts"
 import type { RegisteredWorker } from "../domain/Workers.ts"
 import { AcceptableAnswers, OperatorsOnly, RequestDecoding } from "./Middleware.ts"
 import { withOptionalBody } from "./openapi/OptionalBody.ts"
@@ -118,7 +118,7 @@ export const viewWorkers = (
   typesWithoutWorker: ReadonlyArray<string>,
   processes: ReadonlyArray<RegisteredWorker>
 ): typeof WorkersView.Type => ({
-  paused: pauses.some(({ group, type }) => type === null && group === null),
+  paused: pauses.some(coversAll),
   pauses,
   typesWithoutWorker,
   processes

@@ -8,7 +8,12 @@ import { OrderTypes } from "../../src/domain/OrderTypes.ts"
 import { DeadLetterWithAttempts } from "../../src/contract/DeadLettersEndpoints.ts"
 import { makeOrderApi } from "../../src/contract/OrderApi.ts"
 import { OrderListing } from "../../src/contract/OrderListing.ts"
-import { AcceptedOrder, Timeline } from "../../src/contract/OrdersEndpoints.ts"
+import { AcceptedOrder } from "../../src/contract/AcceptedOrder.ts"
+import { AuditEntryView } from "../../src/contract/AuditEndpoints.ts"
+import { GroupLimitsBody, GroupView } from "../../src/contract/GroupsEndpoints.ts"
+import { CancelBody } from "../../src/contract/OrderControlEndpoints.ts"
+import { Timeline } from "../../src/contract/OrdersEndpoints.ts"
+import { PauseBody, ResumeBody, WorkersView } from "../../src/contract/WorkersEndpoints.ts"
 import { OrderView } from "../../src/contract/OrderView.ts"
 import { StatsView } from "../../src/contract/StatsEndpoints.ts"
 import { submitOrderBody } from "../../src/contract/SubmitOrderBody.ts"
@@ -50,7 +55,7 @@ const { operations, schemas, text } = documentOf(OrderPayload.anyJsonObject)
 const operation = (id: string) => operations.find((it) => it.operationId === id) ?? assert.fail(id)
 
 const types =
-  "not-found invalid-request idempotency-mismatch not-in-dlq version-mismatch unauthorized forbidden overloaded unavailable method-not-allowed not-acceptable too-large unsupported-media-type internal"
+  "not-found invalid-request idempotency-mismatch not-in-dlq conflict version-mismatch unauthorized forbidden overloaded unavailable method-not-allowed not-acceptable too-large unsupported-media-type internal"
 
 describe("the OpenAPI document", () => {
   it("describes every type of problem, with an example, in the responses with its status", () => {
@@ -91,6 +96,14 @@ describe("the OpenAPI document", () => {
       "orders.list": OrderListing,
       "orders.get": OrderView,
       "orders.explain": Timeline,
+      "orders.cancel": AcceptedOrder,
+      "orders.run": AcceptedOrder,
+      "workers.get": WorkersView,
+      "workers.pause": WorkersView,
+      "workers.resume": WorkersView,
+      "groups.list": Schema.Array(GroupView),
+      "groups.set": GroupView,
+      "audit.list": Schema.Array(AuditEntryView),
       "deadLetters.list": Schema.Array(DeadLetter),
       "deadLetters.get": DeadLetterWithAttempts,
       "deadLetters.reprocess": AcceptedOrder,
@@ -106,6 +119,13 @@ describe("the OpenAPI document", () => {
     const bodyOf = (id: string) => operation(id).requestBody?.content["application/json"]?.example
     Schema.decodeUnknownSync(order, strictly)(bodyOf("orders.submit"))
     Schema.decodeUnknownSync(submitOrdersBody(order), strictly)(bodyOf("orders.submitMany"))
+    Schema.decodeUnknownSync(CancelBody, strictly)(bodyOf("orders.cancel"))
+    Schema.decodeUnknownSync(ResumeBody, strictly)(bodyOf("workers.resume"))
+    Schema.decodeUnknownSync(GroupLimitsBody, strictly)(bodyOf("groups.set"))
+    // Its time is in the future only at the time of the example.
+    const { resumeAt, ...pause } = bodyOf("workers.pause") as Record<string, unknown>
+    assert.isString(resumeAt)
+    Schema.decodeUnknownSync(PauseBody, strictly)(pause)
   })
 
   it("has the example payload of the app's schema, or none", () => {

@@ -1,5 +1,5 @@
 import { Duration, Effect, Metric } from "effect"
-import type { Pause } from "../../domain/Pauses.ts"
+import { coversAll, type Pause } from "../../domain/Pauses.ts"
 import type { Backlog } from "../ports/OrderReads.ts"
 
 /** Orders that are not final, by status. */
@@ -32,7 +32,7 @@ export const recordControl = Effect.fnUntraced(function* (
   pauses: ReadonlyArray<Pause>,
   typesWithoutWorker: ReadonlyArray<string>
 ) {
-  const paused = pauses.some(({ group, type }) => type === null && group === null)
+  const paused = pauses.some(coversAll)
   yield* Metric.update(isPaused, paused ? 1 : 0)
   yield* Metric.update(typesWithoutWorkerCount, typesWithoutWorker.length)
 })

@@ -11,7 +11,7 @@ import {
 } from "../../domain/Order.ts"
 import { endsAttempt, type OrderEvent } from "../../domain/OrderEvent.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
-import { type Pause, scopeName } from "../../domain/Pauses.ts"
+import { coversAll, type Pause, scopeName } from "../../domain/Pauses.ts"
 import type { WhyWaiting } from "../../domain/WhyWaiting.ts"
 import { OrderReads } from "../ports/OrderReads.ts"
 
@@ -91,7 +91,7 @@ const waiting = (order: PendingOrder, events: ReadonlyArray<OrderEvent>, why: Wh
 }
 
 const paused = ({ by, reason, resumeAt, ...scope }: Pause) => {
-  const what = scope.type === null && scope.group === null ? "paused" : `${scopeName(scope)} is paused`
+  const what = coversAll(scope) ? "paused" : `${scopeName(scope)} is paused`
   const until = resumeAt === null ? "" : ` (until ${DateTime.formatIso(resumeAt)})`
   return `${what}${by === null ? "" : ` by ${by}`}: ${reason}${until}`
 }
