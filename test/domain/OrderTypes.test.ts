@@ -9,9 +9,13 @@ const type = <N extends string>(name: N) => OrderType.make(name, Empty)
 
 describe("OrderType", () => {
   it("a name of 1 to 64 of the characters a-z 0-9 . _ - is accepted, any other refused", () => {
-    for (const name of ["a", "invoice.v2_big-1", "0", "a".repeat(64)]) assert.strictEqual(type(name).name, name)
+    for (const name of ["a", "invoice.v2_big-1", "0", "a".repeat(64)])
+      assert.strictEqual(type(name).name, name)
     for (const name of ["", "Invoice", "in voice", "in/voice", "é", "a\n", "a".repeat(65)])
-      assert.throws(() => type(name), `${JSON.stringify(name)}. It has 1 to 64 of the characters a-z 0-9 . _ -`)
+      assert.throws(
+        () => type(name),
+        `${JSON.stringify(name)}. It has 1 to 64 of the characters a-z 0-9 . _ -`
+      )
   })
 
   it("a concurrency that would let no order start is refused", () => {

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Duration, Effect, Layer } from "effect"
-import type { Submission } from "../../../src/application/intake/Submission.ts"
+import type { SubmissionOptions } from "../../../src/application/intake/Submission.ts"
 import { OrderPlatform } from "../../../src/application/OrderPlatform.ts"
 import { IntakeStore } from "../../../src/application/ports/IntakeStore.ts"
 import { DefaultGroupLimits, noLimits } from "../../../src/domain/Groups.ts"
@@ -40,7 +40,7 @@ const platformWith = Effect.fnUntraced(function* (maxPending: number | null) {
     counted,
     failing,
     platform,
-    submit: (group?: string, parts: Partial<Submission<{}>> = {}) =>
+    submit: (group?: string, parts: Partial<SubmissionOptions> = {}) =>
       platform.submit({ payload: {}, ...(group === undefined ? {} : { group }), ...parts }),
     complete: Effect.fnUntraced(function* (max: number) {
       const { orders } = yield* work.claim({ worker: "w", lease: Duration.hours(1), max })

@@ -11,7 +11,7 @@ import { linkTo } from "./ListingFilters.ts"
 const pages = makePages("/audit", Schema.Int)
 
 /** The handlers of the group `audit`. */
-export const auditHandlers = <P>(api: OrderApi<P>, platform: OrderPlatform<P>) =>
+export const auditHandlers = <T>(api: OrderApi<T>, platform: OrderPlatform<T>) =>
   layerHandlers(
     HttpApiBuilder.group(api, "audit", (handlers) =>
       handlers.handleAll({

@@ -10,7 +10,7 @@ import { bindingOf, cursorOf, pageOf } from "./ListingCursor.ts"
 import { deadLetterFilterOf, linkTo } from "./ListingFilters.ts"
 
 /** The handlers of the group `deadLetters`. */
-export const deadLetterHandlers = <P>(api: OrderApi<P>, platform: OrderPlatform<P>) =>
+export const deadLetterHandlers = <T>(api: OrderApi<T>, platform: OrderPlatform<T>) =>
   layerHandlers(
     HttpApiBuilder.group(api, "deadLetters", (handlers) =>
       handlers.handleAll({

@@ -18,7 +18,7 @@ interface SetCall extends CallWithBody {
 }
 
 /** The handlers of the group `groups`. */
-export const groupHandlers = <P>(api: OrderApi<P>, platform: OrderPlatform<P>, readBody: ReadBody) => {
+export const groupHandlers = <T>(api: OrderApi<T>, platform: OrderPlatform<T>, readBody: ReadBody) => {
   const set = readBody(GroupLimitsBody)(
     Effect.fnUntraced(function* ({ params: { group } }: SetCall, limits) {
       return yield* platform.setGroupLimits(group, limits, operatorOf(yield* CurrentRequest))

@@ -37,5 +37,5 @@ export const withIfMatch = <A, E, E2, R>(
 }
 
 /** The current version of an order. */
-export const versionOf = <P>({ find }: Pick<OrderPlatform<P>, "find">, id: OrderId) =>
+export const versionOf = <T>({ find }: Pick<OrderPlatform<T>, "find">, id: OrderId) =>
   Effect.map(find(id), ({ version }) => version)

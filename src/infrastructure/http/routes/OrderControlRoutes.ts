@@ -12,7 +12,7 @@ interface CancelCall extends CallWithBody {
 }
 
 /** The handler of `POST /orders/{id}/cancel`. */
-export const makeCancel = <P>(platform: OrderPlatform<P>, readBody: ReadBody) =>
+export const makeCancel = <T>(platform: OrderPlatform<T>, readBody: ReadBody) =>
   readBody(CancelBody)(
     Effect.fnUntraced(function* ({ headers, params: { id } }: CancelCall, body) {
       yield* withIfMatch(headers, versionOf(platform, id), (options) =>
@@ -23,7 +23,7 @@ export const makeCancel = <P>(platform: OrderPlatform<P>, readBody: ReadBody) =>
   )
 
 /** The handler of `POST /orders/{id}/run`. */
-export const makeRun = <P>(platform: OrderPlatform<P>) =>
+export const makeRun = <T>(platform: OrderPlatform<T>) =>
   Effect.fnUntraced(function* ({ params: { id } }: { readonly params: { readonly id: OrderId } }) {
     yield* platform.run(id, operatorOf(yield* CurrentRequest))
     return { orderId: id }

@@ -8,7 +8,7 @@ import { CurrentRequest, operatorOf } from "../edge/CurrentRequest.ts"
 import { layerHandlers } from "../edge/PipelinedRoutes.ts"
 
 /** The handlers of the group `workers`. */
-export const workerHandlers = <P>(api: OrderApi<P>, platform: OrderPlatform<P>, readBody: ReadBody) => {
+export const workerHandlers = <T>(api: OrderApi<T>, platform: OrderPlatform<T>, readBody: ReadBody) => {
   const get = Effect.map(
     Effect.all([platform.pauses, platform.typesWithoutWorker, platform.workers]),
     ([pauses, types, processes]) => viewWorkers(pauses, types, processes)
