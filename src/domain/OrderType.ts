@@ -1,4 +1,5 @@
 import { Cause, Exit, Result, Schema } from "effect"
+import { TypeName } from "./Lane.ts"
 import type { OrderTypes } from "./OrderTypes.ts"
 import type { TypeSettings } from "./TypeSettings.ts"
 
@@ -35,6 +36,10 @@ export interface OrderTypeOptions<P> extends TypeSettings {
 
 /** What decides about an order type; the rest of it follows from these parts. */
 export type OrderTypeParts<N extends string, P> = Omit<OrderType<N, P>, "Payloads" | "key" | "members">
+
+/** Whether an order type can have this name. */
+export const isTypeName = Schema.is(TypeName)
+const typeNameRule = "It has 1 to 64 of the characters a-z 0-9 . _ -"
 
 /**
  * Declares an order type. Declare it once, and use this value for platform, processor, worker and routes. Throws an
@@ -102,7 +107,3 @@ const decodeVersions = <P>(decoders: Readonly<Record<string, Schema.Decoder<P>>>
       : Result.fail(`The stored payload does not fit the schema: ${Cause.pretty(decoded.cause)}`)
   }
 }
-
-/** Whether the name can be that of an order type. */
-export const isTypeName = (name: string): boolean => /^[a-z0-9._-]{1,64}$/.test(name)
-const typeNameRule = "It has 1 to 64 of the characters a-z 0-9 . _ -"

@@ -151,7 +151,7 @@ const errorAt = (key: string, issue: SchemaIssue.Issue): Schema.SchemaError =>
   new Schema.SchemaError(new SchemaIssue.Pointer([key], issue))
 
 const notOneOf = (names: ReadonlyArray<string>): Schema.SchemaError => {
-  const message = `Expected the name of a type: ${names.join(", ")}`
+  const message = `Expected one of the types ${names.join(", ")}`
   return errorAt("type", new SchemaIssue.InvalidValue({ message }))
 }
 
