@@ -1,6 +1,8 @@
 // order-platform/contract: the HTTP contract, for servers, clients and browsers. It imports nothing of Node.
 
 export * as OrderPayload from "./domain/OrderPayload.ts"
+export { OrderType, type OrderTypeOptions } from "./domain/OrderType.ts"
+export { type AnyOrderType, OrderTypes, type PayloadsOf, type TypedPayload } from "./domain/OrderTypes.ts"
 export { OrderId } from "./domain/OrderId.ts"
 export { OrderStatus } from "./domain/OrderStatus.ts"
 export { OrderEvent } from "./domain/OrderEvent.ts"

@@ -3,6 +3,9 @@
 
 // domain
 export * as OrderPayload from "./domain/OrderPayload.ts"
+export { OrderType, type OrderTypeOptions } from "./domain/OrderType.ts"
+export { type AnyOrderType, OrderTypes, type PayloadsOf, type TypedPayload } from "./domain/OrderTypes.ts"
+export { SettingsOfTypes, type TypeSettings } from "./domain/TypeSettings.ts"
 export type { NewOrder, Order, Outcome } from "./domain/Order.ts"
 export { OrderId } from "./domain/OrderId.ts"
 export { OrderStatus } from "./domain/OrderStatus.ts"
@@ -28,6 +31,7 @@ export {
   DefaultMaxRetries,
   MaxPayloadBytes,
   type Submission,
+  type SubmissionOptions,
   SubmissionRefused,
   type WrongSubmission
 } from "./application/intake/Submission.ts"
@@ -42,6 +46,7 @@ export {
   type AttemptError,
   OrderProcessor,
   PermanentFailure,
+  type ProcessorsOf,
   RetryableFailure,
   Snooze,
   Writes

@@ -1,18 +1,23 @@
-import { Context, Effect, Layer, type Result, type Scope, type Stream } from "effect"
+import { Context, Effect, Layer, type Result, type Schema, type Scope, type Stream } from "effect"
 import { Digest } from "effect/crypto"
+import type { AuditEntry, Operator } from "../domain/Audit.ts"
 import type { DeadLetter } from "../domain/DeadLetter.ts"
+import type { Group, LimitsToSet } from "../domain/Groups.ts"
 import type { Order } from "../domain/Order.ts"
 import type {
+  GroupNotFound,
+  GroupOverloaded,
   IdempotencyMismatch,
   OrderNotFound,
   OrderNotInDeadLetterQueue,
+  OrderStateConflict,
   OrdersUnavailable,
   OrderVersionMismatch,
   TooManyWatched
 } from "../domain/OrderErrors.ts"
 import type { OrderEvent } from "../domain/OrderEvent.ts"
 import type { OrderId } from "../domain/OrderId.ts"
-import type { OrderPayload } from "../domain/OrderPayload.ts"
+import type { OrderTypes } from "../domain/OrderTypes.ts"
 import type {
   DeadLetterFilter,
   ListedOrder,
@@ -21,6 +26,15 @@ import type {
   Page,
   Stats
 } from "../domain/OrderQueries.ts"
+import type { Pause } from "../domain/Pauses.ts"
+import type { RegisteredWorker } from "../domain/Workers.ts"
+import { cancelOrder } from "./control/CancelOrder.ts"
+import { deleteGroupLimits, listGroups, setGroupLimits } from "./control/GroupLimits.ts"
+import { type PauseRequest, pauseWorkers } from "./control/PauseWorkers.ts"
+import { readAudit } from "./control/ReadAudit.ts"
+import { resumeWorkers } from "./control/ResumeWorkers.ts"
+import { runOrder } from "./control/RunOrder.ts"
+import type { Scope as PauseScope } from "./control/Scope.ts"
 import { discardOrder } from "./dead-letters/DiscardOrder.ts"
 import { findDeadLetter } from "./dead-letters/FindDeadLetter.ts"
 import { reprocessOrder } from "./dead-letters/ReprocessOrder.ts"
@@ -29,6 +43,7 @@ import { layerPooledRandom } from "./intake/PooledRandom.ts"
 import type { Submission, SubmissionRefused, WrongSubmission } from "./intake/Submission.ts"
 import { makeStoreOrders, makeSubmitOrder, type SubmitError } from "./intake/SubmitOrder.ts"
 import { makeSubmitOrders } from "./intake/SubmitOrders.ts"
+import { ControlStore } from "./ports/ControlStore.ts"
 import { DeadLetterStore } from "./ports/DeadLetterStore.ts"
 import { type Backlog, OrderReads } from "./ports/OrderReads.ts"
 import type { Stores } from "./ports/Stores.ts"
@@ -37,16 +52,18 @@ import { deleteExpiredKeys } from "./upkeep/DeleteExpiredKeys.ts"
 import { explainOrder } from "./watch/ExplainOrder.ts"
 import { makeWatchOrder } from "./watch/WatchOrder.ts"
 
+export type { PauseRequest } from "./control/PauseWorkers.ts"
 export type { SubmitError } from "./intake/SubmitOrder.ts"
 
 type ReadError = OrderNotFound | OrdersUnavailable
+type ControlError = OrdersUnavailable | Schema.SchemaError
 type DeadLetterError = ReadError | OrderNotInDeadLetterQueue
 
 /**
- * All operations on orders. HTTP routes and embedding apps call only this interface. `P` is the type of the
- * decoded payload.
+ * All operations on orders. HTTP routes and embedding apps call only this interface. `T` has the decoded payload of each
+ * order type under its name, for example `{ invoice: Invoice; email: Email }`.
  */
-export interface OrderPlatform<in out P> {
+export interface OrderPlatform<in out T> {
   /**
    * Stores the order and returns its id after the commit; from then on the order is never lost. In a transaction of
    * the caller it returns before the commit, and the order is stored if the transaction commits. With an
@@ -54,21 +71,22 @@ export interface OrderPlatform<in out P> {
    * different submission with the same key fails with `IdempotencyMismatch`.
    */
   readonly submit: {
-    (submission: Submission<P>): Effect.Effect<OrderId, SubmitError>
+    (submission: Submission<T>): Effect.Effect<OrderId, SubmitError>
     (
-      submission: Submission<P>,
+      submission: Submission<T>,
       options: { readonly idempotency: Idempotency }
     ): Effect.Effect<Replayable<OrderId>, SubmitError | IdempotencyMismatch>
   }
   /**
    * Stores up to 1000 orders in one commit and returns a result for each, in the sequence of the submissions.
-   * A refused submission does not affect the others. An idempotency key applies to the whole call.
+   * A refused submission, also one whose group is overloaded, does not affect the others. An idempotency key applies to
+   * the whole call.
    */
   readonly submitMany: (
-    submissions: ReadonlyArray<Submission<P> | WrongSubmission>,
+    submissions: ReadonlyArray<Submission<T> | WrongSubmission>,
     options?: { readonly idempotency?: Idempotency }
   ) => Effect.Effect<
-    Replayable<ReadonlyArray<Result.Result<OrderId, SubmissionRefused>>>,
+    Replayable<ReadonlyArray<Result.Result<OrderId, SubmissionRefused | GroupOverloaded>>>,
     SubmitError | IdempotencyMismatch
   >
   readonly find: (id: OrderId) => Effect.Effect<Order, ReadError>
@@ -102,11 +120,11 @@ export interface OrderPlatform<in out P> {
   ) => Effect.Effect<DeadLetter & { readonly attempts: ReadonlyArray<OrderEvent> }, DeadLetterError>
   /**
    * Removes the order from the dead letter queue and makes it due again, with its number of failed attempts
-   * reset to zero.
+   * reset to zero. `operator` is recorded in the audit.
    */
   readonly reprocess: (
     id: OrderId,
-    options?: { readonly ifVersion?: number }
+    options?: { readonly ifVersion?: number; readonly operator?: Operator }
   ) => Effect.Effect<Order, DeadLetterError | OrderVersionMismatch>
   /**
    * Removes the order from the dead letter queue for good; the order stays FAILED. The reason is cleaned
@@ -114,8 +132,53 @@ export interface OrderPlatform<in out P> {
    */
   readonly discard: (
     id: OrderId,
-    options?: { readonly reason?: string; readonly ifVersion?: number }
+    options?: { readonly reason?: string; readonly ifVersion?: number; readonly operator?: Operator }
   ) => Effect.Effect<Order, DeadLetterError | OrderVersionMismatch>
+  /**
+   * Cancels an order that is not final. A PENDING order is FAILED at once. A running order is cancelled unless its
+   * attempt completes, and its attempt is interrupted. Either way the order is never retried and never a dead letter.
+   * Fails with `OrderStateConflict` if the order is final. The reason is cleaned like that of `discard`.
+   */
+  readonly cancel: (
+    id: OrderId,
+    options?: { readonly reason?: string; readonly ifVersion?: number }
+  ) => Effect.Effect<Order, ReadError | OrderStateConflict | OrderVersionMismatch>
+  /**
+   * Makes an order that waits for its time due now; it passes no other order of its ordering key. Fails with
+   * `OrderStateConflict` if the order is already due or not PENDING.
+   */
+  readonly run: (id: OrderId, operator?: Operator) => Effect.Effect<Order, ReadError | OrderStateConflict>
+  /**
+   * Lets no order of a scope start, in any process, until `resume` or `resumeAt`. Running attempts are not affected. A
+   * pause of the same scope is replaced. Fails with `SchemaError` if no order can have the type or group.
+   */
+  readonly pause: (request: PauseRequest, operator?: Operator) => Effect.Effect<void, ControlError>
+  /** Ends the pause of exactly this scope; does nothing if there is none. */
+  readonly resume: (scope?: PauseScope, operator?: Operator) => Effect.Effect<void, ControlError>
+  /** The pauses in force, oldest first. */
+  readonly pauses: Effect.Effect<ReadonlyArray<Pause>, OrdersUnavailable>
+  /** The processes that work on orders, as they last reported themselves; at most 1000. */
+  readonly workers: Effect.Effect<ReadonlyArray<RegisteredWorker>, OrdersUnavailable>
+  /** The types of due orders that no worker takes, by name; at most 100. */
+  readonly typesWithoutWorker: Effect.Effect<ReadonlyArray<string>, OrdersUnavailable>
+  /**
+   * Sets the limits of a group, in every process, instead of those set before. Fails with `SchemaError` if the name or a
+   * limit is invalid.
+   */
+  readonly setGroupLimits: (
+    group: string,
+    limits: LimitsToSet,
+    operator?: Operator
+  ) => Effect.Effect<Group, ControlError>
+  /** Removes the limits set for a group, so that it has the default limits. */
+  readonly deleteGroupLimits: (
+    group: string,
+    operator?: Operator
+  ) => Effect.Effect<void, GroupNotFound | OrdersUnavailable>
+  /** A page of the groups for which limits were set, by name. */
+  readonly groups: (page: Page<string>) => Effect.Effect<Listing<Group, string>, OrdersUnavailable>
+  /** A page of what operators did, newest first. */
+  readonly audit: (page: Page<number>) => Effect.Effect<Listing<AuditEntry, number>, OrdersUnavailable>
   /** The number of waiting and of running orders. */
   readonly backlog: Effect.Effect<Backlog, OrdersUnavailable>
   /** Figures of all orders, at most a second old. */
@@ -124,22 +187,42 @@ export interface OrderPlatform<in out P> {
   readonly ping: Effect.Effect<void, OrdersUnavailable>
 }
 
-/** The service key of the platform for this payload. */
-const service = <P>(payload: OrderPayload<P>): Context.Service<OrderPlatform<P>, OrderPlatform<P>> =>
-  Context.Service<OrderPlatform<P>>(`order-platform/application/OrderPlatform/${payload.key}`)
+/** The service key of the platform for these types. */
+const service = <T>(types: OrderTypes<T>): Context.Service<OrderPlatform<T>, OrderPlatform<T>> =>
+  Context.Service<OrderPlatform<T>>(`order-platform/application/OrderPlatform/${types.key}`)
 
-/** The platform for this payload. The `WakeUp` announces new orders to workers, in this process or in others. */
-const layer = <P>(payload: OrderPayload<P>): Layer.Layer<OrderPlatform<P>, never, Stores | WakeUp> =>
+/** The calls that cancel orders and steer which orders may start. */
+const controlCalls = (context: Context.Context<ControlStore | WakeUp>) => {
+  const store = Context.get(context, ControlStore)
+  return {
+    cancel: (id, options) => Effect.provideContext(cancelOrder(id, options), context),
+    run: (id, operator) => Effect.provideContext(runOrder(id, operator), context),
+    pause: (request, operator) => Effect.provideContext(pauseWorkers(request, operator), context),
+    resume: (scope = {}, operator) => Effect.provideContext(resumeWorkers(scope, operator), context),
+    pauses: store.pauses,
+    workers: store.workers,
+    typesWithoutWorker: store.typesWithoutWorker,
+    setGroupLimits: (group, limits, operator) =>
+      Effect.provideContext(setGroupLimits(group, limits, operator), context),
+    deleteGroupLimits: (group, operator) =>
+      Effect.provideContext(deleteGroupLimits(group, operator), context),
+    groups: (page) => Effect.provideContext(listGroups(page), context),
+    audit: (page) => Effect.provideContext(readAudit(page), context)
+  } satisfies Partial<OrderPlatform<never>>
+}
+
+/** The platform for these types. The `WakeUp` announces new orders to workers, in this process or in others. */
+const layer = <T>(types: OrderTypes<T>): Layer.Layer<OrderPlatform<T>, never, Stores | WakeUp> =>
   Layer.effect(
-    service(payload),
+    service(types),
     Effect.gen(function* () {
       const reads = yield* OrderReads
-      const context = yield* Effect.context<DeadLetterStore | OrderReads | WakeUp>()
+      const context = yield* Effect.context<ControlStore | DeadLetterStore | OrderReads | WakeUp>()
       const storeOrders = yield* makeStoreOrders
       yield* deleteExpiredKeys
       return {
-        submit: yield* makeSubmitOrder(payload, storeOrders),
-        submitMany: yield* makeSubmitOrders(payload, storeOrders),
+        submit: yield* makeSubmitOrder(types, storeOrders),
+        submitMany: yield* makeSubmitOrders(types, storeOrders),
         find: reads.find,
         timeline: reads.timeline,
         explain: (id) => Effect.provideContext(explainOrder(id), context),
@@ -149,12 +232,13 @@ const layer = <P>(payload: OrderPayload<P>): Layer.Layer<OrderPlatform<P>, never
         deadLetter: (id) => Effect.provideContext(findDeadLetter(id), context),
         reprocess: (id, options) => Effect.provideContext(reprocessOrder(id, options), context),
         discard: (id, options) => Effect.provideContext(discardOrder(id, options), context),
+        ...controlCalls(context),
         backlog: reads.backlog,
         // All callers share one read a second. A failure is cached as well, so that a failing store gets no more reads
         // than a healthy one.
         stats: yield* Effect.cachedWithTTL(reads.stats, "1 second"),
         ping: reads.ping
-      } satisfies OrderPlatform<P>
+      } satisfies OrderPlatform<T>
     })
   ).pipe(Layer.provide([layerPooledRandom, Digest.layerWebCrypto]))
 
@@ -163,9 +247,9 @@ const layer = <P>(payload: OrderPayload<P>): Layer.Layer<OrderPlatform<P>, never
  * so workers in other processes find the orders it stores by polling; to wake those workers at once, use
  * `layer` with a `WakeUp`.
  */
-const layerClientOnly = <P>(payload: OrderPayload<P>): Layer.Layer<OrderPlatform<P>, never, Stores> =>
+const layerClientOnly = <T>(types: OrderTypes<T>): Layer.Layer<OrderPlatform<T>, never, Stores> =>
   Layer.provide(
-    layer(payload),
+    layer(types),
     Layer.succeed(WakeUp, WakeUp.of({ announce: () => Effect.void, awaitAnnouncement: Effect.never }))
   )
 

@@ -1,5 +1,5 @@
 import { HttpApi, OpenApi } from "effect/http-api"
-import type { OrderPayload } from "../domain/OrderPayload.ts"
+import type { OrderTypes } from "../domain/OrderTypes.ts"
 import { DeadLettersApi } from "./DeadLettersEndpoints.ts"
 import { HealthApi } from "./HealthEndpoints.ts"
 import { describeEveryAnswer } from "./openapi/OpenApiDocument.ts"
@@ -9,10 +9,10 @@ import { StatsApi } from "./StatsEndpoints.ts"
 /** The version of the HTTP contract: the version of the package. */
 export const apiVersion = "0.1.0"
 
-/** The HTTP contract for orders that carry `P`: for typed clients and the OpenAPI document. */
-export const makeOrderApi = <P>(payload: OrderPayload<P>) =>
+/** The HTTP contract for orders of these types: for typed clients and the OpenAPI document. */
+export const makeOrderApi = <T>(types: OrderTypes<T>) =>
   HttpApi.make("order-platform")
-    .add(makeOrdersApi(payload), DeadLettersApi, StatsApi, HealthApi)
+    .add(makeOrdersApi(types), DeadLettersApi, StatsApi, HealthApi)
     .annotate(HttpApi.ParseOptions, { errors: "all" })
     .annotateMerge(
       OpenApi.annotations({
@@ -24,5 +24,5 @@ export const makeOrderApi = <P>(payload: OrderPayload<P>) =>
       })
     )
 
-/** The HTTP contract for orders that carry `P`. */
-export type OrderApi<P> = ReturnType<typeof makeOrderApi<P>>
+/** The HTTP contract for orders of these types. */
+export type OrderApi<T> = ReturnType<typeof makeOrderApi<T>>

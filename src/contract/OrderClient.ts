@@ -1,7 +1,7 @@
 import { Effect, type Redacted } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 import { HttpApiClient } from "effect/http-api"
-import type { OrderPayload } from "../domain/OrderPayload.ts"
+import type { OrderTypes } from "../domain/OrderTypes.ts"
 import { makeOrderApi } from "./OrderApi.ts"
 
 /** The address of the server, and the key to use. */
@@ -12,19 +12,19 @@ export interface OrderClientOptions {
 }
 
 /**
- * A client for orders that carry `P`, made from the same contract as the server: a method for each endpoint, which
+ * A client for orders of these types, made from the same contract as the server: a method for each endpoint, which
  * returns the decoded response and fails with the error that the handler failed with.
  */
-const make = <P>(payload: OrderPayload<P>, { baseUrl, key }: OrderClientOptions) =>
-  HttpApiClient.make(makeOrderApi(payload), {
+const make = <T>(types: OrderTypes<T>, { baseUrl, key }: OrderClientOptions) =>
+  HttpApiClient.make(makeOrderApi(types), {
     baseUrl,
     ...(key !== undefined && {
       transformClient: HttpClient.mapRequest(HttpClientRequest.bearerToken(key))
     })
   })
 
-/** A client for orders that carry `P`. */
-export type OrderClient<P> = Effect.Success<ReturnType<typeof make<P>>>
+/** A client for orders of these types. */
+export type OrderClient<T> = Effect.Success<ReturnType<typeof make<T>>>
 
 /** Makes clients that use the `HttpClient` of their context, such as `FetchHttpClient.layer`. */
 export const OrderClient = { make }

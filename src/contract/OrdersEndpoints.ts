@@ -2,7 +2,7 @@ import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { OrderEvent } from "../domain/OrderEvent.ts"
 import { OrderId } from "../domain/OrderId.ts"
-import type { OrderPayload } from "../domain/OrderPayload.ts"
+import type { OrderTypes } from "../domain/OrderTypes.ts"
 import { AcceptableAnswers, ClientsOnly, RequestDecoding } from "./Middleware.ts"
 import { LastEventId } from "./LastEventId.ts"
 import { IdempotencyKey, replayedHeader } from "./IdempotencyKey.ts"
@@ -37,11 +37,11 @@ const submitting = {
   ]
 } as const
 
-/** The endpoints for clients, for orders that carry `P`. */
-export const makeOrdersApi = <P>(payload: OrderPayload<P>) => {
+/** The endpoints for clients, for orders of these types. */
+export const makeOrdersApi = <T>(types: OrderTypes<T>) => {
   // Both submit endpoints share one schema of the order; with two schemas, the OpenAPI document would define
   // the order twice.
-  const order = submitOrderBody(payload)
+  const order = submitOrderBody(types)
   const submit = HttpApiEndpoint.post("submit", "/orders", {
     payload: [order, HttpApiSchema.NoContent],
     success: HttpApiSchema.WithHeaders(AcceptedOrder.pipe(HttpApiSchema.status(202)), {

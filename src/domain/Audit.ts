@@ -12,13 +12,7 @@ export const unnamedOperator: Operator = { by: null, correlationId: null }
 
 /** What operators do, as recorded in the audit. */
 export type AuditAction =
-  | "reprocess"
-  | "discard"
-  | "run"
-  | "pause"
-  | "resume"
-  | "set group limits"
-  | "delete group limits"
+  "reprocess" | "discard" | "run" | "pause" | "resume" | "set group limits" | "delete group limits"
 
 /** One change by an operator, written in the transaction of the change. */
 export interface AuditEntry extends Operator {

@@ -53,6 +53,22 @@ export class Overloaded extends Schema.TaggedError<Overloaded>()("Overloaded", {
   retryAfterSeconds: Schema.Int
 }) {}
 
+/**
+ * Too many orders of this group are waiting; no order of the group was stored. The same call may succeed after
+ * `retryAfterSeconds`.
+ */
+export class GroupOverloaded extends Schema.TaggedError<GroupOverloaded>()("GroupOverloaded", {
+  group: Schema.String,
+  message: Schema.String,
+  retryAfterSeconds: Schema.Int
+}) {}
+
+/** No limits were set for this group. */
+export class GroupNotFound extends Schema.TaggedError<GroupNotFound>()("GroupNotFound", {
+  group: Schema.String,
+  message: message("No limits are set for this group.")
+}) {}
+
 /** The process, or one caller, has its maximum number of event streams open. */
 export class TooManyWatched extends Schema.TaggedError<TooManyWatched>()("TooManyWatched", {
   max: Schema.Int,

@@ -13,11 +13,11 @@ export interface Position {
   readonly orderId: OrderId
 }
 
-/** One page of a list, newest first. */
-export interface Page {
+/** One page of a list, newest first. `At` is a position in the list. */
+export interface Page<At = Position> {
   readonly limit: number
   /** The end of the previous page; null for the first page. */
-  readonly after: Position | null
+  readonly after: At | null
 }
 
 /**
@@ -25,9 +25,9 @@ export interface Page {
  * from the first page to the last. Any page may have fewer entries than its limit, even none, because each
  * search examines a bounded number of entries.
  */
-export interface Listing<A> {
+export interface Listing<A, At = Position> {
   readonly entries: ReadonlyArray<A>
-  readonly next: Position | null
+  readonly next: At | null
 }
 
 /** The orders that match every condition. */

@@ -2,9 +2,9 @@ import { Duration, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { OrderPlatform } from "../application/OrderPlatform.ts"
 import { OrderWorker } from "../application/work/OrderWorker.ts"
-import type { OrderProcessor } from "../application/ports/OrderProcessor.ts"
+import type { ProcessorsOf } from "../application/ports/OrderProcessor.ts"
 import { WorkerSettings } from "../application/work/WorkerSettings.ts"
-import type { OrderPayload } from "../domain/OrderPayload.ts"
+import type { OrderTypes } from "../domain/OrderTypes.ts"
 import { RetryPolicy } from "../domain/RetryPolicy.ts"
 import * as Memory from "../infrastructure/memory/Memory.ts"
 
@@ -20,14 +20,14 @@ export interface TestSettings {
  * test can predict them, and a worker that stops does not wait for running attempts. Each call makes a
  * separate platform.
  */
-export const layer = <P, E, R>(
-  payload: OrderPayload<P>,
-  processor: Layer.Layer<OrderProcessor<P>, E, R>,
+export const layer = <T, E, R>(
+  types: OrderTypes<T>,
+  processors: Layer.Layer<ProcessorsOf<NoInfer<T>>, E, R>,
   { retry, worker }: TestSettings = {}
 ) =>
-  OrderWorker.layer(payload).pipe(
-    Layer.provide(processor),
-    Layer.provideMerge(OrderPlatform.layer(payload)),
+  OrderWorker.layer(types).pipe(
+    Layer.provide(processors),
+    Layer.provideMerge(OrderPlatform.layer(types)),
     Layer.provideMerge(Layer.fresh(Memory.layer)),
     Layer.provide([
       Layer.succeed(RetryPolicy, { ...RetryPolicy.defaultValue(), jitter: 0, ...retry }),

@@ -5,7 +5,7 @@ import type { ListedOrder, Listing, Position } from "../domain/OrderQueries.ts"
 import { OrderReads } from "../application/ports/OrderReads.ts"
 import type { Order } from "../domain/Order.ts"
 import type { OrderId } from "../domain/OrderId.ts"
-import type { OrderPayload } from "../domain/OrderPayload.ts"
+import type { OrderTypes } from "../domain/OrderTypes.ts"
 import type { OrderStatus } from "../domain/OrderStatus.ts"
 
 /** Runs every fiber until all of them wait for time or for the test. */
@@ -43,12 +43,12 @@ export class NeverHappened extends Schema.TaggedError<NeverHappened>()("NeverHap
  * Advances virtual time until the order has the status, and returns it. It jumps from due time to due time, so that an
  * hour's wait costs no more than a second's. Fails at once if the order ends in another status.
  */
-export const awaitStatus = Effect.fnUntraced(function* <P>(
-  payload: OrderPayload<P>,
+export const awaitStatus = Effect.fnUntraced(function* <T>(
+  types: OrderTypes<T>,
   id: OrderId,
   status: OrderStatus
 ) {
-  const platform = yield* OrderPlatform.service(payload)
+  const platform = yield* OrderPlatform.service(types)
   const started = yield* DateTime.now
   const never = Effect.fnUntraced(function* (order: Order) {
     const { explanation } = yield* platform.explain(id)

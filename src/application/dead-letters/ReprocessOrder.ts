@@ -1,5 +1,6 @@
 import { Effect, Metric } from "effect"
 import { counter, register } from "../../concurrency/Measure.ts"
+import type { Operator } from "../../domain/Audit.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
 import { DeadLetterStore } from "../ports/DeadLetterStore.ts"
 import { WakeUp } from "../ports/WakeUp.ts"
@@ -15,7 +16,7 @@ export const registerDeadLetterMetrics = register(deadLettersReprocessed)
  */
 export const reprocessOrder = Effect.fn("ReprocessOrder")(function* (
   id: OrderId,
-  options?: { readonly ifVersion?: number }
+  options?: { readonly ifVersion?: number; readonly operator?: Operator }
 ) {
   const store = yield* DeadLetterStore
   const wakeUp = yield* WakeUp

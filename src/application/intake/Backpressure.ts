@@ -1,8 +1,10 @@
-import { Clock, Context, DateTime, Duration, Effect, Latch } from "effect"
+import { Clock, Context, DateTime, Duration, Effect } from "effect"
 import type { NewOrder } from "../../domain/Order.ts"
 import { type OrdersUnavailable, Overloaded } from "../../domain/OrderErrors.ts"
 import { makeRate, secondsToDrain } from "../../concurrency/Rate.ts"
 import { IntakeStore } from "../ports/IntakeStore.ts"
+import { makeGroupBackpressure } from "./GroupBackpressure.ts"
+import { makeSampling, pauseAfterCounting, samplingInterval } from "./Sampling.ts"
 
 /** The limit of due PENDING orders; beyond it no orders are accepted. A million by default. */
 export const MaxPending = Context.Reference<number>("order-platform/application/intake/MaxPending", {
@@ -24,20 +26,6 @@ export const MaxScheduled = Context.Reference<number>("order-platform/applicatio
 const shareToFree = 0.01
 const roomFor = (limit: number) => Math.ceil(limit * shareToFree)
 
-/**
- * The pause between two counts of the due orders, and the shortest pause between two counts of the scheduled
- * orders.
- */
-const interval = Duration.seconds(1)
-
-/**
- * Counting ten million orders takes a second or more, so the pause before the next count is 20 times as long
- * as the count, but at most this long.
- */
-const longestInterval = Duration.minutes(1)
-const pauseAfterCounting = (took: Duration.Duration) =>
-  Duration.clamp(Duration.times(took, 20), { minimum: interval, maximum: longestInterval })
-
 /** Whether the order is not due yet. */
 const isScheduled = ({ notBefore }: NewOrder, now: DateTime.Utc) =>
   notBefore !== null && DateTime.isGreaterThan(notBefore, now)
@@ -52,19 +40,14 @@ const sampledLimit = Effect.fnUntraced(function* (
   pauseAfter: (took: Duration.Duration) => Duration.Duration
 ) {
   let overloaded: Overloaded | null = null
-  const due = Latch.makeUnsafe(false)
   const update = Effect.map(sample, (result) => {
     overloaded = result
   })
-  yield* due.await.pipe(
-    Effect.andThen(due.close),
-    Effect.andThen(Effect.timed(Effect.ignoreCause(update))),
-    Effect.tap(([took]) => Effect.sleep(pauseAfter(took))),
-    Effect.tap(() => (overloaded === null ? Effect.void : due.open)),
-    Effect.forever,
-    Effect.forkScoped
+  const { sampleSoon } = yield* makeSampling(
+    Effect.map(Effect.ignoreCause(update), () => overloaded !== null),
+    pauseAfter
   )
-  return { overloaded: () => overloaded, sampleSoon: () => due.openUnsafe() }
+  return { overloaded: () => overloaded, sampleSoon }
 })
 
 const makePendingLimit = Effect.gen(function* () {
@@ -78,7 +61,7 @@ const makePendingLimit = Effect.gen(function* () {
           retryAfterSeconds: secondsToDrain(due - max + roomFor(max), drainPerSecond)
         })
   )
-  return yield* sampledLimit(sample, () => interval)
+  return yield* sampledLimit(sample, () => samplingInterval)
 })
 
 const makeScheduledLimit = Effect.gen(function* () {
@@ -96,14 +79,15 @@ const makeScheduledLimit = Effect.gen(function* () {
 })
 
 /**
- * Decides when new orders are refused with `Overloaded`, and after how long a caller should try again. Over
- * HTTP the refusal is the problem `overloaded` (contract/Problems.ts has its status). A full body budget
- * (http/body/BodyBytes.ts) and too many event streams (watch/WatchOrder.ts) are answered with the same
- * problem.
+ * Decides when new orders are refused with `Overloaded`, or those of one group with `GroupOverloaded`, and after how
+ * long a caller should try again. Over HTTP both are the problem `overloaded` (contract/Problems.ts has the status). A
+ * full body budget (http/body/BodyBytes.ts) and too many event streams (watch/WatchOrder.ts) are answered with the
+ * same problem.
  */
 export const makeBackpressure = Effect.gen(function* () {
   const pending = yield* makePendingLimit
   const scheduled = yield* makeScheduledLimit
+  const groups = yield* makeGroupBackpressure
   const stored = makeRate()
 
   return {
@@ -117,6 +101,8 @@ export const makeBackpressure = Effect.gen(function* () {
           orders.some((order) => isScheduled(order, now)) ? tooManyScheduled : null
         )
       }),
+    /** Why this order is refused at the moment because of its group; null if it is accepted. */
+    refusalOfGroup: groups.refusal,
     /**
      * Records that these orders were stored, so that each limit that counts some of them is sampled soon.
      * Returns how many of the orders are due.
@@ -127,6 +113,7 @@ export const makeBackpressure = Effect.gen(function* () {
         const later = orders.filter((order) => isScheduled(order, now)).length
         if (later > 0) scheduled.sampleSoon()
         if (later < orders.length) pending.sampleSoon()
+        groups.recordStored(orders)
         return orders.length - later
       }),
     /** The refusal when the insert queue is full; `queued` is the number of orders in it. */

@@ -2,6 +2,7 @@ import { Context, DateTime, Duration, Effect, Result, Schedule, Schema } from "e
 import { Digest } from "effect/crypto"
 import type { NewOrder } from "../../domain/Order.ts"
 import { IdempotencyMismatch, OrdersUnavailable } from "../../domain/OrderErrors.ts"
+import { defaultType } from "../../domain/TypeSettings.ts"
 import type { KeyedOrders, StoredAnswer } from "../ports/IntakeStore.ts"
 import type { Submission, SubmissionRefused, WrongSubmission } from "./Submission.ts"
 
@@ -37,6 +38,9 @@ export const decodeKey = Schema.decodeUnknownEffect(Schema.Struct({ key: printab
 // that equals its default is left out. `maxRetries`, whose default is a setting, is compared separately.
 const requested = (order: NewOrder) => ({
   payload: order.payload,
+  type: order.type === defaultType ? undefined : order.type,
+  orderingKey: order.orderingKey ?? undefined,
+  group: order.group ?? undefined,
   priority: order.priority === 0 ? undefined : order.priority,
   notBefore: order.notBefore === null ? undefined : DateTime.formatIso(order.notBefore),
   metadata: Object.keys(order.metadata).length === 0 ? undefined : order.metadata

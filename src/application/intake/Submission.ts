@@ -1,11 +1,13 @@
 import { Context, type DateTime, Effect, Schema, SchemaIssue } from "effect"
 import { SecureRandom } from "effect/crypto"
 import type { NewOrder } from "../../domain/Order.ts"
+import { Lane } from "../../domain/Lane.ts"
 import { OrderId } from "../../domain/OrderId.ts"
-import type { OrderPayload } from "../../domain/OrderPayload.ts"
+import { type AnyOrderType, finder, type OrderTypes, type TypedPayload } from "../../domain/OrderTypes.ts"
+import { SettingsOfTypes } from "../../domain/TypeSettings.ts"
 import { validationIssues } from "../../domain/ValidationIssues.ts"
 
-/** The `maxRetries` of an order whose submission does not give it. */
+/** The `maxRetries` of an order for which neither its submission nor its type gives it. */
 export const DefaultMaxRetries = Context.Reference<number>(
   "order-platform/application/intake/DefaultMaxRetries",
   {
@@ -24,9 +26,21 @@ export const MaxPayloadBytes = Context.Reference<number>(
   }
 )
 
-/** An order as a caller submits it. */
-export interface Submission<P> {
-  readonly payload: P
+/** An order as a caller submits it: its payload, the name of its type, and these options. */
+export type Submission<T> = TypedPayload<T> & SubmissionOptions
+
+/** What a submission may give besides type and payload. */
+export interface SubmissionOptions {
+  /**
+   * Orders of the same type and ordering key run one at a time, in the order in which they were submitted. 1 to 200
+   * characters without control characters; none by default.
+   */
+  readonly orderingKey?: string
+  /**
+   * The group whose limits apply to the order, and that takes turns with other groups. 1 to 200 characters without
+   * control characters; none by default.
+   */
+  readonly group?: string
   /** 0 to 9, higher first; 0 by default. */
   readonly priority?: number
   /** Not due before this time; a time in the past means now. */
@@ -34,8 +48,8 @@ export interface Submission<P> {
   /**
    * The number of failed attempts after which the order becomes FAILED; 0 is treated as 1, and HTTP allows 0
    * to 100. An attempt that was released (its worker stopped) or snoozed (see `Snooze` in
-   * ports/OrderProcessor.ts) does not count as failed. `DefaultMaxRetries` by default, resolved at submit and
-   * stored with the order.
+   * ports/OrderProcessor.ts) does not count as failed. Resolved at submit and stored with the order: if absent, the
+   * `maxRetries` of the type in `SettingsOfTypes`, else of the `OrderType`, else `DefaultMaxRetries`.
    */
   readonly maxRetries?: number
   readonly metadata?: Readonly<Record<string, string>>
@@ -69,35 +83,77 @@ export interface WrongSubmission {
   readonly given: unknown
 }
 
-/** Turns submissions into new orders: an id, the defaults resolved, the payload encoded and its size checked. */
-export const makeNewOrder = Effect.fnUntraced(function* <P>(payload: OrderPayload<P>) {
+/**
+ * Turns submissions into new orders: an id, the defaults resolved, the payload encoded by its type and its size
+ * checked. The paths of a `SchemaError` begin at the submission.
+ */
+export const makeNewOrder = Effect.fnUntraced(function* <T>(types: OrderTypes<T>) {
   const random = yield* SecureRandom.SecureRandom
+  const settings = yield* SettingsOfTypes
   const defaultMaxRetries = yield* DefaultMaxRetries
-  const encodeAny = Schema.encodeEffect(payload.schema)
   const maxBytes = yield* MaxPayloadBytes
-  const encode =
-    maxBytes === Infinity
-      ? encodeAny
-      : (value: P) => Effect.flatMap(encodeAny(value), (encoded) => checkSize(encoded, maxBytes))
+  const declaredType = finder(types, (declared) => ({ declared, encode: makeEncode(declared, maxBytes) }))
 
-  return (submission: Submission<P>): Effect.Effect<NewOrder, Schema.SchemaError> =>
-    Effect.flatMap(encode(submission.payload), (encoded) => {
-      const { correlationId, maxRetries, metadata, notBefore, priority } = submission
-      const withIds = (id: string, correlationId: string): NewOrder => ({
-        id: OrderId.make(id),
-        payload: encoded,
-        payloadVersion: payload.version,
-        priority: priority ?? 0,
-        maxRetries: maxRetries ?? defaultMaxRetries,
-        metadata: metadata ?? {},
-        correlationId,
-        notBefore: notBefore ?? null
-      })
-      return correlationId === undefined
-        ? Effect.zipWith(random.uuidV7(), random.uuidV4(), withIds)
-        : Effect.map(random.uuidV7(), (id) => withIds(id, correlationId))
+  const resolve = (
+    submission: Submission<T>,
+    type: string,
+    payload: Schema.JsonObject,
+    declared: AnyOrderType
+  ) => {
+    const { correlationId, group, maxRetries, metadata, notBefore, orderingKey, priority } = submission
+    const withIds = (id: string, correlationId: string): NewOrder => ({
+      id: OrderId.make(id),
+      type,
+      orderingKey: orderingKey ?? null,
+      group: group ?? null,
+      payload,
+      payloadVersion: declared.version,
+      priority: priority ?? 0,
+      maxRetries:
+        maxRetries ?? settings[type]?.maxRetries ?? declared.settings.maxRetries ?? defaultMaxRetries,
+      metadata: metadata ?? {},
+      correlationId,
+      notBefore: notBefore ?? null
     })
+    return correlationId === undefined
+      ? Effect.zipWith(random.uuidV7(), random.uuidV4(), withIds)
+      : Effect.map(random.uuidV7(), (id) => withIds(id, correlationId))
+  }
+
+  return (submission: Submission<T>): Effect.Effect<NewOrder, Schema.SchemaError> => {
+    const type = submission.type ?? types.nameIfOmitted
+    const found = type === null ? undefined : declaredType(type)
+    if (type === null || found === undefined) return Effect.fail(notOneOf(types.names ?? []))
+    const order = Effect.flatMap(found.encode(submission.payload), (payload) =>
+      resolve(submission, type, payload, found.declared)
+    )
+    const { group, orderingKey } = submission
+    // The type needs a check only if it need not be one of a set.
+    const isChecked = group === undefined && orderingKey === undefined && types.names !== null
+    return isChecked ? order : Effect.andThen(checkLane(submission), order)
+  }
 })
+
+type Encode = (payload: unknown) => Effect.Effect<Schema.JsonObject, Schema.SchemaError>
+
+/** Encodes payloads of this type and checks their size. */
+const makeEncode = ({ schema }: AnyOrderType, maxBytes: number): Encode => {
+  const encode = Schema.encodeEffect(schema)
+  const encodeAndCheck: Encode = (payload) =>
+    Effect.flatMap(encode(payload), (encoded) => checkSize(encoded, maxBytes))
+  const chosen = maxBytes === Infinity ? encode : encodeAndCheck
+  return (payload) => Effect.mapError(chosen(payload), ({ issue }) => errorAt("payload", issue))
+}
+
+const checkLane = Schema.decodeUnknownEffect(Lane, { errors: "all" })
+
+const errorAt = (key: string, issue: SchemaIssue.Issue): Schema.SchemaError =>
+  new Schema.SchemaError(new SchemaIssue.Pointer([key], issue))
+
+const notOneOf = (names: ReadonlyArray<string>): Schema.SchemaError => {
+  const message = `Expected the name of a type: ${names.join(", ")}`
+  return errorAt("type", new SchemaIssue.InvalidValue({ message }))
+}
 
 /** The payload, if its JSON has at most `maxBytes` bytes. */
 const checkSize = <A>(payload: A, maxBytes: number): Effect.Effect<A, Schema.SchemaError> => {
@@ -118,8 +174,6 @@ const sizeIssue = (payload: unknown, maxBytes: number): string | null => {
   }
 }
 
-/** The refusal of a submission whose payload could not be encoded. */
+/** The refusal of a submission that is invalid, or whose payload could not be encoded. */
 export const refusedFor = (error: Schema.SchemaError): SubmissionRefused =>
-  new SubmissionRefused({
-    issues: validationIssues(error).map(({ message, path }) => ({ path: ["payload", ...path], message }))
-  })
+  new SubmissionRefused({ issues: validationIssues(error) })

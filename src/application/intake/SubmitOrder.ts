@@ -1,13 +1,14 @@
 import { Effect, type Schema } from "effect"
 import type { NewOrder } from "../../domain/Order.ts"
 import type {
+  GroupOverloaded,
   IdempotencyMismatch,
   OrdersUnavailable,
   Overloaded,
   TextNotStorable
 } from "../../domain/OrderErrors.ts"
 import { OrderId } from "../../domain/OrderId.ts"
-import type { OrderPayload } from "../../domain/OrderPayload.ts"
+import type { OrderTypes } from "../../domain/OrderTypes.ts"
 import { timed } from "../../concurrency/Measure.ts"
 import { IntakeStore, type KeyedOrders } from "../ports/IntakeStore.ts"
 import { makeBackpressure } from "./Backpressure.ts"
@@ -25,9 +26,11 @@ import { createSeconds } from "./IntakeMetrics.ts"
 import { makeNewOrder, type Submission } from "./Submission.ts"
 
 /**
- * Why a submit fails. `SchemaError`: the payload cannot be encoded or is too large, or the idempotency key is invalid.
+ * Why a submit fails. `SchemaError`: the type is none of the platform, the payload cannot be encoded or is too large, or
+ * the ordering key, the group or the idempotency key is invalid.
  */
-export type SubmitError = OrdersUnavailable | Overloaded | TextNotStorable | Schema.SchemaError
+export type SubmitError =
+  OrdersUnavailable | Overloaded | GroupOverloaded | TextNotStorable | Schema.SchemaError
 
 /**
  * Checks for backpressure, then stores new orders. Once the effect has succeeded, they are committed, or, if
@@ -37,6 +40,7 @@ export const makeStoreOrders = Effect.gen(function* () {
   const store = yield* IntakeStore
   const backpressure = yield* makeBackpressure
   const { insert, insertOnce } = yield* makeInsertBatcher(backpressure)
+  const { refusalOfGroup } = backpressure
 
   const storeOrders = (orders: ReadonlyArray<NewOrder>) =>
     Effect.flatMap(
@@ -47,35 +51,58 @@ export const makeStoreOrders = Effect.gen(function* () {
       }
     ).pipe(timed(createSeconds))
 
-  const storeOrdersOnce = Effect.fnUntraced(function* (keyed: KeyedOrders) {
-    const refusal = yield* backpressure.refusal(keyed.orders)
+  type StoreError = OrdersUnavailable | Overloaded | GroupOverloaded | TextNotStorable
+  const storeOrder = (order: NewOrder): Effect.Effect<void, StoreError> =>
+    order.group === null
+      ? storeOrders([order])
+      : Effect.flatMap(refusalOfGroup(order), (refusal): Effect.Effect<void, StoreError> =>
+          refusal === null ? storeOrders([order]) : Effect.fail(refusal)
+        )
+
+  const storeOrdersOnce = Effect.fnUntraced(function* (
+    keyed: KeyedOrders,
+    refusalOfOrder: Effect.Effect<GroupOverloaded | null> = Effect.succeed(null)
+  ) {
+    const refusal = (yield* backpressure.refusal(keyed.orders)) ?? (yield* refusalOfOrder)
     if (refusal === null) return yield* replay(keyed, yield* awaitAnswer(insertOnce(keyed)))
     // A repetition of an earlier call stores nothing, so it gets its answer even if new orders are refused.
     const answer = yield* store.findAnswer(keyed)
     return answer === null ? yield* refusal : yield* replay(keyed, answer)
   }, timed(createSeconds))
 
-  return { storeOrders, storeOrdersOnce }
+  return {
+    /** Stores this order, unless its group is overloaded. */
+    storeOrder,
+    /** Stores these orders, all or none, whatever their groups. */
+    storeOrders,
+    /**
+     * Stores the orders of a key, all or none, if the key is free and nothing refuses them. Returns the answer that is
+     * stored under the key.
+     */
+    storeOrdersOnce,
+    /** Why this order is refused at the moment because of its group; null if it is accepted. */
+    refusalOfGroup
+  }
 })
 export type StoreOrders = Effect.Success<typeof makeStoreOrders>
 
-/** `submit` of the platform for this payload. */
-export const makeSubmitOrder = Effect.fnUntraced(function* <P>(
-  payload: OrderPayload<P>,
-  { storeOrders, storeOrdersOnce }: StoreOrders
+/** `submit` of the platform for these types. */
+export const makeSubmitOrder = Effect.fnUntraced(function* <T>(
+  types: OrderTypes<T>,
+  { refusalOfGroup, storeOrder, storeOrdersOnce }: StoreOrders
 ) {
-  const newOrder = yield* makeNewOrder(payload)
+  const newOrder = yield* makeNewOrder(types)
   const fingerprint = yield* makeFingerprint
   const keepFor = yield* IdempotencyTtl
 
   // Without a span, which would cost more than the rest of a submit even if nothing exports it.
-  const submitWithoutKey = (submission: Submission<P>) =>
-    Effect.flatMap(newOrder(submission), (order) => Effect.as(storeOrders([order]), order.id))
+  const submitWithoutKey = (submission: Submission<T>) =>
+    Effect.flatMap(newOrder(submission), (order) => Effect.as(storeOrder(order), order.id))
 
-  const submitWithKey = Effect.fnUntraced(function* (submission: Submission<P>, idempotency: Idempotency) {
+  const submitWithKey = Effect.fnUntraced(function* (submission: Submission<T>, idempotency: Idempotency) {
     const { key, scope } = yield* decodeKey({ scope: "submit", ...idempotency })
     const order = yield* newOrder(submission)
-    const { answer, replayed } = yield* storeOrdersOnce({
+    const keyed: KeyedOrders = {
       scope,
       key,
       fingerprint: yield* fingerprint.ofOne(submission, order),
@@ -83,16 +110,17 @@ export const makeSubmitOrder = Effect.fnUntraced(function* <P>(
       orders: [order],
       answer: order.id,
       keepFor
-    })
+    }
+    const { answer, replayed } = yield* storeOrdersOnce(keyed, refusalOfGroup(order))
     return { answer: OrderId.make(answer), replayed }
   })
 
-  function submit(submission: Submission<P>): Effect.Effect<OrderId, SubmitError>
+  function submit(submission: Submission<T>): Effect.Effect<OrderId, SubmitError>
   function submit(
-    submission: Submission<P>,
+    submission: Submission<T>,
     options: { readonly idempotency: Idempotency }
   ): Effect.Effect<Replayable<OrderId>, SubmitError | IdempotencyMismatch>
-  function submit(submission: Submission<P>, options?: { readonly idempotency: Idempotency }) {
+  function submit(submission: Submission<T>, options?: { readonly idempotency: Idempotency }) {
     return options === undefined
       ? submitWithoutKey(submission)
       : submitWithKey(submission, options.idempotency)

@@ -1,8 +1,9 @@
 import { Effect, Result, Schema } from "effect"
 import { SecureRandom } from "effect/crypto"
-import { maxSubmissions } from "../../domain/Order.ts"
+import { maxSubmissions, type NewOrder } from "../../domain/Order.ts"
+import { GroupOverloaded } from "../../domain/OrderErrors.ts"
 import { OrderId } from "../../domain/OrderId.ts"
-import type { OrderPayload } from "../../domain/OrderPayload.ts"
+import type { OrderTypes } from "../../domain/OrderTypes.ts"
 import { decodeKey, type Idempotency, IdempotencyTtl, makeFingerprint } from "./Idempotency.ts"
 import {
   makeNewOrder,
@@ -18,33 +19,47 @@ const checkCount = Schema.decodeUnknownEffect(
 )
 
 // The store keeps an answer as text.
-const Answers = Schema.fromJsonString(Schema.Array(Schema.Union([OrderId, SubmissionRefused])))
+const Answers = Schema.fromJsonString(
+  Schema.Array(Schema.Union([OrderId, SubmissionRefused, GroupOverloaded]))
+)
 const encodeAnswers = Schema.encodeEffect(Answers)
 const decodeAnswers = Schema.decodeEffect(Answers)
 
-/** `submitMany` of the platform for this payload. */
-export const makeSubmitOrders = Effect.fnUntraced(function* <P>(
-  payload: OrderPayload<P>,
-  { storeOrders, storeOrdersOnce }: StoreOrders
+/** A submission as a new order, or why it is refused. */
+type Resolved = Result.Result<NewOrder, SubmissionRefused | GroupOverloaded>
+
+/** `submitMany` of the platform for these types. */
+export const makeSubmitOrders = Effect.fnUntraced(function* <T>(
+  types: OrderTypes<T>,
+  { refusalOfGroup, storeOrders, storeOrdersOnce }: StoreOrders
 ) {
-  const newOrder = yield* makeNewOrder(payload)
+  const newOrder = yield* makeNewOrder(types)
   const fingerprint = yield* makeFingerprint
   const random = yield* SecureRandom.SecureRandom
   const keepFor = yield* IdempotencyTtl
 
-  const resolve = (submission: Submission<P> | WrongSubmission) =>
+  const resolve = (submission: Submission<T> | WrongSubmission) =>
     "refused" in submission
       ? Effect.succeed(Result.fail(submission.refused))
       : Effect.result(Effect.mapError(newOrder(submission), refusedFor))
 
+  /** Refuses the orders of groups that are overloaded; the others are not affected. */
+  const refuseByGroup = (resolved: Result.Result<NewOrder, SubmissionRefused>) =>
+    Result.isFailure(resolved) || resolved.success.group === null
+      ? Effect.succeed<Resolved>(resolved)
+      : Effect.map(refusalOfGroup(resolved.success), (refusal): Resolved =>
+          refusal === null ? resolved : Result.fail(refusal)
+        )
+
   return Effect.fnUntraced(function* (
-    submissions: ReadonlyArray<Submission<P> | WrongSubmission>,
+    submissions: ReadonlyArray<Submission<T> | WrongSubmission>,
     { idempotency }: { readonly idempotency?: Idempotency } = {}
   ) {
     yield* checkCount(submissions)
     const resolved = yield* Effect.forEach(submissions, resolve)
-    const orders = resolved.filter(Result.isSuccess).map(({ success }) => success)
-    const answer = resolved.map(Result.map(({ id }) => id))
+    const accepted = yield* Effect.forEach(resolved, refuseByGroup)
+    const orders = accepted.filter(Result.isSuccess).map(({ success }) => success)
+    const answer = accepted.map(Result.map(({ id }) => id))
     if (idempotency === undefined) {
       yield* storeOrders(orders)
       return { answer, replayed: false }

@@ -2,16 +2,19 @@ import { Context, Data, type Duration, Effect, Layer } from "effect"
 import type { SqlError } from "effect/sql"
 import type { ReasonCode } from "../../domain/Failure.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
-import type { OrderPayload } from "../../domain/OrderPayload.ts"
+import type { OrderType } from "../../domain/OrderType.ts"
 
-/** One attempt at one order, as the processor receives it. */
-export interface Attempt<P> {
+/** One attempt at one order of the type `N`, as the processor receives it. */
+export interface Attempt<P, N extends string = string> {
   readonly orderId: OrderId
   /**
    * The same for every attempt at the order, also after the order was reprocessed from the dead letter queue.
    * Send it to other services as their idempotency key.
    */
   readonly effectKey: string
+  readonly type: N
+  readonly orderingKey: string | null
+  readonly group: string | null
   readonly payload: P
   /** Failed attempts so far + 1. */
   readonly attempt: number
@@ -53,17 +56,24 @@ export class Writes extends Data.TaggedClass("Writes")<{
 export type AttemptError = RetryableFailure | PermanentFailure | Snooze
 
 /**
- * The work for one order, supplied by the app. It runs at least once: after a crash or a lost lease it runs
+ * The work for one order of the type `N`, supplied by the app. It runs at least once: after a crash or a lost lease it runs
  * again with the same `effectKey`. No transaction is open while it runs. It is interrupted at the time limit
  * of the attempt, when the lease is lost, and when the drain timeout of a stopping worker has passed.
  */
-export interface OrderProcessor<in out P> {
-  readonly process: (attempt: Attempt<P>) => Effect.Effect<void | Writes, AttemptError>
+export interface OrderProcessor<in out N extends string, in out P> {
+  readonly process: (attempt: Attempt<P, N>) => Effect.Effect<void | Writes, AttemptError>
 }
 
-/** The service key of the processor for this payload. */
-const service = <P>(payload: OrderPayload<P>): Context.Service<OrderProcessor<P>, OrderProcessor<P>> =>
-  Context.Service<OrderProcessor<P>>(`order-platform/application/ports/OrderProcessor/${payload.key}`)
+/** The processors that a worker for these types needs: one for each type. */
+export type ProcessorsOf<T> = {
+  [N in keyof T & string]: OrderProcessor<N, T[N]>
+}[keyof T & string]
+
+/** The service key of the processor for this type. */
+const service = <N extends string, P>(
+  type: OrderType<N, P>
+): Context.Service<OrderProcessor<N, P>, OrderProcessor<N, P>> =>
+  Context.Service<OrderProcessor<N, P>>(`order-platform/application/ports/OrderProcessor/${type.key}`)
 
 // Like Effect.provideContext, but merges `context` into the context of the fiber only once for all attempts
 // that run in the same context. A worker starts all its attempts in one context. Merging for each attempt
@@ -82,15 +92,15 @@ const provideMerged = <R>(context: Context.Context<R>) => {
 }
 
 /** Makes the layer of a processor from a function. The function gets its services from the layer's context. */
-const layer = <P, R = never>(
-  payload: OrderPayload<P>,
-  process: (attempt: Attempt<P>) => Effect.Effect<void | Writes, AttemptError, R>
-): Layer.Layer<OrderProcessor<P>, never, R> =>
+const layer = <N extends string, P, R = never>(
+  type: OrderType<N, P>,
+  process: (attempt: Attempt<P, N>) => Effect.Effect<void | Writes, AttemptError, R>
+): Layer.Layer<OrderProcessor<N, P>, never, R> =>
   Layer.effect(
-    service(payload),
+    service(type),
     Effect.map(Effect.context<R>(), (context) => {
       const provide = provideMerged(context)
-      return { process: (attempt: Attempt<P>) => provide(process(attempt)) }
+      return { process: (attempt: Attempt<P, N>) => provide(process(attempt)) }
     })
   )
 

@@ -131,9 +131,7 @@ export class WorkStore extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<HeldOrder>, OrdersUnavailable | WorkerExpired>
 
     /** The orders that this worker holds and whose cancel was requested. */
-    readonly findCancelRequests: (
-      worker: string
-    ) => Effect.Effect<ReadonlyArray<OrderId>, OrdersUnavailable>
+    readonly findCancelRequests: (worker: string) => Effect.Effect<ReadonlyArray<OrderId>, OrdersUnavailable>
 
     /** Removes a worker that holds no orders from the registry. Does nothing if it holds orders. */
     readonly deregister: (worker: string) => Effect.Effect<void, OrdersUnavailable>

@@ -1,7 +1,18 @@
 import { DateTime, Effect } from "effect"
-import { attemptOf, isDue, type Order, type PendingOrder } from "../../domain/Order.ts"
+import { defaultCancelReason } from "../../domain/Failure.ts"
+import { DefaultGroupLimits } from "../../domain/Groups.ts"
+import {
+  attemptOf,
+  type FailedOrder,
+  isDue,
+  type Order,
+  type PendingOrder,
+  type ProcessingOrder
+} from "../../domain/Order.ts"
 import { endsAttempt, type OrderEvent } from "../../domain/OrderEvent.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
+import type { Pause } from "../../domain/Pauses.ts"
+import type { WhyWaiting } from "../../domain/WhyWaiting.ts"
 import { OrderReads } from "../ports/OrderReads.ts"
 
 /**
@@ -15,38 +26,75 @@ export const explainOrder = Effect.fn("ExplainOrder")(function* (id: OrderId) {
   const reads = yield* OrderReads
   const order = yield* reads.find(id)
   const events = yield* reads.timeline(id)
-  const dueBefore = order.status === "PENDING" ? yield* reads.countDueBefore(id, maxDueBefore + 1) : null
-  return { events, explanation: explain(order, events, dueBefore, yield* DateTime.now) }
+  const options = { limit: maxDueBefore + 1, defaultLimits: yield* DefaultGroupLimits }
+  const why = order.status === "PENDING" ? yield* reads.whyWaiting(id, options) : null
+  return { events, explanation: explain(order, events, why, yield* DateTime.now) }
 })
 
 /**
- * One sentence that says that the order is running or done, or why it is not. `events` is the history of the
- * order, oldest first; `dueBefore` is how many due orders are claimed before this one, null if this one is
- * not due.
+ * One sentence that says that the order is running or done, or why it is not. `events` is the history of the order,
+ * oldest first. `why` is null if the order is not PENDING, or was no longer PENDING when it was asked for.
  */
 export const explain = (
   order: Order,
   events: ReadonlyArray<OrderEvent>,
-  dueBefore: number | null,
+  why: WhyWaiting | null,
   now: DateTime.Utc
 ): string => {
   switch (order.status) {
     case "PROCESSED":
       return "processed"
     case "PROCESSING":
-      return `running: attempt ${ofAttempts(attemptOf(order), order)} in worker ${order.worker}`
+      return running(order)
     case "FAILED":
-      return `${failed(order)}; ${
-        order.discardedAt === null
-          ? "it is in the dead letter queue"
-          : `it was discarded at ${DateTime.formatIso(order.discardedAt)}`
-      }`
+      return events.at(-1)?.event === "cancelled" ? cancelled(order) : failed(order)
     case "PENDING":
-      // The order may be due by this process's clock and not yet by the store's.
-      return dueBefore !== null || isDue(order, now)
-        ? waitingForWorker(order, dueBefore ?? 0)
-        : `waiting until ${DateTime.formatIso(order.dueAt)}${waitingFor(order, events)}`
+      return waiting(order, events, why ?? guess(order, now))
   }
+}
+
+const guess = (order: PendingOrder, now: DateTime.Utc): WhyWaiting =>
+  isDue(order, now) ? { why: "no free slot", before: 0 } : { why: "not due" }
+
+const running = (order: ProcessingOrder) => {
+  const attempt = `running: attempt ${ofAttempts(attemptOf(order), order)} in worker ${order.worker}`
+  return order.cancelRequested === null
+    ? attempt
+    : `${attempt}; a cancel was requested${becauseOf(order.cancelRequested)}, so it is cancelled unless this attempt completes`
+}
+
+const becauseOf = (reason: string) => (reason === defaultCancelReason ? "" : ` (${reason})`)
+
+const cancelled = ({ failureReason }: FailedOrder) =>
+  failureReason === null || failureReason === defaultCancelReason
+    ? "cancelled"
+    : `cancelled: ${failureReason}`
+
+const waiting = (order: PendingOrder, events: ReadonlyArray<OrderEvent>, why: WhyWaiting): string => {
+  const group = order.group ?? ""
+  switch (why.why) {
+    case "not due":
+      return `waiting until ${DateTime.formatIso(order.dueAt)}${waitingFor(order, events)}`
+    case "behind its key":
+      return `waits behind order ${why.orderId} of its key`
+    case "paused":
+      return paused(why.pause)
+    case "no worker for its type":
+      return `no worker takes type ${order.type}`
+    case "group is full":
+      return `group ${group} runs its ${grouped(why.running)} of ${grouped(why.maxRunning)}`
+    case "group has used its rate":
+      return `group ${group} has used its rate of ${why.ratePerSecond} a second; the next may start at ${DateTime.formatIso(why.nextAt)}`
+    case "no free slot":
+      return waitingForWorker(order, why.before)
+  }
+}
+
+const paused = ({ by, group, reason, resumeAt, type }: Pause) => {
+  const scope = [...(type === null ? [] : [`type ${type}`]), ...(group === null ? [] : [`group ${group}`])]
+  const what = scope.length === 0 ? "paused" : `${scope.join(" in ")} is paused`
+  const until = resumeAt === null ? "" : ` (until ${DateTime.formatIso(resumeAt)})`
+  return `${what}${by === null ? "" : ` by ${by}`}: ${reason}${until}`
 }
 
 const waitingForWorker = (order: PendingOrder, before: number) => {
@@ -62,13 +110,17 @@ const grouped = (count: number) => String(count).replace(/\B(?=(?:\d{3})+$)/g, "
 /** `maxRetries` 0 counts as 1. */
 const ofAttempts = (count: number, order: Order) => `${count} of ${Math.max(1, order.maxRetries)}`
 
-const failed = (order: Order) => {
+const failed = (order: FailedOrder) => {
   // An order that is FAILED with attempts left had a permanent failure.
   const how =
     order.retryCount < Math.max(1, order.maxRetries)
       ? `permanently in attempt ${ofAttempts(order.retryCount, order)}`
       : `after ${ofAttempts(order.retryCount, order)} attempts`
-  return `failed ${how}${order.failureReason === null ? "" : `: ${order.failureReason}`}`
+  const where =
+    order.discardedAt === null
+      ? "it is in the dead letter queue"
+      : `it was discarded at ${DateTime.formatIso(order.discardedAt)}`
+  return `failed ${how}${order.failureReason === null ? "" : `: ${order.failureReason}`}; ${where}`
 }
 
 const waitingFor = (order: Order, events: ReadonlyArray<OrderEvent>) => {

@@ -1,9 +1,10 @@
 import { Cause, Data, Duration, Effect, Random } from "effect"
 import { cleanReason, type Failure, failure } from "../../domain/Failure.ts"
 import { attemptOf, isLastAttempt, type Outcome, type ProcessingOrder } from "../../domain/Order.ts"
-import { delayAfter, RetryPolicy } from "../../domain/RetryPolicy.ts"
+import { delayAfter, type RetryPolicy } from "../../domain/RetryPolicy.ts"
 import type { AttemptError } from "../ports/OrderProcessor.ts"
 import type { WritesRefused } from "../ports/WorkStore.ts"
+import type { Attempt } from "./WorkerState.ts"
 
 /** The stored payload does not fit the schema, so no attempt can succeed. */
 export class Undecodable extends Data.TaggedError("Undecodable")<{ readonly reason: string }> {}
@@ -18,11 +19,11 @@ export type AttemptFailure = AttemptError | Undecodable | AttemptTimeout | Write
 
 /** The outcome of a failed attempt. Defined for every cause: a defect becomes a failure with the code `DEFECT`. */
 export const outcomeOfFailure = (
-  order: ProcessingOrder,
+  { order, typeState: { retryPolicy } }: Pick<Attempt, "order" | "typeState">,
   cause: Cause.Cause<AttemptFailure>
 ): Effect.Effect<Outcome> => {
   const found = Cause.findErrorOption(cause)
-  if (found._tag === "None") return retryOrFail(order, failure("DEFECT", defectReason(cause)))
+  if (found._tag === "None") return retryOrFail(order, retryPolicy, failure("DEFECT", defectReason(cause)))
   const error = found.value
   switch (error._tag) {
     case "Undecodable":
@@ -35,13 +36,17 @@ export const outcomeOfFailure = (
     }
     case "AttemptTimeout": {
       const reason = `The attempt took longer than ${Duration.format(error.limit)} and was interrupted.`
-      return retryOrFail(order, failure("TIMEOUT", reason))
+      return retryOrFail(order, retryPolicy, failure("TIMEOUT", reason))
     }
     case "WritesRefused":
-      return retryOrFail(order, failure("PROCESSING_FAILED", `The writes were refused: ${error.reason}`))
+      return retryOrFail(
+        order,
+        retryPolicy,
+        failure("PROCESSING_FAILED", `The writes were refused: ${error.reason}`)
+      )
     case "RetryableFailure": {
       const { reason, reasonCode = "PROCESSING_FAILED", retryIn } = error
-      return retryOrFail(order, failure(reasonCode, reason), retryIn)
+      return retryOrFail(order, retryPolicy, failure(reasonCode, reason), retryIn)
     }
   }
 }
@@ -54,12 +59,13 @@ const failed = (failure: Failure): Outcome => ({ event: "failed", failure })
  */
 const retryOrFail = Effect.fnUntraced(function* (
   order: ProcessingOrder,
+  retryPolicy: RetryPolicy,
   failure: Failure,
   retryIn?: Duration.Duration
 ): Effect.fn.Return<Outcome> {
   if (isLastAttempt(order)) return failed(failure)
   if (retryIn !== undefined) return { event: "retried", failure, delay: storableDelay(retryIn) }
-  const delay = yield* delayAfter(yield* RetryPolicy, attemptOf(order), yield* Random.next)
+  const delay = yield* delayAfter(retryPolicy, attemptOf(order), yield* Random.next)
   return { event: "retried", failure, delay }
 })
 

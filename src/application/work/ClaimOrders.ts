@@ -1,11 +1,12 @@
-import { Duration, Effect, Queue, Random } from "effect"
+import { Duration, Effect, Random } from "effect"
 import { pauseAfterError } from "../../concurrency/PauseAfterError.ts"
+import { DefaultGroupLimits, type GroupLimits } from "../../domain/Groups.ts"
 import { OrdersUnavailable } from "../../domain/OrderErrors.ts"
 import type { ProcessingOrder } from "../../domain/Order.ts"
-import { WakeUp } from "../ports/WakeUp.ts"
 import { type Claim, WorkStore } from "../ports/WorkStore.ts"
 import { expireLeases } from "./ExpireLeases.ts"
 import { releaseClaimInDoubt } from "./ReleaseOrders.ts"
+import { takeNewId } from "./WorkerId.ts"
 import { claimTimeout } from "./WorkerSettings.ts"
 import type { WorkerState } from "./WorkerState.ts"
 import { recordStarted } from "./WorkMetrics.ts"
@@ -16,27 +17,30 @@ const maxClaim = 256
 type StartAttempts = (orders: ReadonlyArray<ProcessingOrder>) => Effect.Effect<void>
 
 /**
- * The claim loop of a worker. It waits for free slots, claims at most one due order for each free slot, and
- * starts an attempt for each order. If it found fewer orders than free slots, it waits for the first of
- * these: an announcement, the reschedule of an order by this worker, the time at which the next order becomes due, the
- * end of the next lease, the end of the poll interval. The loop never ends. The SQL is in
+ * The claim loop of a worker. It waits for free slots, claims at most one order that may run for each free slot, and
+ * starts an attempt for each order. If it found fewer orders than free slots, it waits for the first of these: an
+ * announcement, an outcome or a free slot that may let another order start (`claimNow`), the time at which time alone
+ * lets the next order start, the end of the next lease, the end of the poll interval. The loop never ends. The SQL is in
  * infrastructure/postgres/functions/ClaimOrders.ts.
  */
 export const claimOrders = (
   state: WorkerState,
   startAttempts: StartAttempts
-): Effect.Effect<never, never, WorkStore | WakeUp> =>
-  releaseClaimInDoubt(state).pipe(
-    Effect.andThen(state.slots.take(maxClaim)),
-    Effect.flatMap((free) => claimAndWait(free, state, startAttempts)),
-    Effect.catchTag("OrdersUnavailable", (error) =>
-      Effect.andThen(Effect.logDebug(`Could not claim orders: ${error.message}`), retryLater(state))
-    ),
-    // Without this handler a defect would end the loop, and the worker would claim no more orders.
-    Effect.catchDefect((defect) =>
-      Effect.andThen(Effect.logError("Could not claim orders", defect), retryLater(state))
-    ),
-    Effect.forever
+): Effect.Effect<never, never, WorkStore> =>
+  Effect.flatMap(DefaultGroupLimits, (limits) =>
+    releaseClaimInDoubt(state).pipe(
+      Effect.andThen(state.slots.take(maxClaim)),
+      Effect.flatMap((free) => claimAndWait(free, limits, state, startAttempts)),
+      Effect.catchTag("OrdersUnavailable", (error) =>
+        Effect.andThen(Effect.logDebug(`Could not claim orders: ${error.message}`), retryLater(state))
+      ),
+      Effect.catchTag("WorkerExpired", ({ worker }) => takeNewId(worker, state)),
+      // Without this handler a defect would end the loop, and the worker would claim no more orders.
+      Effect.catchDefect((defect) =>
+        Effect.andThen(Effect.logError("Could not claim orders", defect), retryLater(state))
+      ),
+      Effect.forever
+    )
   )
 
 const retryLater = (state: WorkerState) =>
@@ -47,47 +51,73 @@ const retryLater = (state: WorkerState) =>
 
 const claimAndWait = Effect.fnUntraced(function* (
   free: number,
+  limits: GroupLimits,
   state: WorkerState,
   startAttempts: StartAttempts
 ) {
   // Uninterruptible: even if the worker stops during the claim, every claimed order needs an attempt, which
   // processes or releases the order.
   const claimed = yield* Effect.uninterruptible(
-    claim(free, state).pipe(
+    claim(free, limits, state).pipe(
       Effect.onError(() => Effect.sync(() => state.slots.release(free))),
-      Effect.tap(({ orders }) => {
+      Effect.tap(({ orders, turns }) => {
+        state.turns = turns
         state.slots.release(free - orders.length)
         return startAttempts(orders)
-      })
+      }),
+      Effect.ensuring(
+        Effect.sync(() => {
+          state.isClaiming = false
+        })
+      )
     )
   )
   yield* recordStarted(claimed.orders)
-  const { nextLeaseEndIn, orders } = claimed
+  const { isIncomplete, nextLeaseEndIn, orders } = claimed
   if (nextLeaseEndIn !== null && Duration.toMillis(nextLeaseEndIn) <= 0) return yield* expireLeases
-  if (orders.length < free) yield* waitForWork(claimed, state)
+  if (orders.length === free) return
+  yield* isIncomplete ? shortPause : waitForWork(claimed, state)
 })
 
-const claim = (max: number, { settings }: WorkerState) =>
-  Effect.flatMap(WorkStore, (store) =>
-    store.claim({ worker: settings.name, lease: settings.lease, max })
-  ).pipe(
-    Effect.timeoutOrElse({
-      duration: claimTimeout(settings),
-      orElse: () => Effect.fail(new OrdersUnavailable({ message: "a claim took too long" }))
-    })
-  )
+const claim = (max: number, defaultLimits: GroupLimits, state: WorkerState) =>
+  Effect.suspend(() => {
+    const { id, settings, turns, typeStates, types } = state
+    const maxOfType = typeStates.room()
+    state.claims++
+    state.isClaiming = true
+    // This claim sees everything that the signal announced.
+    state.claimNow.clear()
+    return Effect.flatMap(WorkStore, (store) =>
+      store.claim({
+        worker: id,
+        lease: settings.lease,
+        max,
+        turns,
+        defaultLimits,
+        ...(types !== null && { types }),
+        ...(maxOfType !== undefined && { maxOfType })
+      })
+    ).pipe(
+      Effect.timeoutOrElse({
+        duration: claimTimeout(settings),
+        orElse: () => Effect.fail(new OrdersUnavailable({ message: "a claim took too long" }))
+      }),
+      // The worker was expired while the reply was under way, and its orders with it.
+      Effect.map((claimed) => (state.id === id ? claimed : { ...claimed, orders: [] }))
+    )
+  })
+
+// Another claim holds a group at this moment, or there is more to examine.
+const shortPause = Effect.flatMap(Random.nextBetween(5, 20), (millis) => Effect.sleep(millis))
 
 const waitForWork = Effect.fnUntraced(function* (
-  { nextDueIn, nextLeaseEndIn }: Claim,
-  { rescheduled, settings }: WorkerState
+  { nextDueIn, nextLeaseEndIn, orders }: Claim,
+  { claimNow, settings }: WorkerState
 ) {
-  const wakeUp = yield* WakeUp
   const jitter = yield* Random.nextBetween(0.8, 1)
   const waits = [Duration.times(settings.pollInterval, jitter), nextDueIn, nextLeaseEndIn]
   const shortest = waits.filter((wait) => wait !== null).reduce((a, b) => Duration.min(a, b))
-  yield* Effect.timeoutOption(
-    Effect.raceFirst(wakeUp.awaitAnnouncement, Queue.take(rescheduled)),
-    // At least a millisecond, so that a shorter wait does not cause a busy loop.
-    Math.max(1, Math.ceil(Duration.toMillis(shortest)))
-  )
+  // A shortest wait, so that a store which returns no time to wait does not cause a busy loop.
+  const least = orders.length === 0 ? 5 : 1
+  yield* Effect.timeoutOption(claimNow.await, Math.max(least, Math.ceil(Duration.toMillis(shortest))))
 })

@@ -1,8 +1,10 @@
 import { Context, Duration, Effect, Fiber, Layer, Metric, Option, Queue } from "effect"
-import type { OrderPayload } from "../../domain/OrderPayload.ts"
-import type { OrderProcessor } from "../ports/OrderProcessor.ts"
+import type { OrderTypes } from "../../domain/OrderTypes.ts"
+import type { ProcessorsOf } from "../ports/OrderProcessor.ts"
 import type { WakeUp } from "../ports/WakeUp.ts"
-import type { WorkStore } from "../ports/WorkStore.ts"
+import { WorkStore } from "../ports/WorkStore.ts"
+import { announceFreed, announceRest, receiveAnnouncements } from "./AnnounceRoom.ts"
+import { cancelAttempts } from "./CancelAttempts.ts"
 import { claimOrders } from "./ClaimOrders.ts"
 import { releaseUnknownOrders } from "./ReleaseOrders.ts"
 import { renewLeases } from "./RenewLeases.ts"
@@ -15,15 +17,15 @@ import { capacity } from "./WorkMetrics.ts"
 const lastSettle = Duration.seconds(2)
 
 /**
- * Processes due orders while its layer is open, with a claim loop, a fiber for each attempt, a settle loop
- * and a heartbeat. When the layer closes, the worker stops claiming, lets running attempts complete until the
- * drain timeout, interrupts the others and releases their orders (which does not count as a failed attempt),
- * and stores all outcomes.
+ * Processes due orders of its types while its layer is open, with a claim loop, a fiber for each attempt, a settle loop, a
+ * heartbeat, and fibers that look for cancels and that receive and send announcements. When the layer closes, the worker
+ * stops claiming, lets running attempts complete until the drain timeout, interrupts the others and releases their orders
+ * (which does not count as a failed attempt), stores all outcomes, and leaves the registry of workers.
  */
 export class OrderWorker extends Context.Service<
   OrderWorker,
   {
-    /** The name under which the worker holds leases. */
+    /** The name of `WorkerSettings`, with which the ids under which the worker holds orders begin. */
     readonly name: string
     /** The number of orders that are started and not settled. */
     readonly inFlight: Effect.Effect<number>
@@ -31,23 +33,27 @@ export class OrderWorker extends Context.Service<
     readonly capacity: number
   }
 >()("order-platform/application/work/OrderWorker") {
-  static readonly layer = <P>(
-    payload: OrderPayload<P>
-  ): Layer.Layer<OrderWorker, never, OrderProcessor<P> | WorkStore | WakeUp> =>
-    Layer.effect(OrderWorker, startWorker(payload))
+  /** A worker for these types. It needs a processor for each of them. */
+  static readonly layer = <T>(
+    types: OrderTypes<T>
+  ): Layer.Layer<OrderWorker, never, ProcessorsOf<T> | WorkStore | WakeUp> =>
+    Layer.effect(OrderWorker, startWorker(types))
 }
 
-const startWorker = Effect.fnUntraced(function* <P>(payload: OrderPayload<P>) {
-  const state = yield* makeWorkerState
+const startWorker = Effect.fnUntraced(function* <T>(types: OrderTypes<T>) {
+  const state = yield* makeWorkerState(types)
   const { attempts, settings } = state
-  const startAttempts = yield* makeStartAttempts(payload, state)
+  const startAttempts = yield* makeStartAttempts(types, state)
   yield* Metric.update(capacity, settings.concurrency)
 
   const settling = yield* Effect.forkScoped(settleAttempts(state))
-  yield* Effect.forkScoped(renewLeases(state))
+  const heartbeat = yield* Effect.forkScoped(renewLeases(state))
+  yield* Effect.forkScoped(cancelAttempts(state))
+  yield* Effect.forkScoped(receiveAnnouncements(state))
+  yield* Effect.forkScoped(announceFreed(state))
   let claiming: Fiber.Fiber<never> | null = null
   // Added before the first claim, so that orders are released even if the process stops during its start.
-  yield* Effect.addFinalizer(() => drain(state, claiming, settling))
+  yield* Effect.addFinalizer(() => drain(state, { claiming, heartbeat, settling }))
   // Detached, because the scope would wait for a running claim before it runs the finalizer, in which the drain timeout
   // begins.
   yield* Effect.forkDetach(claimOrders(state, startAttempts)).pipe(
@@ -66,12 +72,16 @@ const startWorker = Effect.fnUntraced(function* <P>(payload: OrderPayload<P>) {
   })
 })
 
-const drain = Effect.fnUntraced(function* (
-  state: WorkerState,
-  claiming: Fiber.Fiber<never> | null,
-  settling: Fiber.Fiber<void>
-) {
+interface Fibers {
+  readonly claiming: Fiber.Fiber<never> | null
+  readonly heartbeat: Fiber.Fiber<never>
+  readonly settling: Fiber.Fiber<void>
+}
+
+const drain = Effect.fnUntraced(function* (state: WorkerState, { claiming, heartbeat, settling }: Fibers) {
   const { attempts, settings, slots } = state
+  state.isDraining = true
+  state.reportNow.send()
   // Waits for a running claim. This time is part of the drain timeout.
   const [waited] = yield* Effect.timed(claiming === null ? Effect.void : Fiber.interrupt(claiming))
   const left = Duration.max(Duration.zero, Duration.subtract(settings.drainTimeout, waited))
@@ -82,10 +92,20 @@ const drain = Effect.fnUntraced(function* (
   yield* slots.allFree.pipe(
     Effect.andThen(Queue.end(state.finished)),
     Effect.andThen(Fiber.await(settling)),
-    Effect.andThen(Effect.eventually(releaseUnknownOrders(state))),
+    Effect.andThen(announceRest(state)),
+    // A further heartbeat would register the worker again.
+    Effect.andThen(Fiber.interrupt(heartbeat)),
+    Effect.andThen(Effect.eventually(leave(state))),
     Effect.timeoutOrElse({ duration: lastSettle, orElse: () => reportUnfinishedDrain(state) })
   )
 })
+
+/** Releases what is left, and removes the worker from the registry. */
+const leave = (state: WorkerState) =>
+  Effect.andThen(
+    releaseUnknownOrders(state),
+    Effect.flatMap(WorkStore, (store) => store.deregister(state.id))
+  )
 
 const reportUnfinishedDrain = ({ attempts }: WorkerState) =>
   Effect.suspend(() =>

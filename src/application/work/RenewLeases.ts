@@ -1,57 +1,70 @@
-import { DateTime, Duration, Effect } from "effect"
+import { Duration, Effect } from "effect"
 import type { HeldOrder } from "../../domain/Order.ts"
+import type { WorkerReport } from "../../domain/Workers.ts"
 import { WorkStore } from "../ports/WorkStore.ts"
-import { releaseOrders } from "./ReleaseOrders.ts"
-import { claimTimeout, type WorkerSettings } from "./WorkerSettings.ts"
+import { findLostOrders, releaseOrders } from "./ReleaseOrders.ts"
+import { takeNewId } from "./WorkerId.ts"
+import { claimTimeout } from "./WorkerSettings.ts"
 import { aboutOrder, type Attempt, interruptAttempt, type WorkerState } from "./WorkerState.ts"
 
 /**
- * The heartbeat of a worker. After each third of the lease duration, one statement renews all its leases and
- * returns them. An attempt without a lease is interrupted, because another worker may have its order. A lease
- * without an attempt belongs to a claim whose reply was lost: the order is released, which does not count as
- * a failed attempt.
+ * The heartbeat of a worker: at its start, after each third of the lease duration, and at once when it begins to stop.
+ * One statement renews the lease, stores the report, and returns the orders that the worker holds. An attempt whose order
+ * is not held is interrupted, because another worker may have the order; so is one whose cancel was requested. An order
+ * without an attempt belongs to a claim whose reply was lost: the order is released, which does not count as a failed
+ * attempt.
  */
 export const renewLeases = (state: WorkerState): Effect.Effect<never, never, WorkStore> =>
-  Effect.sleep(Duration.times(state.settings.lease, 1 / 3)).pipe(
-    Effect.andThen(heartbeat(state)),
+  heartbeat(state).pipe(
     Effect.catchTag("OrdersUnavailable", (error) =>
       Effect.logDebug(`The heartbeat failed: ${error.message}`)
     ),
+    Effect.catchTag("WorkerExpired", ({ worker }) => takeNewId(worker, state)),
     // Without this handler a defect would end the heartbeat, and every attempt that runs longer than a lease
     // would lose its order.
     Effect.catchDefect((defect) => Effect.logError("The heartbeat failed", defect)),
+    Effect.andThen(Effect.timeoutOption(state.reportNow.await, Duration.times(state.settings.lease, 1 / 3))),
     Effect.forever
   )
 
-const heartbeat = Effect.fnUntraced(function* ({ attempts, settings }: WorkerState) {
+const heartbeat = Effect.fnUntraced(function* (state: WorkerState) {
+  const { attempts, id, settings } = state
   const store = yield* WorkStore
-  const before = attempts.all()
-  const leases = yield* store.renew(settings.name, settings.lease)
-  yield* interruptWithoutLease(before, leases)
-  const unknown = attempts.leasesWithoutAttempt(leases).filter((lease) => isOlderThanClaims(lease, settings))
-  // With a time limit, so that the next heartbeat is in time for the other leases.
-  yield* Effect.timeoutOption(releaseOrders(unknown), claimTimeout(settings))
+  const before = attempts.all().filter(({ order }) => order.worker === id)
+  const held = yield* store.renew(id, settings.lease, reportOf(state))
+  yield* interruptLost(before, held)
+  const lost = findLostOrders(held, state)
+  // With a time limit, so that the next heartbeat is in time for the other orders.
+  yield* Effect.timeoutOption(releaseOrders(lost, state), claimTimeout(settings))
 })
 
-const interruptWithoutLease = Effect.fnUntraced(function* (
+const reportOf = ({ attempts, isDraining, settings, types }: WorkerState): WorkerReport => ({
+  host: settings.host ?? "unknown",
+  version: settings.version ?? "unknown",
+  role: settings.role ?? "worker",
+  types,
+  capacity: settings.concurrency,
+  inFlight: attempts.count(),
+  draining: isDraining
+})
+
+const interruptLost = Effect.fnUntraced(function* (
   attempts: ReadonlyArray<Attempt>,
-  leases: ReadonlyArray<HeldOrder>
+  held: ReadonlyArray<HeldOrder>
 ) {
-  const versions = new Map(leases.map(({ id, version }) => [id, version]))
+  const byId = new Map(held.map((order) => [order.id, order]))
   for (const attempt of attempts) {
     const { fiber, order, phase } = attempt
-    // After the processor has ended, the lease may be missing because the order is settled.
-    if (fiber === null || phase !== "processing" || versions.get(order.id) === order.version) continue
+    // After the processor has ended, the order may not be held because it is settled.
+    if (fiber === null || phase !== "processing") continue
+    const now = byId.get(order.id)
+    if (now?.version === order.version) {
+      if (now.cancelRequested !== null) interruptAttempt(attempt, "cancelled")
+      continue
+    }
     yield* aboutOrder(order)(
       Effect.logWarning(`The lease of order ${order.id} was lost; interrupting its attempt.`)
     )
     interruptAttempt(attempt, "lease lost")
   }
 })
-
-/** Whether the order was started so long ago that no running claim can still return it. */
-const isOlderThanClaims = ({ leaseUntil, updatedAt }: HeldOrder, settings: WorkerSettings): boolean =>
-  Duration.isGreaterThan(
-    DateTime.distance(updatedAt, leaseUntil),
-    Duration.sum(settings.lease, claimTimeout(settings))
-  )

@@ -1,7 +1,7 @@
-import { Cause, Effect, Exit, Queue, Result } from "effect"
+import { Cause, Context, Effect, Exit, Queue, Result } from "effect"
 import { attemptOf, type Outcome, type ProcessingOrder } from "../../domain/Order.ts"
-import type { OrderPayload } from "../../domain/OrderPayload.ts"
-import { OrderProcessor, type Writes } from "../ports/OrderProcessor.ts"
+import { type AnyOrderType, finder, type OrderTypes } from "../../domain/OrderTypes.ts"
+import { OrderProcessor, type ProcessorsOf, type Writes } from "../ports/OrderProcessor.ts"
 import type { WorkStore } from "../ports/WorkStore.ts"
 import { type AttemptFailure, AttemptTimeout, outcomeOfFailure, Undecodable } from "./AttemptOutcome.ts"
 import { settleWithWrites } from "./SettleWithWrites.ts"
@@ -10,6 +10,7 @@ import {
   type Attempt,
   interruptAttempt,
   recordInFlight,
+  releaseSlot,
   type WorkerState
 } from "./WorkerState.ts"
 
@@ -26,11 +27,8 @@ type NextStep =
  * Makes the function that starts an attempt for each order, in separate fibers. The caller has taken a slot for each
  * order; the attempt releases it.
  */
-export const makeStartAttempts = Effect.fnUntraced(function* <P>(
-  payload: OrderPayload<P>,
-  state: WorkerState
-) {
-  const process = processOrder(payload, yield* OrderProcessor.service(payload))
+export const makeStartAttempts = Effect.fnUntraced(function* <T>(types: OrderTypes<T>, state: WorkerState) {
+  const process = yield* makeProcess(types)
   const fork = Effect.runForkWith(yield* Effect.context<WorkStore>())
 
   const start = (attempt: Attempt) => {
@@ -40,12 +38,16 @@ export const makeStartAttempts = Effect.fnUntraced(function* <P>(
     if (attempt.phase === "ended") return
     attempt.fiber = fiber
     if (attempt.phase === "processing")
-      attempt.deadline = state.deadlines.set(() => interruptAttempt(attempt, "timeout"))
+      attempt.deadline = attempt.typeState.deadlines.set(() => interruptAttempt(attempt, "timeout"))
   }
 
   return (orders: ReadonlyArray<ProcessingOrder>): Effect.Effect<void> =>
     Effect.suspend(() => {
-      const attempts = orders.map(state.attempts.add)
+      const attempts = orders.map((order) => {
+        const typeState = state.typeStates.of(order.type)
+        typeState.running++
+        return state.attempts.add(order, typeState)
+      })
       return Effect.andThen(
         recordInFlight(state),
         Effect.sync(() => attempts.forEach(start))
@@ -78,16 +80,37 @@ const runAttempt = (
 /** The processing of an attempt. It succeeds with nothing, or with writes to be committed. */
 type Process = (order: ProcessingOrder) => Effect.Effect<void | Writes, AttemptFailure>
 
+/** Processes each order by its type. A claim returns only orders of these types; any other order is not decodable. */
+const makeProcess = Effect.fnUntraced(function* <T>(types: OrderTypes<T>) {
+  // Each service is there, because the signature requires all of them.
+  const context = (yield* Effect.context<ProcessorsOf<T>>()) as unknown as Context.Context<AnyProcessor>
+  const processOf = finder(types, (type) =>
+    processOrder(type, Context.get(context, OrderProcessor.service(type)))
+  )
+  return (order: ProcessingOrder): ReturnType<Process> => {
+    const process = processOf(order.type)
+    return process === undefined
+      ? Effect.fail(new Undecodable({ reason: `This worker has no processor for the type "${order.type}".` }))
+      : process(order)
+  }
+})
+
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+type AnyProcessor = OrderProcessor<string, any>
+
 /** Decodes the stored payload and calls the app's processor with it. */
 const processOrder =
-  <P>(payload: OrderPayload<P>, { process }: OrderProcessor<P>): Process =>
+  (type: AnyOrderType, { process }: AnyProcessor): Process =>
   (order) =>
     Effect.suspend((): Effect.Effect<void | Writes, AttemptFailure> => {
-      const decoded = payload.decode(order.payload, order.payloadVersion)
+      const decoded = type.decode(order.payload, order.payloadVersion)
       if (Result.isFailure(decoded)) return new Undecodable({ reason: decoded.failure })
       return process({
         orderId: order.id,
         effectKey: order.id,
+        type: order.type,
+        orderingKey: order.orderingKey,
+        group: order.group,
         payload: decoded.success,
         attempt: attemptOf(order),
         maxRetries: order.maxRetries,
@@ -96,20 +119,26 @@ const processOrder =
       })
     })
 
-/** The reason of an interruption takes precedence over the exit of the processor. */
+/**
+ * The reason of an interruption takes precedence over the exit of the processor, except that a cancel came too late for an
+ * attempt that has completed.
+ */
 const decideNextStep = (
   attempt: Attempt,
   exit: Exit.Exit<void | Writes, AttemptFailure>,
   state: WorkerState
 ): Effect.Effect<NextStep> => {
+  const { attemptTimeout, deadlines } = attempt.typeState
   state.stopwatch.stop(attempt)
-  if (attempt.deadline !== null) state.deadlines.cancel(attempt.deadline)
+  if (attempt.deadline !== null) deadlines.cancel(attempt.deadline)
   attempt.deadline = null
   switch (attempt.interruption) {
     case "timeout":
-      return settleFailure(attempt, Cause.fail(new AttemptTimeout({ limit: state.settings.attemptTimeout })))
+      return settleFailure(attempt, Cause.fail(new AttemptTimeout({ limit: attemptTimeout })))
     case "lease lost":
       return Effect.succeed({ step: "drop" })
+    case "cancelled":
+      return Effect.succeed(Exit.isSuccess(exit) && exit.value === undefined ? completed : cancelled)
     case "worker stopped":
       return Effect.succeed(released(state))
     case null:
@@ -122,13 +151,15 @@ const decideNextStep = (
 
 const completed: NextStep = { step: "settle", outcome: { event: "completed" } }
 
+const cancelled: NextStep = { step: "settle", outcome: { event: "cancelled" } }
+
 const released = ({ settings }: WorkerState): NextStep => ({
   step: "settle",
   outcome: { event: "released", detail: `worker ${settings.name} was stopped` }
 })
 
-const settleFailure = ({ order }: Attempt, cause: Cause.Cause<AttemptFailure>): Effect.Effect<NextStep> =>
-  Effect.map(outcomeOfFailure(order, cause), (outcome) => ({ step: "settle", outcome }))
+const settleFailure = (attempt: Attempt, cause: Cause.Cause<AttemptFailure>): Effect.Effect<NextStep> =>
+  Effect.map(outcomeOfFailure(attempt, cause), (outcome) => ({ step: "settle", outcome }))
 
 /**
  * Stores the writes and the outcome in one transaction. If the worker stops before the commit, neither is
@@ -136,11 +167,12 @@ const settleFailure = ({ order }: Attempt, cause: Cause.Cause<AttemptFailure>): 
  */
 const commit = (attempt: Attempt, writes: Writes["writes"], state: WorkerState) => {
   attempt.phase = "committing"
-  return settleWithWrites(attempt.order, writes, state).pipe(
+  return settleWithWrites(attempt, writes, state).pipe(
     Effect.map((outcome): NextStep => (outcome === null ? { step: "drop" } : { step: "settle", outcome })),
     Effect.interruptible,
     Effect.catchCause((cause): Effect.Effect<NextStep> => {
       if (attempt.interruption === "worker stopped") return Effect.succeed(released(state))
+      if (attempt.interruption === "cancelled") return Effect.succeed(cancelled)
       // Only a bug leads here, because the expected failures of the store were handled. The order is dropped, and
       // the next heartbeat releases it.
       const said = Effect.logError(`Could not store the outcome of order ${attempt.order.id}`, cause)
@@ -153,16 +185,16 @@ const commit = (attempt: Attempt, writes: Writes["writes"], state: WorkerState) 
  * Queues the outcome for the settle loop. Waits while the queue is full, so that this worker claims no more than it can
  * settle.
  */
-const queueOutcome = (attempt: Attempt, outcome: Outcome, { finished, slots }: WorkerState) => {
+const queueOutcome = (attempt: Attempt, outcome: Outcome, state: WorkerState) => {
   attempt.phase = "ended"
   attempt.fiber = null
-  return Effect.map(Queue.offer(finished, { attempt, outcome }), () => slots.release(1))
+  return Effect.map(Queue.offer(state.finished, { attempt, outcome }), () => releaseSlot(attempt, state))
 }
 
 const drop = (attempt: Attempt, state: WorkerState): Effect.Effect<void> => {
   attempt.phase = "ended"
   attempt.fiber = null
   state.attempts.remove(attempt)
-  state.slots.release(1)
+  releaseSlot(attempt, state)
   return recordInFlight(state)
 }

@@ -3,6 +3,7 @@ import { pauseAfterError } from "../../concurrency/PauseAfterError.ts"
 import { increment } from "../../concurrency/Measure.ts"
 import type { Outcome, ProcessingOrder } from "../../domain/Order.ts"
 import { type SettleResult, WorkStore } from "../ports/WorkStore.ts"
+import { announceRoom } from "./AnnounceRoom.ts"
 import { aboutOrder, type FinishedAttempt, recordInFlight, type WorkerState } from "./WorkerState.ts"
 import { attempts, deadLetterEntries, recordFinal, staleSettles } from "./WorkMetrics.ts"
 
@@ -31,16 +32,14 @@ export const settleAttempts = (state: WorkerState): Effect.Effect<void, never, W
 const settleGroup = Effect.fnUntraced(function* (group: Group, state: WorkerState) {
   const results = yield* store(group)
   for (const { attempt } of group) state.attempts.remove(attempt)
-  yield* reportSettled(
-    group.map(({ attempt: { order }, outcome }, index) => ({
-      order,
-      outcome,
-      result: results[index] ?? "stale"
-    }))
-  )
+  const settled = group.map(({ attempt: { order }, outcome }, index): SettledAttempt => ({
+    order,
+    outcome,
+    result: results[index] ?? "stale"
+  }))
+  yield* reportSettled(settled)
   yield* recordInFlight(state)
-  // The claim loop may be waiting until a later time than the new due time of one of these orders.
-  if (group.some(({ outcome }) => "delay" in outcome)) yield* Queue.offer(state.rescheduled, undefined)
+  announceRoom(settled, state)
 })
 
 const store = (group: Group) =>
@@ -78,12 +77,15 @@ interface SettledAttempt {
   readonly result: SettleResult
 }
 
-/** Counts settled attempts, and logs failed, retried and stale ones. The attempts are counted once for each outcome of a group. */
+/**
+ * Counts settled attempts, once for each outcome of a group, and logs failed, retried, cancelled and stale ones. The store
+ * may have cancelled an order although its attempt had another outcome; it is counted and logged with that outcome.
+ */
 export const reportSettled = Effect.fnUntraced(function* (group: ReadonlyArray<SettledAttempt>) {
   const stored = group.filter(({ result }) => result !== "stale")
   const byEvent = Map.groupBy(stored, ({ outcome }) => outcome.event)
   for (const [outcome, { length }] of byEvent) yield* increment(attempts, { outcome }, length)
-  const final = [...(byEvent.get("completed") ?? []), ...(byEvent.get("failed") ?? [])]
+  const final = (["completed", "failed", "cancelled"] as const).flatMap((event) => byEvent.get(event) ?? [])
   yield* recordFinal(final.map(({ order }) => order.createdAt))
   for (const attempt of group)
     if (attempt.result === "stale" || attempt.outcome.event !== "completed")
@@ -100,6 +102,8 @@ const reportUnsuccessful = Effect.fnUntraced(function* ({ order, outcome, result
     case "failed":
       yield* increment(deadLetterEntries, { reason_code: outcome.failure.reasonCode })
       return yield* log(Effect.logWarning(`Order ${order.id} FAILED: ${outcome.failure.reason}`))
+    case "cancelled":
+      return yield* log(Effect.logDebug(`Order ${order.id} was cancelled while its attempt ran.`))
     case "retried":
       return yield* log(Effect.logDebug(`Order ${order.id} will be retried: ${outcome.failure.reason}`))
   }

@@ -12,8 +12,8 @@ export const staleSettles = counter(
   "Outcomes dropped because the lease was lost"
 )
 
-/** Leases of lost workers that this process expired. */
-const leasesExpired = counter("order_worker_leases_expired_total", "Leases that expired")
+/** Orders of lost workers that this process expired. */
+const leasesExpired = counter("order_worker_leases_expired_total", "Orders whose worker's lease expired")
 
 /** How long attempts ran. */
 export const processingSeconds = secondsHistogram("order_worker_processing_seconds", "Seconds an attempt ran")
@@ -49,7 +49,7 @@ export const registerWorkMetrics = register(
   processingSeconds,
   waitSeconds,
   endToEndSeconds,
-  ...withLabel(attempts, "outcome", ["completed", "retried", "failed", "released", "snoozed"]),
+  ...withLabel(attempts, "outcome", ["completed", "retried", "failed", "released", "snoozed", "cancelled"]),
   ...withLabel(deadLetterEntries, "reason_code", ReasonCode.literals)
 )
 
@@ -69,11 +69,11 @@ export const recordFinal = (createdAt: ReadonlyArray<DateTime.Utc>): Effect.Effe
     )
   )
 
-/** Records an order whose lease was expired, and its dead letter if it has one. */
+/** Records an order whose lease was expired, and its dead letter if it has one. A cancelled order has none. */
 export const recordExpired = Effect.fnUntraced(function* (order: Order) {
   yield* Metric.update(leasesExpired, 1)
   if (order.status !== "FAILED") return
-  yield* increment(deadLetterEntries, { reason_code: "WORKER_LOST" })
+  if (order.discardedAt === null) yield* increment(deadLetterEntries, { reason_code: "WORKER_LOST" })
   yield* recordFinal([order.createdAt])
 })
 

@@ -3,10 +3,18 @@ import { Context, Duration } from "effect"
 /** The settings of a worker. */
 export interface WorkerSettings {
   /**
-   * The name under which the worker holds leases. Must be unique among all workers, past ones included: do not reuse it
-   * after a restart.
+   * The name under which the worker holds orders. Must be unique among all workers, past ones included: do not reuse it
+   * after a restart. If the worker loses its lease, it goes on under this name with `#2`, `#3` and so on appended.
    */
   readonly name: string
+  /** The order types that the worker takes; null, the default: every type that it has a processor for. */
+  readonly types?: ReadonlyArray<string> | null
+  /** The host, as the registry of workers shows it. */
+  readonly host?: string
+  /** The version of the program, as the registry of workers shows it. */
+  readonly version?: string
+  /** What the process does, as the registry of workers shows it; `worker` by default. */
+  readonly role?: string
   /** The maximum number of concurrent attempts. */
   readonly concurrency: number
   /**
@@ -15,8 +23,8 @@ export interface WorkerSettings {
    */
   readonly writeConcurrency: number
   /**
-   * How long a lease lasts: without a renewal, other workers may start the order after this time. The worker
-   * renews its leases after each third of this time.
+   * How long the worker's lease lasts: without a renewal, other workers may start its orders after this time. The worker
+   * renews the lease after each third of this time.
    */
   readonly lease: Duration.Duration
   /** An attempt that takes longer is interrupted and fails with `TIMEOUT`. */
@@ -47,9 +55,8 @@ export const WorkerSettings = Context.Reference<WorkerSettings>(
 )
 
 /**
- * The time limit of a claim. Until it has passed, an order without an attempt may belong to a claim that has not
- * returned yet, so the heartbeat does not release it. At most four seconds, so that a dead connection does not delay
- * the next claim for long.
+ * The time limit of a claim and of other single calls of the store. At most four seconds, so that a dead connection does
+ * not delay the next claim for long.
  */
 export const claimTimeout = (settings: WorkerSettings): Duration.Duration =>
   Duration.min(Duration.times(settings.lease, 1 / 3), Duration.seconds(4))

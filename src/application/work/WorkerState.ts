@@ -1,7 +1,12 @@
 import { type Cause, Clock, Effect, type Fiber, Metric, Queue, type Scope, Semaphore } from "effect"
-import { type Deadline, type Deadlines, makeDeadlines } from "../../concurrency/Deadlines.ts"
+import type { Deadline } from "../../concurrency/Deadlines.ts"
+import { makeSignal, type Signal } from "../../concurrency/Signal.ts"
 import { makeSlots, type Slots } from "../../concurrency/Slots.ts"
 import type { HeldOrder, Outcome, ProcessingOrder } from "../../domain/Order.ts"
+import type { OrderId } from "../../domain/OrderId.ts"
+import type { OrderTypes } from "../../domain/OrderTypes.ts"
+import type { Turns } from "../ports/WorkStore.ts"
+import { makeTypeStates, type TypeState, type TypeStates } from "./TypeStates.ts"
 import { inFlight, processingSeconds } from "./WorkMetrics.ts"
 import { WorkerSettings } from "./WorkerSettings.ts"
 
@@ -10,18 +15,22 @@ import { WorkerSettings } from "./WorkerSettings.ts"
  */
 const maxFinished = 1024
 
-/** Why an attempt was interrupted: it reached its time limit, another worker may have its order, or this worker stops. */
-type Interruption = "timeout" | "lease lost" | "worker stopped"
+/**
+ * Why an attempt was interrupted: it reached its time limit, another worker may have its order, a cancel of its order was
+ * requested, or this worker stops.
+ */
+type Interruption = "timeout" | "lease lost" | "cancelled" | "worker stopped"
 
 /** An order that this worker has started and not settled. */
 export interface Attempt {
   readonly order: ProcessingOrder
+  readonly typeState: TypeState
   /** Its index in the list of attempts. */
   readonly index: number
   /**
    * `processing`: the processor runs. `committing`: the processor's writes and the outcome are stored in one transaction. `ended`:
-   * the outcome waits for the settle loop, or the attempt was dropped. Only in `processing` does a timeout or a lost lease
-   * interrupt the attempt.
+   * the outcome waits for the settle loop, or the attempt was dropped. Only in `processing` does a timeout, a lost lease or
+   * a cancel interrupt the attempt.
    */
   phase: "processing" | "committing" | "ended"
   /** When its processor was started, in nanoseconds of the monotonic clock. */
@@ -40,13 +49,13 @@ export interface FinishedAttempt {
 
 /** The attempts of a worker that are not settled. */
 export interface Attempts {
-  readonly add: (order: ProcessingOrder) => Attempt
+  readonly add: (order: ProcessingOrder, typeState: TypeState) => Attempt
   /** Removes this attempt. Does nothing if it was removed before, even if its index is in use again. */
   readonly remove: (attempt: Attempt) => void
   readonly count: () => number
   readonly all: () => ReadonlyArray<Attempt>
-  /** Returns the leases for which this worker has no attempt. */
-  readonly leasesWithoutAttempt: <A extends HeldOrder>(leases: ReadonlyArray<A>) => ReadonlyArray<A>
+  /** Returns those of these orders for which this worker has no attempt. */
+  readonly withoutAttempt: (held: ReadonlyArray<HeldOrder>) => ReadonlyArray<HeldOrder>
 }
 
 interface Stopwatch {
@@ -57,41 +66,81 @@ interface Stopwatch {
 /** The state that the fibers of one worker share. */
 export interface WorkerState {
   readonly settings: WorkerSettings
+  /** The id under which the worker holds orders now. */
+  id: string
+  /** The order types that it takes; null: every type. */
+  readonly types: ReadonlyArray<string> | null
+  readonly typeStates: TypeStates
+  /** The group that its last claims served last, for each priority. */
+  turns: Turns
   /**
    * A claim takes slots and releases those that it did not fill. The slot of an attempt is released when its
    * outcome is queued or the attempt is dropped.
    */
   readonly slots: Slots
   readonly attempts: Attempts
-  /** The time limits of the attempts. */
-  readonly deadlines: Deadlines
   /** Measures how long the processor of an attempt runs. */
   readonly stopwatch: Stopwatch
   /** Limits how many attempts commit writes concurrently, so that claims and heartbeats get a connection. */
   readonly writePermits: Semaphore.Semaphore
   /** The queue from the attempts to the settle loop. Ending it ends the loop. */
   readonly finished: Queue.Queue<FinishedAttempt, Cause.Done>
-  /** Wakes the claim loop after a settle that gave an order a new due time. */
-  readonly rescheduled: Queue.Queue<void>
+  /** Wakes the claim loop: orders may have become due, or there is room for orders that could not start before. */
+  readonly claimNow: Signal
+  /** Wakes the fiber that looks for cancels. */
+  readonly findCancelsNow: Signal
+  /** Lets the heartbeat report at once. */
+  readonly reportNow: Signal
+  /** Wakes the fiber that announces `freed`. */
+  readonly announceNow: Signal
+  /** The number of settled orders that may let orders of other workers start, and that were not announced yet. */
+  freed: number
+  /** The number of claims that have begun. */
+  claims: number
+  /** Whether the last claim that has begun may still return orders. */
+  isClaiming: boolean
   /** Whether a claim failed without a reply: the store may have started orders that have no `Attempt` here. */
   isClaimInDoubt: boolean
+  /** The orders that the last heartbeat found without an attempt, by their version, and `claims` at that time. */
+  unknown: { readonly versions: ReadonlyMap<OrderId, number>; readonly claims: number }
+  /** Whether the worker is stopping. */
+  isDraining: boolean
 }
 
-/** The state of a worker that has started nothing. */
-export const makeWorkerState: Effect.Effect<WorkerState, never, Scope.Scope> = Effect.gen(function* () {
+/** The state of a worker that has processors for these types and has started nothing. */
+export const makeWorkerState = Effect.fnUntraced(function* (
+  types: OrderTypes<unknown>
+): Effect.fn.Return<WorkerState, never, Scope.Scope> {
   const settings = yield* WorkerSettings
   return {
     settings,
+    id: settings.name,
+    types: typesOf(types.names, settings.types ?? null),
+    typeStates: yield* makeTypeStates(types),
+    turns: {},
     slots: makeSlots(settings.concurrency),
     attempts: makeAttempts(),
-    deadlines: yield* makeDeadlines(settings.attemptTimeout),
     stopwatch: yield* makeStopwatch,
     writePermits: yield* Semaphore.make(settings.writeConcurrency),
     finished: yield* Queue.bounded<FinishedAttempt, Cause.Done>(maxFinished),
-    rescheduled: yield* Queue.sliding<void>(1),
-    isClaimInDoubt: false
+    claimNow: makeSignal(),
+    findCancelsNow: makeSignal(),
+    reportNow: makeSignal(),
+    announceNow: makeSignal(),
+    freed: 0,
+    claims: 0,
+    isClaiming: false,
+    isClaimInDoubt: false,
+    unknown: { versions: new Map(), claims: 0 },
+    isDraining: false
   }
 })
+
+/** The types that are both processed and wanted. */
+const typesOf = (processed: WorkerState["types"], wanted: WorkerState["types"]): WorkerState["types"] =>
+  processed === null || wanted === null
+    ? (processed ?? wanted)
+    : wanted.filter((type) => processed.includes(type))
 
 // Not a finalizer around the processor: that would add 2 µs to each attempt, and an order takes some 75 µs of CPU time
 // while a backlog is processed.
@@ -106,6 +155,15 @@ const makeStopwatch: Effect.Effect<Stopwatch> = Effect.gen(function* () {
       processingSeconds.updateUnsafe(Number(clock.monotonicTimeNanosUnsafe() - startedAt) / 1e9, context)
   }
 })
+
+/**
+ * Releases the slot of an attempt. If the attempts of its type had reached their maximum, the claim loop may wait for
+ * this although other slots are free.
+ */
+export const releaseSlot = ({ typeState }: Attempt, { claimNow, slots }: WorkerState): void => {
+  slots.release(1)
+  if (typeState.running-- === typeState.concurrency) claimNow.send()
+}
 
 /**
  * Interrupts an attempt. While the attempt commits its writes, only a stopping worker may interrupt it. Of
@@ -129,10 +187,11 @@ const makeAttempts = (): Attempts => {
   const freeIndexes: Array<number> = []
   const all = () => list.filter((attempt) => attempt !== null)
   return {
-    add: (order) => {
+    add: (order, typeState) => {
       const index = freeIndexes.pop() ?? list.length
       const attempt: Attempt = {
         order,
+        typeState,
         index,
         phase: "processing",
         startedAt: 0n,
@@ -149,10 +208,10 @@ const makeAttempts = (): Attempts => {
     },
     count: () => list.length - freeIndexes.length,
     all,
-    leasesWithoutAttempt: (leases) => {
-      if (leases.length === 0) return leases
+    withoutAttempt: (held) => {
+      if (held.length === 0) return held
       const versions = new Map(all().map(({ order }) => [order.id, order.version]))
-      return leases.filter(({ id, version }) => versions.get(id) !== version)
+      return held.filter(({ id, version }) => versions.get(id) !== version)
     }
   }
 }

@@ -1,6 +1,6 @@
 import { Duration, Effect, Layer, Random } from "effect"
 import { OrderProcessor, RetryableFailure } from "../../application/ports/OrderProcessor.ts"
-import type { OrderPayload } from "../../domain/OrderPayload.ts"
+import type { OrderType } from "../../domain/OrderType.ts"
 
 /** The duration of a simulated attempt and its probability of failure (0 to 1). */
 export interface Simulation {
@@ -11,10 +11,10 @@ export interface Simulation {
 }
 
 /** A processor that waits, then succeeds, or fails at random with the reason code SIMULATED. */
-export const layer = <P>(
-  payload: OrderPayload<P>,
+export const layer = <N extends string, P>(
+  type: OrderType<N, P>,
   simulation: Simulation
-): Layer.Layer<OrderProcessor<P>> => {
+): Layer.Layer<OrderProcessor<N, P>> => {
   const { failureProbability, failureSeed, processingDelay } = simulation
   return Layer.unwrap(
     Effect.gen(function* () {
@@ -22,7 +22,7 @@ export const layer = <P>(
       const random = yield* failureSeed === undefined
         ? Random.Random
         : Random.withSeed(Random.Random, failureSeed)
-      return OrderProcessor.layer(payload, ({ attempt }) =>
+      return OrderProcessor.layer(type, ({ attempt }) =>
         Effect.suspend(() => {
           const fails = random.nextDoubleUnsafe() < failureProbability
           const outcome = fails

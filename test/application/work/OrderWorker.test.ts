@@ -402,7 +402,7 @@ describe("OrderWorker", () => {
         }))
       ).pipe(Layer.provideMerge(Memory.layer))
       const stopped = Effect.fnUntraced(function* (
-        before: Effect.Effect<unknown, OrdersUnavailable, OrderPlatform<Coffee>>
+        before: Effect.Effect<unknown, OrdersUnavailable, OrderPlatform<typeof coffee.Payloads>>
       ) {
         isUnavailable = false
         lines.length = 0

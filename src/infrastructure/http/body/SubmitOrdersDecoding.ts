@@ -6,13 +6,13 @@ import {
   type WrongSubmission
 } from "../../../application/intake/Submission.ts"
 import type { RequestIssue } from "../../../contract/RequestErrors.ts"
-import { submitOrderBody } from "../../../contract/SubmitOrderBody.ts"
 import { maxSubmissions } from "../../../domain/Order.ts"
-import type { OrderPayload } from "../../../domain/OrderPayload.ts"
+import type { OrderTypes } from "../../../domain/OrderTypes.ts"
 import type { BodyReservation } from "./BodyBytes.ts"
 import { readJson } from "./JsonBody.ts"
 import { invalidRequest, listedIssues, roomForIssues } from "./RequestIssues.ts"
 import { decodeStrictly } from "./StrictJson.ts"
+import { decodeWholeOrder } from "./SubmitOrderDecoding.ts"
 
 /**
  * The maximum size of the issues of all orders together, in bytes of JSON. The first issue of each order is always
@@ -35,11 +35,11 @@ const decodeEnvelope = decodeStrictly(Envelope, { deep: false })
  * Reads the body of `POST /orders/bulk`. The result has one entry for each order, in the sequence of the
  * body. The entry of an invalid order has its issues.
  */
-export const decodeOrdersBody = <P>(
-  payload: OrderPayload<P>,
+export const decodeOrdersBody = <T>(
+  types: OrderTypes<T>,
   { maxBulkBytes, maxBytes: largest }: { readonly maxBytes: number; readonly maxBulkBytes: number }
 ) => {
-  const decode = decodeStrictly(submitOrderBody(payload))
+  const decode = decodeWholeOrder(types)
 
   return Effect.fnUntraced(function* (
     request: HttpServerRequest.HttpServerRequest,
@@ -47,7 +47,7 @@ export const decodeOrdersBody = <P>(
   ) {
     const { bytes, json } = yield* readJson(request, maxBulkBytes, reservation)
     const { orders } = yield* Effect.mapError(decodeEnvelope(json), invalidRequest)
-    const read: Array<Submission<P> | WrongSubmission> = []
+    const read: Array<Submission<T> | WrongSubmission> = []
     let room = roomInAll
     let turn = 0
     for (const given of orders) {

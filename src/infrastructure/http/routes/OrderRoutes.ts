@@ -3,7 +3,7 @@ import { HttpApiBuilder, HttpApiSchema, OpenApi } from "effect/http-api"
 import { OrderPlatform } from "../../../application/OrderPlatform.ts"
 import { makeOrderApi, type OrderApi } from "../../../contract/OrderApi.ts"
 import { viewListedOrder, viewOrder } from "../../../contract/OrderView.ts"
-import type { OrderPayload } from "../../../domain/OrderPayload.ts"
+import type { OrderTypes } from "../../../domain/OrderTypes.ts"
 import { layerDocs, layerOpenApi } from "../docs/DocsRoute.ts"
 import { callerName, CurrentRequest } from "../edge/CurrentRequest.ts"
 import { layerWrongMethods } from "../edge/MethodNotAllowed.ts"
@@ -19,11 +19,11 @@ import { makeSubmit, makeSubmitMany } from "./SubmitRoutes.ts"
 const openapiPath = "/openapi.json" as const
 const docsPath = "/docs" as const
 
-const orderHandlers = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
+const orderHandlers = <T>(api: OrderApi<T>, types: OrderTypes<T>) =>
   Layer.unwrap(
     Effect.gen(function* () {
-      const platform = yield* OrderPlatform.service(payload)
-      const submitMany = yield* makeSubmitMany(payload)
+      const platform = yield* OrderPlatform.service(types)
+      const submitMany = yield* makeSubmitMany(types)
       const eventStream = yield* makeEventStreams(yield* ServerCloses)
       return layerHandlers(
         HttpApiBuilder.group(api, "orders", (handlers) =>
@@ -63,17 +63,17 @@ const orderHandlers = <P>(api: OrderApi<P>, payload: OrderPayload<P>) =>
   )
 
 /**
- * The routes of the HTTP contract for orders that carry `P`, for any `HttpRouter`. They serve only their own
+ * The routes of the HTTP contract for orders of these types, for any `HttpRouter`. They serve only their own
  * paths, and each request passes the whole pipeline. The routes require only the platform.
  */
-const layer = <P>(payload: OrderPayload<P>) => {
-  const contract = makeOrderApi(payload)
+const layer = <T>(types: OrderTypes<T>) => {
+  const contract = makeOrderApi(types)
   const api = withoutMiddleware(contract)
   const document = () => OpenApi.fromApi(contract)
-  const endpoints = Effect.map(OrderPlatform.service(payload), (platform) =>
+  const endpoints = Effect.map(OrderPlatform.service(types), (platform) =>
     HttpApiBuilder.layer(api).pipe(
       Layer.provide([
-        orderHandlers(api, payload),
+        orderHandlers(api, types),
         deadLetterHandlers(api, platform),
         statsHandlers(api, platform),
         layerHandlers(
@@ -93,7 +93,7 @@ const layer = <P>(payload: OrderPayload<P>) => {
   ).pipe(
     Layer.provide(
       Layer.unwrap(
-        Effect.map(makeSubmit(payload), (submit) =>
+        Effect.map(makeSubmit(types), (submit) =>
           layerInPipeline(contract, new Map([["POST /orders", submit]]))
         )
       )

@@ -7,7 +7,7 @@ import { OrderPlatform } from "../../../application/OrderPlatform.ts"
 import { IdempotencyKey } from "../../../contract/IdempotencyKey.ts"
 import type { SubmittedOrders } from "../../../contract/SubmitOrdersBody.ts"
 import type { OrderId } from "../../../domain/OrderId.ts"
-import type { OrderPayload } from "../../../domain/OrderPayload.ts"
+import type { OrderTypes } from "../../../domain/OrderTypes.ts"
 import { makeBodyBudget } from "../body/BodyBytes.ts"
 import { decodeJsonBody } from "../body/JsonBody.ts"
 import { invalidRequest, requestIssues } from "../body/RequestIssues.ts"
@@ -78,10 +78,10 @@ const headersOf = ({ headers }: HttpServerRequest.HttpServerRequest) =>
  * 40 µs of garbage collection, of the about 430 µs of CPU time of a submit (docs/adr/0007). A
  * `SchemaError` is a defect here, because a payload that was decoded can be encoded.
  */
-export const makeSubmit = Effect.fnUntraced(function* <P>(payload: OrderPayload<P>) {
-  const platform = yield* OrderPlatform.service(payload)
+export const makeSubmit = Effect.fnUntraced(function* <T>(types: OrderTypes<T>) {
+  const platform = yield* OrderPlatform.service(types)
   const maxBytes = yield* MaxBodyBytes
-  const decodeBody = decodeJsonBody(decodeSubmitOrder(payload), maxBytes)
+  const decodeBody = decodeJsonBody(decodeSubmitOrder(types), maxBytes)
   const withinBudget = makeBodyBudget(maxBytes)
 
   const submit = (call: Submitting, identity: RequestIdentity) =>
@@ -104,11 +104,11 @@ export const makeSubmit = Effect.fnUntraced(function* <P>(payload: OrderPayload<
 })
 
 /** The handler of `POST /orders/bulk`. */
-export const makeSubmitMany = Effect.fnUntraced(function* <P>(payload: OrderPayload<P>) {
-  const platform = yield* OrderPlatform.service(payload)
+export const makeSubmitMany = Effect.fnUntraced(function* <T>(types: OrderTypes<T>) {
+  const platform = yield* OrderPlatform.service(types)
   const maxBytes = yield* MaxBodyBytes
   const maxBulkBytes = yield* MaxBulkBodyBytes
-  const decodeBody = decodeOrdersBody(payload, { maxBytes, maxBulkBytes })
+  const decodeBody = decodeOrdersBody(types, { maxBytes, maxBulkBytes })
   const withinBudget = makeBodyBudget(maxBulkBytes)
 
   return (call: Submitting) =>

@@ -1,6 +1,7 @@
-import { Effect, Layer, Metric, Queue } from "effect"
+import { Effect, Layer, Metric } from "effect"
 import * as Metrics from "../../../application/ports/WakeUpMetrics.ts"
 import { increment } from "../../../concurrency/Measure.ts"
+import { makeSignal } from "../../../concurrency/Signal.ts"
 import { WakeUp } from "../../../application/ports/WakeUp.ts"
 
 /**
@@ -12,17 +13,18 @@ export const layer = Layer.effect(
   Effect.gen(function* () {
     yield* Metrics.registerAnnouncements("memory")
     yield* Effect.acquireRelease(Metric.update(Metrics.listenUp, 1), () => Metric.update(Metrics.listenUp, 0))
-    // One pending announcement is enough, because a worker that wakes up claims until no due order is left.
-    const announced = yield* Queue.sliding<void>(1)
+    // One pending announcement is enough, because a worker that wakes up claims until no due order is left. It reaches
+    // every worker, since a cancel concerns the one that runs the order.
+    const announced = makeSignal()
     return WakeUp.of({
       announce: (count) =>
         count === 0
           ? Effect.void
           : Effect.andThen(
-              Queue.offer(announced, undefined),
+              Effect.sync(announced.send),
               increment(Metrics.announced, { queue: "memory" }, count)
             ),
-      awaitAnnouncement: Queue.take(announced)
+      awaitAnnouncement: announced.await
     })
   })
 )

@@ -3,6 +3,7 @@ import { type Cause, Duration, Effect, Exit, Layer, Metric, Queue, Random, Scope
 import type { SqlError } from "effect/sql"
 import * as Metrics from "../../../application/ports/WakeUpMetrics.ts"
 import { increment } from "../../../concurrency/Measure.ts"
+import { makeSignal } from "../../../concurrency/Signal.ts"
 import { WakeUp } from "../../../application/ports/WakeUp.ts"
 import { DatabaseSchema } from "../client/DatabaseSchema.ts"
 
@@ -28,7 +29,7 @@ const make = Effect.fnUntraced(function* (listener: PgClient.PgClient | null) {
   const channel = `${yield* DatabaseSchema}_order_platform`
   yield* Metrics.registerAnnouncements("postgres")
   const toAnnounce = yield* Queue.sliding<number>(1)
-  const wake = yield* Queue.sliding<void>(1)
+  const wake = makeSignal()
   const startListening = yield* Queue.sliding<void>(1)
 
   const notify = (count: number) =>
@@ -46,7 +47,7 @@ const make = Effect.fnUntraced(function* (listener: PgClient.PgClient | null) {
   const receive = Effect.fnUntraced(function* (client: PgClient.PgClient) {
     const notifications = yield* client.listen(channel)
     yield* Metric.update(Metrics.listenUp, 1)
-    yield* Queue.offer(wake, undefined)
+    wake.send()
     const received = Effect.map(Queue.takeAll(notifications), (all) =>
       all.some(({ payload }) => payload !== probe)
     )
@@ -60,7 +61,7 @@ const make = Effect.fnUntraced(function* (listener: PgClient.PgClient | null) {
       })
     )
     return yield* Effect.forever(
-      Effect.flatMap(next, (announced) => (announced ? Queue.offer(wake, undefined) : Effect.void))
+      Effect.flatMap(next, (announced) => (announced ? Effect.sync(wake.send) : Effect.void))
     )
   })
 
@@ -93,7 +94,7 @@ const make = Effect.fnUntraced(function* (listener: PgClient.PgClient | null) {
 
   return WakeUp.of({
     announce: (count) => (count === 0 ? Effect.void : Effect.asVoid(Queue.offer(toAnnounce, count))),
-    awaitAnnouncement: Effect.andThen(Queue.offer(startListening, undefined), Queue.take(wake))
+    awaitAnnouncement: Effect.andThen(Queue.offer(startListening, undefined), wake.await)
   })
 })
 

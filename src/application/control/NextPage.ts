@@ -1,0 +1,12 @@
+import type { Listing } from "../../domain/OrderQueries.ts"
+
+/** The page of up to `limit` entries, from the entries found when one more was asked for. */
+export const makeListing = <A, At>(
+  found: ReadonlyArray<A>,
+  limit: number,
+  positionOf: (entry: A) => At
+): Listing<A, At> => {
+  const entries = found.slice(0, limit)
+  const last = entries.at(-1)
+  return { entries, next: last === undefined || found.length <= limit ? null : positionOf(last) }
+}
