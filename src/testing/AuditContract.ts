@@ -49,12 +49,12 @@ export const auditContract: StoreContract = (name, layer, setStoreClock) => {
           yield* advance("1 second")
           yield* change as Effect.Effect<unknown, unknown>
         }
-        const scope = "type invoice in group acme"
+        const scope = "type invoice, group acme"
         const expected = [
           ["reprocess", one, null, ann],
           ["discard", two, "test data", ann],
           ["run", later.id, null, ann],
-          ["pause", "all orders", "bank down", ann],
+          ["pause", "everything", "bank down", ann],
           ["pause", "type invoice", "bank down", ann],
           ["pause", "group acme", "bank down", ann],
           ["pause", scope, "bank down", { by: null, correlationId: null }],

@@ -170,7 +170,7 @@ export const groupContract: StoreContract = (name, layer, setStoreClock) => {
         assert.isTrue(yield* stores.control.deleteGroupLimits("g"))
         assert.isFalse(yield* stores.control.deleteGroupLimits("g"))
         assert.deepStrictEqual(yield* claimNames({ max: 3 }), ["g4", "g5", "g6"])
-        yield* setLimits("g", { maxRunning: 0 })
+        yield* setLimits("g", { maxRunning: 1 })
         assert.deepStrictEqual(yield* claimNames(), [])
       })
     )
@@ -230,11 +230,16 @@ export const groupContract: StoreContract = (name, layer, setStoreClock) => {
           yield* setLimits("own", { maxRunning: 2 })
           yield* setLimits("rate only", { ratePerSecond: 5 })
           for (const group of ["own", "rate only", "none", null]) yield* submit(group, 3)
+          const { orders } = yield* claim({ defaultLimits })
           assert.sameMembers(
-            [...(yield* claimNames({ defaultLimits }))],
+            [...namesOf(orders)],
             ["null0", "null1", "null2", "none0", "own0", "own1", "rate only0"]
           )
-          assert.sameMembers([...(yield* claimNames({ max: 3 }))], ["none1", "none2", "rate only1"])
+          yield* settle(orders, completed)
+          assert.sameMembers([...(yield* claimNames({ defaultLimits }))], ["none1", "rate only1"])
+          // The default rate holds for a group whose limits do not set one: `own` has started two at once.
+          yield* advance("500 millis")
+          assert.sameMembers([...(yield* claimNames({ defaultLimits }))], ["own2"])
         })
     )
 
@@ -279,14 +284,14 @@ export const groupContract: StoreContract = (name, layer, setStoreClock) => {
       Effect.gen(function* () {
         const stores = yield* fresh
         for (const [n, group] of ["c", "a", "b"].entries())
-          yield* setLimits(group, { maxRunning: n, ratePerSecond: 0.5, maxPending: n === 2 ? null : 7 })
+          yield* setLimits(group, { maxRunning: n + 1, ratePerSecond: 0.5, maxPending: n === 2 ? null : 7 })
         const first = yield* stores.control.groups({ limit: 2, after: null })
         assert.deepStrictEqual(first, [
-          { group: "a", maxRunning: 1, ratePerSecond: 0.5, maxPending: 7 },
-          { group: "b", maxRunning: 2, ratePerSecond: 0.5, maxPending: null }
+          { group: "a", maxRunning: 2, ratePerSecond: 0.5, maxPending: 7 },
+          { group: "b", maxRunning: 3, ratePerSecond: 0.5, maxPending: null }
         ])
         assert.deepStrictEqual(yield* stores.control.groups({ limit: 2, after: "b" }), [
-          { group: "c", maxRunning: 0, ratePerSecond: 0.5, maxPending: 7 }
+          { group: "c", maxRunning: 1, ratePerSecond: 0.5, maxPending: 7 }
         ])
         yield* setLimits("c", {})
         assert.deepStrictEqual(yield* stores.control.groups({ limit: 2, after: "b" }), [

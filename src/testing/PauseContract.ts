@@ -85,23 +85,23 @@ export const pauseContract: StoreContract = (name, layer, setStoreClock) => {
       })
     )
 
-    it.effect("the next due time is when all has passed that keeps an order waiting", () =>
-      Effect.gen(function* () {
-        const stores = yield* fresh
-        const notBefore = DateTime.add(yield* DateTime.now, { seconds: 7 })
-        yield* stores.intake.submit([
-          named("later", { type: "a", notBefore }),
-          named("forever", { type: "b", notBefore: DateTime.subtract(notBefore, { seconds: 6 }) })
-        ])
-        yield* pause({ type: "b", group: null })
-        yield* pause({ type: "a", group: null }, 5)
-        assert.deepStrictEqual((yield* claim()).nextDueIn, Duration.seconds(7))
-        yield* pause({ type: "a", group: null }, 9)
-        assert.deepStrictEqual((yield* claim()).nextDueIn, Duration.seconds(9))
-        yield* pause({ type: "a", group: null })
-        assert.strictEqual((yield* claim()).nextDueIn, null)
-      })
-    )
+    for (const [paused, expected] of [
+      [5, Duration.seconds(7)],
+      [9, Duration.seconds(9)],
+      [null, null]
+    ] as const)
+      it.effect(
+        `an order that is due in 7 seconds and paused for ${paused ?? "more"} is a reason to claim at the later time`,
+        () =>
+          Effect.gen(function* () {
+            const stores = yield* fresh
+            const notBefore = DateTime.add(yield* DateTime.now, { seconds: 7 })
+            yield* pause({ type: "a", group: null }, paused)
+            yield* pause({ type: "b", group: null })
+            yield* stores.intake.submit([named("a", { type: "a", notBefore }), named("b", { type: "b" })])
+            assert.deepStrictEqual((yield* claim()).nextDueIn, expected)
+          })
+      )
 
     it.effect("pauses are listed oldest first; a second pause of the same scope replaces the first", () =>
       Effect.gen(function* () {

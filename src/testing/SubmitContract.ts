@@ -30,6 +30,7 @@ export const submitContract: StoreContract = (name, layer, setStoreClock) => {
           version: 1,
           retryCount: 0,
           failureReason: null,
+          reasonCode: null,
           createdAt: now,
           updatedAt: now,
           dueAt: now

@@ -86,22 +86,20 @@ export const typeContract: StoreContract = (name, layer, setStoreClock) => {
           inFlight: 0,
           draining: false
         }
-        const notBefore = DateTime.add(yield* DateTime.now, { seconds: 10 })
         yield* stores.intake.submit([
           named("c", { type: "c" }),
-          named("b", { type: "b" }),
-          named("a", { type: "a" }),
-          named("later", { type: "later", notBefore })
+          named("b", { type: "b", group: "g" }),
+          named("a", { type: "a", orderingKey: "k" }),
+          named("default")
         ])
-        assert.deepStrictEqual(yield* stores.control.typesWithoutWorker, ["a", "b", "c"])
+        assert.deepStrictEqual(yield* stores.control.typesWithoutWorker, ["a", "b", "c", "default"])
         yield* stores.work.renew("some", lease, { ...report, types: ["b", "x"] })
-        assert.deepStrictEqual(yield* stores.control.typesWithoutWorker, ["a", "c"])
+        assert.deepStrictEqual(yield* stores.control.typesWithoutWorker, ["a", "c", "default"])
         yield* advance("20 seconds")
-        assert.deepStrictEqual(yield* stores.control.typesWithoutWorker, ["a", "c", "later"])
         yield* stores.work.renew("all", lease, { ...report, types: null })
         assert.deepStrictEqual(yield* stores.control.typesWithoutWorker, [])
         yield* advance(lease)
-        assert.deepStrictEqual(yield* stores.control.typesWithoutWorker, ["a", "b", "c", "later"])
+        assert.deepStrictEqual(yield* stores.control.typesWithoutWorker, ["a", "b", "c", "default"])
       })
     )
   })

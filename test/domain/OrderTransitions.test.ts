@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Duration, Schema } from "effect"
 import { type DeadLetter, deadLetterOf } from "../../src/domain/DeadLetter.ts"
-import { defaultCancelReason, failure, workerLost } from "../../src/domain/Failure.ts"
+import { defaultCancelReason, failure, type ReasonCode, workerLost } from "../../src/domain/Failure.ts"
 import {
   attemptOf,
   type FailedOrder,
@@ -74,6 +74,7 @@ describe("Order", () => {
       version: 1,
       retryCount: 0,
       failureReason: null,
+      reasonCode: null,
       createdAt: at(5),
       updatedAt: at(5),
       dueAt: at(5)
@@ -271,8 +272,8 @@ describe("Order", () => {
         const { event, order } = transition
         assertStatus(order, "FAILED")
         assert.deepStrictEqual(
-          [order.retryCount, order.failureReason, order.discardedAt, order.version],
-          [0, "ordered twice", at(9), 3]
+          [order.retryCount, order.failureReason, order.reasonCode, order.discardedAt, order.version],
+          [0, "ordered twice", "CANCELLED", at(9), 3]
         )
         assert.deepStrictEqual(event, {
           at: at(9),
@@ -400,6 +401,7 @@ const derived = (events: ReadonlyArray<OrderEvent>) => {
     version: 0,
     retryCount: 0,
     failureReason: null as string | null,
+    reasonCode: null as ReasonCode | null,
     worker: null as string | null,
     discardedAt: null as DateTime.Utc | null,
     createdAt: at(0),
@@ -407,16 +409,13 @@ const derived = (events: ReadonlyArray<OrderEvent>) => {
   }
   for (const event of events) {
     const counts = event.event === "retried" || event.event === "failed" || event.event === "expired"
+    const fails = counts || event.event === "cancelled"
     state = {
       status: event.to,
       version: event.version,
       retryCount: event.event === "reprocessed" ? 0 : state.retryCount + (counts ? 1 : 0),
-      failureReason:
-        event.event === "reprocessed"
-          ? null
-          : counts || event.event === "cancelled"
-            ? event.reason
-            : state.failureReason,
+      failureReason: fails ? event.reason : event.event === "reprocessed" ? null : state.failureReason,
+      reasonCode: fails ? event.reasonCode : event.event === "reprocessed" ? null : state.reasonCode,
       worker: event.event === "started" ? event.worker : null,
       discardedAt: event.event === "discarded" || event.event === "cancelled" ? event.at : null,
       createdAt: event.event === "created" ? event.at : state.createdAt,
@@ -431,6 +430,7 @@ const summary = (order: Order): ReturnType<typeof derived> => ({
   version: order.version,
   retryCount: order.retryCount,
   failureReason: order.failureReason,
+  reasonCode: order.reasonCode,
   worker: order.status === "PROCESSING" ? order.worker : null,
   discardedAt: order.status === "FAILED" ? order.discardedAt : null,
   createdAt: order.createdAt,
