@@ -96,6 +96,7 @@ const expireOrders = (
 ): ReadonlyArray<Order> => {
   const expired: Array<Order> = []
   for (const worker of workers.ended(at)) {
+    if (expired.length >= max) break
     const held = heldBy(worker)
     const due = held
       .filter(({ id }) => !locked.has(id))
