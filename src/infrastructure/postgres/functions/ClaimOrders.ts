@@ -8,11 +8,17 @@ import {
   tokenTolerance
 } from "./Conditions.ts"
 
+/** The columns of `orders`, in their sequence. */
+const columns = `id uuid, created_at timestamptz, updated_at timestamptz, due_at timestamptz, discarded_at timestamptz,
+  place bigint, version integer, retry_count integer, max_retries integer, priority integer, payload_version integer, status text,
+  type text, ordering_key text, group_name text, worker text, cancel_requested text, failure_reason text, reason_code text,
+  correlation_id text, metadata jsonb, payload jsonb`
+
 /** The maximum number of groups of one priority that a claim examines. */
 const maxGroups = 1000
 
 /** Starts the orders whose rows the claim has locked, the variable `chosen`, and returns them. */
-const start = (s: string, sequence: string) => `
+const start = (s: string) => `
   RETURN QUERY
   WITH started AS (
     UPDATE ${s}.orders o SET status = 'PROCESSING', version = o.version + 1, worker = claimer, updated_at = moment
@@ -29,7 +35,7 @@ const start = (s: string, sequence: string) => `
     SELECT started.id, started.version, 'started', 'PENDING', 'PROCESSING', moment, started.retry_count + 1, claimer
     FROM started
   )
-  SELECT ROW(started.*)::${s}.orders, NULL::jsonb FROM started${sequence};`
+  SELECT started.*, NULL::jsonb FROM started;`
 
 /** The due rows of one lane with their orders, which are locked. An order that changed since it was read is skipped. */
 const dueOrders = (s: string, priority: string, group: string, type: string, limit: string) => `
@@ -57,8 +63,9 @@ export const claimOrders = {
   create: (s: string) => `
 CREATE FUNCTION ${s}.order_platform_claim_v1(claimer text, lease interval, max_orders integer, only_types text[],
   quota_types text[], quotas integer[], turns text[], default_max_running integer, default_rate float8)
-RETURNS TABLE (claimed ${s}.orders, info jsonb) LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+RETURNS TABLE (${columns}, info jsonb) LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
 DECLARE
   moment timestamptz := ${s}.order_platform_now();
   need integer := max_orders;
@@ -67,7 +74,13 @@ DECLARE
   incomplete boolean := false;
   chosen uuid[];
   sequence uuid[];
+  held_until timestamptz;
+  has_checks boolean;
+  has_lanes boolean;
+  has_pauses boolean;
   has_limits boolean;
+  next_due timestamptz;
+  next_lease_end timestamptz;
   of_priority integer;
   types text[];
   cursor_group text;
@@ -87,32 +100,43 @@ DECLARE
   first_pass boolean;
   is_first boolean;
 BEGIN
-  UPDATE ${s}.order_workers w SET lease_until = moment + lease, seen_at = moment WHERE w.id = claimer AND NOT w.is_expired;
-  IF NOT FOUND THEN
+  -- Locks the worker's row, so that its orders cannot expire meanwhile. Usually the heartbeat has just extended the lease; an
+  -- update by each claim would make a long chain of row versions while a long transaction prevents cleanup.
+  SELECT w.lease_until INTO held_until FROM ${s}.order_workers w WHERE w.id = claimer AND NOT w.is_expired FOR KEY SHARE;
+  IF FOUND THEN
+    IF held_until < moment + lease / 2 THEN
+      UPDATE ${s}.order_workers w SET lease_until = moment + lease, seen_at = moment WHERE w.id = claimer;
+    END IF;
+  ELSE
     INSERT INTO ${s}.order_workers (id, lease_until, started_at, seen_at) VALUES (claimer, moment + lease, moment, moment)
     ON CONFLICT (id) DO NOTHING;
     IF NOT FOUND THEN
-      RETURN QUERY SELECT NULL::${s}.orders, jsonb_build_object('refused', true);
+      info := jsonb_build_object('refused', true);
+      RETURN NEXT;
       RETURN;
     END IF;
   END IF;
 
-  IF EXISTS (SELECT FROM ${s}.order_key_checks) OR EXISTS (SELECT FROM ${s}.order_lane_checks)
-    OR EXISTS (SELECT FROM ${s}.order_lanes l WHERE l.wake_at <= moment) THEN
+  SELECT
+    EXISTS (SELECT FROM ${s}.order_key_checks) OR EXISTS (SELECT FROM ${s}.order_lane_checks)
+      OR EXISTS (SELECT FROM ${s}.order_lanes l WHERE l.wake_at <= moment),
+    EXISTS (SELECT FROM ${s}.order_lanes l WHERE l.ready), EXISTS (SELECT FROM ${s}.order_pauses)
+  INTO has_checks, has_lanes, has_pauses;
+  IF has_checks THEN
     incomplete := ${s}.order_platform_promote_v1(moment);
+    has_lanes := true;
   END IF;
-
-  SELECT coalesce(p.resume_at, 'infinity') INTO paused_until FROM ${s}.order_pauses p
-  WHERE p.type = '' AND p.group_name = '' AND ${isInForce("p")};
+  IF has_pauses THEN
+    SELECT coalesce(p.resume_at, 'infinity') INTO paused_until FROM ${s}.order_pauses p
+    WHERE p.type = '' AND p.group_name = '' AND ${isInForce("p")};
+  END IF;
   IF quota_types IS NOT NULL AND plain AND coalesce(quotas[array_position(quota_types, 'default')], 1) <= 0 THEN
     plain := false;
   END IF;
 
   IF paused_until IS NOT NULL THEN
     incomplete := false;
-  ELSIF plain AND quota_types IS NULL
-    AND NOT EXISTS (SELECT FROM ${s}.order_lanes l WHERE l.ready)
-    AND NOT EXISTS (SELECT FROM ${s}.order_pauses) THEN
+  ELSIF plain AND quota_types IS NULL AND NOT has_lanes AND NOT has_pauses THEN
     -- Only plain lanes: one statement for all priorities.
     chosen := ARRAY (
       SELECT best.id FROM generate_series(9, 0, -1) AS high (priority)
@@ -120,7 +144,8 @@ BEGIN
       LIMIT need
     );
     need := need - cardinality(chosen);
-    ${start(s, "")}
+    IF cardinality(chosen) > 0 THEN ${start(s)}
+    END IF;
   ELSE
     sequence := '{}';
     has_limits := default_max_running IS NOT NULL OR default_rate IS NOT NULL OR EXISTS (SELECT FROM ${s}.order_groups);
@@ -260,7 +285,8 @@ BEGIN
           FROM unnest(batch, served) AS b (name, count)
           WHERE g.group_name = b.name AND b.name <> '' AND b.count > 0 AND ${rateOf("g")} IS NOT NULL;
         END IF;
-        ${start(s, "")}
+        IF cardinality(chosen) > 0 THEN ${start(s)}
+        END IF;
       END LOOP;
     END LOOP;
     IF cardinality(done_groups) > 0 THEN
@@ -268,13 +294,14 @@ BEGIN
     END IF;
   END IF;
 
-  RETURN QUERY SELECT NULL::${s}.orders, jsonb_build_object(
-    'chosen', sequence,
-    'turns', turns,
-    'incomplete', incomplete AND need > 0,
-    'next_due_ms', extract(epoch FROM ${s}.order_platform_next_due_v1(moment, plain, paused_until) - moment) * 1000,
-    'next_lease_end_ms', (
-      SELECT extract(epoch FROM min(CASE WHEN w.is_expired THEN moment ELSE w.lease_until END) - moment) * 1000
-      FROM ${s}.order_workers w));
+  -- Only for a claim that is not full: after a full one the worker claims again.
+  IF need > 0 THEN
+    next_due := ${s}.order_platform_next_due_v1(moment, plain, paused_until);
+  END IF;
+  SELECT min(CASE WHEN w.is_expired THEN moment ELSE w.lease_until END) INTO next_lease_end FROM ${s}.order_workers w;
+  info := jsonb_build_object('chosen', sequence, 'turns', turns, 'incomplete', incomplete AND need > 0,
+    'next_due_ms', extract(epoch FROM next_due - moment) * 1000,
+    'next_lease_end_ms', extract(epoch FROM next_lease_end - moment) * 1000);
+  RETURN NEXT;
 END $$`
 } as const
