@@ -3,12 +3,14 @@ import { accessConflicts } from "./infrastructure/config/AccessConflicts.ts"
 import { applicationYaml } from "./infrastructure/config/ApplicationYaml.ts"
 import { InvalidSettings } from "./infrastructure/config/InvalidSettings.ts"
 import { namedSecrets } from "./infrastructure/config/NamedSecrets.ts"
+import { namedSections } from "./infrastructure/config/NamedSections.ts"
 import { origins } from "./infrastructure/config/Origins.ts"
 import { environmentSource, readSettings } from "./infrastructure/config/ReadSettings.ts"
 import type { SettingsSource } from "./infrastructure/config/ReadSettings.ts"
 import {
   flag,
   matching,
+  numberFrom,
   oneOf,
   optional,
   postgresUrl,
@@ -20,6 +22,7 @@ import {
 } from "./infrastructure/config/Setting.ts"
 import { settingsByKey } from "./infrastructure/config/SettingsTree.ts"
 import type { Values } from "./infrastructure/config/SettingsTree.ts"
+import { typeNames } from "./infrastructure/config/TypeNames.ts"
 
 const DAY_MS = 86_400_000
 const TIMER_MAX_MS = 2_147_483_647 // the longest delay of a JavaScript timer
@@ -40,6 +43,21 @@ const logLevel = wordFor({
   error: "Error",
   fatal: "Fatal"
 })
+
+/** What may be set for all order types, and for each. */
+const perType = {
+  maxRetries: wholeNumber(0, 100),
+  retryDelayMs: wholeNumber(0, TIMER_MAX_MS),
+  retryBackoff: oneOf(["exponential", "fixed"]),
+  retryMaxDelayMs: wholeNumber(0, TIMER_MAX_MS),
+  attemptTimeoutMs: wholeNumber(1, DAY_MS),
+  concurrency: wholeNumber(1, 10_000)
+}
+const typeName = {
+  of: "the name of an order type",
+  allowed: "1 to 64 of the characters a-z 0-9 . _ -",
+  pattern: /^[a-z0-9._-]{1,64}$/
+}
 
 /**
  * Every setting with its allowed values, default and meaning. Types, environment variables, checks and
@@ -79,29 +97,52 @@ export const settings = {
     queue: setting(oneOf(["memory", "postgres"]), "memory", "what announces orders to workers"),
     worker: {
       maxRetries: setting(
-        wholeNumber(0, 100),
+        perType.maxRetries,
         3,
         "failed attempts after which an order is FAILED; 0 is treated as 1; stored with each order when it is submitted"
       ),
-      retryDelayMs: setting(wholeNumber(0, TIMER_MAX_MS), 1000, "delay before the first retry"),
-      retryBackoff: setting(oneOf(["exponential", "fixed"]), "exponential", "how the delay grows"),
-      retryMaxDelayMs: setting(wholeNumber(0, TIMER_MAX_MS), 300_000, "longest delay, jitter included"),
+      retryDelayMs: setting(perType.retryDelayMs, 1000, "delay before the first retry"),
+      retryBackoff: setting(perType.retryBackoff, "exponential", "how the delay grows"),
+      retryMaxDelayMs: setting(perType.retryMaxDelayMs, 300_000, "longest delay, jitter included"),
       retryJitter: setting(share, 0.2, "share by which the delay varies, up and down"),
       failureProbability: setting(share, 0, "probability that a simulated attempt fails"),
       failureSeed: optional(anyText, "seed that makes the simulated failures repeatable", "none: random"),
       processingDelayMs: setting(wholeNumber(0, DAY_MS), 0, "duration of a simulated attempt"),
-      concurrency: setting(wholeNumber(1, 10_000), 100, "concurrent attempts in one process"),
+      concurrency: setting(perType.concurrency, 100, "concurrent attempts in one process"),
       leaseMs: setting(
         wholeNumber(1000, DAY_MS),
         30_000,
         "after this time, the orders of a lost worker can be claimed again"
       ),
-      attemptTimeoutMs: setting(wholeNumber(1, DAY_MS), 60_000, "a longer attempt fails with TIMEOUT"),
+      attemptTimeoutMs: setting(perType.attemptTimeoutMs, 60_000, "a longer attempt fails with TIMEOUT"),
       pollIntervalMs: setting(wholeNumber(10, DAY_MS), 1000, "longest time between two polls for due orders"),
       drainTimeoutMs: setting(
         wholeNumber(0, DAY_MS),
         20_000,
         "how long running attempts may take to end at shutdown"
+      ),
+      types: optional(
+        typeNames,
+        "the order types that this worker takes: a list, or separated by commas",
+        "all it has a processor for"
+      )
+    },
+    types: optional(
+      namedSections(typeName, perType, '{"email": {"maxRetries": 5}}'),
+      "settings per order type that override those of order.worker: maxRetries, retryDelayMs, retryBackoff, retryMaxDelayMs, attemptTimeoutMs, and concurrency (attempts of the type in one process); in the file, sections under the names of types; in the environment, JSON"
+    ),
+    groups: {
+      maxRunning: optional(
+        wholeNumber(1, 1_000_000),
+        "concurrent attempts of each group that orders name, in all processes together"
+      ),
+      ratePerSecond: optional(
+        numberFrom(0.001, 100_000),
+        "starts per second of each group on average, in all processes together, with bursts of as many, at least 1"
+      ),
+      maxPending: optional(
+        wholeNumber(1, 1_000_000_000),
+        "limit of PENDING orders of each group; above it, new orders of the group are answered 429"
       )
     }
   },
@@ -165,6 +206,11 @@ export const listSettings = [...settingsByKey(settings)]
   .filter(([, { kind }]) => kind.list === true)
   .map(([key]) => key)
 
+/** The keys of the settings that the settings file may give as sections under names of the operator's choice. */
+export const sectionSettings = [...settingsByKey(settings)]
+  .filter(([, { kind }]) => kind.sections === true)
+  .map(([key]) => key)
+
 /** The validated settings of this process. Nothing else reads the environment or the settings file. */
 export class Environment extends Context.Service<Environment, Values<typeof settings>>()(
   "order-platform/Environment"
@@ -183,7 +229,13 @@ export class Environment extends Context.Service<Environment, Values<typeof sett
     Layer.effect(
       Environment,
       Effect.flatMap(
-        applicationYaml(config, settingsByKey(settings).keys(), notYetSupported, listSettings),
+        applicationYaml(
+          config,
+          settingsByKey(settings).keys(),
+          notYetSupported,
+          listSettings,
+          sectionSettings
+        ),
         (file) => read([file])
       )
     )

@@ -68,8 +68,11 @@ describe("Environment", () => {
             leaseMs: 30_000,
             attemptTimeoutMs: 60_000,
             pollIntervalMs: 1000,
-            drainTimeoutMs: 20_000
-          }
+            drainTimeoutMs: 20_000,
+            types: Option.none()
+          },
+          types: Option.none(),
+          groups: { maxRunning: Option.none(), ratePerSecond: Option.none(), maxPending: Option.none() }
         },
         auth: { clientKeys: Option.none(), operatorKeys: Option.none(), disabled: false },
         intake: {
@@ -121,6 +124,17 @@ describe("Environment", () => {
     ["ORDER_WORKER_MAX_RETRIES", " ", "order.worker.maxRetries", "a whole number from 0 to 100"],
     ["ORDER_WORKER_MAX_RETRIES", "0x10", "order.worker.maxRetries", "a whole number from 0 to 100"],
     ["SERVER_PORT", "65536", "server.port", "a whole number from 0 to 65535"],
+    ["ORDER_GROUPS_MAX_RUNNING", "0", "order.groups.maxRunning", "a whole number from 1 to 1000000"],
+    ["ORDER_GROUPS_MAX_PENDING", "0", "order.groups.maxPending", "a whole number from 1 to 1000000000"],
+    ["ORDER_GROUPS_RATE_PER_SECOND", "0.0001", "order.groups.ratePerSecond", "a number from 0.001 to 100000"],
+    ["ORDER_TYPES", "email", "order.types", 'a JSON object such as {"email": {"maxRetries": 5}}'],
+    ["ORDER_TYPES", "[]", "order.types", 'a JSON object such as {"email": {"maxRetries": 5}}'],
+    [
+      "ORDER_WORKER_TYPES",
+      "email, Invoice",
+      "order.worker.types",
+      "a list of names of order types, each 1 to 64 of the characters a-z 0-9 . _ -"
+    ],
     ["SERVER_HOST", "a b", "server.host", "a host name or an IP address"],
     ["DATABASE_MAX_CONNECTIONS", "1", "database.maxConnections", "a whole number from 2 to 1000"],
     ["DATABASE_PREPARE", "yes", "database.prepare", "true or false"],
@@ -342,6 +356,77 @@ describe("keys", () => {
   )
 })
 
+describe("order.types", () => {
+  const typesOf = ({ order }: Environment["Service"]) => Option.getOrThrow(order.types)
+
+  it.effect("are sections in the file and JSON in the environment, where the name of a type is one key", () =>
+    Effect.gen(function* () {
+      const expected = {
+        "email.v2": { maxRetries: 8, retryBackoff: "fixed", retryDelayMs: 1000 },
+        invoice: { attemptTimeoutMs: 5000, concurrency: 2 },
+        plain: {}
+      } as const
+      const byFile = yield* startWithFile(
+        `order:
+  types:
+    "email.v2": {maxRetries: 8, retryBackoff: fixed, retryDelayMs: 1000, concurrency: }
+    invoice:
+      attemptTimeoutMs: "5000"
+      concurrency: 2
+    plain: {}
+    unused:
+`
+      )
+      assert.deepStrictEqual(typesOf(byFile), expected)
+      assert.deepStrictEqual(typesOf(yield* start({ ORDER_TYPES: JSON.stringify(expected) })), expected)
+    })
+  )
+
+  it.effect("are read for every name, also for those that every object has", () =>
+    Effect.gen(function* () {
+      const text = '{"__proto__": {"maxRetries": 1}, "constructor": {"maxRetries": 2}}'
+      assert.deepStrictEqual(Object.entries(typesOf(yield* start({ ORDER_TYPES: text }))), [
+        ["__proto__", { maxRetries: 1 }],
+        ["constructor", { maxRetries: 2 }]
+      ])
+    })
+  )
+
+  it.effect.each([
+    ['{"a": {"maxRetries": 101}}', '."a".maxRetries', "is 101: it must be a whole number from 0 to 100"],
+    ['{"a": {"maxRetries": "1.5"}}', '."a".maxRetries', 'is "1.5": it must be a whole number from 0 to 100'],
+    ['{"a.b": {"concurrency": 0}}', '."a.b".concurrency', "is 0: it must be a whole number from 1 to 10000"],
+    ['{"a": {"retryBackoff": true}}', '."a".retryBackoff', "is true: it must be one of exponential, fixed"],
+    ['{"a": {"max_retries": 1}}', '."a".max_retries', "is not a known setting; did you mean maxRetries?"],
+    ['{"a": {"toString": 1}}', '."a".toString', "is not a known setting"],
+    ['{"a": 5}', '."a"', "is 5: it must be a section of settings"],
+    [
+      '{"A b": {}}',
+      '."A b"',
+      "is not the name of an order type: it must be 1 to 64 of the characters a-z 0-9 . _ -"
+    ]
+  ])("with the wrong part %s stop the start with a sentence about the part", ([text, part, problem]) =>
+    Effect.gen(function* () {
+      assert.strictEqual(
+        yield* refusal({ ORDER_TYPES: text }),
+        `order.types${part} (ORDER_TYPES) ${problem}${problem.endsWith("?") ? "" : "."}`
+      )
+    })
+  )
+
+  it.effect("with wrong parts in the file are refused with their place", () =>
+    Effect.gen(function* () {
+      const yaml =
+        "order:\n  types:\n    email:\n      maxRetries: [1]\n      retryDelayMs: soon\n    sms: 5\n"
+      assert.deepStrictEqual((yield* Effect.flip(startWithFile(yaml))).split("\n"), [
+        'order.types."email".maxRetries (settings.yaml:3:5) is []: it must be a whole number from 0 to 100.',
+        'order.types."email".retryDelayMs (settings.yaml:3:5) is "soon": it must be a whole number from 0 to 2147483647.',
+        'order.types."sms" (settings.yaml:3:5) is "5": it must be a section of settings.'
+      ])
+    })
+  )
+})
+
 describe("every setting", () => {
   // Values that satisfy the rules across settings, so that each setting can take any of its own values.
   const free: Variables = { AUTH_DISABLED: "true" }
@@ -358,6 +443,12 @@ describe("every setting", () => {
   const easier: Record<string, Schema.Codec<unknown, unknown>> = {
     "auth.clientKeys": someKeys,
     "auth.operatorKeys": someKeys,
+    "order.worker.types": Schema.Tuple([Schema.String.check(Schema.isPattern(/^[a-z0-9._-]{1,9}$/))]),
+    "order.types": Schema.Struct({
+      "email.v2": Schema.Struct({
+        maxRetries: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 100 }))
+      })
+    }),
     "server.corsOrigins": Schema.Tuple([
       Schema.String.check(Schema.isPattern(/^https?:\/\/[a-z]{1,9}\.example(:8[1-9]{3})?$/)),
       Schema.Literal("http://localhost:3000")

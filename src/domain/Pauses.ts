@@ -20,6 +20,9 @@ export interface Pause extends PauseScope {
 export const covers = (pause: PauseScope, order: PauseScope): boolean =>
   (pause.type === null || pause.type === order.type) && (pause.group === null || pause.group === order.group)
 
+/** Whether the scope is all orders. */
+export const coversAll = ({ group, type }: PauseScope): boolean => type === null && group === null
+
 /** Whether the pause is in force at this time. */
 export const isInForce = ({ resumeAt }: Pause, at: DateTime.Utc): boolean =>
   resumeAt === null || DateTime.isGreaterThan(resumeAt, at)

@@ -1,11 +1,14 @@
-import { Duration, Layer, Option, Redacted } from "effect"
+import { Duration, Layer, Option, Record, Redacted } from "effect"
 import { hostname } from "node:os"
 import { MaxPending, MaxScheduled } from "../application/intake/Backpressure.ts"
 import { IdempotencyTtl } from "../application/intake/Idempotency.ts"
 import { DefaultMaxRetries, MaxPayloadBytes } from "../application/intake/Submission.ts"
 import { Retention } from "../application/upkeep/DeleteOldOrders.ts"
 import { WorkerSettings } from "../application/work/WorkerSettings.ts"
+import { apiVersion } from "../contract/OrderApi.ts"
+import { DefaultGroupLimits } from "../domain/Groups.ts"
 import { RetryPolicy } from "../domain/RetryPolicy.ts"
+import { SettingsOfTypes, type TypeSettings } from "../domain/TypeSettings.ts"
 import type { Environment } from "../Environment.ts"
 import { isLoopback } from "../infrastructure/config/Loopback.ts"
 import { type ApiKey, ApiKeys } from "../infrastructure/http/edge/Caller.ts"
@@ -23,13 +26,17 @@ export type Settings = Environment["Service"]
  */
 const reservedConnections = 4
 
-/** The settings as the values of the `Context.Reference`s that the layers of the process read. */
-export const references = (settings: Settings) =>
+/**
+ * The settings as the values of the `Context.Reference`s that the layers of the process read. `role` is the subcommand of
+ * the process, for the registry of workers.
+ */
+export const references = (settings: Settings, role = "worker") =>
   Layer.mergeAll(
     databaseReferences(settings),
     intakeReferences(settings),
     httpReferences(settings),
-    workReferences(settings),
+    workReferences(settings, role),
+    ordersReferences(settings),
     Layer.succeed(Retention, {
       processed: daysOf(settings.retention.processedDays),
       failed: daysOf(settings.retention.failedDays)
@@ -70,7 +77,38 @@ const httpReferences = ({ auth, intake, server }: Settings) =>
     Layer.succeed(LoopbackNamesOnly, isLoopback(server.host))
   )
 
-const workReferences = ({ database, order: { worker } }: Settings) =>
+/** What workers and API processes must agree on about types and groups. */
+const ordersReferences = ({ order: { groups, types } }: Settings) =>
+  Layer.mergeAll(
+    Layer.succeed(
+      SettingsOfTypes,
+      Record.map(
+        Option.getOrElse(types, () => ({})),
+        typeSettingsOf
+      )
+    ),
+    Layer.succeed(DefaultGroupLimits, {
+      maxRunning: Option.getOrNull(groups.maxRunning),
+      ratePerSecond: Option.getOrNull(groups.ratePerSecond),
+      maxPending: Option.getOrNull(groups.maxPending)
+    })
+  )
+
+type GivenTypeSettings = Option.Option.Value<Settings["order"]["types"]>[string]
+
+// Absent where nothing was given, so that the values for all types are used.
+const typeSettingsOf = (given: GivenTypeSettings): TypeSettings => ({
+  ...(given.maxRetries !== undefined && { maxRetries: given.maxRetries }),
+  ...(given.attemptTimeoutMs !== undefined && { attemptTimeout: Duration.millis(given.attemptTimeoutMs) }),
+  ...(given.concurrency !== undefined && { concurrency: given.concurrency }),
+  retryPolicy: {
+    ...(given.retryBackoff !== undefined && { backoff: given.retryBackoff }),
+    ...(given.retryDelayMs !== undefined && { delay: Duration.millis(given.retryDelayMs) }),
+    ...(given.retryMaxDelayMs !== undefined && { maxDelay: Duration.millis(given.retryMaxDelayMs) })
+  }
+})
+
+const workReferences = ({ database, order: { worker } }: Settings, role: string) =>
   Layer.mergeAll(
     Layer.succeed(RetryPolicy, {
       backoff: worker.retryBackoff,
@@ -85,7 +123,11 @@ const workReferences = ({ database, order: { worker } }: Settings) =>
       lease: Duration.millis(worker.leaseMs),
       attemptTimeout: Duration.millis(worker.attemptTimeoutMs),
       pollInterval: Duration.millis(worker.pollIntervalMs),
-      drainTimeout: Duration.millis(worker.drainTimeoutMs)
+      drainTimeout: Duration.millis(worker.drainTimeoutMs),
+      types: Option.getOrNull(worker.types),
+      host: hostname(),
+      version: apiVersion,
+      role
     })
   )
 

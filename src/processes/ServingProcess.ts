@@ -29,9 +29,10 @@ const idleGrace = Duration.millis(500)
 
 /**
  * A process that serves HTTP. The server listens before the database is available, so that `/health/ready` can name
- * what the process waits for.
+ * what the process waits for. `role` is its subcommand.
  */
 export const servingProcess = <A, E, R>(
+  role: string,
   layers: (settings: Settings) => Layer.Layer<A, E, R>,
   check: (settings: Settings) => Effect.Effect<void, InvalidSettings> = () => Effect.void
 ) =>
@@ -52,7 +53,7 @@ export const servingProcess = <A, E, R>(
             gracefulShutdownTimeout: Duration.sum(drainTimeoutOf(settings), requestMargin)
           })
         ),
-        Layer.provide([references(settings), Layer.succeed(Postgres.StartTimeout, Duration.infinity)])
+        Layer.provide([references(settings, role), Layer.succeed(Postgres.StartTimeout, Duration.infinity)])
       )
     })
   )
@@ -86,8 +87,13 @@ export const announceStart = (what: string, settings: Settings) =>
 
 const workerOf = (what: string, { order: { worker } }: Settings): string =>
   what.includes("worker")
-    ? `; worker concurrency: ${worker.concurrency}; simulated failures: ${worker.failureProbability}`
+    ? `; worker concurrency: ${worker.concurrency}${typesOf(worker.types)}; simulated failures: ${worker.failureProbability}`
     : ""
+
+const typesOf = Option.match({
+  onNone: () => "",
+  onSome: (types: ReadonlyArray<string>) => `; types: ${types.join(", ")}`
+})
 
 const end = Console.error("order-platform did not stop in time and exits now.").pipe(
   Effect.andThen(Effect.sync(() => globalThis.process.exit(0)))

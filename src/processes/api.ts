@@ -9,6 +9,7 @@ import { announceStart, servingProcess, sharesOrders } from "./ServingProcess.ts
 
 /** Accepts orders; workers in other processes process them. */
 export const api = servingProcess(
+  "api",
   (settings) =>
     announceStart("API", settings).pipe(
       Layer.provide(OrderHttpServer.layerServing(OrderRoutes.layer(anyJsonObject))),

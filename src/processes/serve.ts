@@ -8,7 +8,7 @@ import { queue, workerLayer } from "./Composition.ts"
 import { announceStart, servingProcess } from "./ServingProcess.ts"
 
 /** Everything in one process: API, worker and, if no database is configured, PostgreSQL. */
-export const serve = servingProcess((settings) =>
+export const serve = servingProcess("serve", (settings) =>
   announceStart("API and worker", settings).pipe(
     Layer.provide([workerLayer(settings), OrderHttpServer.layerServing(OrderRoutes.layer(anyJsonObject))]),
     Layer.provide(OrderPlatform.layer(anyJsonObject)),

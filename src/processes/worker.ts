@@ -7,6 +7,7 @@ import { announceStart, servingProcess, sharesOrders } from "./ServingProcess.ts
 
 /** Processes orders; serves only health and metrics. */
 export const worker = servingProcess(
+  "worker",
   (settings) =>
     announceStart("worker", settings).pipe(
       Layer.provide([workerLayer(settings), OrderHttpServer.layerServing(HealthRoutes.layer)]),

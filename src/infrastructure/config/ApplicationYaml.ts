@@ -16,7 +16,8 @@ export const applicationYaml = Effect.fn("ApplicationYaml")(function* (
   config: Option.Option<string>,
   keys: Iterable<string>,
   notYetSupported: Iterable<string>,
-  lists: Iterable<string>
+  lists: Iterable<string>,
+  sections: Iterable<string>
 ) {
   const file = Option.getOrElse(config, () => FILE)
   const bytes = yield* read(file, Option.isSome(config))
@@ -28,7 +29,8 @@ export const applicationYaml = Effect.fn("ApplicationYaml")(function* (
   const { problems, settings } = yamlSettings(file, yaml, {
     keys: new Set(keys),
     notYetSupported: new Set(notYetSupported),
-    lists: new Set(lists)
+    lists: new Set(lists),
+    sections: new Set(sections)
   })
   if (Array.isReadonlyArrayNonEmpty(problems)) return yield* new InvalidSettings({ problems })
   return {

@@ -1,6 +1,6 @@
 import { Array, ConfigProvider, Effect, Option, Result } from "effect"
 import { InvalidSettings } from "./InvalidSettings.ts"
-import type { Setting } from "./Setting.ts"
+import type { Kind, Setting } from "./Setting.ts"
 import { environmentVariable, settingsByKey, valuesOf } from "./SettingsTree.ts"
 import type { SettingsTree } from "./SettingsTree.ts"
 
@@ -48,9 +48,9 @@ export const readSettings = Effect.fn("ReadSettings")(function* <const Tree exte
     .filter((key) => given.has(key))
     .map((key) => `${named(key)} is not supported by this version yet; remove it.`)
   const [read, wrong] = Array.partition(settings, ([key, setting]) =>
-    Result.map(valueOf(setting, named(key), given.get(key)), (value) => [key, value] as const)
+    Result.map(valueOf(setting, key, given.get(key)), (value) => [key, value] as const)
   )
-  const problems = [...unsupported, ...wrong]
+  const problems = [...unsupported, ...wrong.flat()]
   if (Array.isArrayNonEmpty(problems)) return yield* new InvalidSettings({ problems })
 
   const values = new Map(read)
@@ -71,14 +71,25 @@ const firstGiven = Effect.fnUntraced(function* (key: string, sources: ReadonlyAr
   return Option.none<Given>()
 })
 
-const valueOf = (setting: Setting<unknown>, name: string, given: Given | undefined) =>
+/** The value of a setting, or its problems. */
+const valueOf = (
+  { decode, default: otherwise, kind }: Setting<unknown>,
+  key: string,
+  given: Given | undefined
+) =>
   given === undefined
-    ? Result.succeed(setting.default)
-    : Result.fromOption(setting.decode(given.text), () =>
-        setting.kind.secret
-          ? `${name} has an invalid value, not shown because it is a secret: it must be ${setting.kind.allowed}.`
-          : `${name} is ${quoted(given.text)}: it must be ${setting.kind.allowed}.`
-      )
+    ? Result.succeed(otherwise)
+    : Result.fromOption(decode(given.text), () => problemsOf(kind, key, given))
+
+const problemsOf = (kind: Kind<unknown>, key: string, { place, text }: Given): ReadonlyArray<string> => {
+  const parts = kind.wrongParts?.(text) ?? []
+  if (parts.length > 0) return parts.map(({ part, problem }) => `${key}.${part} (${place}) ${problem}`)
+  return [
+    kind.secret
+      ? `${key} (${place}) has an invalid value, not shown because it is a secret: it must be ${kind.allowed}.`
+      : `${key} (${place}) is ${quoted(text)}: it must be ${kind.allowed}.`
+  ]
+}
 
 // JSON escapes line breaks, so a sentence that quotes a value stays on one line.
 const quoted = (text: string) => JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text)

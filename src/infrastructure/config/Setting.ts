@@ -13,6 +13,16 @@ export interface Kind<out A> {
   readonly secret: boolean
   /** Whether the file may contain the value as a list. As text, the elements are separated by commas. */
   readonly list?: boolean
+  /** Whether the file may contain the value as sections under names of the operator's choice. As text, it is JSON. */
+  readonly sections?: boolean
+  /** What is wrong with which parts of an invalid text; none if the text as a whole is. */
+  readonly wrongParts?: (text: string) => ReadonlyArray<WrongPart>
+}
+
+/** A wrong part of a value: its path below the setting's key, and the rest of a sentence about it. */
+export interface WrongPart {
+  readonly part: string
+  readonly problem: string
 }
 
 /** One setting: its kind, its default, and its meaning in one line. */
@@ -68,14 +78,15 @@ export const wholeNumber = (minimum: number, maximum: number): Kind<number> =>
     number(/^\d{1,16}$/, Schema.Int.check(Schema.isBetween({ minimum, maximum })))
   )
 
-/** A share or a probability. */
-export const share: Kind<number> = kind(
-  "a number from 0 to 1",
-  number(
-    /^(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i,
-    Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))
+/** A number between two bounds, both allowed. */
+export const numberFrom = (minimum: number, maximum: number): Kind<number> =>
+  kind(
+    `a number from ${minimum} to ${maximum}`,
+    number(/^(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i, Schema.Finite.check(Schema.isBetween({ minimum, maximum })))
   )
-)
+
+/** A share or a probability. */
+export const share: Kind<number> = numberFrom(0, 1)
 
 /** One of these words, in this spelling. */
 export const oneOf = <const Words extends ReadonlyArray<string>>(words: Words): Kind<Words[number]> =>

@@ -9,17 +9,18 @@ export interface YamlSettings {
   readonly problems: ReadonlyArray<string>
 }
 
-/** The keys of the supported settings, of those not yet supported, and of those that may be lists. */
+/** The keys of the supported settings, of those not yet supported, and of those that may be lists or sections. */
 interface KnownKeys {
   readonly keys: ReadonlySet<string>
   readonly notYetSupported: ReadonlySet<string>
   readonly lists: ReadonlySet<string>
+  readonly sections: ReadonlySet<string>
 }
 
 /**
  * Reads settings out of YAML 1.2. A scalar keeps its source text (`1e3`, `007`), so that it means the same as
  * in the environment. Null and empty text count as not set. A list becomes a text with commas if its key is
- * in `lists`. Dotted keys are read as nested ones.
+ * in `lists`, and sections become JSON if it is in `sections`. Dotted keys are read as nested ones.
  */
 export const yamlSettings = (file: string, yaml: string, known: KnownKeys): YamlSettings => {
   const lineCounter = new LineCounter()
@@ -87,6 +88,8 @@ class Reader implements YamlSettings {
     if (isScalar(value)) this.settings.set(key, { text: value.source ?? String(value.value), place })
     else if (this.#known.notYetSupported.has(key)) this.settings.set(key, { text: "", place })
     else if (isSeq(value) && this.#known.lists.has(key)) this.#list(key, value, place)
+    else if (isMap(value) && this.#known.sections.has(key))
+      this.settings.set(key, { text: JSON.stringify(this.#json(value)), place })
     else
       this.problems.push(
         `${key} (${place}) is a ${isSeq(value) ? "list" : "section"}: it must be a single value.`
@@ -100,6 +103,20 @@ class Reader implements YamlSettings {
     if (texts.includes(null))
       this.problems.push(`${key} (${place}) has an element that is not a single value.`)
     else if (texts.length > 0) this.settings.set(key, { text: texts.join(","), place })
+  }
+
+  // Scalars keep their source text; a wrong place of a list or of an alias without an anchor is shown as null.
+  #json(node: Node | undefined): unknown {
+    if (isEmpty(node)) return null
+    if (isScalar(node)) return node.source ?? String(node.value)
+    if (!isMap(node)) return []
+    const entries = node.items as ReadonlyArray<Pair<ParsedNode, ParsedNode | null>>
+    return Object.fromEntries(
+      entries.map(({ key, value }) => [
+        isScalar(key) ? String(key.value) : "",
+        this.#json(resolved(this.#document, value))
+      ])
+    )
   }
 
   #unknown(key: string, place: string) {

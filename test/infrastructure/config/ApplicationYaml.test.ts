@@ -1,12 +1,12 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Option, PlatformError, Schema, Stream } from "effect"
-import { listSettings, notYetSupported, settings as ours } from "../../../src/Environment.ts"
+import { listSettings, notYetSupported, sectionSettings, settings as ours } from "../../../src/Environment.ts"
 import { applicationYaml } from "../../../src/infrastructure/config/ApplicationYaml.ts"
 import { settingsByKey } from "../../../src/infrastructure/config/SettingsTree.ts"
 
 const read = (config: Option.Option<string>) =>
-  applicationYaml(config, settingsByKey(ours).keys(), notYetSupported, listSettings)
+  applicationYaml(config, settingsByKey(ours).keys(), notYetSupported, listSettings, sectionSettings)
 
 /** A file system with one file. */
 const disk = (name: string, bytes: Uint8Array) =>
