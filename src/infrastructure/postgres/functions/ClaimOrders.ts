@@ -55,6 +55,9 @@ const dueOrders = (s: string, priority: string, group: string, type: string, lim
  * `turns` has, for each priority from 0 on, the group that was served last: '' for the orders without a group, null for none.
  * `quota_types` and `quotas`: the maximum number of orders of single types.
  *
+ * The orders start at the time at which they have been chosen, not at the time at which the claim began: by the record, an order must
+ * not start before an attempt ended that the choice no longer counted. Tokens are refilled up to the same time.
+ *
  * It is a function so that it can have planner settings, because a plan made while the tables were small must not scan whole
  * tables later.
  */
@@ -145,6 +148,7 @@ BEGIN
       CROSS JOIN LATERAL (${dueOrders(s, "high.priority", "''", "'default'", "need")}) best
       LIMIT need
     ) best;
+    moment := ${s}.order_platform_clock();
     need := need - cardinality(chosen);
     IF cardinality(chosen) > 0 THEN ${start(s)}
     END IF;
@@ -260,6 +264,7 @@ BEGIN
           ) due
         ) c;
         chosen := coalesce(chosen, '{}');
+        moment := ${s}.order_platform_clock();
         need := need - cardinality(chosen);
         sequence := sequence || chosen;
         IF cardinality(chosen) > 0 THEN
