@@ -16,10 +16,11 @@ import { runOrder } from "./RunOrder.ts"
 import { listTypesWithoutWorker, listWorkers } from "./WorkerRegistry.ts"
 
 /** Repeats a statement that failed because the order changed while it was being locked; nothing was stored then. */
-const repeatConflicts = Effect.retry({
-  while: (error: unknown) => SqlError.isSqlError(error) && sqlStateOf(error) === "40001",
-  times: 20
-})
+const repeatConflicts = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.retry(effect, {
+    while: (error) => SqlError.isSqlError(error) && sqlStateOf(error) === "40001",
+    times: 20
+  })
 
 /** Reads are retried; changes are not, so that no entry of the audit is written twice. */
 export const layer = Layer.effect(
