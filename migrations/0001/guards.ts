@@ -77,7 +77,7 @@ export const guardInsertAndDelete: Statements = (s) => [
       DELETE FROM ${s}.order_events WHERE order_id IN (SELECT id FROM deleted);
       DELETE FROM ${s}.dead_letters WHERE order_id IN (SELECT id FROM deleted);
       DELETE FROM ${s}.order_final f USING deleted d
-      WHERE f.status = d.status AND f.created_at = d.created_at AND f.order_id = d.id;
+      WHERE f.status = d.status AND f.final_at = d.updated_at AND f.order_id = d.id;
       RETURN NULL;
     END $$`,
   `CREATE TRIGGER orders_delete_whole AFTER DELETE ON ${s}.orders REFERENCING OLD TABLE AS deleted

@@ -98,17 +98,18 @@ export const deadLetters: Statements = (s) => [
   `CREATE INDEX dead_letters_by_code ON ${s}.dead_letters (reason_code, failed_at, order_id)`
 ]
 
-// The final orders: lists of one status by the time of creation; the rate at which orders become final, and retention,
-// by the time they did.
+// The final orders, by the time at which they became final, for retention and for rates; and the FAILED ones by the time of
+// creation, for their list. `final_at` is the time of the last transition of the order. A list of PROCESSED orders
+// reads the newest orders of every status, most of which are PROCESSED.
 export const finalOrders: Statements = (s) => [
   `CREATE TABLE ${s}.order_final (
       status text NOT NULL CHECK (status IN ('PROCESSED', 'FAILED')),
-      created_at timestamptz NOT NULL,
-      order_id uuid NOT NULL,
       final_at timestamptz NOT NULL,
-      PRIMARY KEY (status, created_at, order_id)
+      order_id uuid NOT NULL,
+      created_at timestamptz NOT NULL,
+      PRIMARY KEY (status, final_at, order_id)
     )`,
-  `CREATE INDEX order_final_by_time ON ${s}.order_final (status, final_at)`
+  `CREATE INDEX order_final_failed ON ${s}.order_final (created_at, order_id) WHERE status = 'FAILED'`
 ]
 
 const pairs = (of: string) => `

@@ -54,4 +54,11 @@ export const AuditApi = HttpApiGroup.make("audit")
   .annotateMerge(OpenApi.annotations({ title: "Audit", description: "What operators did." }))
 
 /** The entry as JSON. */
-export const viewAuditEntry = ({ number: _, ...entry }: AuditEntry): typeof AuditEntryView.Type => entry
+export const viewAuditEntry = (entry: AuditEntry): typeof AuditEntryView.Type => ({
+  at: entry.at,
+  by: entry.by,
+  action: entry.action,
+  subject: entry.subject,
+  reason: entry.reason,
+  correlationId: entry.correlationId
+})

@@ -140,8 +140,11 @@ describe("orders of several types", () => {
       assert.deepStrictEqual([yield* maxRetries({ maxRetries: 9 }), yield* maxRetries()], [9, 5])
       assert.strictEqual((yield* orders.find(yield* submitEmail())).maxRetries, 4)
     }).pipe(
-      Effect.provide(OrderPlatform.layer(types)),
-      Effect.provide(Layer.merge(Memory.layer, Layer.succeed(DefaultMaxRetries, 4)))
+      Effect.provide(
+        OrderPlatform.layer(types).pipe(
+          Layer.provide(Layer.merge(Memory.layer, Layer.succeed(DefaultMaxRetries, 4)))
+        )
+      )
     )
   )
 

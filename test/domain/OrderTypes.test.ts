@@ -14,7 +14,7 @@ describe("OrderType", () => {
     for (const name of ["", "Invoice", "in voice", "in/voice", "é", "a\n", "a".repeat(65)])
       assert.throws(
         () => type(name),
-        `${JSON.stringify(name)}. It has 1 to 64 of the characters a-z 0-9 . _ -`
+        `the name ${JSON.stringify(name)}: a name has 1 to 64 of the characters a-z 0-9 . _ -`
       )
   })
 

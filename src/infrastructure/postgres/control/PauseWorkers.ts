@@ -1,7 +1,7 @@
 import { DateTime, Effect } from "effect"
 import type { SqlClient } from "effect/sql"
 import type { Operator } from "../../../domain/Audit.ts"
-import type { Pause, PauseScope } from "../../../domain/Pauses.ts"
+import { type Pause, type PauseScope, scopeName } from "../../../domain/Pauses.ts"
 import { tablesOf } from "../client/Tables.ts"
 
 interface PauseRow {
@@ -25,11 +25,6 @@ export const toPause = (row: PauseRow): Pause => ({
   resumeAt: row.resume_at === null ? null : DateTime.fromDateUnsafe(row.resume_at)
 })
 
-/** A scope as the subject of an entry of the audit. */
-const subjectOf = ({ group, type }: PauseScope): string =>
-  [type === null ? [] : [`type ${type}`], group === null ? [] : [`group ${group}`]].flat().join(", ") ||
-  "everything"
-
 /** Stores a pause and its entry in the audit. Claims read the pauses, so nothing else need change. */
 export const pauseWorkers = (sql: SqlClient.SqlClient, schema: string) => {
   const { now, orderAudit, orderPauses } = tablesOf(sql, schema)
@@ -44,7 +39,7 @@ export const pauseWorkers = (sql: SqlClient.SqlClient, schema: string) => {
         since = CASE WHEN p.resume_at <= ${now} THEN excluded.since ELSE p.since END
     )
     INSERT INTO ${orderAudit} (at, operator, action, subject, reason, correlation_id)
-    VALUES (${now}, ${by}, 'pause', ${subjectOf(pause)}, ${pause.reason}, ${correlationId})`
+    VALUES (${now}, ${by}, 'pause', ${scopeName(pause)}, ${pause.reason}, ${correlationId})`
   }
 }
 
@@ -64,7 +59,7 @@ export const resumeWorkers = (sql: SqlClient.SqlClient, schema: string) => {
         AND EXISTS (SELECT FROM resumed)
     )
     INSERT INTO ${orderAudit} (at, operator, action, subject, correlation_id)
-    SELECT ${now}, ${by}::text, 'resume', ${subjectOf({ group, type })}, ${correlationId}::text FROM resumed
+    SELECT ${now}, ${by}::text, 'resume', ${scopeName({ group, type })}, ${correlationId}::text FROM resumed
     WHERE resume_at IS NULL OR resume_at > ${now}`
 }
 

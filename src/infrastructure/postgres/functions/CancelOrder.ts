@@ -8,12 +8,12 @@ export const cancelOrder = {
   create: (s: string) => `
 CREATE FUNCTION ${s}.order_platform_cancel_v1(target_id uuid, cancel_reason text, if_version integer)
 RETURNS SETOF ${s}.orders LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   moment timestamptz := ${s}.order_platform_now();
   target ${s}.orders;
 BEGIN
-  SELECT o.* INTO target FROM ${s}.orders o WHERE o.id = target_id FOR NO KEY UPDATE;
+  target := ${s}.order_platform_lock_v1(target_id);
   IF target.id IS NULL OR target.status NOT IN ('PENDING', 'PROCESSING') OR target.version <> coalesce(if_version, target.version) THEN
     RETURN;
   END IF;

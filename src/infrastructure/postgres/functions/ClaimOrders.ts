@@ -8,19 +8,24 @@ import {
   tokenTolerance
 } from "./Conditions.ts"
 
+/** The columns of `orders`, in their sequence. */
+const columns = `id uuid, created_at timestamptz, updated_at timestamptz, due_at timestamptz, discarded_at timestamptz,
+  place bigint, version integer, retry_count integer, max_retries integer, priority integer, payload_version integer, status text,
+  type text, ordering_key text, group_name text, worker text, cancel_requested text, failure_reason text, reason_code text,
+  correlation_id text, metadata jsonb, payload jsonb`
+
 /** The maximum number of groups of one priority that a claim examines. */
 const maxGroups = 1000
 
-/** Starts the orders whose rows the claim has locked, the variable `chosen`, and returns them. */
-const start = (s: string, sequence: string) => `
+/** Starts the orders `chosen`, whose rows in `order_due`, `chosen_rows`, the claim has locked, and returns them. */
+const start = (s: string) => `
   RETURN QUERY
   WITH started AS (
     UPDATE ${s}.orders o SET status = 'PROCESSING', version = o.version + 1, worker = claimer, updated_at = moment
     WHERE o.id = ANY (chosen)
     RETURNING o.*
   ), no_longer_due AS (
-    DELETE FROM ${s}.order_due d USING started s
-    WHERE d.priority = s.priority AND d.group_name = s.group_name AND d.type = s.type AND d.due_at = s.due_at AND d.order_id = s.id
+    DELETE FROM ${s}.order_due d WHERE d.ctid = ANY (chosen_rows)
   ), running AS (
     INSERT INTO ${s}.order_running (worker, order_id, type, group_name)
     SELECT claimer, started.id, started.type, started.group_name FROM started
@@ -29,22 +34,23 @@ const start = (s: string, sequence: string) => `
     SELECT started.id, started.version, 'started', 'PENDING', 'PROCESSING', moment, started.retry_count + 1, claimer
     FROM started
   )
-  SELECT ROW(started.*)::${s}.orders, NULL::jsonb FROM started${sequence};`
+  SELECT started.*, NULL::jsonb FROM started;`
 
-/** The due rows of one lane with their orders, which are locked. An order that changed since it was read is skipped. */
+/**
+ * The first due orders of one lane, whose rows in `order_due` are locked. `ctid` finds a locked row again without an index.
+ */
 const dueOrders = (s: string, priority: string, group: string, type: string, limit: string) => `
-  SELECT o.id, o.due_at, o.type FROM ${s}.order_due d
-  JOIN ${s}.orders o ON o.id = d.order_id AND o.status = 'PENDING' AND o.due_at = d.due_at
+  SELECT d.ctid AS row, d.order_id AS id, d.due_at, d.type FROM ${s}.order_due d
   WHERE d.priority = ${priority} AND d.group_name = ${group} AND d.type = ${type} AND d.due_at <= moment
-  ORDER BY d.due_at, d.order_id LIMIT ${limit} FOR NO KEY UPDATE OF o SKIP LOCKED`
+  ORDER BY d.due_at, d.order_id LIMIT ${limit} FOR UPDATE SKIP LOCKED`
 
 /**
  * Starts up to `max_orders` orders that may run, for one worker, and writes their events. Returns the orders, and last a row with
  * what else the claim found out, as JSON: `refused` (the worker was expired), `chosen` (ids in the sequence of the choice, unless
  * it is by priority, due time and id), `incomplete`, `next_due_ms` and `next_lease_end_ms`.
  *
- * The lock of an order's row decides who starts it; its row in `order_due` changes only under that lock. Only lanes that are ready
- * are read (see migrations/0001/work.ts), so that orders that are scheduled or blocked cost nothing.
+ * The lock of an order's row in `order_due` decides who starts it. Whoever else changes a PENDING order locks that row first, then the
+ * order's row (functions/LockOrder.ts). Only lanes that are ready are read (see migrations/0001/work.ts), so that orders that are scheduled or blocked cost nothing.
  *
  * `turns` has, for each priority from 0 on, the group that was served last: '' for the orders without a group, null for none.
  * `quota_types` and `quotas`: the maximum number of orders of single types.
@@ -60,8 +66,9 @@ export const claimOrders = {
   create: (s: string) => `
 CREATE FUNCTION ${s}.order_platform_claim_v1(claimer text, lease interval, max_orders integer, only_types text[],
   quota_types text[], quotas integer[], turns text[], default_max_running integer, default_rate float8)
-RETURNS TABLE (claimed ${s}.orders, info jsonb) LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+RETURNS TABLE (${columns}, info jsonb) LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
 DECLARE
   moment timestamptz := ${s}.order_platform_now();
   need integer := max_orders;
@@ -69,8 +76,15 @@ DECLARE
   plain boolean := only_types IS NULL OR 'default' = ANY (only_types);
   incomplete boolean := false;
   chosen uuid[];
+  chosen_rows tid[];
   sequence uuid[];
+  held_until timestamptz;
+  has_checks boolean;
+  has_lanes boolean;
+  has_pauses boolean;
   has_limits boolean;
+  next_due timestamptz;
+  next_lease_end timestamptz;
   of_priority integer;
   types text[];
   cursor_group text;
@@ -90,41 +104,54 @@ DECLARE
   first_pass boolean;
   is_first boolean;
 BEGIN
-  UPDATE ${s}.order_workers w SET lease_until = moment + lease, seen_at = moment WHERE w.id = claimer AND NOT w.is_expired;
-  IF NOT FOUND THEN
+  -- Locks the worker's row, so that its orders cannot expire meanwhile. Usually the heartbeat has just extended the lease; an
+  -- update by each claim would make a long chain of row versions while a long transaction prevents cleanup.
+  SELECT w.lease_until INTO held_until FROM ${s}.order_workers w WHERE w.id = claimer AND NOT w.is_expired FOR KEY SHARE;
+  IF FOUND THEN
+    IF held_until < moment + lease / 2 THEN
+      UPDATE ${s}.order_workers w SET lease_until = moment + lease, seen_at = moment WHERE w.id = claimer;
+    END IF;
+  ELSE
     INSERT INTO ${s}.order_workers (id, lease_until, started_at, seen_at) VALUES (claimer, moment + lease, moment, moment)
     ON CONFLICT (id) DO NOTHING;
     IF NOT FOUND THEN
-      RETURN QUERY SELECT NULL::${s}.orders, jsonb_build_object('refused', true);
+      info := jsonb_build_object('refused', true);
+      RETURN NEXT;
       RETURN;
     END IF;
   END IF;
 
-  IF EXISTS (SELECT FROM ${s}.order_key_checks) OR EXISTS (SELECT FROM ${s}.order_lane_checks)
-    OR EXISTS (SELECT FROM ${s}.order_lanes l WHERE l.wake_at <= moment) THEN
+  SELECT
+    EXISTS (SELECT FROM ${s}.order_key_checks) OR EXISTS (SELECT FROM ${s}.order_lane_checks)
+      OR EXISTS (SELECT FROM ${s}.order_lanes l WHERE l.wake_at <= moment),
+    EXISTS (SELECT FROM ${s}.order_lanes l WHERE l.ready), EXISTS (SELECT FROM ${s}.order_pauses)
+  INTO has_checks, has_lanes, has_pauses;
+  IF has_checks THEN
     incomplete := ${s}.order_platform_promote_v1(moment);
+    has_lanes := true;
   END IF;
-
-  SELECT coalesce(p.resume_at, 'infinity') INTO paused_until FROM ${s}.order_pauses p
-  WHERE p.type = '' AND p.group_name = '' AND ${isInForce("p")};
+  IF has_pauses THEN
+    SELECT coalesce(p.resume_at, 'infinity') INTO paused_until FROM ${s}.order_pauses p
+    WHERE p.type = '' AND p.group_name = '' AND ${isInForce("p")};
+  END IF;
   IF quota_types IS NOT NULL AND plain AND coalesce(quotas[array_position(quota_types, 'default')], 1) <= 0 THEN
     plain := false;
   END IF;
 
   IF paused_until IS NOT NULL THEN
     incomplete := false;
-  ELSIF plain AND quota_types IS NULL
-    AND NOT EXISTS (SELECT FROM ${s}.order_lanes l WHERE l.ready)
-    AND NOT EXISTS (SELECT FROM ${s}.order_pauses) THEN
+  ELSIF plain AND quota_types IS NULL AND NOT has_lanes AND NOT has_pauses THEN
     -- Only plain lanes: one statement for all priorities.
-    chosen := ARRAY (
-      SELECT best.id FROM generate_series(9, 0, -1) AS high (priority)
+    SELECT coalesce(array_agg(best.id), '{}'), array_agg(best.row) INTO chosen, chosen_rows
+    FROM (
+      SELECT best.* FROM generate_series(9, 0, -1) AS high (priority)
       CROSS JOIN LATERAL (${dueOrders(s, "high.priority", "''", "'default'", "need")}) best
       LIMIT need
-    );
+    ) best;
     moment := ${s}.order_platform_clock();
     need := need - cardinality(chosen);
-    ${start(s, "")}
+    IF cardinality(chosen) > 0 THEN ${start(s)}
+    END IF;
   ELSE
     sequence := '{}';
     has_limits := default_max_running IS NOT NULL OR default_rate IS NOT NULL OR EXISTS (SELECT FROM ${s}.order_groups);
@@ -215,10 +242,10 @@ BEGIN
           incomplete := incomplete OR array_position(allowances, NULL) IS NOT NULL;
         END IF;
 
-        SELECT array_agg(c.id ORDER BY c.round, c.turn), array_agg(c.name ORDER BY c.round, c.turn)
-        INTO chosen, chosen_groups
+        SELECT array_agg(c.id ORDER BY c.round, c.turn), array_agg(c.row), array_agg(c.name ORDER BY c.round, c.turn)
+        INTO chosen, chosen_rows, chosen_groups
         FROM (
-          SELECT due.id, b.name, b.turn, row_number() OVER (PARTITION BY b.turn ORDER BY due.due_at, due.id) AS round
+          SELECT due.id, due.row, b.name, b.turn, row_number() OVER (PARTITION BY b.turn ORDER BY due.due_at, due.id) AS round
           FROM unnest(batch, allowances) WITH ORDINALITY AS b (name, allowance, turn)
           CROSS JOIN LATERAL (
             SELECT lane_due.* FROM (
@@ -265,7 +292,8 @@ BEGIN
           FROM unnest(batch, served) AS b (name, count)
           WHERE g.group_name = b.name AND b.name <> '' AND b.count > 0 AND ${rateOf("g")} IS NOT NULL;
         END IF;
-        ${start(s, "")}
+        IF cardinality(chosen) > 0 THEN ${start(s)}
+        END IF;
       END LOOP;
     END LOOP;
     IF cardinality(done_groups) > 0 THEN
@@ -273,13 +301,14 @@ BEGIN
     END IF;
   END IF;
 
-  RETURN QUERY SELECT NULL::${s}.orders, jsonb_build_object(
-    'chosen', sequence,
-    'turns', turns,
-    'incomplete', incomplete AND need > 0,
-    'next_due_ms', extract(epoch FROM ${s}.order_platform_next_due_v1(moment, plain, paused_until) - moment) * 1000,
-    'next_lease_end_ms', (
-      SELECT extract(epoch FROM min(CASE WHEN w.is_expired THEN moment ELSE w.lease_until END) - moment) * 1000
-      FROM ${s}.order_workers w));
+  -- Only for a claim that is not full: after a full one the worker claims again.
+  IF need > 0 THEN
+    next_due := ${s}.order_platform_next_due_v1(moment, plain, paused_until);
+  END IF;
+  SELECT min(CASE WHEN w.is_expired THEN moment ELSE w.lease_until END) INTO next_lease_end FROM ${s}.order_workers w;
+  info := jsonb_build_object('chosen', sequence, 'turns', turns, 'incomplete', incomplete AND need > 0,
+    'next_due_ms', extract(epoch FROM next_due - moment) * 1000,
+    'next_lease_end_ms', extract(epoch FROM next_lease_end - moment) * 1000);
+  RETURN NEXT;
 END $$`
 } as const

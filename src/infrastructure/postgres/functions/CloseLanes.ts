@@ -13,7 +13,7 @@ export const closeLanes = {
 CREATE FUNCTION ${s}.order_platform_close_lanes_v1(moment timestamptz, priorities integer[], groups text[],
   default_max_running integer, default_rate float8)
 RETURNS void LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   locked_priorities integer[];
   locked_groups text[];

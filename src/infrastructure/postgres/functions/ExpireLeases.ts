@@ -13,7 +13,7 @@ export const expireLeases = {
   create: (s: string) => `
 CREATE FUNCTION ${s}.order_platform_expire_v1(max_orders integer)
 RETURNS SETOF ${s}.orders LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   moment timestamptz := ${s}.order_platform_now();
   lost text;
@@ -52,10 +52,10 @@ BEGIN
     ), ${endAttempts(s, "ended")}
     SELECT * FROM expired;
     room := room - cardinality(ids);
-    IF EXISTS (SELECT FROM ${s}.order_running r WHERE r.worker = lost) THEN
-      UPDATE ${s}.order_workers w SET is_expired = true WHERE w.id = lost;
-    ELSE
+    IF NOT EXISTS (SELECT FROM ${s}.order_running r WHERE r.worker = lost) THEN
       DELETE FROM ${s}.order_workers w WHERE w.id = lost;
+    ELSIF cardinality(ids) > 0 THEN
+      UPDATE ${s}.order_workers w SET is_expired = true WHERE w.id = lost;
     END IF;
   END LOOP;
 END $$`

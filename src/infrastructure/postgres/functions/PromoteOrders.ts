@@ -12,7 +12,7 @@ export const promoteOrders = {
   create: (s: string) => `
 CREATE FUNCTION ${s}.order_platform_promote_v1(moment timestamptz)
 RETURNS boolean LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   types text[];
   keys text[];

@@ -1,6 +1,7 @@
 import { Duration, Effect } from "effect"
 import type { SqlClient } from "effect/sql"
 import { texts } from "../client/Columns.ts"
+import { dueRows } from "../client/DueRows.ts"
 import { tablesOf } from "../client/Tables.ts"
 
 /**
@@ -18,7 +19,7 @@ const horizon = Duration.hours(1)
  * the recent rate at which orders became final.
  */
 export const countDueStatement = (sql: SqlClient.SqlClient, schema: string) => {
-  const { now, orderDue, orderFinal, orderKeyWaiting } = tablesOf(sql, schema)
+  const { now, orderFinal, orderKeyWaiting } = tablesOf(sql, schema)
   const latest = (status: "PROCESSED" | "FAILED") => sql`(
     SELECT final_at FROM ${orderFinal}
     WHERE status = ${sql.literal(`'${status}'`)} AND final_at > ${now} - ${rateSeconds}::float8 * interval '1 second'
@@ -26,7 +27,7 @@ export const countDueStatement = (sql: SqlClient.SqlClient, schema: string) => {
   return (max: number) => sql<{ readonly due: number; readonly drain: number | null }>`
     WITH counted AS MATERIALIZED (
       SELECT count(*)::int AS n FROM (
-        (SELECT FROM ${orderDue} WHERE due_at <= ${now} ORDER BY due_at LIMIT ${max + 1})
+        (${dueRows(sql, schema, sql``, sql`due_at <= ${now}`, max + 1)})
         UNION ALL
         (SELECT FROM ${orderKeyWaiting} LIMIT ${max + 1})
         LIMIT ${max + 1}
@@ -47,19 +48,24 @@ export const countDueStatement = (sql: SqlClient.SqlClient, schema: string) => {
  * have become due.
  */
 export const countScheduledStatement = (sql: SqlClient.SqlClient, schema: string) => {
-  const { now, orderDue } = tablesOf(sql, schema)
+  const { now } = tablesOf(sql, schema)
   return (max: number, room: number) => sql<{
     readonly scheduled: number
     readonly room_in_ms: number | null
   }>`
     WITH counted AS MATERIALIZED (
       SELECT count(*)::int AS n FROM (
-        SELECT FROM ${orderDue} WHERE due_at > ${now} ORDER BY due_at LIMIT ${max + 1}
+        SELECT FROM (${dueRows(sql, schema, sql``, sql`due_at > ${now}`, max + 1)}) AS each LIMIT ${max + 1}
       ) AS scheduled
     )
     SELECT n AS scheduled, CASE WHEN n > ${max} THEN (
-      SELECT 1000 * extract(epoch FROM due_at - ${now})::float8 FROM ${orderDue}
-      WHERE due_at > ${now} AND due_at <= ${now} + ${Duration.toSeconds(horizon)}::float8 * interval '1 second'
+      SELECT 1000 * extract(epoch FROM due_at - ${now})::float8 FROM (${dueRows(
+        sql,
+        schema,
+        sql`due_at`,
+        sql`due_at > ${now} AND due_at <= ${now} + ${Duration.toSeconds(horizon)}::float8 * interval '1 second'`,
+        room
+      )}) AS first
       ORDER BY due_at OFFSET ${room - 1} LIMIT 1
     ) END AS room_in_ms FROM counted`
 }

@@ -1,7 +1,6 @@
 import { Effect } from "effect"
 import type { SqlClient, Statement } from "effect/sql"
 import type { OrderFilter, Page } from "../../../domain/OrderQueries.ts"
-import { isFinal } from "../../../domain/OrderStatus.ts"
 import { defaultType } from "../../../domain/TypeSettings.ts"
 import { type ListedOrderRow, toListedOrder } from "../client/OrderRow.ts"
 import { tablesOf } from "../client/Tables.ts"
@@ -89,13 +88,10 @@ const makeSources = (sql: SqlClient.SqlClient, schema: string) => {
         }
       if (type !== undefined && type !== defaultType)
         return { ...everyOrder, condition: sql`type = ${type} AND type <> 'default'`, ensures: ["type"] }
-      if (status !== undefined && isFinal(status))
-        return {
-          rows: sql`${orderFinal}`,
-          id: "order_id",
-          condition: sql`status = ${status}`,
-          ensures: ["status"]
-        }
+      if (status === "FAILED") {
+        const condition = sql.literal("status = 'FAILED'")
+        return { rows: sql`${orderFinal}`, id: "order_id", condition, ensures: ["status"] }
+      }
       return everyOrder
     }
   }

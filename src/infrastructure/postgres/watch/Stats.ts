@@ -2,6 +2,7 @@ import { DateTime, Duration, Effect } from "effect"
 import type { SqlClient, Statement } from "effect/sql"
 import type { Backlog } from "../../../application/ports/OrderReads.ts"
 import type { Stats } from "../../../domain/OrderQueries.ts"
+import { dueRows } from "../client/DueRows.ts"
 import { tablesOf } from "../client/Tables.ts"
 
 /** The maximum count of orders that are not final, and of dead letters. */
@@ -32,10 +33,10 @@ interface Row {
 
 /** How long the oldest due order has waited, in milliseconds; null if none is due. */
 const oldestDueAge = (sql: SqlClient.SqlClient, schema: string) => {
-  const { now, orderDue } = tablesOf(sql, schema)
+  const { now } = tablesOf(sql, schema)
   return sql`(
-    SELECT (extract(epoch FROM ${now} - due_at) * 1000)::float8 FROM ${orderDue}
-    WHERE due_at <= ${now} ORDER BY due_at LIMIT 1
+    SELECT (extract(epoch FROM ${now} - min(due_at)) * 1000)::float8
+    FROM (${dueRows(sql, schema, sql`due_at`, sql`due_at <= ${now}`, 1)}) AS first
   )`
 }
 

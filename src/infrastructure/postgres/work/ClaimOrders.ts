@@ -45,14 +45,14 @@ export const claimStatement = (sql: SqlClient.SqlClient, schema: string) => {
   }: ClaimRequest) => {
     const quotas = Object.entries(maxOfType)
     return sql<ClaimRow>`
-    SELECT (c.claimed).*, c.info FROM ${claim}(
+    SELECT * FROM ${claim}(
       ${worker}, ${Duration.toMillis(lease)}::float8 * interval '1 millisecond', ${max},
       ${types === undefined ? null : texts(types)}::text[],
       ${quotas.length === 0 ? null : texts(quotas.map(([type]) => type))}::text[],
       ${quotas.length === 0 ? null : integers(quotas.map(([, quota]) => quota))}::int[],
       ${texts(priorities.map((priority) => (priority in turns ? (turns[priority] ?? "") : null)))}::text[],
       ${defaultLimits.maxRunning}::int, ${defaultLimits.ratePerSecond}::float8
-    ) AS c`
+    )`
   }
 }
 
