@@ -7,7 +7,10 @@ import { OrderReads } from "../src/application/ports/OrderReads.ts"
 import { WorkStore } from "../src/application/ports/WorkStore.ts"
 import type { OrderEventName } from "../src/domain/OrderEvent.ts"
 import type { SqlFunction } from "../src/infrastructure/postgres/functions/Functions.ts"
+import { cancelOrder } from "../src/infrastructure/postgres/functions/CancelOrder.ts"
 import { claimOrders } from "../src/infrastructure/postgres/functions/ClaimOrders.ts"
+import { expireLeases } from "../src/infrastructure/postgres/functions/ExpireLeases.ts"
+import { runOrder } from "../src/infrastructure/postgres/functions/RunOrder.ts"
 import { settleOrders } from "../src/infrastructure/postgres/functions/SettleOrders.ts"
 
 /** One member of a port: its store and its name. */
@@ -89,7 +92,7 @@ export const verbs = {
     port: member(WorkStore, "expire"),
     memory: "infrastructure/memory/work/MemoryWorkStore.ts",
     postgres: "infrastructure/postgres/work/ExpireLeases.ts",
-    sqlFunction: null,
+    sqlFunction: expireLeases,
     events: ["expired"]
   },
   settle: {
@@ -146,7 +149,7 @@ export const verbs = {
     port: member(ControlStore, "cancel"),
     memory: "infrastructure/memory/control/MemoryControlStore.ts",
     postgres: "infrastructure/postgres/control/CancelOrder.ts",
-    sqlFunction: null,
+    sqlFunction: cancelOrder,
     events: ["cancelled"]
   },
   run: {
@@ -157,7 +160,7 @@ export const verbs = {
     port: member(ControlStore, "run"),
     memory: "infrastructure/memory/control/MemoryControlStore.ts",
     postgres: "infrastructure/postgres/control/RunOrder.ts",
-    sqlFunction: null,
+    sqlFunction: runOrder,
     events: ["hastened"]
   },
   pause: {
