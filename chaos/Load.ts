@@ -32,13 +32,16 @@ const notBeforeOf = (random: Random) => {
   return draw < 0.05 ? random.between(5000, 20_000) : draw < 0.3 ? random.between(0, 2000) : null
 }
 
-const planOrder = (random: Random, kills: boolean, keyed: boolean): Planned => {
+/** `item`: its place in a bulk, where most orders have ordering keys; null if it is alone. */
+const planOrder = (random: Random, kills: boolean, item: number | null): Planned => {
   const outcome = outcomeOf(random.next())
   // Some attempts last long enough for a cancel to meet them.
   const workMs = random.next() < 0.05 ? { workMs: random.between(200, 800) } : {}
   return {
     order: {
-      ...(keyed ? randomKeyedKind(random) : randomKind(random)),
+      ...(item !== null && random.next() < 0.9 ? randomKeyedKind(random) : randomKind(random)),
+      // The orders of a bulk have one correlation id.
+      ...(item !== null && { metadata: { item: String(item) } }),
       payload: kills
         ? { kill: true }
         : { writes: random.next() < 0.7, ...workMs, ...(outcome !== null && { outcome }) },
@@ -129,7 +132,7 @@ export const startLoad = (client: Client, seed: string, rate: number): Load => {
         const kills = sent > nextKill * rate
         if (kills) nextKill += random.between(20, 30)
         const planned = Array.from({ length: size }, (_, n) =>
-          planOrder(random, kills && n === 0, size > 1 && random.next() < 0.9)
+          planOrder(random, kills && n === 0, size > 1 ? n : null)
         )
         if (inFlight < maxInFlight) send(planned)
       }

@@ -87,7 +87,7 @@ const cancelRules: ReadonlyArray<Rule> = [
   ],
   [
     "cancels of an accepted order answered 404",
-    `SELECT order_id, sent, answered FROM chaos_cancels WHERE status NOT IN (202, 409, 503)`
+    `SELECT order_id, sent, answered FROM chaos_cancels WHERE status NOT IN (0, 202, 409, 503)`
   ],
   [
     "cancelled orders that nobody cancelled, or cancelled twice",

@@ -15,7 +15,7 @@ export const rules: ReadonlyArray<Rule> = [
   ],
   [
     "stored more than once for one request",
-    `SELECT (min(id::text))::uuid AS order_id, count(*)::int AS times FROM orders GROUP BY correlation_id HAVING count(*) > 1`
+    `SELECT (min(id::text))::uuid AS order_id, count(*)::int AS times FROM orders GROUP BY correlation_id, metadata ->> 'item' HAVING count(*) > 1`
   ],
   [
     "illegal transitions",

@@ -3,10 +3,13 @@ import type { Statements } from "./Statements.ts"
 // The clock of every statement. It is STABLE and inlined, so that "due_at <= now" can use an index; a
 // condition with clock_timestamp(), which is volatile, could not. now() would be the start of the transaction
 // instead of the statement. Times have whole milliseconds, as in JavaScript and JSON. Tests, and only tests,
-// replace this function to move time.
+// replace these functions to move time. A claim reads the second one, the time of the call, after it has chosen its orders: an
+// attempt that it saw as ended must not end after the one that it starts.
 export const clock: Statements = (s) => [
   `CREATE FUNCTION ${s}.order_platform_now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
-    AS $$ SELECT date_trunc('milliseconds', statement_timestamp()) $$`
+    AS $$ SELECT date_trunc('milliseconds', statement_timestamp()) $$`,
+  `CREATE FUNCTION ${s}.order_platform_clock() RETURNS timestamptz LANGUAGE sql VOLATILE
+    AS $$ SELECT date_trunc('milliseconds', clock_timestamp()) $$`
 ]
 
 // An order without an ordering key or a group has an empty text there. Every order is updated at least twice. No index

@@ -3,8 +3,8 @@ import type { Statements } from "./Statements.ts"
 // Tables of few rows that change all the time: vacuum by number of dead rows.
 const short = "WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000)"
 
-// The PENDING orders that may start once they are due: those without an ordering key, and the head of each key. A row
-// is written and deleted only by a transaction that has inserted or locked the row of its order.
+// The PENDING orders that may start once they are due: those without an ordering key, and the head of each key. Whoever
+// locks rows here and in `orders` locks those here first.
 export const dueOrders: Statements = (s) => [
   `CREATE TABLE ${s}.order_due (
       priority integer NOT NULL,

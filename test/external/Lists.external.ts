@@ -18,12 +18,12 @@ const sliceOf = (from: number, size: number) => `
   DO $$ BEGIN
     SET LOCAL session_replication_role = replica;
     WITH stored AS (
-      INSERT INTO orders (id, status, version, max_retries, priority, type, ordering_key, group_name, created_at, updated_at,
+      INSERT INTO orders (id, status, version, max_retries, priority, type, ordering_key, place, group_name, created_at, updated_at,
         correlation_id, payload_version, payload, metadata)
       SELECT (lpad(to_hex(n), 12, '0') || '70008000' || lpad(to_hex(n), 12, '0'))::uuid,
         CASE WHEN n % 20 = 0 THEN 'FAILED' ELSE 'PROCESSED' END, 3, 3, 0,
         CASE WHEN n % 20000 = 0 THEN 'rare' ELSE 'type-' || n % 5 END,
-        CASE WHEN n % 2 = 0 THEN 'key ' || n % 100000 ELSE '' END,
+        CASE WHEN n % 2 = 0 THEN 'key ' || n % 100000 ELSE '' END, CASE WHEN n % 2 = 0 THEN n END,
         CASE WHEN n % 4 < 2 THEN 'group-' || n % 10000 ELSE '' END,
         now() - interval '1 second' * (${count} - n), now() - interval '1 second' * (${count} - n),
         'test', 1, '{"item": "book", "quantity": 1}', '{}'

@@ -24,6 +24,15 @@ export interface Plan {
 export type Fact =
   | { readonly fact: "answered"; readonly id: OrderId }
   | { readonly fact: "reprocess answered"; readonly id: OrderId }
+  /** It is stored and has the last place of its ordering key: it was submitted or reprocessed. */
+  | { readonly fact: "placed"; readonly id: OrderId }
+  /** A cancel was stored: of this version if the order is PROCESSING, else as this version. */
+  | {
+      readonly fact: "cancel stored"
+      readonly id: OrderId
+      readonly version: number
+      readonly status: Order["status"]
+    }
   /** Its submit ended with a defect. */
   | { readonly fact: "refused"; readonly id: OrderId }
   | { readonly fact: "announced"; readonly process: string; readonly isStored: boolean }
@@ -37,8 +46,15 @@ export type Fact =
       /** The number of facts when the worker received the reply; Infinity if it never did. */
       readonly reply: { delivered: number }
     }
-  | { readonly fact: "renewed"; readonly at: number; readonly id: OrderId; readonly version: number }
-  | { readonly fact: "expired"; readonly at: number; readonly id: OrderId; readonly version: number }
+  /** The worker's lease begins anew, by a claim or a heartbeat. */
+  | { readonly fact: "lease extended"; readonly at: number; readonly worker: string }
+  | {
+      readonly fact: "expired"
+      readonly at: number
+      readonly id: OrderId
+      readonly version: number
+      readonly status: Order["status"]
+    }
   | {
       readonly fact: "settled"
       readonly id: OrderId
@@ -46,6 +62,8 @@ export type Fact =
       readonly worker: string
       readonly event: string
       readonly result: string
+      /** Whether the order is final after it. */
+      readonly isFinal: boolean
     }
   | {
       readonly fact: "ran"
@@ -90,6 +108,15 @@ export interface History {
   readonly idle: ReadonlyArray<Idle>
   readonly staleCounted: number
 }
+
+/** The process of a worker id: `w1` of `w1#2`. */
+export const processOf = (worker: string): string => worker.replace(/#.*/, "")
+
+/** The limits of groups. Orders of other groups have none. */
+export const groupLimits = {
+  narrow: { maxRunning: 2, ratePerSecond: null },
+  slow: { maxRunning: null, ratePerSecond: 2 }
+} as const
 
 /** The settings of all simulated workers; the oracle uses them too. */
 export const figures = {

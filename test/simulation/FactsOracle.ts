@@ -1,19 +1,22 @@
-import { figures, type History } from "./Facts.ts"
+import { figures, type History, processOf } from "./Facts.ts"
 
-interface Lease {
+interface Held {
   readonly worker: string
   readonly version: number
   readonly reply: { readonly delivered: number }
   readonly claimed: number
-  since: number
 }
 
-/** Checks the store's calls and replies: fencing, leases, and why attempts ended without an outcome. */
 // The store keeps whole milliseconds.
 const stored = Math.floor
 
+/** Checks the store's calls and replies: fencing, leases, and why attempts ended without an outcome. */
 export const judgeFacts = ({ facts, idle, staleCounted }: History, report: (what: string) => void): void => {
-  const leases = new Map<string, Lease>()
+  const held = new Map<string, Held>()
+  /** When the lease of each worker last began anew. */
+  const extended = new Map<string, number>()
+  /** The versions of running orders whose cancel was requested. */
+  const requested = new Set<string>()
   const settles = new Map<string, string>()
   const disturbedUntil = new Map<string, number>()
   const stopping = new Map<string, number>()
@@ -40,50 +43,55 @@ export const judgeFacts = ({ facts, idle, staleCounted }: History, report: (what
           report(`${fact.worker} took ${took} ms to stop`)
         break
       }
+      case "lease extended":
+        extended.set(fact.worker, fact.at)
+        break
+      case "cancel stored":
+        requested.add(`${fact.id} ${fact.version}`)
+        break
       case "claimed": {
         const { at, id, reply, version, worker } = fact
-        leases.set(id, { worker, version, reply, claimed: at, since: at })
-        break
-      }
-      case "renewed": {
-        const lease = leases.get(fact.id)
-        if (lease?.version === fact.version) lease.since = fact.at
+        held.set(id, { worker, version, reply, claimed: at })
         break
       }
       case "expired": {
-        const lease = leases.get(fact.id)
-        if (lease === undefined || lease.version !== fact.version - 1)
-          report(`${fact.id} expired without a lease`)
+        const order = held.get(fact.id)
+        if (order === undefined || order.version !== fact.version - 1)
+          report(`${fact.id} expired without being held`)
         else {
-          const name = `the lease of ${fact.id} ${lease.version} held by ${lease.worker}`
-          if (stored(fact.at) < stored(lease.since) + figures.leaseMs)
-            report(`${name} expired before its end`)
-          if ((disturbedUntil.get(lease.worker) ?? -1) < lease.since)
+          const since = extended.get(order.worker) ?? 0
+          const name = `${fact.id} ${order.version} held by ${order.worker}`
+          if (stored(fact.at) < stored(since) + figures.leaseMs)
+            report(`${name} expired before the end of the lease`)
+          if ((disturbedUntil.get(processOf(order.worker)) ?? -1) < since)
             report(`${name} expired without a disturbance`)
         }
-        leases.delete(fact.id)
+        held.delete(fact.id)
         break
       }
       case "settled": {
         const { event, id, result, version, worker } = fact
-        const lease = leases.get(id)
-        const fenced = lease?.version === version && lease.worker === worker
-        const outcome = `${event} by ${worker}`
-        const repeated = settles.get(`${id} ${version}`) === outcome
-        const expected = fenced ? "settled" : repeated ? "repeated" : "stale"
+        const order = held.get(id)
+        const fenced = order?.version === version && order.worker === worker
+        const before = settles.get(`${id} ${version}`)
+        const isRequested = requested.has(`${id} ${version}`) && event !== "completed"
+        // A requested order is cancelled by every outcome but a completion.
+        const outcome = `${isRequested ? "cancelled" : event} by ${worker}`
+        const expected = fenced ? "settled" : before === outcome ? "repeated" : "stale"
         if (result !== expected)
           report(`a settle of ${id} ${version} ${outcome} was ${result}, not ${expected}`)
         if (result !== "settled") break
-        const disturbed = (disturbedUntil.get(worker) ?? -1) >= (lease?.claimed ?? 0)
+        const process = processOf(worker)
+        const disturbed = (disturbedUntil.get(process) ?? -1) >= (order?.claimed ?? 0)
         if (
           event === "released" &&
-          (lease?.reply.delivered ?? 0) < index &&
-          !stopping.has(worker) &&
+          (order?.reply.delivered ?? 0) < index &&
+          !stopping.has(process) &&
           !disturbed
         )
           report(`${id} ${version} was released by ${worker}, which was running it and was not stopping`)
         settles.set(`${id} ${version}`, outcome)
-        leases.delete(id)
+        held.delete(id)
         break
       }
     }

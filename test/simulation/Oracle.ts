@@ -3,6 +3,7 @@ import type { OrderEvent } from "../../src/domain/OrderEvent.ts"
 import type { OrderId } from "../../src/domain/OrderId.ts"
 import { type Fact, figures, type History, type Plan, type Stored } from "./Facts.ts"
 import { judgeFacts } from "./FactsOracle.ts"
+import { judgeLanes } from "./LanesOracle.ts"
 import { judgeEnd, judgeRun } from "./OutcomeOracle.ts"
 
 // States what must hold for every history. It shares only types with the product: the edges, the counting of attempts
@@ -18,7 +19,9 @@ const edges: Readonly<Record<OrderEvent["event"], ReadonlyArray<string>>> = {
   released: ["PROCESSING>PENDING"],
   snoozed: ["PROCESSING>PENDING"],
   reprocessed: ["FAILED>PENDING"],
-  discarded: ["FAILED>FAILED"]
+  discarded: ["FAILED>FAILED"],
+  cancelled: ["PENDING>FAILED", "PROCESSING>FAILED"],
+  hastened: ["PENDING>PENDING"]
 }
 
 type Of<F extends Fact["fact"]> = Extract<Fact, { fact: F }>
@@ -36,7 +39,13 @@ export const judge = (history: History): Array<string> => {
     }
     return (id: OrderId): ReadonlyArray<Of<F>> => all.get(id) ?? []
   }
-  const about = { ran: by("ran"), settled: by("settled"), claimed: by("claimed") }
+  const about = {
+    ran: by("ran"),
+    settled: by("settled"),
+    claimed: by("claimed"),
+    expired: by("expired"),
+    cancelled: by("cancel stored")
+  }
   for (const id of new Set(
     by("answered") && history.facts.flatMap((fact) => (fact.fact === "answered" ? [fact.id] : []))
   ))
@@ -64,6 +73,7 @@ export const judge = (history: History): Array<string> => {
     if (history.stored.get(orderId)?.order.status !== "FAILED")
       violations.push(`${orderId} has a dead letter without being FAILED`)
   judgeFacts(history, (what) => void violations.push(what))
+  judgeLanes(history, (what) => void violations.push(what))
   return violations
 }
 
@@ -71,6 +81,8 @@ interface About {
   readonly ran: (id: OrderId) => ReadonlyArray<Of<"ran">>
   readonly settled: (id: OrderId) => ReadonlyArray<Of<"settled">>
   readonly claimed: (id: OrderId) => ReadonlyArray<Of<"claimed">>
+  readonly expired: (id: OrderId) => ReadonlyArray<Of<"expired">>
+  readonly cancelled: (id: OrderId) => ReadonlyArray<Of<"cancel stored">>
 }
 
 /** Checks the events of one order. */
@@ -99,15 +111,18 @@ const judgeEvents = ({ events, order }: Stored, plan: Plan, about: About, report
         report(`${name} is of attempt ${event.attempt}, not ${failures + 1}`)
       if (event.worker !== started?.worker) report(`${name} is by ${event.worker}, not by ${started?.worker}`)
     }
-    const isOutcome = event.from === "PROCESSING" && event.event !== "expired"
+    const cancel = judgeCancel(event, events[index + 1], about.cancelled(order.id), report)
+    const isExpired = about.expired(order.id).some(({ version }) => version === event.version)
+    const isOutcome = event.from === "PROCESSING" && !isExpired
     if (isOutcome) {
       recorded++
       const own = settled.filter(({ version }) => version === event.version - 1)
-      if (own.length !== 1 || own[0]?.event !== event.event || own[0].worker !== event.worker)
+      const asSettled = own[0]?.event === event.event || (cancel && own[0]?.event !== "completed")
+      if (own.length !== 1 || !asSettled || own[0]?.worker !== event.worker)
         report(
           `${name} by ${event.worker} was settled ${own.map(({ event, worker }) => `${event} by ${worker}`)}`
         )
-      if (event.event !== "released") judgeRun(event, at - startedAt, plan, ran, report)
+      if (event.event !== "released" && !cancel) judgeRun(event, at - startedAt, plan, ran, report)
     }
     const wait = Number(/again in (\d+)/.exec(event.reason ?? event.detail ?? "")?.[1] ?? Number.NaN)
     switch (event.event) {
@@ -148,6 +163,14 @@ const judgeEvents = ({ events, order }: Stored, plan: Plan, about: About, report
       case "snoozed":
         due = [at + wait, at + wait]
         break
+      case "hastened":
+        if (at >= due[1]) report(`${name} at ${at} was due at ${due[1]}`)
+        due = [at, at]
+        break
+      case "cancelled":
+        if (events.length > event.version) report(`${name} is not its last event`)
+        if (event.reasonCode !== "CANCELLED") report(`${name} because of ${event.reasonCode}`)
+        break
       case "reprocessed":
         failures = 0
         due = [at, at]
@@ -161,4 +184,28 @@ const judgeEvents = ({ events, order }: Stored, plan: Plan, about: About, report
   if (order.retryCount !== failures)
     report(`has retryCount ${order.retryCount}, its history says ${failures}`)
   if (settled.length !== recorded) report(`was settled ${settled.length} times and has ${recorded} outcomes`)
+}
+
+/**
+ * An order is cancelled if and only if somebody asked for it, unless its attempt completed. Returns whether the event is a
+ * cancel.
+ */
+const judgeCancel = (
+  event: OrderEvent,
+  next: OrderEvent | undefined,
+  cancels: ReadonlyArray<Of<"cancel stored">>,
+  report: (what: string) => void
+): boolean => {
+  const name = `${event.event} ${event.version}`
+  const isRequested = (of: number) =>
+    cancels.some(({ status, version }) => status === "PROCESSING" && version === of)
+  const isAtOnce = cancels.some(({ status, version }) => status === "FAILED" && version === event.version)
+  const isCancel = event.event === "cancelled"
+  const isAsked = event.from === "PENDING" ? isAtOnce : isRequested(event.version - 1)
+  if (isCancel && !isAsked) report(`${name} from ${event.from} was not asked for`)
+  if (isAtOnce && !isCancel) report(`${name} was to be a cancel`)
+  if (event.to === "PROCESSING" && isRequested(event.version))
+    if (next !== undefined && next.event !== "completed" && next.event !== "cancelled")
+      report(`${name} was to be cancelled, but was ${next.event}`)
+  return isCancel
 }

@@ -1,6 +1,14 @@
 import { DateTime } from "effect"
 import type { OrderEvent } from "../../src/domain/OrderEvent.ts"
-import { type Behaviour, type Fact, figures, type History, type Plan, type Stored } from "./Facts.ts"
+import {
+  type Behaviour,
+  type Fact,
+  figures,
+  type History,
+  type Plan,
+  processOf,
+  type Stored
+} from "./Facts.ts"
 
 /** The possible outcomes of each behaviour, besides TIMEOUT if it took long enough. */
 const outcomes: Readonly<Record<Behaviour["does"], string>> = {
@@ -31,7 +39,9 @@ export const judgeRun = (
       report(`${name} is of an undecodable order`)
     return
   }
-  const own = ran.filter(({ attempt, worker }) => worker === event.worker && attempt === event.attempt)
+  const own = ran.filter(
+    ({ attempt, worker }) => worker === processOf(event.worker ?? "") && attempt === event.attempt
+  )
   const namedRun = /run (\d+)/.exec(event.reason ?? event.detail ?? "")?.[1]
   if (event.reasonCode === "TIMEOUT") {
     if (took < figures.attemptTimeoutMs) report(`${name} is a TIMEOUT after ${took} ms`)

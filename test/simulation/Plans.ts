@@ -18,6 +18,9 @@ export const plan = (seed: Seed, number: number, now: number): Plan => {
   const undecodable = seed.chance(0.03)
   const order: NewOrder = {
     id,
+    type: "default",
+    orderingKey: seed.pick([null, null, "k1", "k2"]),
+    group: seed.pick([null, null, null, "narrow", "slow", "free"]),
     payload: undecodable ? { dish: "soup" } : { drink: "tea" },
     payloadVersion: 1,
     priority: seed.pick([0, 0, 5, 9]),

@@ -1,4 +1,5 @@
 import { DateTime, Effect, Exit } from "effect"
+import { ControlStore } from "../../src/application/ports/ControlStore.ts"
 import { DeadLetterStore } from "../../src/application/ports/DeadLetterStore.ts"
 import { IntakeStore } from "../../src/application/ports/IntakeStore.ts"
 import { WakeUp } from "../../src/application/ports/WakeUp.ts"
@@ -48,7 +49,8 @@ const call = <A, E>(
       if (name === "renew") world.disturb(process, 0)
       return yield* refused
     }
-    world.steps++
+    // A look for cancels moves no order on.
+    if (name !== "findCancelRequests") world.steps++
     world.count(`step ${name}`)
     world.note(`${process.name} ${name}`)
     const exit = yield* effect
@@ -81,12 +83,15 @@ export const simulatedStores = (world: SimulatedWorld, process: SimulatedProcess
 
   const settled = ({ order, outcome }: Settlement, result: SettleResult) => {
     const { id, version, worker } = order
-    facts.push({ fact: "settled", id, version, worker, event: outcome.event, result })
+    const found = world.statementExit(stores.reads.find(id))
+    const isFinal = Exit.isSuccess(found) && !["PENDING", "PROCESSING"].includes(found.value.status)
+    facts.push({ fact: "settled", id, version, worker, event: outcome.event, result, isFinal })
     world.note(`${result} ${id} ${version} ${outcome.event}`)
     world.count(`result ${result}`)
   }
-  const expired = (order: Order) =>
-    void facts.push({ fact: "expired", at: time.now, id: order.id, version: order.version })
+  const expired = ({ id, status, version }: Order) =>
+    void facts.push({ fact: "expired", at: time.now, id, version, status })
+  const extended = (worker: string) => void facts.push({ fact: "lease extended", at: time.now, worker })
 
   const intake = IntakeStore.of({
     ...stores.intake,
@@ -96,7 +101,13 @@ export const simulatedStores = (world: SimulatedWorld, process: SimulatedProcess
         orders.some(({ id }) => world.poison.has(id))
           ? Effect.die("a row that the store refuses")
           : stores.intake.submit(orders, keyed),
-        () => void (process.stored += orders.length)
+        () => {
+          process.stored += orders.length
+          for (const { id } of orders) {
+            if (!world.placed.has(id)) facts.push({ fact: "placed", id })
+            world.placed.add(id)
+          }
+        }
       )
   })
   const work = WorkStore.of({
@@ -111,6 +122,7 @@ export const simulatedStores = (world: SimulatedWorld, process: SimulatedProcess
           return stores.work.claim(request)
         })
         const done = ({ orders }: Claim) => {
+          extended(request.worker)
           for (const { dueAt, id, version, worker } of orders) {
             world.note(`claimed ${id} ${version}`)
             const due = DateTime.toEpochMillis(dueAt)
@@ -158,30 +170,45 @@ export const simulatedStores = (world: SimulatedWorld, process: SimulatedProcess
           return Effect.sync(rollback)
         })
       ),
-    renew: (worker, lease) =>
-      statement("renew", stores.work.renew(worker, lease), (leases) => {
-        for (const { id, version } of leases) facts.push({ fact: "renewed", at: time.now, id, version })
-      }),
+    renew: (worker, lease, report) =>
+      statement("renew", stores.work.renew(worker, lease, report), () => extended(worker)).pipe(
+        Effect.tapErrorTag("WorkerExpired", () => Effect.sync(() => world.count("worker expired")))
+      ),
+    findCancelRequests: (worker) =>
+      statement("findCancelRequests", stores.work.findCancelRequests(worker), (ids) =>
+        world.count("cancel found", ids.length)
+      ),
+    deregister: (worker) => statement("deregister", stores.work.deregister(worker)),
     expire: (max) => statement("expire", stores.work.expire(max), (orders) => orders.forEach(expired))
   })
   const deadLetters = DeadLetterStore.of({
     ...stores.deadLetters,
     reprocess: (id, options) =>
-      statement("reprocess", stores.deadLetters.reprocess(id, options), () => void process.stored++),
+      statement("reprocess", stores.deadLetters.reprocess(id, options), () => {
+        process.stored++
+        facts.push({ fact: "placed", id })
+      }),
     discard: (id, options) => statement("discard", stores.deadLetters.discard(id, options))
   })
-  return { ...stores, intake, work, deadLetters }
+  const control = ControlStore.of({
+    ...stores.control,
+    cancel: (id, options) =>
+      statement("cancel", stores.control.cancel(id, options), ({ status, version }) => {
+        process.stored++
+        facts.push({ fact: "cancel stored", id, version, status })
+      }),
+    run: (id, operator) => statement("run", stores.control.run(id, operator), () => void process.stored++)
+  })
+  return { ...stores, intake, work, deadLetters, control }
 }
 
 /** Announcements of one process: they reach one worker, or all twice, or none. */
 export const wakeUpOf = (world: SimulatedWorld, process: SimulatedProcess): WakeUp["Service"] => {
   const deliver = (count: number) => {
     process.announced += count
-    world.facts.push({
-      fact: "announced",
-      process: process.name,
-      isStored: process.announced <= process.stored
-    })
+    // A worker announces room, which depends on orders that it has not stored.
+    const isStored = process.kind === "worker" || process.announced <= process.stored
+    world.facts.push({ fact: "announced", process: process.name, isStored })
     const workers = world.living("worker")
     const wake = (worker: SimulatedProcess) => {
       if (worker.wakeUp === null) return

@@ -1,6 +1,7 @@
 import { Context, Duration, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { OrderWorker } from "../../src/application/work/OrderWorker.ts"
 import { OrderProcessor } from "../../src/application/ports/OrderProcessor.ts"
+import { ControlStore } from "../../src/application/ports/ControlStore.ts"
 import { DeadLetterStore } from "../../src/application/ports/DeadLetterStore.ts"
 import { IntakeStore } from "../../src/application/ports/IntakeStore.ts"
 import { OrderReads } from "../../src/application/ports/OrderReads.ts"
@@ -20,11 +21,12 @@ import { processOf } from "./SimulatedProcessor.ts"
 import type { SimulatedProcess, SimulatedWorld } from "./SimulatedWorld.ts"
 
 const portsOf = (world: SimulatedWorld, process: SimulatedProcess) => {
-  const { deadLetters, intake, reads, upkeep, work } = simulatedStores(world, process)
+  const { control, deadLetters, intake, reads, upkeep, work } = simulatedStores(world, process)
   return process.references.pipe(
     Context.add(IntakeStore, intake),
     Context.add(WorkStore, work),
     Context.add(DeadLetterStore, deadLetters),
+    Context.add(ControlStore, control),
     Context.add(OrderReads, reads),
     Context.add(UpkeepStore, upkeep),
     Context.add(WakeUp, wakeUpOf(world, process))

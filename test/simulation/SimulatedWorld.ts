@@ -16,11 +16,11 @@ import { type AllStores, storesOf } from "../../src/testing/AllStores.ts"
 import type { WakeUp } from "../../src/application/ports/WakeUp.ts"
 import type { OrderId } from "../../src/domain/OrderId.ts"
 import * as Memory from "../../src/infrastructure/memory/Memory.ts"
-import type { Fact, Line, Plan } from "./Facts.ts"
+import { type Fact, groupLimits, type Line, type Plan } from "./Facts.ts"
 import { Seed, SeededScheduler } from "./SeededScheduler.ts"
 import { SimulatedTime } from "./SimulatedTime.ts"
 
-/** The kinds of faults, and of signals to processes. */
+/** The kinds of faults, of signals to processes, and cancels. */
 export const faultKinds = [
   "crash",
   "crash of the api",
@@ -33,6 +33,7 @@ export const faultKinds = [
   "freeze",
   "clock jump",
   "clean stop",
+  "cancel",
   "poison row"
 ] as const
 export type FaultKind = (typeof faultKinds)[number]
@@ -76,6 +77,8 @@ export class SimulatedWorld {
   readonly plans = new Map<OrderId, Plan>()
   /** Orders that make the store refuse the whole statement that contains them. */
   readonly poison = new Set<OrderId>()
+  /** The orders that the store has stored. */
+  readonly placed = new Set<OrderId>()
   readonly runs = new Map<OrderId, number>()
   readonly counts = new Map<string, number>()
   readonly rates: Readonly<Record<FaultKind, number>>
@@ -98,6 +101,8 @@ export class SimulatedWorld {
     const server = new SeededScheduler(this.seed, Infinity)
     this.serverReferences = Context.make(Clock.Clock, this.time.clockOf(server))
     this.stores = this.statement(Effect.map(Effect.scoped(Layer.build(Memory.layerStores)), storesOf))
+    for (const [group, limits] of Object.entries(groupLimits))
+      this.statement(Effect.orDie(this.stores.control.setGroupLimits(group, { ...limits, maxPending: null })))
   }
 
   /** Runs a statement of the store in one piece, as a database would: its caller cannot interrupt it half-way. */

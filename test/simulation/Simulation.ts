@@ -1,6 +1,10 @@
 import { Effect } from "effect"
+import { cancelOrder } from "../../src/application/control/CancelOrder.ts"
+import { runOrder } from "../../src/application/control/RunOrder.ts"
 import { reprocessOrder } from "../../src/application/dead-letters/ReprocessOrder.ts"
 import { DeadLetterStore } from "../../src/application/ports/DeadLetterStore.ts"
+import type { Stores } from "../../src/application/ports/Stores.ts"
+import type { WakeUp } from "../../src/application/ports/WakeUp.ts"
 import type { OrderId } from "../../src/domain/OrderId.ts"
 import { figures } from "./Facts.ts"
 import { plan } from "./Plans.ts"
@@ -24,6 +28,7 @@ const rates = (seed: Seed): Readonly<Record<FaultKind, number>> => {
     freeze: 0.05,
     "clock jump": 0.03,
     "clean stop": 0.05,
+    cancel: 0.1,
     "poison row": 0.3
   }
   return Object.fromEntries(
@@ -80,17 +85,18 @@ const run = (number: number, traced: boolean): Verdict => {
     const request = Effect.andThen(Effect.yieldNow, Effect.ignore(batcher.insert([order])))
     Effect.runForkWith(process.references)(Effect.catchDefect(request, () => Effect.void))
   }
-  const operate = (id: OrderId) => {
+  const ask = (request: Effect.Effect<unknown, unknown, Stores | WakeUp>) => {
     const { context, process } = api
-    const discarding = seed.chance(0.25)
-    const request = discarding
+    if (!process.scheduler.dead)
+      Effect.runForkWith(context)(Effect.ignore(Effect.andThen(Effect.yieldNow, request)))
+  }
+  const operate = (id: OrderId) => {
+    const request = seed.chance(0.25)
       ? Effect.flatMap(DeadLetterStore, (store) => store.discard(id, { reason: "simulated" }))
       : Effect.tap(reprocessOrder(id), () =>
           Effect.sync(() => void world.facts.push({ fact: "reprocess answered", id }))
         )
-    if (!process.scheduler.dead) {
-      Effect.runForkWith(context)(Effect.ignore(Effect.andThen(Effect.yieldNow, request)))
-    }
+    ask(request)
   }
 
   const orders = seed.between(10, 11)
@@ -130,6 +136,12 @@ const run = (number: number, traced: boolean): Verdict => {
       const failed = found._tag === "Success" && found.value.status === "FAILED"
       if (failed || seed.chance(0.15)) operate(id)
     }
+    if (ids.length > 0 && world.injects("cancel")) {
+      const id = seed.pick(ids)
+      world.injected("cancel", id)
+      ask(cancelOrder(id, { reason: "simulated" }))
+    }
+    if (ids.length > 0 && seed.chance(0.1)) ask(runOrder(seed.pick(ids)))
   }
 
   // While there are faults, everything interleaves: tasks, the director's actions and, when no task can run, time.

@@ -138,8 +138,10 @@ export const fakePlatform = <T>(overrides: Partial<OrderPlatform<T>> = {}) => {
     discard: (id) => entry(id),
     cancel: known,
     run: (id) =>
-      Effect.flatMap(known(id), (order) =>
-        order.status === "FAILED" ? Effect.fail(conflict(id)) : Effect.succeed(order)
+      Effect.filterOrFail(
+        known(id),
+        ({ status }) => status !== "FAILED",
+        () => conflict(id)
       ),
     pause: () => Effect.void,
     resume: () => Effect.void,

@@ -1,10 +1,12 @@
 import { DateTime, Effect, Layer } from "effect"
+import { SqlError } from "effect/sql"
 import { ControlStore } from "../../../application/ports/ControlStore.ts"
 import { unnamedOperator } from "../../../domain/Audit.ts"
 import { OrderStateConflict, OrderVersionMismatch } from "../../../domain/OrderErrors.ts"
 import { toOrder } from "../client/OrderRow.ts"
 import { repeatAfterTrouble } from "../client/RepeatStatements.ts"
 import { Database } from "../client/Database.ts"
+import { sqlStateOf } from "../client/SqlErrors.ts"
 import { findOrder } from "../watch/FindOrder.ts"
 import { cancelOrder } from "./CancelOrder.ts"
 import { deleteGroupLimits, listGroups, setGroupLimits } from "./GroupLimits.ts"
@@ -12,6 +14,13 @@ import { listAudit } from "./ListAudit.ts"
 import { listPauses, pauseWorkers, resumeWorkers } from "./PauseWorkers.ts"
 import { runOrder } from "./RunOrder.ts"
 import { listTypesWithoutWorker, listWorkers } from "./WorkerRegistry.ts"
+
+/** Repeats a statement that failed because the order changed while it was being locked; nothing was stored then. */
+const repeatConflicts = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.retry(effect, {
+    while: (error) => SqlError.isSqlError(error) && sqlStateOf(error) === "40001",
+    times: 20
+  })
 
 /** Reads are retried; changes are not, so that no entry of the audit is written twice. */
 export const layer = Layer.effect(
@@ -32,7 +41,7 @@ export const layer = Layer.effect(
       cancel: (id, { ifVersion = null, reason }) =>
         call(
           Effect.gen(function* () {
-            const [row] = yield* cancel(id, reason, ifVersion)
+            const [row] = yield* repeatConflicts(cancel(id, reason, ifVersion))
             if (row !== undefined) return toOrder(row)
             const order = yield* find(id)
             if (ifVersion !== null && order.version !== ifVersion)
@@ -47,7 +56,7 @@ export const layer = Layer.effect(
       run: (id, operator = unnamedOperator) =>
         call(
           Effect.gen(function* () {
-            const [row] = yield* run(id, operator)
+            const [row] = yield* repeatConflicts(run(id, operator))
             if (row !== undefined) return toOrder(row)
             const order = yield* find(id)
             const message =

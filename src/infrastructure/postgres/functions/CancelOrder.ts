@@ -13,7 +13,7 @@ DECLARE
   moment timestamptz := ${s}.order_platform_now();
   target ${s}.orders;
 BEGIN
-  SELECT o.* INTO target FROM ${s}.orders o WHERE o.id = target_id FOR NO KEY UPDATE;
+  target := ${s}.order_platform_lock_v1(target_id);
   IF target.id IS NULL OR target.status NOT IN ('PENDING', 'PROCESSING') OR target.version <> coalesce(if_version, target.version) THEN
     RETURN;
   END IF;

@@ -17,7 +17,7 @@ const columns = `id uuid, created_at timestamptz, updated_at timestamptz, due_at
 /** The maximum number of groups of one priority that a claim examines. */
 const maxGroups = 1000
 
-/** Starts the orders whose rows the claim has locked, the variable `chosen`, and returns them. */
+/** Starts the orders `chosen`, whose rows in `order_due`, `chosen_rows`, the claim has locked, and returns them. */
 const start = (s: string) => `
   RETURN QUERY
   WITH started AS (
@@ -25,8 +25,7 @@ const start = (s: string) => `
     WHERE o.id = ANY (chosen)
     RETURNING o.*
   ), no_longer_due AS (
-    DELETE FROM ${s}.order_due d USING started s
-    WHERE d.priority = s.priority AND d.group_name = s.group_name AND d.type = s.type AND d.due_at = s.due_at AND d.order_id = s.id
+    DELETE FROM ${s}.order_due d WHERE d.ctid = ANY (chosen_rows)
   ), running AS (
     INSERT INTO ${s}.order_running (worker, order_id, type, group_name)
     SELECT claimer, started.id, started.type, started.group_name FROM started
@@ -37,23 +36,27 @@ const start = (s: string) => `
   )
   SELECT started.*, NULL::jsonb FROM started;`
 
-/** The due rows of one lane with their orders, which are locked. An order that changed since it was read is skipped. */
+/**
+ * The first due orders of one lane, whose rows in `order_due` are locked. `ctid` finds a locked row again without an index.
+ */
 const dueOrders = (s: string, priority: string, group: string, type: string, limit: string) => `
-  SELECT o.id, o.due_at, o.type FROM ${s}.order_due d
-  JOIN ${s}.orders o ON o.id = d.order_id AND o.status = 'PENDING' AND o.due_at = d.due_at
+  SELECT d.ctid AS row, d.order_id AS id, d.due_at, d.type FROM ${s}.order_due d
   WHERE d.priority = ${priority} AND d.group_name = ${group} AND d.type = ${type} AND d.due_at <= moment
-  ORDER BY d.due_at, d.order_id LIMIT ${limit} FOR NO KEY UPDATE OF o SKIP LOCKED`
+  ORDER BY d.due_at, d.order_id LIMIT ${limit} FOR UPDATE SKIP LOCKED`
 
 /**
  * Starts up to `max_orders` orders that may run, for one worker, and writes their events. Returns the orders, and last a row with
  * what else the claim found out, as JSON: `refused` (the worker was expired), `chosen` (ids in the sequence of the choice, unless
  * it is by priority, due time and id), `incomplete`, `next_due_ms` and `next_lease_end_ms`.
  *
- * The lock of an order's row decides who starts it; its row in `order_due` changes only under that lock. Only lanes that are ready
- * are read (see migrations/0001/work.ts), so that orders that are scheduled or blocked cost nothing.
+ * The lock of an order's row in `order_due` decides who starts it. Whoever else changes a PENDING order locks that row first, then the
+ * order's row (functions/LockOrder.ts). Only lanes that are ready are read (see migrations/0001/work.ts), so that orders that are scheduled or blocked cost nothing.
  *
  * `turns` has, for each priority from 0 on, the group that was served last: '' for the orders without a group, null for none.
  * `quota_types` and `quotas`: the maximum number of orders of single types.
+ *
+ * The orders start at the time at which they have been chosen, not at the time at which the claim began: by the record, an order must
+ * not start before an attempt ended that the choice no longer counted. Tokens are refilled up to the same time.
  *
  * It is a function so that it can have planner settings, because a plan made while the tables were small must not scan whole
  * tables later.
@@ -73,6 +76,7 @@ DECLARE
   plain boolean := only_types IS NULL OR 'default' = ANY (only_types);
   incomplete boolean := false;
   chosen uuid[];
+  chosen_rows tid[];
   sequence uuid[];
   held_until timestamptz;
   has_checks boolean;
@@ -138,11 +142,13 @@ BEGIN
     incomplete := false;
   ELSIF plain AND quota_types IS NULL AND NOT has_lanes AND NOT has_pauses THEN
     -- Only plain lanes: one statement for all priorities.
-    chosen := ARRAY (
-      SELECT best.id FROM generate_series(9, 0, -1) AS high (priority)
+    SELECT coalesce(array_agg(best.id), '{}'), array_agg(best.row) INTO chosen, chosen_rows
+    FROM (
+      SELECT best.* FROM generate_series(9, 0, -1) AS high (priority)
       CROSS JOIN LATERAL (${dueOrders(s, "high.priority", "''", "'default'", "need")}) best
       LIMIT need
-    );
+    ) best;
+    moment := ${s}.order_platform_clock();
     need := need - cardinality(chosen);
     IF cardinality(chosen) > 0 THEN ${start(s)}
     END IF;
@@ -236,10 +242,10 @@ BEGIN
           incomplete := incomplete OR array_position(allowances, NULL) IS NOT NULL;
         END IF;
 
-        SELECT array_agg(c.id ORDER BY c.round, c.turn), array_agg(c.name ORDER BY c.round, c.turn)
-        INTO chosen, chosen_groups
+        SELECT array_agg(c.id ORDER BY c.round, c.turn), array_agg(c.row), array_agg(c.name ORDER BY c.round, c.turn)
+        INTO chosen, chosen_rows, chosen_groups
         FROM (
-          SELECT due.id, b.name, b.turn, row_number() OVER (PARTITION BY b.turn ORDER BY due.due_at, due.id) AS round
+          SELECT due.id, due.row, b.name, b.turn, row_number() OVER (PARTITION BY b.turn ORDER BY due.due_at, due.id) AS round
           FROM unnest(batch, allowances) WITH ORDINALITY AS b (name, allowance, turn)
           CROSS JOIN LATERAL (
             SELECT lane_due.* FROM (
@@ -258,6 +264,7 @@ BEGIN
           ) due
         ) c;
         chosen := coalesce(chosen, '{}');
+        moment := ${s}.order_platform_clock();
         need := need - cardinality(chosen);
         sequence := sequence || chosen;
         IF cardinality(chosen) > 0 THEN

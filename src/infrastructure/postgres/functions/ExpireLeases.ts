@@ -52,10 +52,10 @@ BEGIN
     ), ${endAttempts(s, "ended")}
     SELECT * FROM expired;
     room := room - cardinality(ids);
-    IF EXISTS (SELECT FROM ${s}.order_running r WHERE r.worker = lost) THEN
-      UPDATE ${s}.order_workers w SET is_expired = true WHERE w.id = lost;
-    ELSE
+    IF NOT EXISTS (SELECT FROM ${s}.order_running r WHERE r.worker = lost) THEN
       DELETE FROM ${s}.order_workers w WHERE w.id = lost;
+    ELSIF cardinality(ids) > 0 THEN
+      UPDATE ${s}.order_workers w SET is_expired = true WHERE w.id = lost;
     END IF;
   END LOOP;
 END $$`

@@ -5,6 +5,7 @@ import { cancelOrder } from "./CancelOrder.ts"
 import { claimOrders } from "./ClaimOrders.ts"
 import { closeLanes } from "./CloseLanes.ts"
 import { expireLeases } from "./ExpireLeases.ts"
+import { lockOrder } from "./LockOrder.ts"
 import { nextDue } from "./NextDue.ts"
 import { nextGroups } from "./NextGroups.ts"
 import { promoteOrders } from "./PromoteOrders.ts"
@@ -32,6 +33,7 @@ export const functions: ReadonlyArray<SqlFunction> = [
   claimOrders,
   settleOrders,
   expireLeases,
+  lockOrder,
   cancelOrder,
   runOrder
 ]
