@@ -65,6 +65,9 @@ export const judgeFacts = ({ facts, idle, staleCounted }: History, report: (what
             report(`${name} expired before the end of the lease`)
           if ((disturbedUntil.get(processOf(order.worker)) ?? -1) < since)
             report(`${name} expired without a disturbance`)
+          // The store cannot tell it from the worker's own outcome.
+          const key = `${fact.id} ${order.version}`
+          if (requested.has(key)) settles.set(key, `cancelled by ${order.worker}`)
         }
         held.delete(fact.id)
         break

@@ -16,13 +16,14 @@ const regressions = [3, 10, 14, 17, 34, 55, 161]
 const mustOccur = [
   ...faultKinds,
   "preemption",
-  ..."created started completed retried failed expired released snoozed reprocessed discarded"
+  ..."created started completed retried failed expired released snoozed reprocessed discarded cancelled hastened"
     .split(" ")
     .map((event) => `event ${event}`),
-  ..."PROCESSING_FAILED PERMANENT TIMEOUT WORKER_LOST DEFECT UNDECODABLE"
+  ..."PROCESSING_FAILED PERMANENT TIMEOUT WORKER_LOST DEFECT UNDECODABLE CANCELLED"
     .split(" ")
     .map((code) => `code ${code}`),
-  ...["settled", "repeated", "stale"].map((result) => `result ${result}`)
+  ...["settled", "repeated", "stale"].map((result) => `result ${result}`),
+  "cancel found"
 ]
 
 const report = (seed: number, violations: ReadonlyArray<string>) =>
