@@ -108,6 +108,7 @@ export const targets = (outcome: Outcome): ReadonlyArray<Target> => {
       },
       ` at most (mean of the first third ${figure(soak.backlogFirst)}, of the last ${figure(soak.backlogLast)})`
     ),
+    atLeast(`${secondsOf}: UPDATEs of orders that change no index (HOT), %`, 100 * soak.hotShare, 99, ""),
     atMost("RSS loaded, MB", own("rssLoaded"), 250, ""),
     target(
       "statements in an idle minute",

@@ -1,140 +1,121 @@
-import * as http from "node:http"
 import { setTimeout as sleep } from "node:timers/promises"
-import { randomOf } from "./Random.ts"
-
-/** What the clients were answered: the only source of what was promised to them. */
-export interface ClientLog {
-  /** Orders answered 202. */
-  readonly answered: Array<{ readonly orderId: string; readonly at: number; readonly kills: boolean }>
-  /** The number of reprocess calls answered 202, by order. */
-  readonly reprocessed: Map<string, number>
-  readonly statuses: Map<string, number>
-  /** Answers that no client has to expect. */
-  readonly wrong: Array<string>
-  /** 503 answers without Retry-After. */
-  withoutRetryAfter: number
-  /** The longest time that a client waited for any answer. */
-  slowestMs: number
-  /** Orders given up after a minute without a 202. */
-  gaveUp: number
-}
+import type { Client } from "./Client.ts"
+import { randomKeyedKind, randomKind } from "./Kinds.ts"
+import { type Random, randomOf } from "./Random.ts"
 
 export interface Load {
-  readonly log: ClientLog
   readonly inFlight: () => number
   /** Stops new orders at once; those in flight are answered or given up. */
   readonly stop: () => Promise<void>
 }
 
-interface Answer {
-  readonly status: number
-  readonly retryAfter: string | undefined
-  readonly body: string
+const maxInFlight = 2000
+const giveUpMs = 60_000
+
+/** An order to submit. Its time is relative until it is sent, so that the seed alone decides it. */
+interface Planned {
+  readonly order: object
+  readonly kills: boolean
+  readonly notBeforeIn: number | null
 }
 
-const expected = new Set([202, 503, 409, 404])
-const maxInFlight = 2000
-const requestTimeoutMs = 30_000
+const outcomeOf = (draw: number) => {
+  if (draw < 0.01) return "defect"
+  if (draw < 0.02) return "permanent"
+  if (draw < 0.05) return "snooze"
+  return draw < 0.052 ? "hang" : null
+}
 
-/**
- * Submits `rate` orders a second to the APIs in turn, and reprocesses some dead letters. The seed decides their
- * content.
- */
-export const startLoad = (urls: ReadonlyArray<string>, seed: string, rate: number): Load => {
-  const log: ClientLog = {
-    answered: [],
-    reprocessed: new Map(),
-    statuses: new Map(),
-    wrong: [],
-    withoutRetryAfter: 0,
-    slowestMs: 0,
-    gaveUp: 0
+const notBeforeOf = (random: Random) => {
+  const draw = random.next()
+  // Some wait long enough for a `run` to matter.
+  return draw < 0.05 ? random.between(5000, 20_000) : draw < 0.3 ? random.between(0, 2000) : null
+}
+
+/** `item`: its place in a bulk, where most orders have ordering keys; null if it is alone. */
+const planOrder = (random: Random, kills: boolean, item: number | null): Planned => {
+  const outcome = outcomeOf(random.next())
+  // Some attempts last long enough for a cancel to meet them.
+  const workMs = random.next() < 0.05 ? { workMs: random.between(200, 800) } : {}
+  return {
+    order: {
+      ...(item !== null && random.next() < 0.9 ? randomKeyedKind(random) : randomKind(random)),
+      // The orders of a bulk have one correlation id.
+      ...(item !== null && { metadata: { item: String(item) } }),
+      payload: kills
+        ? { kill: true }
+        : { writes: random.next() < 0.7, ...workMs, ...(outcome !== null && { outcome }) },
+      ...(random.next() < 0.5 && { priority: random.between(0, 9) }),
+      ...(kills ? { maxRetries: 2 } : random.next() < 0.7 && { maxRetries: random.between(0, 4) })
+    },
+    kills,
+    notBeforeIn: notBeforeOf(random)
   }
+}
+
+/** Submits orders, alone or in bulks, until they are answered 202 or given up. */
+const submitterOf = (client: Client) => {
+  let calls = 0
+  const attempt = async (planned: ReadonlyArray<Planned>): Promise<boolean> => {
+    const now = Date.now()
+    const due = planned.map(({ notBeforeIn }) => (notBeforeIn === null ? null : now + notBeforeIn))
+    const bodies = planned.map(({ order }, n) => {
+      const at = due[n] ?? null
+      return at === null ? order : { ...order, notBefore: new Date(at).toISOString() }
+    })
+    const alone = bodies.length === 1
+    const answer = await (alone
+      ? client.call("POST", "/orders", bodies[0])
+      : client.call("POST", "/orders/bulk", { orders: bodies }))
+    if (answer?.status !== 202) return false
+    const body = JSON.parse(answer.body) as {
+      readonly orderId?: string
+      readonly results?: ReadonlyArray<{ readonly orderId?: string; readonly problem?: unknown }>
+    }
+    const call = ++calls
+    const { answeredAt, sentAt } = answer
+    for (const [item, { orderId, problem }] of (alone ? [body] : (body.results ?? []))
+      .map((result) => ({ problem: undefined, ...result }))
+      .entries()) {
+      const plan = planned[item]
+      if (orderId === undefined || plan === undefined)
+        client.log.wrong.push(`item ${item} of a bulk: ${JSON.stringify(problem)}`)
+      else {
+        const { kills } = plan
+        client.log.accepted.push({
+          orderId,
+          sentAt,
+          answeredAt,
+          call,
+          item,
+          kills,
+          notBefore: due[item] ?? null
+        })
+      }
+    }
+    return true
+  }
+  // Orders not answered 202 may or may not be stored; the client tries again with new ones.
+  return async (planned: ReadonlyArray<Planned>) => {
+    const giveUpAt = Date.now() + giveUpMs
+    while (Date.now() < giveUpAt) {
+      if (await attempt(planned)) return
+      await sleep(200)
+    }
+    client.log.gaveUp += planned.length
+  }
+}
+
+/** Submits `rate` orders a second, and reprocesses some dead letters. The seed decides their content. */
+export const startLoad = (client: Client, seed: string, rate: number): Load => {
   const random = randomOf(seed, "load")
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 256 })
+  const submit = submitterOf(client)
   let running = true
   let inFlight = 0
-  let turn = 0
-  const nextUrl = () => urls[turn++ % urls.length] ?? ""
 
-  const count = (what: string) => log.statuses.set(what, (log.statuses.get(what) ?? 0) + 1)
-
-  const call = async (method: string, path: string, body: string | null): Promise<Answer | null> => {
-    const began = Date.now()
-    const answer = await new Promise<Answer | null>((resolve) => {
-      const request = http.request(`${nextUrl()}${path}`, {
-        agent,
-        method,
-        timeout: requestTimeoutMs,
-        headers: body === null ? {} : { "content-type": "application/json" }
-      })
-      request.on("timeout", () => request.destroy(new Error("no answer in time")))
-      request.on("error", () => resolve(null))
-      request.on("response", (response) => {
-        let text = ""
-        response.setEncoding("utf8").on("data", (chunk: string) => void (text += chunk))
-        response.on("error", () => resolve(null))
-        response.on("end", () =>
-          resolve({
-            status: response.statusCode ?? 0,
-            retryAfter: response.headers["retry-after"],
-            body: text
-          })
-        )
-      })
-      request.end(body ?? undefined)
-    })
-    log.slowestMs = Math.max(log.slowestMs, Date.now() - began)
-    count(`${method} ${answer === null ? "no answer" : answer.status}`)
-    if (answer === null) return null
-    if (answer.status === 503 && answer.retryAfter === undefined) log.withoutRetryAfter++
-    if (!expected.has(answer.status) && !(method === "GET" && answer.status === 200))
-      log.wrong.push(`${method} ${path} ${answer.status} ${answer.body.slice(0, 200)}`)
-    return answer
-  }
-
-  const randomOrder = (kills: boolean) => {
-    const draw = random.next()
-    const outcome =
-      draw < 0.01
-        ? "defect"
-        : draw < 0.02
-          ? "permanent"
-          : draw < 0.05
-            ? "snooze"
-            : draw < 0.052
-              ? "hang"
-              : null
-    return {
-      payload: kills ? { kill: true } : { writes: random.next() < 0.7, ...(outcome !== null && { outcome }) },
-      ...(random.next() < 0.5 && { priority: random.between(0, 9) }),
-      ...(kills ? { maxRetries: 2 } : random.next() < 0.7 && { maxRetries: random.between(0, 4) }),
-      // Relative until the order is sent, so that the seed alone decides it.
-      notBeforeIn: random.next() < 0.3 ? random.between(0, 2000) : null
-    }
-  }
-
-  const submit = async (kills: boolean) => {
-    const { notBeforeIn, ...order } = randomOrder(kills)
-    const giveUpAt = Date.now() + 60_000
-    inFlight++
-    try {
-      // An order not answered 202 may or may not be stored; the client tries again with a new order.
-      while (Date.now() < giveUpAt) {
-        const notBefore =
-          notBeforeIn === null ? {} : { notBefore: new Date(Date.now() + notBeforeIn).toISOString() }
-        const answer = await call("POST", "/orders", JSON.stringify({ ...order, ...notBefore }))
-        if (answer?.status === 202) {
-          const { orderId } = JSON.parse(answer.body) as { orderId: string }
-          log.answered.push({ orderId, at: Date.now(), kills })
-          return
-        }
-        await sleep(200)
-      }
-      log.gaveUp++
-    } finally {
-      inFlight--
-    }
+  const send = (planned: ReadonlyArray<Planned>) => {
+    inFlight += planned.length
+    void submit(planned).finally(() => (inFlight -= planned.length))
   }
 
   const submitting = (async () => {
@@ -144,47 +125,50 @@ export const startLoad = (urls: ReadonlyArray<string>, seed: string, rate: numbe
     while (running) {
       const elapsed = (Date.now() - began) / 1000
       while (sent < elapsed * rate) {
-        sent++
-        if (inFlight >= maxInFlight) continue
+        // Every hundredth call is a bulk with ordering keys; its items have places in their sequence.
+        const size = random.next() < 0.01 ? random.between(2, 20) : 1
+        sent += size
         // By number, not by time, so that the seed alone decides which orders kill.
         const kills = sent > nextKill * rate
         if (kills) nextKill += random.between(20, 30)
-        void submit(kills)
+        const planned = Array.from({ length: size }, (_, n) =>
+          planOrder(random, kills && n === 0, size > 1 ? n : null)
+        )
+        if (inFlight < maxInFlight) send(planned)
       }
       await sleep(5)
     }
   })()
 
-  const reprocessing = (async () => {
-    const reprocessRandom = randomOf(seed, "reprocess")
-    while (running) {
-      await sleep(reprocessRandom.between(200, 800))
-      const answer = await call("GET", "/dlq?limit=200", null)
-      if (answer?.status !== 200) continue
-      const entries = JSON.parse(answer.body) as ReadonlyArray<{ orderId: string; reasonCode: string }>
-      // An order that killed its workers would do so again.
-      const candidates = entries.filter(({ reasonCode }) => reasonCode !== "WORKER_LOST")
-      const entry = candidates[reprocessRandom.between(0, Math.max(0, candidates.length - 1))]
-      if (entry === undefined) continue
-      // To both APIs at the same time: at most one of the two may succeed.
-      const times = reprocessRandom.next() < 0.3 ? 2 : 1
-      const answers = await Promise.all(
-        Array.from({ length: times }, () => call("POST", `/dlq/${entry.orderId}/reprocess`, null))
-      )
-      const accepted = answers.filter((answer) => answer?.status === 202).length
-      log.reprocessed.set(entry.orderId, (log.reprocessed.get(entry.orderId) ?? 0) + accepted)
-    }
-  })()
+  const reprocessing = reprocess(client, randomOf(seed, "reprocess"), () => running)
 
   return {
-    log,
     inFlight: () => inFlight,
     stop: async () => {
       running = false
       await Promise.all([submitting, reprocessing])
-      const deadline = Date.now() + 60_000
+      const deadline = Date.now() + giveUpMs
       while (inFlight > 0 && Date.now() < deadline) await sleep(50)
-      agent.destroy()
     }
+  }
+}
+
+const reprocess = async ({ call, log }: Client, random: Random, running: () => boolean) => {
+  while (running()) {
+    await sleep(random.between(200, 800))
+    const answer = await call("GET", "/dlq?limit=200")
+    if (answer?.status !== 200) continue
+    const entries = JSON.parse(answer.body) as ReadonlyArray<{ orderId: string; reasonCode: string }>
+    // An order that killed its workers would do so again.
+    const candidates = entries.filter(({ reasonCode }) => reasonCode !== "WORKER_LOST")
+    const entry = candidates[random.between(0, Math.max(0, candidates.length - 1))]
+    if (entry === undefined) continue
+    // To both APIs at the same time: at most one of the two may succeed.
+    const times = random.next() < 0.3 ? 2 : 1
+    const answers = await Promise.all(
+      Array.from({ length: times }, () => call("POST", `/dlq/${entry.orderId}/reprocess`))
+    )
+    for (const each of answers)
+      if (each?.status === 202) log.reprocessed.push({ orderId: entry.orderId, ...each })
   }
 }

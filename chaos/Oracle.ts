@@ -1,3 +1,7 @@
+import type { ClientLog } from "./Client.ts"
+import { defaultMaxRunning, groupsWithDefaults, limitedType } from "./Kinds.ts"
+import { kindFigures, kindRules, lives } from "./OracleKinds.ts"
+import { rules, type Rule } from "./OracleRules.ts"
 import type { Sql } from "./Sql.ts"
 
 // Checks a run by the tables, the clients' log and the injected faults. It shares no code with the product: the edges
@@ -5,9 +9,7 @@ import type { Sql } from "./Sql.ts"
 
 /** What the oracle knows besides the tables. Times are milliseconds since the epoch, from the same machine. */
 export interface Evidence {
-  readonly answered: ReadonlyArray<{ readonly orderId: string; readonly kills: boolean }>
-  /** The number of reprocess calls answered 202, by order. */
-  readonly reprocessed: ReadonlyMap<string, number>
+  readonly log: ClientLog
   /** When a worker process ended or was cut off; another one must start its orders again. */
   readonly crashes: ReadonlyArray<{ readonly kind: string; readonly pid: number; readonly at: number }>
   /** Periods in which a lease may expire: a process (null: any) or PostgreSQL was down, frozen or cut off. */
@@ -39,125 +41,12 @@ export const unfinished = async (sql: Sql): Promise<number> => {
   return row?.n ?? 0
 }
 
-/** Each rule names a violation and selects it, one row per case. */
-const rules: ReadonlyArray<readonly [what: string, select: string]> = [
-  [
-    "orders answered 202 but lost",
-    `SELECT a.order_id FROM chaos_answered a WHERE NOT EXISTS (SELECT FROM orders o WHERE o.id = a.order_id)`
-  ],
-  [
-    "not final at the end",
-    `SELECT id AS order_id, status, due_at, lease_until FROM orders WHERE status NOT IN ('PROCESSED', 'FAILED')`
-  ],
-  [
-    "stored more than once for one request",
-    `SELECT (min(id::text))::uuid AS order_id, count(*)::int AS times FROM orders GROUP BY correlation_id HAVING count(*) > 1`
-  ],
-  [
-    "illegal transitions",
-    `WITH legal (event, from_status, to_status) AS (VALUES
-       ('created', NULL, 'PENDING'), ('started', 'PENDING', 'PROCESSING'), ('completed', 'PROCESSING', 'PROCESSED'),
-       ('retried', 'PROCESSING', 'PENDING'), ('failed', 'PROCESSING', 'FAILED'), ('expired', 'PROCESSING', 'PENDING'),
-       ('expired', 'PROCESSING', 'FAILED'), ('released', 'PROCESSING', 'PENDING'), ('snoozed', 'PROCESSING', 'PENDING'),
-       ('reprocessed', 'FAILED', 'PENDING'), ('discarded', 'FAILED', 'FAILED'))
-     SELECT e.order_id, e.version, e.event, e.from_status, e.to_status FROM order_events e WHERE NOT EXISTS (
-       SELECT FROM legal l WHERE l.event = e.event AND l.to_status = e.to_status AND l.from_status IS NOT DISTINCT FROM e.from_status)`
-  ],
-  [
-    "versions with a gap, a repetition or a wrong predecessor",
-    `SELECT * FROM (
-       SELECT order_id, version, event, from_status,
-         row_number() OVER w AS place, lag(to_status) OVER w AS previous, lag(at) OVER w AS previous_at, at
-       FROM order_events WINDOW w AS (PARTITION BY order_id ORDER BY version)) e
-     WHERE version <> place OR from_status IS DISTINCT FROM previous OR (place = 1 AND event <> 'created')`
-  ],
-  [
-    "orders that differ from the end of their history",
-    `SELECT o.id AS order_id, o.status, o.version, last.to_status, last.version AS last FROM orders o
-     LEFT JOIN LATERAL (SELECT to_status, version FROM order_events e WHERE e.order_id = o.id ORDER BY version DESC LIMIT 1) last ON true
-     WHERE last.version IS DISTINCT FROM o.version OR last.to_status IS DISTINCT FROM o.status`
-  ],
-  [
-    "history without its order",
-    `SELECT DISTINCT order_id FROM order_events e WHERE NOT EXISTS (SELECT FROM orders o WHERE o.id = e.order_id)`
-  ],
-  [
-    "attempts with two outcomes",
-    `SELECT order_id, life, attempt, count(*)::int AS outcomes FROM chaos_history
-     WHERE event IN ('completed', 'retried', 'failed', 'expired') GROUP BY 1, 2, 3 HAVING count(*) > 1`
-  ],
-  [
-    "starts without an outcome, or outcomes without a start",
-    `SELECT order_id, version, event FROM (
-       SELECT order_id, version, event, worker, lag(event) OVER w AS before, lag(worker) OVER w AS starter, lead(event) OVER w AS after
-       FROM order_events WINDOW w AS (PARTITION BY order_id ORDER BY version)) e
-     WHERE (event = 'started' AND after IS NULL)
-        OR (event IN ('completed', 'retried', 'failed', 'expired', 'released', 'snoozed') AND (before <> 'started' OR worker IS DISTINCT FROM starter))`
-  ],
-  [
-    "retry counts that differ from the failures since the last reprocess",
-    `SELECT o.id AS order_id, o.retry_count, h.failures FROM orders o JOIN LATERAL (
-       SELECT failures FROM chaos_history h WHERE h.order_id = o.id ORDER BY version DESC LIMIT 1) h ON true
-     WHERE o.retry_count <> h.failures`
-  ],
-  [
-    "attempts that differ from the failures before them plus one",
-    // For an outcome "failures" includes its own, because it belongs to the attempt before the failure.
-    `SELECT order_id, version, event, attempt, failures FROM chaos_history
-     WHERE attempt <> failures + CASE WHEN event IN ('retried', 'failed', 'expired') THEN 0 ELSE 1 END`
-  ],
-  [
-    "more failures than the order allows, or FAILED too early",
-    `SELECT o.id AS order_id, o.status, o.retry_count, o.max_retries FROM orders o
-     WHERE o.retry_count > greatest(1, o.max_retries)
-        OR (o.status <> 'FAILED' AND o.retry_count >= greatest(1, o.max_retries))
-        OR (o.status = 'FAILED' AND o.retry_count < greatest(1, o.max_retries) AND NOT EXISTS (
-              SELECT FROM dead_letters d WHERE d.order_id = o.id AND d.reason_code IN ('PERMANENT', 'UNDECODABLE')))`
-  ],
-  [
-    "FAILED orders, not discarded, without exactly one dead letter",
-    `SELECT o.id AS order_id FROM orders o WHERE o.status = 'FAILED' AND o.discarded_at IS NULL
-       AND (SELECT count(*) FROM dead_letters d WHERE d.order_id = o.id) <> 1`
-  ],
-  [
-    "dead letters without such an order",
-    `SELECT d.order_id FROM dead_letters d WHERE NOT EXISTS (
-       SELECT FROM orders o WHERE o.id = d.order_id AND o.status = 'FAILED' AND o.discarded_at IS NULL)`
-  ],
-  [
-    "transactional writes missing",
-    `SELECT o.id AS order_id FROM orders o WHERE o.status = 'PROCESSED' AND o.payload @> '{"writes": true}'
-       AND NOT EXISTS (SELECT FROM chaos_ledger l WHERE l.order_id = o.id)`
-  ],
-  [
-    "transactional writes made twice",
-    `SELECT order_id, count(*)::int AS times FROM chaos_ledger GROUP BY order_id HAVING count(*) > 1`
-  ],
-  [
-    "transactional writes of an order that is not PROCESSED, or of another attempt",
-    `SELECT l.order_id, o.status, l.attempt FROM chaos_ledger l LEFT JOIN orders o ON o.id = l.order_id
-     WHERE o.status IS DISTINCT FROM 'PROCESSED' OR NOT EXISTS (
-       SELECT FROM order_events e WHERE e.order_id = l.order_id AND e.event = 'completed' AND e.attempt = l.attempt)`
-  ],
-  [
-    "orders that kill their worker but are not in the DLQ as WORKER_LOST",
-    `SELECT o.id AS order_id, o.status, d.reason_code FROM orders o LEFT JOIN dead_letters d ON d.order_id = o.id
-     WHERE o.payload @> '{"kill": true}' AND (o.status <> 'FAILED' OR d.reason_code IS DISTINCT FROM 'WORKER_LOST')`
-  ],
-  [
-    "reprocess calls answered 202 but not in the history",
-    `SELECT r.order_id, r.times, h.times AS happened FROM chaos_reprocessed r
-     CROSS JOIN LATERAL (SELECT count(*)::int AS times FROM order_events e WHERE e.order_id = r.order_id AND e.event = 'reprocessed') h
-     WHERE h.times < r.times`
-  ]
-]
-
 // The history with two derived columns: the number of reprocesses so far, and the failures since the last one.
 const history = `
   CREATE TABLE chaos_history AS
   SELECT *, sum((event IN ('retried', 'failed', 'expired'))::int) OVER (PARTITION BY order_id, life ORDER BY version)::int AS failures
   FROM (
-    SELECT order_id, version, event, attempt, worker, at,
+    SELECT order_id, version, event, from_status, to_status, attempt, worker, at,
       sum((event = 'reprocessed')::int) OVER (PARTITION BY order_id ORDER BY version)::int AS life
     FROM order_events
   ) lived`
@@ -165,6 +54,8 @@ const history = `
 interface Expired {
   readonly order_id: string
   readonly worker: string
+  /** Whether only its priority decides when it is started again. */
+  readonly is_free: boolean
   readonly started: number
   readonly expired: number
   readonly again: number | null
@@ -183,18 +74,22 @@ const starts = `
   FROM order_events e JOIN orders o ON o.id = e.order_id WHERE e.event = 'started'`
 
 // A worker that starts orders of higher priority need not start this one; one that starts none, or orders of lower
-// priority, must.
+// priority, must. That is not so for an order that waits for its group, for a slot of its type or for the end of a pause:
+// those are not judged here. An expired order stays the head of its key.
 const expirations = `
   WITH lost AS (
     SELECT x.order_id, x.worker, o.priority, extract(epoch FROM s.at)::float8 * 1000 AS started,
-      extract(epoch FROM x.at)::float8 * 1000 AS expired, extract(epoch FROM n.at)::float8 * 1000 AS again
+      extract(epoch FROM x.at)::float8 * 1000 AS expired, extract(epoch FROM n.at)::float8 * 1000 AS again,
+      o.group_name = '' AND o.type <> '${limitedType}' AND NOT EXISTS (
+        SELECT FROM chaos_pauses p WHERE (p.type IS NULL OR p.type = o.type) AND p.group_name IS NULL
+          AND p.sent <= coalesce(n.at, 'infinity') AND p.ended >= x.at) AS is_free
     FROM order_events x
     JOIN orders o ON o.id = x.order_id
     JOIN order_events s ON s.order_id = x.order_id AND s.version = x.version - 1
     LEFT JOIN order_events n ON n.order_id = x.order_id AND n.version = x.version + 1 AND n.event = 'started'
     WHERE x.event = 'expired'
   )
-  SELECT order_id::text, worker, started, expired, again, idle.from AS idle_from, idle.to AS idle_to, overtaken
+  SELECT order_id::text, worker, is_free, started, expired, again, idle.from AS idle_from, idle.to AS idle_to, overtaken
   FROM lost
   LEFT JOIN LATERAL (
     SELECT lag(at, 1, expired) OVER (ORDER BY at) AS from, at AS to
@@ -206,6 +101,75 @@ const expirations = `
     WHERE s.at > expired + 1000 AND s.at < again - 1000 AND s.priority < lost.priority
   ) after`
 
+const time = (ms: number) => (Number.isFinite(ms) ? new Date(ms).toISOString() : "infinity")
+
+/** Copies what the clients were answered into tables. */
+const storeEvidence = async (sql: Sql, { log }: Evidence): Promise<void> => {
+  const store = async (table: string, columns: string, rows: ReadonlyArray<object>) => {
+    await sql.query(`CREATE TABLE ${table} (${columns})`)
+    await sql.query(
+      `INSERT INTO ${table} SELECT * FROM jsonb_populate_recordset(NULL::${table}, $1::text::jsonb)`,
+      [JSON.stringify(rows)]
+    )
+  }
+  const called = ({ answeredAt, orderId, sentAt, status }: ClientLog["cancels"][number]) => ({
+    order_id: orderId,
+    sent: time(sentAt),
+    answered: time(answeredAt),
+    status
+  })
+  const calls = "order_id uuid, sent timestamptz, answered timestamptz, status int"
+  await store(
+    "chaos_accepted",
+    "order_id uuid, sent timestamptz, answered timestamptz, call int, item int",
+    log.accepted.map(({ answeredAt, call, item, orderId, sentAt }) => ({
+      order_id: orderId,
+      sent: time(sentAt),
+      answered: time(answeredAt),
+      call,
+      item
+    }))
+  )
+  await store("chaos_reprocess_calls", calls, log.reprocessed.map(called))
+  await store("chaos_cancels", calls, log.cancels.map(called))
+  await store("chaos_runs", calls, log.runs.map(called))
+  await store(
+    "chaos_limits",
+    "group_name text, max_running int, rate float8, from_at timestamptz, to_at timestamptz",
+    limitsInForce(log)
+  )
+  await store(
+    "chaos_pauses",
+    "type text, group_name text, sent timestamptz, answered timestamptz, may_end timestamptz, ended timestamptz",
+    log.pauses.map(({ answeredAt, endedAt, group, mayEndAt, sentAt, type }) => ({
+      type,
+      group_name: group,
+      sent: time(sentAt),
+      answered: time(answeredAt),
+      may_end: time(mayEndAt),
+      ended: time(endedAt)
+    }))
+  )
+}
+
+/** Each limit with the time in which it may hold: from the call that set it until the next one was answered. */
+const limitsInForce = ({ limits }: ClientLog) => [
+  ...limits.map(({ group, maxRunning, ratePerSecond, sentAt }, n) => ({
+    group_name: group,
+    max_running: maxRunning ?? defaultMaxRunning,
+    rate: ratePerSecond,
+    from_at: time(sentAt),
+    to_at: time(limits.slice(n + 1).find((next) => next.group === group)?.answeredAt ?? Infinity)
+  })),
+  ...groupsWithDefaults.map((group) => ({
+    group_name: group,
+    max_running: defaultMaxRunning,
+    rate: null,
+    from_at: "-infinity",
+    to_at: "infinity"
+  }))
+]
+
 const text = (row: object) =>
   Object.entries(row)
     .map(([key, value]) => `${key} ${value instanceof Date ? value.toISOString() : String(value)}`)
@@ -213,17 +177,14 @@ const text = (row: object) =>
 
 /** Runs every rule and returns its findings. */
 export const judge = async (sql: Sql, evidence: Evidence): Promise<ReadonlyArray<Finding>> => {
-  await sql.query(`CREATE TABLE chaos_answered AS SELECT unnest($1::uuid[]) AS order_id`, [
-    evidence.answered.map(({ orderId }) => orderId)
-  ])
-  await sql.query(
-    `CREATE TABLE chaos_reprocessed AS SELECT unnest($1::uuid[]) AS order_id, unnest($2::int[]) AS times`,
-    [[...evidence.reprocessed.keys()], [...evidence.reprocessed.values()]]
-  )
+  await storeEvidence(sql, evidence)
   await sql.query(history)
   await sql.query(starts)
   await sql.query(`CREATE INDEX ON chaos_starts (at, priority)`)
   await sql.query(`CREATE INDEX ON chaos_history (order_id, version)`)
+  await sql.query(lives)
+  await sql.query(`CREATE INDEX ON chaos_lives (type, ordering_key, final_at)`)
+  await sql.query(`CREATE INDEX ON chaos_lives (order_id, life)`)
   await sql.query(`CREATE INDEX ON chaos_ledger (order_id)`)
   await sql.query(`ANALYZE`)
 
@@ -234,17 +195,18 @@ export const judge = async (sql: Sql, evidence: Evidence): Promise<ReadonlyArray
   }
   findings.push({
     what: "orders answered 202",
-    figure: new Set(evidence.answered.map(({ orderId }) => orderId)).size
+    figure: new Set(evidence.log.accepted.map(({ orderId }) => orderId)).size
   })
   await count("orders stored (those without an answer too)", `SELECT FROM orders`)
   await count("orders PROCESSED", `SELECT FROM orders WHERE status = 'PROCESSED'`)
   await count("orders FAILED", `SELECT FROM orders WHERE status = 'FAILED'`)
   await count("transactional writes", `SELECT FROM chaos_ledger`)
   await count("orders that killed their worker", `SELECT FROM orders WHERE payload @> '{"kill": true}'`)
-  for (const event of ["started", "retried", "expired", "released", "snoozed", "reprocessed"])
+  for (const event of ["started", "retried", "expired", "released", "snoozed", "reprocessed", "hastened"])
     await count(`events: ${event}`, `SELECT FROM order_events WHERE event = '${event}'`)
+  for (const figure of kindFigures) await count(...figure)
 
-  for (const [what, select] of rules) {
+  for (const [what, select] of [...rules, ...kindRules] satisfies ReadonlyArray<Rule>) {
     const cases = await sql.query<object>(select)
     findings.push({ what, figure: cases.length, max: 0, examples: cases.slice(0, 5).map(text) })
   }
@@ -269,14 +231,17 @@ const judgeExpirations = async (
           to >= Math.min(started, expired - leaseMs - 1000)
       )
   )
-  const overtaken = expired.filter(({ overtaken }) => overtaken > 0)
+  const overtaken = expired.filter(({ is_free, overtaken }) => is_free && overtaken > 0)
   const longest = new Map<string, { all: number; counted: number; example: string }>()
-  for (const { again, expired: at, idle_from, idle_to, order_id, started, worker } of expired) {
+  for (const { again, expired: at, idle_from, idle_to, is_free, order_id, started, worker } of expired) {
+    // One that waits for its group, its type or the end of a pause must have expired in time, no more.
+    const restart = is_free ? again : null
     const crash = crashes.findLast((c) => c.pid === pidOf(worker) && c.at >= started - 1000 && c.at <= at)
     if (crash === undefined) continue
-    const end = again ?? at
+    const end = restart ?? at
     const all = end - crash.at
-    const counted = availableMs(crash.at, at) + availableMs(idle_from ?? at, idle_to ?? at)
+    const counted =
+      availableMs(crash.at, at) + (restart === null ? 0 : availableMs(idle_from ?? at, idle_to ?? at))
     const known = longest.get(crash.kind)
     if (known === undefined || counted > known.counted)
       longest.set(crash.kind, {

@@ -4,9 +4,13 @@ import * as path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { parseArgs } from "node:util"
 import { type Fault, injectFaults, planFaults } from "./Faults.ts"
-import { type ClientLog, type Load, startLoad } from "./Load.ts"
+import { type ClientLog, clientOf } from "./Client.ts"
+import { endAllPauses, setAllLimits, startControls } from "./Controls.ts"
+import { defaultMaxRunning, settingsOfTypes } from "./Kinds.ts"
+import { type Load, startLoad } from "./Load.ts"
 import { type Finding, judge, longestUntil, unfinished } from "./Oracle.ts"
 import { allServe, keepRunning, type OrderProcess, type Observations } from "./OrderProcesses.ts"
+import { sideTablesThatDiffer } from "./Records.ts"
 import { startPostgres } from "./PostgresServer.ts"
 import { connect, type Sql } from "./Sql.ts"
 
@@ -36,7 +40,9 @@ const environment = (seed: string) => ({
   ORDER_WORKER_PROCESSING_DELAY_MS: 20,
   ORDER_WORKER_FAILURE_PROBABILITY: 0.2,
   ORDER_WORKER_MAX_RETRIES: 4,
-  ORDER_WORKER_RETRY_DELAY_MS: 100
+  ORDER_WORKER_RETRY_DELAY_MS: 100,
+  ORDER_TYPES: JSON.stringify(settingsOfTypes),
+  ORDER_GROUPS_MAX_RUNNING: defaultMaxRunning
 })
 
 interface Run {
@@ -138,9 +144,13 @@ const withDirectory = async (
   )
 
   const loadMs = minutes * 60_000
-  const began = Date.now()
   const urls = processes.filter(({ kind }) => kind === "api").map(({ url }) => url)
-  const load = startLoad(urls, seed, rate)
+  const client = clientOf(urls)
+  finalizers.push(async () => client.close())
+  await setAllLimits(client, seed)
+  const began = Date.now()
+  const load = startLoad(client, seed, rate)
+  const controls = startControls(client, seed)
   const faults: Array<Fault> = []
   const plan = planFaults(seed, loadMs)
   const injecting = injectFaults(
@@ -149,17 +159,22 @@ const withDirectory = async (
     faults,
     () => Date.now() - began > loadMs
   )
-  const reporting = setInterval(() => void progress(began, sql, load, faults), 5000)
+  const reporting = setInterval(() => void progress(began, sql, client.log, load, faults), 5000)
   finalizers.push(async () => clearInterval(reporting))
+  const looks: Looks = { taken: 0, different: [] }
+  const looking = setInterval(() => void lookAtSideTables(sql, looks).catch(() => undefined), 10_000)
+  finalizers.push(async () => clearInterval(looking))
   await sleep(loadMs)
   await load.stop()
   const loadTookMs = Date.now() - began
-  await injecting
+  await Promise.all([injecting, controls.stop()])
   await allServe(processes, 30_000)
+  await endAllPauses(client)
   print("the load and the faults have ended; waiting until every order is final")
 
   await settled(sql)
   clearInterval(reporting)
+  clearInterval(looking)
   const settledMs = Date.now() - began - loadTookMs
   const stale = await staleSettles(processes)
   // The tables must not change while they are checked, even if an order is not final.
@@ -168,20 +183,39 @@ const withDirectory = async (
     `${new Date(from).toISOString()} ${to - from} ms ${kind}${pid === null ? "" : ` (pid ${pid})`}\n`
   await fs.writeFile(path.join(directory, "faults.log"), faults.map(timeOf).join(""))
 
-  const counts = await judgeRun({ sql, load: load.log, faults, observations, began })
+  const counts = await judgeRun({ sql, log: client.log, faults, observations, began })
   const findings: ReadonlyArray<Finding> = [
     ...counts,
+    {
+      what: `orders not in the side tables of their status, at ${looks.taken} looks during the run`,
+      figure: looks.different.length,
+      max: 0,
+      examples: looks.different.slice(0, 5)
+    },
     { what: "stale settles counted by the workers that run at the end", figure: stale },
-    { what: "longest answer of an API", figure: load.log.slowestMs, unit: "ms" },
+    { what: "longest answer of an API", figure: client.log.slowestMs, unit: "ms" },
     { what: "from the end of the load until all orders were final", figure: settledMs, unit: "ms" }
   ]
-  report(findings, faults, load.log, observations)
+  report(findings, faults, client.log, observations)
   print(
-    `throughput: ${(load.log.answered.length / (loadTookMs / 1000)).toFixed(0)} orders/s answered 202; load average of the machine ${os.loadavg()[0]?.toFixed(1)} on ${os.availableParallelism()} CPUs`
+    `throughput: ${(client.log.accepted.length / (loadTookMs / 1000)).toFixed(0)} orders/s answered 202; load average of the machine ${os.loadavg()[0]?.toFixed(1)} on ${os.availableParallelism()} CPUs`
   )
   const broken = findings.filter(({ figure, max }) => max !== undefined && figure > max)
   print(broken.length === 0 ? "PASSED" : `FAILED: ${broken.map(({ what }) => what).join("; ")}`)
   return broken.length === 0
+}
+
+/** What looks at the tables found while the load ran. */
+interface Looks {
+  taken: number
+  readonly different: Array<string>
+}
+
+/** Each transition changes the side tables in its own transaction, so one snapshot must never see them differ. */
+const lookAtSideTables = async (sql: Sql, looks: Looks): Promise<void> => {
+  const rows = await sql.query<object>(sideTablesThatDiffer())
+  looks.taken++
+  looks.different.push(...rows.map((row) => JSON.stringify(row)))
 }
 
 /** A slow machine may have a backlog when the load ends, as long as that decreases. */
@@ -200,7 +234,13 @@ const settled = async (sql: Sql): Promise<void> => {
   }
 }
 
-const progress = async (began: number, sql: Sql, load: Load, faults: ReadonlyArray<Fault>) => {
+const progress = async (
+  began: number,
+  sql: Sql,
+  log: ClientLog,
+  load: Load,
+  faults: ReadonlyArray<Fault>
+) => {
   const rows = await sql
     .query<{ status: string; n: number }>(
       `SELECT status, count(*)::int AS n FROM orders GROUP BY status ORDER BY status`
@@ -210,7 +250,7 @@ const progress = async (began: number, sql: Sql, load: Load, faults: ReadonlyArr
   const last = faults.at(-1)
   const seconds = String(Math.round((Date.now() - began) / 1000)).padStart(3)
   print(
-    `${seconds} s  answered ${load.log.answered.length}, in flight ${load.inFlight()}; ${states || "the database is unavailable"}; ` +
+    `${seconds} s  answered ${log.accepted.length}, in flight ${load.inFlight()}; ${states || "the database is unavailable"}; ` +
       `${faults.length} faults${last === undefined ? "" : `, last: ${last.kind}`}`
   )
 }
@@ -243,12 +283,12 @@ const maxRecoveryMs = 5000
 
 const judgeRun = async (seen: {
   readonly sql: Sql
-  readonly load: ClientLog
+  readonly log: ClientLog
   readonly faults: ReadonlyArray<Fault>
   readonly observations: Observations
   readonly began: number
 }): Promise<ReadonlyArray<Finding>> => {
-  const { began, faults, load, sql, observations } = seen
+  const { began, faults, log, sql, observations } = seen
   const restarts = faults.filter(({ kind }) => kind === databaseRestart)
   const isWorker = new Map(observations.runs.map(({ kind, pid }) => [pid, kind === "worker"]))
   const crashes = [
@@ -286,8 +326,7 @@ const judgeRun = async (seen: {
     return ms
   }
   const findings = await judge(sql, {
-    answered: load.answered,
-    reprocessed: load.reprocessed,
+    log,
     crashes,
     expirableTimes,
     availableMs,
@@ -298,18 +337,18 @@ const judgeRun = async (seen: {
   const returns = restarts
     .map(({ to }) => to)
     .filter((to) => !restarts.some(({ from }) => from > to && from < to + maxRecoveryMs))
-  const answeredAt = load.answered.map(({ at }) => at).sort((a, b) => a - b)
+  const answeredAt = log.accepted.map(({ answeredAt }) => answeredAt).sort((a, b) => a - b)
   const untilAnswered = returns.map((to) => (answeredAt.find((at) => at >= to) ?? Infinity) - to)
   return [
     ...findings,
     {
-      what: "answers that are neither 202, 503, 409 nor 404",
-      figure: load.wrong.length,
+      what: "answers that no client has to expect",
+      figure: log.wrong.length,
       max: 0,
-      examples: load.wrong.slice(0, 5)
+      examples: log.wrong.slice(0, 5)
     },
-    { what: "503 without Retry-After", figure: load.withoutRetryAfter, max: 0 },
-    { what: "orders that no API accepted within a minute", figure: load.gaveUp, max: 0 },
+    { what: "503 without Retry-After", figure: log.withoutRetryAfter, max: 0 },
+    { what: "orders that no API accepted within a minute", figure: log.gaveUp, max: 0 },
     {
       what: "processes that exited unexpectedly",
       figure: observations.unexpectedExits.length,
@@ -357,7 +396,7 @@ const cleanlyStopped = (pid: number, faults: ReadonlyArray<Fault>, { killedByOrd
 const report = (
   findings: ReadonlyArray<Finding>,
   faults: ReadonlyArray<Fault>,
-  load: ClientLog,
+  log: ClientLog,
   observations: Observations
 ) => {
   print("\n-- findings ------------------------------------------------------------------------")
@@ -382,7 +421,7 @@ const report = (
   ]))
     print(`${String(n).padStart(15)} ${kind}`)
   print("\n-- answers -------------------------------------------------------------------------")
-  for (const [what, n] of [...load.statuses].sort()) print(`${String(n).padStart(15)} ${what}`)
+  for (const [what, n] of [...log.statuses].sort()) print(`${String(n).padStart(15)} ${what}`)
   if (observations.errorsLogged.size > 0) {
     print("\n-- logged as errors ----------------------------------------------------------------")
     for (const [what, n] of [...observations.errorsLogged].sort(([, a], [, b]) => b - a).slice(0, 15))

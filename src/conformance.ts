@@ -2,6 +2,7 @@
 
 export { wakeUpContract } from "./testing/WakeUpContract.ts"
 export {
+  controlStoreContract,
   deadLetterStoreContract,
   intakeStoreContract,
   orderReadsContract,

@@ -14,8 +14,18 @@ export { DeadLetter } from "./domain/DeadLetter.ts"
 export { ReasonCode } from "./domain/Failure.ts"
 export * from "./domain/OrderErrors.ts"
 export { RetryPolicy } from "./domain/RetryPolicy.ts"
+export type { AuditAction, AuditEntry, Operator } from "./domain/Audit.ts"
+export { DefaultGroupLimits, type Group, type GroupLimits, type LimitsToSet } from "./domain/Groups.ts"
+export type { Pause, PauseScope } from "./domain/Pauses.ts"
+export type { WhyWaiting } from "./domain/WhyWaiting.ts"
+export type { RegisteredWorker, WorkerReport } from "./domain/Workers.ts"
 
-export { OrderPlatform, type SubmitError } from "./application/OrderPlatform.ts"
+export {
+  OrderPlatform,
+  type PauseRequest,
+  type SubmitError,
+  type SubmitManyError
+} from "./application/OrderPlatform.ts"
 export type {
   DeadLetterFilter,
   ListedOrder,
@@ -63,12 +73,16 @@ export type { Stores } from "./application/ports/Stores.ts"
 export { IntakeStore, type KeyedOrders, type StoredAnswer } from "./application/ports/IntakeStore.ts"
 export {
   type Claim,
+  type ClaimRequest,
   OutcomeNotStorable,
   type Settlement,
   type SettleResult,
+  type Turns,
+  WorkerExpired,
   WorkStore,
   WritesRefused
 } from "./application/ports/WorkStore.ts"
+export { ControlStore } from "./application/ports/ControlStore.ts"
 export { DeadLetterStore } from "./application/ports/DeadLetterStore.ts"
 export { type Backlog, OrderReads } from "./application/ports/OrderReads.ts"
 export { UpkeepStore } from "./application/ports/UpkeepStore.ts"

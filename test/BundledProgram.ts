@@ -8,6 +8,7 @@ const root = fileURLToPath(new URL("../", import.meta.url))
 
 const exampleNames = [
   "coffee",
+  "office",
   "shop/main",
   "two-processes/api",
   "two-processes/worker",

@@ -11,11 +11,14 @@ const root = fileURLToPath(new URL("..", import.meta.url))
 
 const beginning = `
 import { Effect, Layer, Schema } from "effect"
-import { Memory, OrderPayload, OrderPlatform, OrderProcessor, OrderWorker } from "order-platform"
+import { Memory, OrderPayload, OrderPlatform, OrderProcessor, OrderType, OrderTypes, OrderWorker } from "order-platform"
 const coffee = OrderPayload.make(Schema.Struct({ drink: Schema.String }))
 const parcel = OrderPayload.make(Schema.Struct({ street: Schema.String }))
+const invoice = OrderType.make("invoice", Schema.Struct({ cents: Schema.Int }))
+const email = OrderType.make("email", Schema.Struct({ to: Schema.String }))
+const types = OrderTypes.make(invoice, email)
 class NoBeans extends Schema.TaggedError<NoBeans>()("NoBeans", {}) {}
-export const unused = [coffee, parcel, NoBeans, Memory, OrderPlatform, OrderProcessor, OrderWorker, Layer, Effect]
+export const unused = [coffee, parcel, types, NoBeans, Memory, OrderPlatform, OrderProcessor, OrderWorker, Layer, Effect]
 `
 
 /** Sources with one mistake each, and what the message has to name. */
@@ -27,19 +30,34 @@ const mistakes: Readonly<Record<string, readonly [source: string, ...named: Read
   "a processor of another payload": [
     `const deliver = OrderProcessor.layer(parcel, () => Effect.void)
 export const wrong: Layer.Layer<OrderWorker> = OrderWorker.layer(coffee).pipe(Layer.provide([deliver, Memory.layer]))`,
-    "OrderProcessor<{ readonly drink: string; }>"
+    'OrderProcessor<"default", { readonly drink: string; }>'
   ],
   "a submission of another payload": [
-    `export const wrong = (orders: OrderPlatform<{ readonly drink: string }>) => orders.submit({ payload: { street: "Elm Street" } })`,
+    `export const wrong = (orders: OrderPlatform<typeof coffee.Payloads>) => orders.submit({ payload: { street: "Elm Street" } })`,
     "street"
   ],
   "no processor": [
     `export const wrong = Effect.runPromise(Layer.launch(OrderWorker.layer(coffee).pipe(Layer.provide(Memory.layer))))`,
-    "OrderProcessor<{ readonly drink: string; }>"
+    'OrderProcessor<"default", { readonly drink: string; }>'
   ],
   "no store of orders": [
-    `export const wrong: Layer.Layer<OrderPlatform<{ readonly drink: string }>> = OrderPlatform.layer(coffee)`,
+    `export const wrong: Layer.Layer<OrderPlatform<typeof coffee.Payloads>> = OrderPlatform.layer(coffee)`,
     "Stores"
+  ],
+  "no processor of one type": [
+    `export const wrong: Layer.Layer<OrderWorker> = OrderWorker.layer(types).pipe(
+  Layer.provide([OrderProcessor.layer(email, () => Effect.void), Memory.layer])
+)`,
+    'OrderProcessor<"invoice", { readonly cents: number; }>'
+  ],
+  "a type that does not exist": [
+    `export const wrong = (orders: OrderPlatform<typeof types.Payloads>) => orders.submit({ type: "parcel", payload: { cents: 1 } })`,
+    "'\"parcel\"'",
+    '"email" | "invoice"'
+  ],
+  "the payload of another type": [
+    `export const wrong = (orders: OrderPlatform<typeof types.Payloads>) => orders.submit({ type: "email", payload: { cents: 1 } })`,
+    "'cents' does not exist in type '{ readonly to: string; }'"
   ]
 }
 

@@ -82,9 +82,14 @@ describe("the documents", () => {
     )
   })
 
-  it("README.md shows the example that the tests run", () => {
-    const [, shown] = /<!-- example coffee\.ts -->\s+```ts\n(.*?)```/s.exec(read("README.md")) ?? []
-    assert.strictEqual(shown, read("examples/coffee.ts"))
+  it("README.md and docs/embedding.md show the examples that the tests run", () => {
+    for (const [document, example] of [
+      ["README.md", "coffee.ts"],
+      ["docs/embedding.md", "office.ts"]
+    ] as const) {
+      const [, shown] = /<!-- example .*? -->\s+```ts\n(.*?)```/s.exec(read(document)) ?? []
+      assert.strictEqual(shown, read(`examples/${example}`), document)
+    }
   })
 
   it("docs/settings.md lists every setting with its variable, default and meaning", () => {

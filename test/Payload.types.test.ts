@@ -36,7 +36,11 @@ const deliver = (_attempt: Attempt<Parcel>) => Effect.void
 describe("Payload", () => {
   it("submit accepts only the decoded type of the schema", () => {
     expectTypeOf<Parcel>().toEqualTypeOf<{ readonly sentAt: DateTime.Utc }>()
-    const check = (coffees: OrderPlatform<Coffee>, parcels: OrderPlatform<Parcel>, now: DateTime.Utc) => {
+    const check = (
+      coffees: OrderPlatform<{ default: Coffee }>,
+      parcels: OrderPlatform<{ default: Parcel }>,
+      now: DateTime.Utc
+    ) => {
       const right = [
         coffees.submit({ payload: { drink: "espresso", cups: 1 } }),
         parcels.submit({ payload: { sentAt: now } })
@@ -74,7 +78,7 @@ describe("Payload", () => {
             attempt === 2 ? new RetryableFailure({ reason: "" }) : new PermanentFailure({ reason: "" })
           )
     )
-    expectTypeOf(classified).toEqualTypeOf<Layer.Layer<OrderProcessor<Coffee>>>()
+    expectTypeOf(classified).toEqualTypeOf<Layer.Layer<OrderProcessor<"default", Coffee>>>()
     // @ts-expect-error the error does not say whether to retry
     const unclassified = OrderProcessor.layer(coffee, () => Effect.fail(new NoBeans()))
     assert.isDefined(unclassified)
@@ -91,10 +95,12 @@ describe("Payload", () => {
 
   it("a missing processor is named with its payload in the error", () => {
     const worker = OrderWorker.layer(coffee)
-    expectTypeOf<Layer.Services<typeof worker>>().toEqualTypeOf<OrderProcessor<Coffee> | WorkStore | WakeUp>()
+    expectTypeOf<Layer.Services<typeof worker>>().toEqualTypeOf<
+      OrderProcessor<"default", Coffee> | WorkStore | WakeUp
+    >()
     const missing = worker.pipe(Layer.provide(Memory.layer))
-    expectTypeOf<Layer.Services<typeof missing>>().toEqualTypeOf<OrderProcessor<Coffee>>()
-    // @ts-expect-error Type 'OrderProcessor<{ readonly drink: string; readonly cups: number; }>' is not assignable to 'never'
+    expectTypeOf<Layer.Services<typeof missing>>().toEqualTypeOf<OrderProcessor<"default", Coffee>>()
+    // @ts-expect-error Type 'OrderProcessor<"default", { readonly drink: string; readonly cups: number; }>' is not assignable to 'never'
     const complete: Layer.Layer<OrderWorker> = missing
     assert.isDefined(complete)
   })
@@ -104,13 +110,13 @@ describe("Payload", () => {
       Layer.provide(OrderProcessor.layer(parcel, deliver)),
       Layer.provide(Memory.layer)
     )
-    expectTypeOf<Layer.Services<typeof worker>>().toEqualTypeOf<OrderProcessor<Coffee>>()
+    expectTypeOf<Layer.Services<typeof worker>>().toEqualTypeOf<OrderProcessor<"default", Coffee>>()
     // @ts-expect-error the worker still needs a processor of coffees
     const complete: Layer.Layer<OrderWorker> = worker
 
     const routes = OrderRoutes.layer(coffee).pipe(Layer.provide(OrderPlatform.layer(parcel)))
-    expectTypeOf<OrderPlatform<Coffee>>().toExtend<Layer.Services<typeof routes>>()
-    expectTypeOf<OrderPlatform<Parcel>>().not.toExtend<Layer.Services<typeof routes>>()
+    expectTypeOf<OrderPlatform<{ default: Coffee }>>().toExtend<Layer.Services<typeof routes>>()
+    expectTypeOf<OrderPlatform<{ default: Parcel }>>().not.toExtend<Layer.Services<typeof routes>>()
     assert.isDefined([complete, routes])
   })
 

@@ -45,12 +45,16 @@ export const ownSchema = (
 /** PostgreSQL stores on a new schema. */
 export const layer = Layer.suspend(() => Postgres.layerStores.pipe(Layer.provideMerge(ownSchema())))
 
-/** Stops the database's clock at a time, by replacing the function that returns the time. */
+/** Stops the database's clock at a time, by replacing the functions that return the time. */
 export const setDatabaseClock = Effect.fnUntraced(function* (time: DateTime.Utc) {
   const sql = yield* SqlClient.SqlClient
   const schema = yield* DatabaseSchema
-  yield* sql.unsafe(
-    `CREATE OR REPLACE FUNCTION "${schema}".order_platform_now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
-     AS $$ SELECT timestamptz '${DateTime.formatIso(time)}' $$`
-  )
+  for (const [name, kind] of [
+    ["order_platform_now", "STABLE PARALLEL SAFE"],
+    ["order_platform_clock", "VOLATILE"]
+  ] as const)
+    yield* sql.unsafe(
+      `CREATE OR REPLACE FUNCTION "${schema}".${name}() RETURNS timestamptz LANGUAGE sql ${kind}
+       AS $$ SELECT timestamptz '${DateTime.formatIso(time)}' $$`
+    )
 })

@@ -1,5 +1,6 @@
 import type { Context } from "effect"
 import type { OrderPlatform } from "../src/application/OrderPlatform.ts"
+import { ControlStore } from "../src/application/ports/ControlStore.ts"
 import { DeadLetterStore } from "../src/application/ports/DeadLetterStore.ts"
 import { IntakeStore } from "../src/application/ports/IntakeStore.ts"
 import { OrderReads } from "../src/application/ports/OrderReads.ts"
@@ -37,6 +38,8 @@ export interface Verb {
   readonly port: PortMember
   readonly memory: string
   readonly postgres: string
+  /** The verb in whose file its statement stands; absent: its own. */
+  readonly shares?: string
   /** The SQL function that the statement calls. */
   readonly sqlFunction: SqlFunction | null
   /** The events that it writes into the history of orders. */
@@ -109,6 +112,7 @@ export const verbs = {
     port: member(WorkStore, "settle"),
     memory: "infrastructure/memory/work/MemoryWorkStore.ts",
     postgres: "infrastructure/postgres/work/SettleOrders.ts",
+    shares: "settle",
     sqlFunction: settleOrders,
     events: ["released"]
   },
@@ -134,6 +138,51 @@ export const verbs = {
     sqlFunction: null,
     events: ["discarded"]
   },
+  cancel: {
+    endpoints: ["orders.cancel"],
+    routes: "infrastructure/http/routes/OrderControlRoutes.ts",
+    platform: "cancel",
+    application: "application/control/CancelOrder.ts",
+    port: member(ControlStore, "cancel"),
+    memory: "infrastructure/memory/control/MemoryControlStore.ts",
+    postgres: "infrastructure/postgres/control/CancelOrder.ts",
+    sqlFunction: null,
+    events: ["cancelled"]
+  },
+  run: {
+    endpoints: ["orders.run"],
+    routes: "infrastructure/http/routes/OrderControlRoutes.ts",
+    platform: "run",
+    application: "application/control/RunOrder.ts",
+    port: member(ControlStore, "run"),
+    memory: "infrastructure/memory/control/MemoryControlStore.ts",
+    postgres: "infrastructure/postgres/control/RunOrder.ts",
+    sqlFunction: null,
+    events: ["hastened"]
+  },
+  pause: {
+    endpoints: ["workers.pause"],
+    routes: "infrastructure/http/routes/WorkerRoutes.ts",
+    platform: "pause",
+    application: "application/control/PauseWorkers.ts",
+    port: member(ControlStore, "pause"),
+    memory: "infrastructure/memory/control/MemoryControlStore.ts",
+    postgres: "infrastructure/postgres/control/PauseWorkers.ts",
+    sqlFunction: null,
+    events: []
+  },
+  resume: {
+    endpoints: ["workers.resume"],
+    routes: "infrastructure/http/routes/WorkerRoutes.ts",
+    platform: "resume",
+    application: "application/control/ResumeWorkers.ts",
+    port: member(ControlStore, "resume"),
+    memory: "infrastructure/memory/control/MemoryControlStore.ts",
+    postgres: "infrastructure/postgres/control/PauseWorkers.ts",
+    shares: "pause",
+    sqlFunction: null,
+    events: []
+  },
   watch: {
     endpoints: ["orders.watch"],
     routes: "infrastructure/http/routes/OrderRoutes.ts",
@@ -150,7 +199,7 @@ export const verbs = {
     routes: "infrastructure/http/routes/OrderRoutes.ts",
     platform: "explain",
     application: "application/watch/ExplainOrder.ts",
-    port: member(OrderReads, "countDueBefore"),
+    port: member(OrderReads, "whyWaiting"),
     memory: "infrastructure/memory/watch/MemoryOrderReads.ts",
     postgres: "infrastructure/postgres/watch/ExplainOrder.ts",
     sqlFunction: null,

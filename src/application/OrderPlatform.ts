@@ -41,7 +41,12 @@ import { reprocessOrder } from "./dead-letters/ReprocessOrder.ts"
 import type { Idempotency, Replayable } from "./intake/Idempotency.ts"
 import { layerPooledRandom } from "./intake/PooledRandom.ts"
 import type { Submission, SubmissionRefused, WrongSubmission } from "./intake/Submission.ts"
-import { makeStoreOrders, makeSubmitOrder, type SubmitError } from "./intake/SubmitOrder.ts"
+import {
+  makeStoreOrders,
+  makeSubmitOrder,
+  type SubmitError,
+  type SubmitManyError
+} from "./intake/SubmitOrder.ts"
 import { makeSubmitOrders } from "./intake/SubmitOrders.ts"
 import { ControlStore } from "./ports/ControlStore.ts"
 import { DeadLetterStore } from "./ports/DeadLetterStore.ts"
@@ -53,7 +58,7 @@ import { explainOrder } from "./watch/ExplainOrder.ts"
 import { makeWatchOrder } from "./watch/WatchOrder.ts"
 
 export type { PauseRequest } from "./control/PauseWorkers.ts"
-export type { SubmitError } from "./intake/SubmitOrder.ts"
+export type { SubmitError, SubmitManyError } from "./intake/SubmitOrder.ts"
 
 type ReadError = OrderNotFound | OrdersUnavailable
 type ControlError = OrdersUnavailable | Schema.SchemaError
@@ -87,7 +92,7 @@ export interface OrderPlatform<in out T> {
     options?: { readonly idempotency?: Idempotency }
   ) => Effect.Effect<
     Replayable<ReadonlyArray<Result.Result<OrderId, SubmissionRefused | GroupOverloaded>>>,
-    SubmitError | IdempotencyMismatch
+    SubmitManyError | IdempotencyMismatch
   >
   readonly find: (id: OrderId) => Effect.Effect<Order, ReadError>
   /** Every transition of the order, oldest first. */

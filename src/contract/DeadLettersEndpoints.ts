@@ -9,7 +9,7 @@ import { Cursor, filterText, Limit } from "./ListingQuery.ts"
 import { describeParameters, limitDescription } from "./openapi/QueryParameters.ts"
 import { OrderIdFromPath } from "./OrderIdFromPath.ts"
 import { AcceptableAnswers, OperatorsOnly, RequestDecoding } from "./Middleware.ts"
-import { AcceptedOrder } from "./OrdersEndpoints.ts"
+import { AcceptedOrder } from "./AcceptedOrder.ts"
 import { Problems, temporary } from "./Problems.ts"
 
 /** A dead letter with the events that ended the attempts of its order. */

@@ -11,6 +11,9 @@ export const Limit = Schema.Int.check(
   Schema.isBetween({ minimum: 1, maximum: 200 }, { expected: "a whole number from 1 to 200" })
 ).pipe(Schema.withDecodingDefaultKey(Effect.succeed(50)))
 
+/** The query of a list without filters. */
+export const pageQuery = { limit: Limit, cursor: Schema.optionalKey(Cursor) }
+
 /** The text of a filter. PostgreSQL rejects U+0000 in a parameter. */
 export const filterText = (maxLength: number) =>
   Schema.String.check(

@@ -1,10 +1,13 @@
 import { HttpApi, OpenApi } from "effect/http-api"
 import type { OrderTypes } from "../domain/OrderTypes.ts"
+import { AuditApi } from "./AuditEndpoints.ts"
 import { DeadLettersApi } from "./DeadLettersEndpoints.ts"
+import { GroupsApi } from "./GroupsEndpoints.ts"
 import { HealthApi } from "./HealthEndpoints.ts"
 import { describeEveryAnswer } from "./openapi/OpenApiDocument.ts"
 import { makeOrdersApi } from "./OrdersEndpoints.ts"
 import { StatsApi } from "./StatsEndpoints.ts"
+import { WorkersApi } from "./WorkersEndpoints.ts"
 
 /** The version of the HTTP contract: the version of the package. */
 export const apiVersion = "0.1.0"
@@ -12,7 +15,7 @@ export const apiVersion = "0.1.0"
 /** The HTTP contract for orders of these types: for typed clients and the OpenAPI document. */
 export const makeOrderApi = <T>(types: OrderTypes<T>) =>
   HttpApi.make("order-platform")
-    .add(makeOrdersApi(types), DeadLettersApi, StatsApi, HealthApi)
+    .add(makeOrdersApi(types), DeadLettersApi, WorkersApi, GroupsApi, AuditApi, StatsApi, HealthApi)
     .annotate(HttpApi.ParseOptions, { errors: "all" })
     .annotateMerge(
       OpenApi.annotations({

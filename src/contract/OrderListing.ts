@@ -1,4 +1,5 @@
 import { Schema } from "effect"
+import { GroupName, OrderingKey, TypeName } from "../domain/Lane.ts"
 import { OrderStatus } from "../domain/OrderStatus.ts"
 import { IsoTime } from "./IsoTime.ts"
 import { Cursor, filterText, Limit } from "./ListingQuery.ts"
@@ -16,6 +17,9 @@ export const metadataPrefix = "metadata."
 export const OrderListingQuery = Schema.StructWithRest(
   Schema.Struct({
     status: Schema.optionalKey(OrderStatus),
+    type: Schema.optionalKey(TypeName),
+    orderingKey: Schema.optionalKey(OrderingKey),
+    group: Schema.optionalKey(GroupName),
     retrying: Schema.optionalKey(
       Schema.Literal("true").annotate({ description: "PENDING after a failed attempt." })
     ),

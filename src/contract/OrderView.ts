@@ -8,6 +8,9 @@ import { OrderStatus } from "../domain/OrderStatus.ts"
 export const OrderView = Schema.Struct({
   id: OrderId,
   status: OrderStatus,
+  type: Schema.String,
+  orderingKey: Schema.NullOr(Schema.String),
+  group: Schema.NullOr(Schema.String),
   retryCount: Schema.Int.annotate({ description: "Failed attempts since the submit or the last reprocess." }),
   failureReason: Schema.NullOr(Schema.String).annotate({ description: "The last failure." }),
   createdAt: Schema.DateTimeUtcFromString,
@@ -38,6 +41,9 @@ export const viewOrder = (order: Order): OrderView => ({ ...viewListedOrder(orde
 export const viewListedOrder = (order: ListedOrder): typeof ListedOrderView.Type => ({
   id: order.id,
   status: order.status,
+  type: order.type,
+  orderingKey: order.orderingKey,
+  group: order.group,
   retryCount: order.retryCount,
   failureReason: order.failureReason,
   createdAt: order.createdAt,

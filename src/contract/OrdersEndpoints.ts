@@ -1,20 +1,19 @@
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { OrderEvent } from "../domain/OrderEvent.ts"
-import { OrderId } from "../domain/OrderId.ts"
 import type { OrderTypes } from "../domain/OrderTypes.ts"
-import { AcceptableAnswers, ClientsOnly, RequestDecoding } from "./Middleware.ts"
+import { AcceptedOrder } from "./AcceptedOrder.ts"
+import { AcceptableAnswers, ClientsOnly, OperatorsOnly, RequestDecoding } from "./Middleware.ts"
 import { LastEventId } from "./LastEventId.ts"
 import { IdempotencyKey, replayedHeader } from "./IdempotencyKey.ts"
+import { withOptionalBody } from "./openapi/OptionalBody.ts"
+import { cancelEndpoint, runEndpoint } from "./OrderControlEndpoints.ts"
 import { OrderIdFromPath } from "./OrderIdFromPath.ts"
 import { describeOrderListing, OrderListing, OrderListingQuery } from "./OrderListing.ts"
 import { OrderView } from "./OrderView.ts"
-import { Problems, temporary } from "./Problems.ts"
+import { bodyProblems, Problems, temporary, tooMany } from "./Problems.ts"
 import { submitOrderBody } from "./SubmitOrderBody.ts"
 import { SubmittedOrders, submitOrdersBody } from "./SubmitOrdersBody.ts"
-
-/** The response to a submit or a reprocess. */
-export const AcceptedOrder = Schema.Struct({ orderId: OrderId }).annotate({ identifier: "AcceptedOrder" })
 
 /** The history of an order, and the reason for its current state. */
 export const Timeline = Schema.Struct({
@@ -28,16 +27,14 @@ export const Timeline = Schema.Struct({
 const submitting = {
   headers: { "idempotency-key": IdempotencyKey },
   error: [
-    Problems.InvalidRequest,
+    ...bodyProblems,
     Problems.TextNotStorable,
-    Problems.BodyTooLarge,
-    Problems.UnsupportedMediaType,
     Problems.IdempotencyMismatch,
     temporary(Problems.BodyBudgetExhausted, Problems.Overloaded, Problems.OrdersUnavailable)
   ]
 } as const
 
-/** The endpoints for clients, for orders of these types. */
+/** The endpoints of orders of these types, for clients; `run` is for operators. */
 export const makeOrdersApi = <T>(types: OrderTypes<T>) => {
   // Both submit endpoints share one schema of the order; with two schemas, the OpenAPI document would define
   // the order twice.
@@ -48,7 +45,8 @@ export const makeOrdersApi = <T>(types: OrderTypes<T>) => {
       location: Schema.String,
       ...replayedHeader
     }),
-    ...submitting
+    ...submitting,
+    error: [...submitting.error, tooMany(Problems.GroupOverloaded)]
   })
     .annotate(HttpApi.HeadersParseOptions, { errors: "all" })
     .annotateMerge(
@@ -56,10 +54,7 @@ export const makeOrdersApi = <T>(types: OrderTypes<T>) => {
         summary: "Submit an order",
         description:
           "Answers 202 after the order is committed; from then on it is never lost. The body is optional; unknown keys are errors, and the last of duplicate keys wins. Answers 400 for text with U+0000 or lone surrogates, nesting beyond 64 levels, integers beyond 2^53 - 1, and numbers that could not be returned unchanged.",
-        transform: (operation) => ({
-          ...operation,
-          requestBody: { ...operation["requestBody"], required: false }
-        })
+        transform: withOptionalBody
       })
     )
   const others = [
@@ -73,7 +68,7 @@ export const makeOrdersApi = <T>(types: OrderTypes<T>) => {
         OpenApi.annotations({
           summary: "Submit up to 1000 orders",
           description:
-            "Answers 202 after all valid orders are committed together. An invalid order does not affect the others; its result is a problem. So the status is 202 even if every order is invalid, and 400 only if the body is not a list of at most 1000 orders. An `Idempotency-Key` applies to the whole call."
+            "Answers 202 after all valid orders are committed together. An order that is invalid, or whose group has more than its `maxPending` orders, does not affect the others; its result is a problem. So the status is 202 even if every order is invalid, and 400 only if the body is not a list of at most 1000 orders. An `Idempotency-Key` applies to the whole call."
         })
       ),
     HttpApiEndpoint.get("list", "/orders", {
@@ -90,6 +85,7 @@ export const makeOrdersApi = <T>(types: OrderTypes<T>) => {
           transform: describeOrderListing
         })
       ),
+    cancelEndpoint,
     HttpApiEndpoint.get("get", "/orders/:id", {
       params: { id: OrderIdFromPath },
       success: HttpApiSchema.WithHeaders(OrderView, { etag: Schema.String }),
@@ -117,10 +113,14 @@ export const makeOrdersApi = <T>(types: OrderTypes<T>) => {
         })
       )
   ] as const
-  return HttpApiGroup.make("orders")
-    .add(submit, ...others)
-    .middleware(RequestDecoding)
-    .middleware(AcceptableAnswers)
-    .middleware(ClientsOnly)
-    .annotateMerge(OpenApi.annotations({ title: "Orders", description: "Submit orders and follow them." }))
+  return (
+    HttpApiGroup.make("orders")
+      .add(submit, ...others)
+      .middleware(RequestDecoding)
+      .middleware(AcceptableAnswers)
+      .middleware(ClientsOnly)
+      // A middleware of a group applies only to the endpoints that were added before it.
+      .add(runEndpoint.middleware(RequestDecoding).middleware(AcceptableAnswers).middleware(OperatorsOnly))
+      .annotateMerge(OpenApi.annotations({ title: "Orders", description: "Submit orders and follow them." }))
+  )
 }

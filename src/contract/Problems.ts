@@ -72,6 +72,7 @@ export const Problems = {
   Unauthorized: problem(Requests.Unauthorized, 401, "unauthorized", "A valid key is required"),
   Forbidden: problem(Requests.Forbidden, 403, "forbidden", "The request is not allowed"),
   OrderNotFound: problem(Orders.OrderNotFound, 404, "not-found", "There is no such order"),
+  GroupNotFound: problem(Orders.GroupNotFound, 404, "not-found", "There are no limits of this group"),
   NoSuchPath: problem(Requests.NoSuchPath, 404, "not-found", "There is no such path"),
   MethodNotAllowed: problem(
     Requests.MethodNotAllowed,
@@ -124,6 +125,12 @@ export const Problems = {
     "The idempotency key belongs to a different request",
     "This Idempotency-Key was sent before with a different body. Repeat that request unchanged, or use a new key."
   ),
+  GroupOverloaded: problem(
+    Orders.GroupOverloaded,
+    429,
+    "overloaded",
+    "Too many orders of the group are waiting"
+  ),
   InternalFault: problem(Requests.InternalFault, 500, "internal", "Something went wrong on our side"),
   BodyBudgetExhausted: problem(
     Requests.BodyBudgetExhausted,
@@ -142,6 +149,13 @@ export const Problems = {
   Unavailable: problem(Requests.Unavailable, 503, "unavailable", "The service is unavailable at the moment")
 }
 
+/** The errors that every endpoint with a JSON body has. */
+export const bodyProblems = [
+  Problems.InvalidRequest,
+  Problems.BodyTooLarge,
+  Problems.UnsupportedMediaType
+] as const
+
 /** Any error of `Problems`. */
 export type ProblemError = (typeof Problems)[keyof typeof Problems]["Type"]
 
@@ -149,19 +163,26 @@ export type ProblemError = (typeof Problems)[keyof typeof Problems]["Type"]
 export const retryAfterOf = (error: ProblemError): { readonly "retry-after"?: number } =>
   "retryAfterSeconds" in error ? { "retry-after": error.retryAfterSeconds } : {}
 
-/** The 503 response of an endpoint: one of these errors, with `Retry-After` if the error has it. */
-export const temporary = <const E extends ReadonlyArray<ProblemError>>(
-  ...problems: { readonly [K in keyof E]: Schema.Codec<E[K], Problem> }
-) => {
-  const body: Schema.Codec<E[number], Problem> = Schema.Union(problems).pipe(
-    HttpApiSchema.status(503),
-    HttpApiSchema.asJson({ contentType: problemMediaType })
-  )
-  const headers = { "retry-after": Schema.optionalKey(Schema.Int) }
-  return Schema.toType(body).pipe(
-    HttpApiSchema.encodeToWithHeaders<Schema.toType<typeof body>, typeof body, typeof headers>(
-      { body, headers },
-      { decode: ({ body }) => body, encode: (error) => ({ body: error, headers: retryAfterOf(error) }) }
+const retryable =
+  (status: number) =>
+  <const E extends ReadonlyArray<ProblemError>>(
+    ...problems: { readonly [K in keyof E]: Schema.Codec<E[K], Problem> }
+  ) => {
+    const body: Schema.Codec<E[number], Problem> = Schema.Union(problems).pipe(
+      HttpApiSchema.status(status),
+      HttpApiSchema.asJson({ contentType: problemMediaType })
     )
-  )
-}
+    const headers = { "retry-after": Schema.optionalKey(Schema.Int) }
+    return Schema.toType(body).pipe(
+      HttpApiSchema.encodeToWithHeaders<Schema.toType<typeof body>, typeof body, typeof headers>(
+        { body, headers },
+        { decode: ({ body }) => body, encode: (error) => ({ body: error, headers: retryAfterOf(error) }) }
+      )
+    )
+  }
+
+/** The 503 response of an endpoint: one of these errors, with `Retry-After` if the error has it. */
+export const temporary = retryable(503)
+
+/** The 429 response of an endpoint: one of these errors, with `Retry-After`. */
+export const tooMany = retryable(429)

@@ -1,26 +1,8 @@
-import { DateTime, Effect, Schema, SchemaIssue, SchemaTransformation } from "effect"
+import { Effect, Schema } from "effect"
 import { GroupName, OrderingKey, TypeName } from "../domain/Lane.ts"
 import type { AnyOrderType, OrderTypes, TypedPayload } from "../domain/OrderTypes.ts"
 import { defaultType } from "../domain/TypeSettings.ts"
-import { IsoTime } from "./IsoTime.ts"
-
-const maxYearsAhead = 10
-
-/** An ISO 8601 time with its zone, at most ten years ahead. The past is allowed and means now. */
-const NotBefore = IsoTime.pipe(
-  Schema.decodeTo(
-    Schema.DateTimeUtc,
-    SchemaTransformation.transformEffect({
-      decode: Effect.fnUntraced(function* (time: DateTime.Utc, options) {
-        const latest = DateTime.add(yield* DateTime.now, { years: maxYearsAhead })
-        if (DateTime.isLessThanOrEqualTo(time, latest)) return time
-        const message = `Expected a time at most ${maxYearsAhead} years ahead`
-        return yield* Effect.fail(new SchemaIssue.InvalidValue({ message }, time, options))
-      }),
-      encode: (time) => Effect.succeed(time)
-    })
-  )
-)
+import { NotBefore } from "./TimeAhead.ts"
 
 /** The maximum number of metadata entries of an order. */
 export const maxMetadataEntries = 32
@@ -59,7 +41,7 @@ const options = {
   ),
   group: Schema.optionalKey(
     GroupName.annotate({
-      description: "The group whose limits apply, and that takes turns with other groups."
+      description: "The group whose limits apply to the order, and that takes turns with other groups."
     })
   ),
   priority: Schema.optionalKey(
@@ -124,5 +106,5 @@ export const submitOrderBody = <T>(types: OrderTypes<T>): SubmitOrderBody<T> => 
   const [only] = bodies
   return bodies.length === 1 && only !== undefined
     ? only
-    : Schema.Union(bodies, { mode: "oneOf" }).annotate({ identifier: "SubmitOrder" })
+    : Schema.Union(bodies).annotate({ identifier: "SubmitOrder" })
 }

@@ -14,6 +14,9 @@ export const submitOrdersBody = <Order extends Schema.Constraint>(order: Order) 
 /** One result for each submitted order, in the sequence of the request. */
 export const SubmittedOrders = Schema.Struct({
   results: Schema.Array(
-    Schema.Union([Schema.Struct({ orderId: OrderId }), Schema.Struct({ problem: Problems.InvalidRequest })])
+    Schema.Union([
+      Schema.Struct({ orderId: OrderId }),
+      Schema.Struct({ problem: Schema.Union([Problems.InvalidRequest, Problems.GroupOverloaded]) })
+    ])
   )
 }).annotate({ identifier: "SubmittedOrders" })

@@ -11,8 +11,7 @@ export const TypeName = Schema.String.check(
 // PostgreSQL cannot store U+0000 and lone surrogates; other control characters would garble logs and tables.
 const name = Schema.String.check(
   Schema.isBetweenCodePoints(1, maxGroupLength, { expected: `1 to ${maxGroupLength} characters` }),
-  // eslint-disable-next-line no-control-regex
-  Schema.isPattern(/^[^\u0000-\u001F\u007F-\u009F]*$/, { expected: "no control characters" }),
+  Schema.isPattern(/^[ -~\u00A0-\uFFFF]*$/, { expected: "no control characters" }),
   Schema.makeFilter((text: string) => text.isWellFormed() || "Expected no lone surrogates")
 )
 

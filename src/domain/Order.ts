@@ -1,5 +1,5 @@
 import { DateTime, type Duration, type Schema } from "effect"
-import type { Failure } from "./Failure.ts"
+import type { Failure, ReasonCode } from "./Failure.ts"
 import type { OrderId } from "./OrderId.ts"
 
 /** A new order with every default resolved, as it is stored. */
@@ -38,6 +38,8 @@ interface Stored extends Omit<NewOrder, "notBefore"> {
   readonly retryCount: number
   /** The last failure. Null before the first failure and after a reprocess; kept when PROCESSED. */
   readonly failureReason: string | null
+  /** The code of the last failure; null exactly if `failureReason` is. */
+  readonly reasonCode: ReasonCode | null
   readonly createdAt: DateTime.Utc
   readonly updatedAt: DateTime.Utc
 }

@@ -57,10 +57,13 @@ const next = (order: Order, at: DateTime.Utc) => ({
   correlationId: order.correlationId,
   retryCount: order.retryCount,
   failureReason: order.failureReason,
+  reasonCode: order.reasonCode,
   createdAt: order.createdAt,
   updatedAt: at,
   version: order.version + 1
 })
+
+const lastFailure = ({ reason, reasonCode }: Failure) => ({ failureReason: reason, reasonCode })
 
 /** New order → PENDING, version 1, due at once or at `notBefore`. */
 export const submit = ({ notBefore, ...order }: NewOrder, at: DateTime.Utc): Transition<PendingOrder> => {
@@ -71,6 +74,7 @@ export const submit = ({ notBefore, ...order }: NewOrder, at: DateTime.Utc): Tra
     version: 1,
     retryCount: 0,
     failureReason: null,
+    reasonCode: null,
     createdAt: at,
     updatedAt: at,
     dueAt
@@ -137,11 +141,14 @@ const cancelled = (
   at: DateTime.Utc,
   worker: string | null
 ): Transition<FailedOrder> => {
-  const to: FailedOrder = { ...next(order, at), status: "FAILED", failureReason: reason, discardedAt: at }
-  return {
-    order: to,
-    event: event("cancelled", order, to, attemptOf(order), { worker, ...failure("CANCELLED", reason) })
+  const cancellation = failure("CANCELLED", reason)
+  const to: FailedOrder = {
+    ...next(order, at),
+    ...lastFailure(cancellation),
+    status: "FAILED",
+    discardedAt: at
   }
+  return { order: to, event: event("cancelled", order, to, attemptOf(order), { worker, ...cancellation }) }
 }
 
 /** PENDING → PENDING, due now. Only for an order that is not due yet. */
@@ -157,7 +164,7 @@ const countFailure = (
   at: DateTime.Utc,
   retryIn: Duration.Input | null
 ): Transition<PendingOrder | FailedOrder> => {
-  const base = { ...next(order, at), retryCount: order.retryCount + 1, failureReason: failure.reason }
+  const base = { ...next(order, at), retryCount: order.retryCount + 1, ...lastFailure(failure) }
   const to: PendingOrder | FailedOrder =
     retryIn === null
       ? { ...base, status: "FAILED", discardedAt: null }
@@ -176,7 +183,7 @@ export const expire = (order: ProcessingOrder, at: DateTime.Utc): Transition<Pen
 
 /** FAILED → PENDING, due at once, with `retryCount` 0. Only for an order that was not discarded. */
 export const reprocess = (order: FailedOrder, at: DateTime.Utc): Transition<PendingOrder> => {
-  const base = { ...next(order, at), retryCount: 0, failureReason: null }
+  const base = { ...next(order, at), retryCount: 0, failureReason: null, reasonCode: null }
   const to: PendingOrder = { ...base, status: "PENDING", dueAt: at }
   return { order: to, event: event("reprocessed", order, to, attemptOf(to)) }
 }

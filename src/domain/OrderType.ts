@@ -1,13 +1,21 @@
 import { Cause, Exit, Result, Schema } from "effect"
-import type { OrderTypes } from "./OrderTypes.ts"
+import { TypeName } from "./Lane.ts"
 import type { TypeSettings } from "./TypeSettings.ts"
 
 /**
  * One kind of work of an app: its name, the schema of its payload, and its settings. The payload is stored as JSON
- * together with `version`, so that an app that changes the schema can still read older orders. An order type is also a
- * set of one type, and can be used wherever `OrderTypes` are expected.
+ * together with `version`, so that an app that changes the schema can still read older orders. An order type has all
+ * parts of `OrderTypes`: it is also a set of one type.
  */
-export interface OrderType<N extends string, P> extends OrderTypes<{ readonly [K in N]: P }> {
+export interface OrderType<N extends string, P> {
+  /** Only for the compiler, as in `OrderPlatform<typeof type.Payloads>`; does not exist when the program runs. */
+  readonly Payloads: { readonly [K in N]: P }
+  /** A part of the service keys for this type; unique in the process. */
+  readonly key: string
+  readonly members: readonly [OrderType<N, P>]
+  /** Its name. Null: it stands for orders of every name. */
+  readonly names: readonly [N] | null
+  readonly nameIfOmitted: N
   /** Stored with each order of this type. */
   readonly name: N
   readonly schema: Schema.Codec<P, Schema.JsonObject>
@@ -36,6 +44,10 @@ export interface OrderTypeOptions<P> extends TypeSettings {
 /** What decides about an order type; the rest of it follows from these parts. */
 export type OrderTypeParts<N extends string, P> = Omit<OrderType<N, P>, "Payloads" | "key" | "members">
 
+/** Whether an order type can have this name. */
+export const isTypeName = Schema.is(TypeName)
+const typeNameRule = "a name has 1 to 64 of the characters a-z 0-9 . _ -"
+
 /**
  * Declares an order type. Declare it once, and use this value for platform, processor, worker and routes. Throws an
  * error for a name that is not 1 to 64 of the characters a-z 0-9 . _ - and for a concurrency below 1.
@@ -46,7 +58,7 @@ const make = <const N extends string, P>(
   options: OrderTypeOptions<P> = {}
 ): OrderType<N, P> => {
   if (!isTypeName(name))
-    throw new Error(`Wrong name of an order type: ${JSON.stringify(name)}. ${typeNameRule}`)
+    throw new Error(`An order type cannot have the name ${JSON.stringify(name)}: ${typeNameRule}`)
   return declare(name, partsOf(name, schema, options))
 }
 
@@ -102,7 +114,3 @@ const decodeVersions = <P>(decoders: Readonly<Record<string, Schema.Decoder<P>>>
       : Result.fail(`The stored payload does not fit the schema: ${Cause.pretty(decoded.cause)}`)
   }
 }
-
-/** Whether the name can be that of an order type. */
-export const isTypeName = (name: string): boolean => /^[a-z0-9._-]{1,64}$/.test(name)
-const typeNameRule = "It has 1 to 64 of the characters a-z 0-9 . _ -"

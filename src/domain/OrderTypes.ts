@@ -18,7 +18,6 @@ export interface OrderTypes<out T> {
 }
 
 /** An order type with any name and payload. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
 export type AnyOrderType = OrderType<string, any>
 
 /** The payload of each of these order types by its name. */

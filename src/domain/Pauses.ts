@@ -20,12 +20,14 @@ export interface Pause extends PauseScope {
 export const covers = (pause: PauseScope, order: PauseScope): boolean =>
   (pause.type === null || pause.type === order.type) && (pause.group === null || pause.group === order.group)
 
+/** Whether the scope is all orders. */
+export const coversAll = ({ group, type }: PauseScope): boolean => type === null && group === null
+
 /** Whether the pause is in force at this time. */
 export const isInForce = ({ resumeAt }: Pause, at: DateTime.Utc): boolean =>
   resumeAt === null || DateTime.isGreaterThan(resumeAt, at)
 
-/** The name of a scope, as the audit has it. */
-export const scopeName = ({ group, type }: PauseScope): string => {
-  if (type === null) return group === null ? "all orders" : `group ${group}`
-  return group === null ? `type ${type}` : `type ${type} in group ${group}`
-}
+/** The name of a scope, as the audit has it: `everything`, `type invoice`, `group acme`, `type invoice, group acme`. */
+export const scopeName = ({ group, type }: PauseScope): string =>
+  [type === null ? [] : [`type ${type}`], group === null ? [] : [`group ${group}`]].flat().join(", ") ||
+  "everything"

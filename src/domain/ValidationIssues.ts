@@ -36,7 +36,8 @@ const expectedBy = (ast: SchemaAST.AST): string => {
     case "Objects":
       return "an object"
     case "Union":
-      return anyOf(ast.types.map(expectedBy))
+      // JSON has no undefined.
+      return anyOf(ast.types.filter(({ _tag }) => _tag !== "Undefined").map(expectedBy))
     case "Suspend":
       return expectedBy(ast.thunk())
     default:

@@ -37,7 +37,13 @@ export const listContract: StoreContract = (name, layer, setStoreClock) => {
           ...(n % 2 === 0 ? { shop: String(n % 3) } : {}),
           ...(n % 5 === 0 ? { "a.b c": '\u00fc"\\' } : {})
         }
-        const order = newOrder({ metadata, payload: { n } })
+        const order = newOrder({
+          metadata,
+          payload: { n },
+          type: n % 3 === 0 ? "invoice" : "default",
+          orderingKey: n % 10 === 0 ? `key ${n}` : null,
+          group: n % 4 === 0 ? "acme" : n % 4 === 1 ? "other" : null
+        })
         ids.push(order.id)
         yield* stores.intake.submit([order])
         if (n % 4 === 3) yield* advance("1 second")
@@ -73,6 +79,13 @@ export const listContract: StoreContract = (name, layer, setStoreClock) => {
             { metadata: { "a.b c": '\u00fc"\\' } },
             { metadata: { shop: "0", "a.b c": '\u00fc"\\' } },
             { metadata: { shop: "none" } },
+            { type: "invoice" },
+            { type: "none" },
+            { orderingKey: "key 10" },
+            { group: "acme" },
+            { type: "default", orderingKey: "key 20", group: "acme" },
+            { type: "invoice", group: "other", status: "PROCESSED" },
+            { group: "acme", metadata: { shop: "0" }, createdAfter: at(2) },
             { metadata: { none: "0" } },
             { metadata: { shop: "0" }, createdAfter: at(2), createdBefore: at(7), status: "PENDING" }
           ]
@@ -83,6 +96,9 @@ export const listContract: StoreContract = (name, layer, setStoreClock) => {
               (order) =>
                 (filter.status === undefined || order.status === filter.status) &&
                 (filter.retrying === undefined || (order.status === "PENDING" && order.retryCount > 0)) &&
+                (filter.type === undefined || order.type === filter.type) &&
+                (filter.orderingKey === undefined || order.orderingKey === filter.orderingKey) &&
+                (filter.group === undefined || order.group === filter.group) &&
                 !DateTime.isLessThan(order.createdAt, filter.createdAfter) &&
                 (filter.createdBefore === undefined ||
                   DateTime.isLessThan(order.createdAt, filter.createdBefore)) &&

@@ -2,8 +2,9 @@ import { assert } from "@effect/vitest"
 import { DateTime, Duration, Effect, type Layer } from "effect"
 import { TestClock } from "effect/testing"
 import type { Stores } from "../application/ports/Stores.ts"
+import type { ClaimRequest } from "../application/ports/WorkStore.ts"
 import { failure } from "../domain/Failure.ts"
-import type { Outcome } from "../domain/Order.ts"
+import type { NewOrder, Order, Outcome, ProcessingOrder } from "../domain/Order.ts"
 import type { Listing, Page, Position } from "../domain/OrderQueries.ts"
 import { allStores } from "./AllStores.ts"
 import { newOrder } from "./NewOrders.ts"
@@ -26,6 +27,12 @@ export const retried = (millis: number): Outcome => ({
   delay: Duration.millis(millis),
   failure: failure("PROCESSING_FAILED", "not yet")
 })
+
+/** A new order that `namesOf` recognises. */
+export const named = (name: string, parts: Partial<NewOrder> = {}): NewOrder =>
+  newOrder({ ...parts, payload: { name } })
+export const namesOf = (orders: ReadonlyArray<Order>): ReadonlyArray<unknown> =>
+  orders.map(({ payload }) => payload["name"])
 
 /** What the suites of all stores do before and between their steps. */
 export const storeScenario = <R>(setStoreClock: SetStoreClock<R>) => {
@@ -57,6 +64,23 @@ export const storeScenario = <R>(setStoreClock: SetStoreClock<R>) => {
     return stores
   })
 
+  /** A claim of up to ten orders of any type, unless the request says otherwise. */
+  const claim = Effect.fnUntraced(function* (request: Partial<ClaimRequest> = {}) {
+    const { work } = yield* allStores
+    return yield* work.claim({ worker: "w1", lease, max: 10, ...request })
+  })
+  const claimNames = (request: Partial<ClaimRequest> = {}) =>
+    Effect.map(claim(request), ({ orders }) => namesOf(orders))
+
+  const settle = Effect.fnUntraced(function* (orders: ReadonlyArray<ProcessingOrder>, outcome: Outcome) {
+    const { work } = yield* allStores
+    const results = yield* work.settle(orders.map((order) => ({ order, outcome })))
+    assert.deepStrictEqual(
+      results,
+      orders.map(() => "settled")
+    )
+  })
+
   const claimOne = Effect.fnUntraced(function* (worker = "w1") {
     const { work } = yield* allStores
     const { orders } = yield* work.claim({ worker, lease, max: 1 })
@@ -74,7 +98,7 @@ export const storeScenario = <R>(setStoreClock: SetStoreClock<R>) => {
     return order.id
   })
 
-  return { advance, claimOne, failedOrder, fresh }
+  return { advance, claim, claimNames, claimOne, failedOrder, fresh, settle }
 }
 
 /** All entries of a list, page by page; `between` runs after each page. */

@@ -1,13 +1,21 @@
+import { auditContract } from "./AuditContract.ts"
+import { cancelContract } from "./CancelContract.ts"
 import { claimContract } from "./ClaimContract.ts"
 import { deadLetterStoreContract } from "./DeadLetterStoreContract.ts"
+import { groupContract } from "./GroupContract.ts"
+import { keyContract } from "./KeyContract.ts"
 import { listContract } from "./ListContract.ts"
 import { orderReadsContract as readsContract } from "./OrderReadsContract.ts"
+import { pauseContract } from "./PauseContract.ts"
+import { runContract } from "./RunContract.ts"
 import { settleContract } from "./SettleContract.ts"
 import type { StoreContract } from "./StoreScenario.ts"
 import { submitContract } from "./SubmitContract.ts"
 import { submitKeyedContract } from "./SubmitKeyedContract.ts"
+import { typeContract } from "./TypeContract.ts"
 import { upkeepStoreContract } from "./UpkeepStoreContract.ts"
 import { whyWaitingContract } from "./WhyWaitingContract.ts"
+import { workersContract } from "./WorkersContract.ts"
 
 /** What every `IntakeStore` must do. */
 export const intakeStoreContract: StoreContract = (...adapter) => {
@@ -18,7 +26,19 @@ export const intakeStoreContract: StoreContract = (...adapter) => {
 /** What every `WorkStore` must do. */
 export const workStoreContract: StoreContract = (...adapter) => {
   claimContract(...adapter)
+  typeContract(...adapter)
+  keyContract(...adapter)
+  groupContract(...adapter)
   settleContract(...adapter)
+  workersContract(...adapter)
+}
+
+/** What every `ControlStore` must do. */
+export const controlStoreContract: StoreContract = (...adapter) => {
+  cancelContract(...adapter)
+  runContract(...adapter)
+  pauseContract(...adapter)
+  auditContract(...adapter)
 }
 
 /** What every `OrderReads` must do. */
@@ -35,6 +55,7 @@ export const storesContract: StoreContract = (...adapter) => {
   intakeStoreContract(...adapter)
   workStoreContract(...adapter)
   deadLetterStoreContract(...adapter)
+  controlStoreContract(...adapter)
   orderReadsContract(...adapter)
   upkeepStoreContract(...adapter)
 }

@@ -13,6 +13,9 @@ export const submitContract: StoreContract = (name, layer, setStoreClock) => {
         const stores = yield* fresh
         const given = newOrder({
           payload: { drink: "coffee", cups: [1, { size: null }] },
+          type: "barista.coffee_1",
+          orderingKey: "table \u00fc",
+          group: "shop-42",
           priority: 7,
           maxRetries: 5,
           metadata: { shop: "42" },
@@ -27,6 +30,7 @@ export const submitContract: StoreContract = (name, layer, setStoreClock) => {
           version: 1,
           retryCount: 0,
           failureReason: null,
+          reasonCode: null,
           createdAt: now,
           updatedAt: now,
           dueAt: now

@@ -110,6 +110,7 @@ describe("The size of a payload", () => {
       const { answer } = yield* submitMany([textOf("x", 1), textOf("x", 13)])
       const [first, second] = answer
       assert(first?._tag === "Success" && second?._tag === "Failure")
+      assert(second.failure._tag === "SubmissionRefused")
       assert.deepStrictEqual(second.failure.issues, [
         { path: ["payload"], message: "Expected a payload of at most 20 bytes as JSON" }
       ])

@@ -3,10 +3,17 @@ import { Schema } from "effect"
 import { OpenApi } from "effect/http-api"
 import { DeadLetter } from "../../src/domain/DeadLetter.ts"
 import * as OrderPayload from "../../src/domain/OrderPayload.ts"
+import { OrderType } from "../../src/domain/OrderType.ts"
+import { OrderTypes } from "../../src/domain/OrderTypes.ts"
 import { DeadLetterWithAttempts } from "../../src/contract/DeadLettersEndpoints.ts"
 import { makeOrderApi } from "../../src/contract/OrderApi.ts"
 import { OrderListing } from "../../src/contract/OrderListing.ts"
-import { AcceptedOrder, Timeline } from "../../src/contract/OrdersEndpoints.ts"
+import { AcceptedOrder } from "../../src/contract/AcceptedOrder.ts"
+import { AuditEntryView } from "../../src/contract/AuditEndpoints.ts"
+import { GroupLimitsBody, GroupView } from "../../src/contract/GroupsEndpoints.ts"
+import { CancelBody } from "../../src/contract/OrderControlEndpoints.ts"
+import { Timeline } from "../../src/contract/OrdersEndpoints.ts"
+import { PauseBody, ResumeBody, WorkersView } from "../../src/contract/WorkersEndpoints.ts"
 import { OrderView } from "../../src/contract/OrderView.ts"
 import { StatsView } from "../../src/contract/StatsEndpoints.ts"
 import { submitOrderBody } from "../../src/contract/SubmitOrderBody.ts"
@@ -33,8 +40,8 @@ interface ProblemSchema {
   readonly examples?: ReadonlyArray<{ readonly status: number }>
 }
 
-const documentOf = <P>(payload: OrderPayload.OrderPayload<P>) => {
-  const spec = OpenApi.fromApi(makeOrderApi(payload))
+const documentOf = <T>(types: OrderTypes<T>) => {
+  const spec = OpenApi.fromApi(makeOrderApi(types))
   const operations = Object.values(spec.paths).flatMap((it) => Object.values(it)) as unknown
   return {
     text: JSON.stringify(spec),
@@ -48,7 +55,7 @@ const { operations, schemas, text } = documentOf(OrderPayload.anyJsonObject)
 const operation = (id: string) => operations.find((it) => it.operationId === id) ?? assert.fail(id)
 
 const types =
-  "not-found invalid-request idempotency-mismatch not-in-dlq version-mismatch unauthorized forbidden overloaded unavailable method-not-allowed not-acceptable too-large unsupported-media-type internal"
+  "not-found invalid-request idempotency-mismatch not-in-dlq conflict version-mismatch unauthorized forbidden overloaded unavailable method-not-allowed not-acceptable too-large unsupported-media-type internal"
 
 describe("the OpenAPI document", () => {
   it("describes every type of problem, with an example, in the responses with its status", () => {
@@ -89,6 +96,14 @@ describe("the OpenAPI document", () => {
       "orders.list": OrderListing,
       "orders.get": OrderView,
       "orders.explain": Timeline,
+      "orders.cancel": AcceptedOrder,
+      "orders.run": AcceptedOrder,
+      "workers.get": WorkersView,
+      "workers.pause": WorkersView,
+      "workers.resume": WorkersView,
+      "groups.list": Schema.Array(GroupView),
+      "groups.set": GroupView,
+      "audit.list": Schema.Array(AuditEntryView),
       "deadLetters.list": Schema.Array(DeadLetter),
       "deadLetters.get": DeadLetterWithAttempts,
       "deadLetters.reprocess": AcceptedOrder,
@@ -104,6 +119,13 @@ describe("the OpenAPI document", () => {
     const bodyOf = (id: string) => operation(id).requestBody?.content["application/json"]?.example
     Schema.decodeUnknownSync(order, strictly)(bodyOf("orders.submit"))
     Schema.decodeUnknownSync(submitOrdersBody(order), strictly)(bodyOf("orders.submitMany"))
+    Schema.decodeUnknownSync(CancelBody, strictly)(bodyOf("orders.cancel"))
+    Schema.decodeUnknownSync(ResumeBody, strictly)(bodyOf("workers.resume"))
+    Schema.decodeUnknownSync(GroupLimitsBody, strictly)(bodyOf("groups.set"))
+    // Its time is in the future only at the time of the example.
+    const { resumeAt, ...pause } = bodyOf("workers.pause") as Record<string, unknown>
+    assert.isString(resumeAt)
+    Schema.decodeUnknownSync(PauseBody, strictly)(pause)
   })
 
   it("has the example payload of the app's schema, or none", () => {
@@ -115,6 +137,30 @@ describe("the OpenAPI document", () => {
     assert.deepNestedInclude(exampleFor(Coffee.annotate({ examples: [{ shots: 2 }] })), {
       payload: { shots: 2 }
     })
+  })
+
+  it("describes an order of several types as exactly one of them, each with its name and payload", () => {
+    const Coffee = Schema.Struct({ shots: Schema.Int }).annotate({ examples: [{ shots: 2 }] })
+    const types = OrderTypes.make(
+      OrderType.make("coffee", Coffee),
+      OrderType.make("tea", Schema.Struct({ leaves: Schema.String }))
+    )
+    const { operations, schemas } = documentOf(types)
+    assert.deepStrictEqual(schemas["SubmitOrder"] as unknown, {
+      oneOf: ["coffee", "tea"].map((name) => ({ $ref: `#/components/schemas/SubmitOrder.${name}` }))
+    })
+    const { properties, required } = schemas["SubmitOrder.tea"] as unknown as {
+      readonly properties: Readonly<Record<string, unknown>>
+      readonly required: ReadonlyArray<string>
+    }
+    assert.deepStrictEqual(required, ["type"])
+    assert.deepStrictEqual(properties["type"], { type: "string", enum: ["tea"] })
+    assert.nestedProperty(properties["payload"], "properties.leaves")
+    const example = operations.find((it) => it.operationId === "orders.submit")?.requestBody?.content[
+      "application/json"
+    ]?.example
+    assert.deepNestedInclude(example, { type: "coffee", payload: { shots: 2 } })
+    Schema.decodeUnknownSync(submitOrderBody(types), { onExcessProperty: "error" })(example)
   })
 
   it("shows the event stream as it is on the wire, and how to resume it", () => {

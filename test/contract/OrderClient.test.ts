@@ -13,7 +13,7 @@ const secret = Redacted.make("the-secret-of-the-shop")
 const keys = Layer.succeed(ApiKeys, { clients: [{ name: "shop", secret }], operators: [] })
 
 const served = Effect.gen(function* () {
-  const { platform, submitted } = fakePlatform<typeof Coffee.Type>()
+  const { platform, submitted } = fakePlatform<typeof coffee.Payloads>()
   const { port } = yield* serve(coffee, platform, keys)
   return { baseUrl: `http://127.0.0.1:${port}`, submitted }
 })

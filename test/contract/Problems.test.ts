@@ -24,6 +24,7 @@ const types = `
   413 too-large
   415 unsupported-media-type
   422 idempotency-mismatch
+  429 overloaded
   500 internal
   503 overloaded
   503 unavailable
@@ -66,6 +67,7 @@ describe("the table of problem types", () => {
       new OrderErrors.OrderVersionMismatch({ orderId }),
       new OrderErrors.OrdersUnavailable(),
       new OrderErrors.IdempotencyMismatch(),
+      new OrderErrors.GroupNotFound({ group: "acme" }),
       new OrderErrors.TooManyWatched({ max: 1 })
     ]) {
       assert.isNotEmpty(error.message)

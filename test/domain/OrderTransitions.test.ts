@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Duration, Schema } from "effect"
 import { type DeadLetter, deadLetterOf } from "../../src/domain/DeadLetter.ts"
-import { failure, workerLost } from "../../src/domain/Failure.ts"
+import { defaultCancelReason, failure, type ReasonCode, workerLost } from "../../src/domain/Failure.ts"
 import {
   attemptOf,
   type FailedOrder,
@@ -13,8 +13,10 @@ import {
   type ProcessingOrder
 } from "../../src/domain/Order.ts"
 import {
+  cancel,
   discard,
   expire,
+  hasten,
   reprocess,
   settle,
   start,
@@ -26,14 +28,14 @@ import { edges } from "../../src/domain/OrderStatus.ts"
 import { newOrder } from "../TestOrders.ts"
 
 const at = (seconds: number) => DateTime.makeUnsafe(seconds * 1000)
-const lease = Duration.seconds(30)
 const notYet = failure("PROCESSING_FAILED", "not yet")
 const broken = failure("PERMANENT", "broken")
 const oneSecond = Duration.seconds(1)
+const oneHour = Duration.hours(1)
 
 const submitted = (parts: Partial<NewOrder> = {}) => submit(newOrder(parts), at(0)).order
-const started = (order: PendingOrder = submitted(), seconds = 1) =>
-  start(order, "w1", lease, at(seconds)).order
+const started = (order: PendingOrder = submitted(), seconds = 1) => start(order, "w1", at(seconds)).order
+const requested = (order: ProcessingOrder = started()) => ({ ...order, cancelRequested: "ordered twice" })
 const retry = (order: ProcessingOrder, seconds = 2) =>
   settle(order, { event: "retried", failure: notYet, delay: oneSecond }, at(seconds))
 const fail = (order: ProcessingOrder = started(), seconds = 2) =>
@@ -56,7 +58,14 @@ const failed = (order: Order): FailedOrder => {
 
 describe("Order", () => {
   it("a submitted order is PENDING in version 1, without a failure and due at once", () => {
-    const given = newOrder({ payload: { cups: 2 }, priority: 4, metadata: { shop: "42" } })
+    const given = newOrder({
+      type: "coffee",
+      orderingKey: "table 7",
+      group: "shop 42",
+      payload: { cups: 2 },
+      priority: 4,
+      metadata: { shop: "42" }
+    })
     const { notBefore: _, ...kept } = given
     const { event, order } = submit(given, at(5))
     assert.deepStrictEqual(order, {
@@ -65,6 +74,7 @@ describe("Order", () => {
       version: 1,
       retryCount: 0,
       failureReason: null,
+      reasonCode: null,
       createdAt: at(5),
       updatedAt: at(5),
       dueAt: at(5)
@@ -90,11 +100,11 @@ describe("Order", () => {
     assert.deepStrictEqual(submit(newOrder({ notBefore: at(4) }), at(5)).order.dueAt, at(5))
   })
 
-  it("a started order is held by its worker until the lease ends", () => {
-    const { event, order } = start(submitted(), "w1", lease, at(7))
+  it("a started order is held by its worker, without a requested cancel", () => {
+    const { event, order } = start(submitted(), "w1", at(7))
     assert.deepStrictEqual(
-      [order.status, order.version, order.worker, order.leaseUntil, order.updatedAt, order.dueAt],
-      ["PROCESSING", 2, "w1", at(37), at(7), at(0)]
+      [order.status, order.version, order.worker, order.cancelRequested, order.updatedAt, order.dueAt],
+      ["PROCESSING", 2, "w1", null, at(7), at(0)]
     )
     assert.deepStrictEqual([event.event, event.attempt, event.worker], ["started", 1, "w1"])
   })
@@ -103,7 +113,7 @@ describe("Order", () => {
     const { event, order } = settle(started(), { event: "completed" }, at(3))
     assertStatus(order, "PROCESSED")
     assert.strictEqual(order.version, 3)
-    for (const key of ["dueAt", "worker", "leaseUntil", "discardedAt"]) assert.notProperty(order, key)
+    for (const key of ["dueAt", "worker", "cancelRequested", "discardedAt"]) assert.notProperty(order, key)
     assert.deepStrictEqual([event.event, event.attempt, event.worker], ["completed", 1, "w1"])
   })
 
@@ -171,7 +181,11 @@ describe("Order", () => {
 
   it("a snoozed order keeps its attempt and is due after the delay", () => {
     const second = started(pending(retry(started()).order), 4)
-    const { event, order } = settle(second, { event: "snoozed", delay: lease, detail: null }, at(5))
+    const { event, order } = settle(
+      second,
+      { event: "snoozed", delay: Duration.seconds(30), detail: null },
+      at(5)
+    )
     assertStatus(order, "PENDING")
     assert.deepStrictEqual(
       [order.retryCount, order.failureReason, order.dueAt, attemptOf(order)],
@@ -206,7 +220,7 @@ describe("Order", () => {
       ["PENDING", 0, null, at(100), 1]
     )
     assert.deepStrictEqual([event.event, event.attempt, event.from], ["reprocessed", 1, "FAILED"])
-    assert.strictEqual(start(order, "w2", lease, at(101)).event.attempt, 1)
+    assert.strictEqual(start(order, "w2", at(101)).event.attempt, 1)
   })
 
   it("a discarded order stays FAILED without a dead letter; the operator's reason is only in its history", () => {
@@ -221,11 +235,90 @@ describe("Order", () => {
     )
     assert.isNull(deadLetterOf(transition))
   })
+
+  it("a cancelled PENDING order is FAILED and discarded, with the reason given and its failures as they were", () => {
+    const waiting = pending(retry(started()).order)
+    const transition = cancel(waiting, "ordered twice", at(9))
+    const { event, order } = transition
+    assert.deepStrictEqual(
+      [order.status, order.retryCount, order.failureReason, order.discardedAt],
+      ["FAILED", 1, "ordered twice", at(9)]
+    )
+    assert.deepStrictEqual(
+      [event.event, event.from, event.attempt, event.worker, event.reason, event.reasonCode],
+      ["cancelled", "PENDING", 2, null, "ordered twice", "CANCELLED"]
+    )
+    assert.isNull(deadLetterOf(transition))
+  })
+
+  it("an order whose cancel was requested is PROCESSED if its attempt completes", () => {
+    const { event, order } = settle(requested(), { event: "completed" }, at(3))
+    assert.deepStrictEqual([order.status, order.failureReason, event.event], ["PROCESSED", null, "completed"])
+    assert.notProperty(order, "cancelRequested")
+  })
+
+  const cancels: ReadonlyArray<readonly [string, (order: ProcessingOrder) => Transition<Order>]> = [
+    ["fails with attempts left", (order) => retry(order, 9)],
+    ["fails", (order) => fail(order, 9)],
+    ["is released", (order) => settle(order, { event: "released", detail: "stopped" }, at(9))],
+    ["is snoozed", (order) => settle(order, { event: "snoozed", delay: oneSecond, detail: "later" }, at(9))],
+    ["is interrupted for it", (order) => settle(order, { event: "cancelled" }, at(9))],
+    ["is lost with its worker", (order) => expire(order, at(9))]
+  ]
+  for (const [what, end] of cancels)
+    it(`an order whose cancel was requested is cancelled if its attempt ${what}`, () => {
+      for (const maxRetries of [1, 3]) {
+        const transition = end(requested(started(submitted({ maxRetries }))))
+        const { event, order } = transition
+        assertStatus(order, "FAILED")
+        assert.deepStrictEqual(
+          [order.retryCount, order.failureReason, order.reasonCode, order.discardedAt, order.version],
+          [0, "ordered twice", "CANCELLED", at(9), 3]
+        )
+        assert.deepStrictEqual(event, {
+          at: at(9),
+          event: "cancelled",
+          from: "PROCESSING",
+          to: "FAILED",
+          version: 3,
+          attempt: 1,
+          worker: "w1",
+          reason: "ordered twice",
+          reasonCode: "CANCELLED",
+          detail: null
+        })
+        assert.isNull(deadLetterOf(transition))
+        assert.notProperty(order, "cancelRequested")
+      }
+    })
+
+  it("an attempt that is settled as cancelled without a request has the default reason", () => {
+    const { order } = settle(started(), { event: "cancelled" }, at(3))
+    assertStatus(order, "FAILED")
+    assert.deepStrictEqual([order.failureReason, order.discardedAt], [defaultCancelReason, at(3)])
+  })
+
+  it("a hastened order is due now, and keeps its failures", () => {
+    const waiting = pending(
+      settle(started(), { event: "retried", failure: notYet, delay: oneHour }, at(2)).order
+    )
+    const { event, order } = hasten(waiting, at(9))
+    assert.deepStrictEqual(order, {
+      ...waiting,
+      version: waiting.version + 1,
+      updatedAt: at(9),
+      dueAt: at(9)
+    })
+    assert.deepStrictEqual(
+      [event.event, event.from, event.to, event.attempt, event.reason],
+      ["hastened", "PENDING", "PENDING", 2, null]
+    )
+  })
 })
 
 // The next transition of an order, picked by number; illegal choices fall back to a legal one.
 const Choice = Schema.Struct({
-  pick: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 6 })),
+  pick: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 9 })),
   seconds: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 90 }))
 })
 const History = {
@@ -245,6 +338,10 @@ const attemptEnd = (order: ProcessingOrder, pick: number, now: DateTime.Utc): Tr
       return expire(order, now)
     case 4:
       return settle(order, { event: "failed", failure: broken }, now)
+    case 5:
+      return settle(requested(order), { event: "failed", failure: broken }, now)
+    case 6:
+      return expire(requested(order), now)
     default:
       return isLastAttempt(order)
         ? settle(order, { event: "failed", failure: notYet }, now)
@@ -255,14 +352,16 @@ const attemptEnd = (order: ProcessingOrder, pick: number, now: DateTime.Utc): Tr
 const next = (order: Order, pick: number, now: DateTime.Utc): Transition<Order> | null => {
   switch (order.status) {
     case "PENDING":
-      return isDue(order, now) ? start(order, `w${pick}`, lease, now) : null
+      if (pick === 9) return cancel(order, "ordered twice", now)
+      if (isDue(order, now)) return start(order, `w${pick}`, now)
+      return pick === 8 ? hasten(order, now) : null
     case "PROCESSING":
       return attemptEnd(order, pick, now)
     case "PROCESSED":
       return null
     case "FAILED":
       if (order.discardedAt !== null) return null
-      return pick === 6 ? discard(order, null, now) : reprocess(order, now)
+      return pick === 9 ? discard(order, null, now) : reprocess(order, now)
   }
 }
 
@@ -283,6 +382,18 @@ const transitionsOf = (maxRetries: number, choices: ReadonlyArray<typeof Choice.
   return transitions
 }
 
+const kept = [
+  "id",
+  "type",
+  "orderingKey",
+  "group",
+  "payload",
+  "priority",
+  "maxRetries",
+  "metadata",
+  "correlationId"
+] as const
+
 /** The state of an order, derived from its history alone. */
 const derived = (events: ReadonlyArray<OrderEvent>) => {
   let state = {
@@ -290,6 +401,7 @@ const derived = (events: ReadonlyArray<OrderEvent>) => {
     version: 0,
     retryCount: 0,
     failureReason: null as string | null,
+    reasonCode: null as ReasonCode | null,
     worker: null as string | null,
     discardedAt: null as DateTime.Utc | null,
     createdAt: at(0),
@@ -297,13 +409,15 @@ const derived = (events: ReadonlyArray<OrderEvent>) => {
   }
   for (const event of events) {
     const counts = event.event === "retried" || event.event === "failed" || event.event === "expired"
+    const fails = counts || event.event === "cancelled"
     state = {
       status: event.to,
       version: event.version,
       retryCount: event.event === "reprocessed" ? 0 : state.retryCount + (counts ? 1 : 0),
-      failureReason: event.event === "reprocessed" ? null : counts ? event.reason : state.failureReason,
+      failureReason: fails ? event.reason : event.event === "reprocessed" ? null : state.failureReason,
+      reasonCode: fails ? event.reasonCode : event.event === "reprocessed" ? null : state.reasonCode,
       worker: event.event === "started" ? event.worker : null,
-      discardedAt: event.event === "discarded" ? event.at : null,
+      discardedAt: event.event === "discarded" || event.event === "cancelled" ? event.at : null,
       createdAt: event.event === "created" ? event.at : state.createdAt,
       updatedAt: event.at
     }
@@ -316,6 +430,7 @@ const summary = (order: Order): ReturnType<typeof derived> => ({
   version: order.version,
   retryCount: order.retryCount,
   failureReason: order.failureReason,
+  reasonCode: order.reasonCode,
   worker: order.status === "PROCESSING" ? order.worker : null,
   discardedAt: order.status === "FAILED" ? order.discardedAt : null,
   createdAt: order.createdAt,
@@ -373,8 +488,7 @@ describe("every history of an order", () => {
       for (const { order } of transitions) {
         assert(order.retryCount <= Math.max(1, max), `${order.retryCount} failures of ${max}`)
         if (order.status === "PENDING") assert(order.retryCount < Math.max(1, max))
-        for (const key of ["id", "payload", "priority", "maxRetries", "metadata", "correlationId"] as const)
-          assert.strictEqual(order[key], first[key])
+        for (const key of kept) assert.strictEqual(order[key], first[key])
       }
     }
   )
@@ -396,9 +510,9 @@ describe("every history of an order", () => {
 
   it("reaches every event", () => {
     const reached = new Set<string>()
-    for (let pick = 0; pick <= 6; pick++) {
-      for (let end = 0; end <= 6; end++) {
-        const choices = [pick, end, end, pick, end, 6].map((pick) => ({ pick, seconds: 60 }))
+    for (let pick = 0; pick <= 9; pick++) {
+      for (let end = 0; end <= 9; end++) {
+        const choices = [pick, end, end, pick, end, 9].map((pick) => ({ pick, seconds: pick === 8 ? 0 : 60 }))
         for (const { event } of transitionsOf(2, choices)) reached.add(event.event)
       }
     }

@@ -60,6 +60,14 @@ describe("the examples", { concurrent: true }, () => {
     })
   )
 
+  it.live("office.ts processes orders of two types, each by its processor", () =>
+    Effect.gen(function* () {
+      const office = yield* run("office")
+      assert.strictEqual(yield* Effect.promise(() => office.ended), 0, office.output())
+      assert.strictEqual(office.output(), "ann owes 1200 cents\nto ann: your invoice\n")
+    })
+  )
+
   it.live("shop/ embeds platform, worker and routes in its own router and database", () =>
     inDatabase((DATABASE_URL) =>
       Effect.gen(function* () {

@@ -127,10 +127,7 @@ export const makeNewOrder = Effect.fnUntraced(function* <T>(types: OrderTypes<T>
     const order = Effect.flatMap(found.encode(submission.payload), (payload) =>
       resolve(submission, type, payload, found.declared)
     )
-    const { group, orderingKey } = submission
-    // The type needs a check only if it need not be one of a set.
-    const isChecked = group === undefined && orderingKey === undefined && types.names !== null
-    return isChecked ? order : Effect.andThen(checkLane(submission), order)
+    return hasLane(submission) ? Effect.andThen(checkLane(submission), order) : order
   }
 })
 
@@ -145,13 +142,16 @@ const makeEncode = ({ schema }: AnyOrderType, maxBytes: number): Encode => {
   return (payload) => Effect.mapError(chosen(payload), ({ issue }) => errorAt("payload", issue))
 }
 
+const hasLane = ({ group, orderingKey, type }: SubmissionOptions & { readonly type?: string }): boolean =>
+  type !== undefined || orderingKey !== undefined || group !== undefined
+
 const checkLane = Schema.decodeUnknownEffect(Lane, { errors: "all" })
 
 const errorAt = (key: string, issue: SchemaIssue.Issue): Schema.SchemaError =>
   new Schema.SchemaError(new SchemaIssue.Pointer([key], issue))
 
 const notOneOf = (names: ReadonlyArray<string>): Schema.SchemaError => {
-  const message = `Expected the name of a type: ${names.join(", ")}`
+  const message = `Expected one of the types ${names.join(", ")}`
   return errorAt("type", new SchemaIssue.InvalidValue({ message }))
 }
 

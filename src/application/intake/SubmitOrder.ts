@@ -29,8 +29,10 @@ import { makeNewOrder, type Submission } from "./Submission.ts"
  * Why a submit fails. `SchemaError`: the type is none of the platform, the payload cannot be encoded or is too large, or
  * the ordering key, the group or the idempotency key is invalid.
  */
-export type SubmitError =
-  OrdersUnavailable | Overloaded | GroupOverloaded | TextNotStorable | Schema.SchemaError
+export type SubmitError = SubmitManyError | GroupOverloaded
+
+/** Why a submit of many orders fails. */
+export type SubmitManyError = OrdersUnavailable | Overloaded | TextNotStorable | Schema.SchemaError
 
 /**
  * Checks for backpressure, then stores new orders. Once the effect has succeeded, they are committed, or, if
@@ -51,35 +53,43 @@ export const makeStoreOrders = Effect.gen(function* () {
       }
     ).pipe(timed(createSeconds))
 
-  type StoreError = OrdersUnavailable | Overloaded | GroupOverloaded | TextNotStorable
-  const storeOrder = (order: NewOrder): Effect.Effect<void, StoreError> =>
-    order.group === null
-      ? storeOrders([order])
-      : Effect.flatMap(refusalOfGroup(order), (refusal): Effect.Effect<void, StoreError> =>
-          refusal === null ? storeOrders([order]) : Effect.fail(refusal)
-        )
+  /** The answer that is stored under the key; the refusal if there is none. */
+  const answerOr = <E>(keyed: KeyedOrders, refusal: E) =>
+    Effect.flatMap(
+      store.findAnswer(keyed),
+      (answer): Effect.Effect<Replayable<string>, E | IdempotencyMismatch> =>
+        answer === null ? Effect.fail(refusal) : replay(keyed, answer)
+    )
 
-  const storeOrdersOnce = Effect.fnUntraced(function* (
-    keyed: KeyedOrders,
-    refusalOfOrder: Effect.Effect<GroupOverloaded | null> = Effect.succeed(null)
-  ) {
-    const refusal = (yield* backpressure.refusal(keyed.orders)) ?? (yield* refusalOfOrder)
+  const storeOrdersOnce = Effect.fnUntraced(function* (keyed: KeyedOrders) {
+    const refusal = yield* backpressure.refusal(keyed.orders)
     if (refusal === null) return yield* replay(keyed, yield* awaitAnswer(insertOnce(keyed)))
     // A repetition of an earlier call stores nothing, so it gets its answer even if new orders are refused.
-    const answer = yield* store.findAnswer(keyed)
-    return answer === null ? yield* refusal : yield* replay(keyed, answer)
+    return yield* answerOr(keyed, refusal)
   }, timed(createSeconds))
 
+  const storeOrder = Effect.fnUntraced(function* (order: NewOrder) {
+    const refusal = yield* refusalOfGroup(order)
+    return refusal === null ? yield* storeOrders([order]) : yield* refusal
+  })
+
+  const storeOrderOnce = Effect.fnUntraced(function* (order: NewOrder, keyed: KeyedOrders) {
+    const refusal = yield* refusalOfGroup(order)
+    return refusal === null ? yield* storeOrdersOnce(keyed) : yield* answerOr(keyed, refusal)
+  })
+
   return {
-    /** Stores this order, unless its group is overloaded. */
-    storeOrder,
     /** Stores these orders, all or none, whatever their groups. */
     storeOrders,
     /**
-     * Stores the orders of a key, all or none, if the key is free and nothing refuses them. Returns the answer that is
+     * Stores the orders of a key, all or none and whatever their groups, if the key is free. Returns the answer that is
      * stored under the key.
      */
     storeOrdersOnce,
+    /** Like `storeOrders`, unless the group of the order is overloaded. */
+    storeOrder: (order: NewOrder) => (order.group === null ? storeOrders([order]) : storeOrder(order)),
+    /** Like `storeOrdersOnce`, unless the group of the order is overloaded. */
+    storeOrderOnce,
     /** Why this order is refused at the moment because of its group; null if it is accepted. */
     refusalOfGroup
   }
@@ -89,7 +99,7 @@ export type StoreOrders = Effect.Success<typeof makeStoreOrders>
 /** `submit` of the platform for these types. */
 export const makeSubmitOrder = Effect.fnUntraced(function* <T>(
   types: OrderTypes<T>,
-  { refusalOfGroup, storeOrder, storeOrdersOnce }: StoreOrders
+  { storeOrder, storeOrderOnce }: StoreOrders
 ) {
   const newOrder = yield* makeNewOrder(types)
   const fingerprint = yield* makeFingerprint
@@ -111,7 +121,7 @@ export const makeSubmitOrder = Effect.fnUntraced(function* <T>(
       answer: order.id,
       keepFor
     }
-    const { answer, replayed } = yield* storeOrdersOnce(keyed, refusalOfGroup(order))
+    const { answer, replayed } = yield* storeOrderOnce(order, keyed)
     return { answer: OrderId.make(answer), replayed }
   })
 

@@ -73,7 +73,10 @@ export class ControlStore extends Context.Service<
     /** The workers whose lease has not ended, by the time they started; at most 1000. */
     readonly workers: Effect.Effect<ReadonlyArray<RegisteredWorker>, OrdersUnavailable>
 
-    /** The types of due orders that no worker in the registry takes, by name; at most 100. */
+    /**
+     * The types of due orders that no worker in the registry takes, by name; at most 100. A type all of whose orders wait
+     * for their time may be included.
+     */
     readonly typesWithoutWorker: Effect.Effect<ReadonlyArray<string>, OrdersUnavailable>
 
     /** What operators did, newest first; up to `limit` entries with a number below `before`. */

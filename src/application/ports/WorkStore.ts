@@ -25,7 +25,7 @@ export type Turns = Readonly<Record<number, string | null>>
 /** What a worker asks for. */
 export interface ClaimRequest {
   readonly worker: string
-  /** From the claim on, the worker holds all its orders for at least this time. */
+  /** The lease of the worker is extended to this time from now if less than half of it is left. */
   readonly lease: Duration.Duration
   readonly max: number
   /** The order types to take; absent: every type. */

@@ -1,4 +1,5 @@
 import { Duration, Effect, Metric } from "effect"
+import { coversAll, type Pause } from "../../domain/Pauses.ts"
 import type { Backlog } from "../ports/OrderReads.ts"
 
 /** Orders that are not final, by status. */
@@ -14,4 +15,24 @@ export const recordBacklog = Effect.fnUntraced(function* ({ oldestDueAge, pendin
   yield* Metric.update(Metric.withAttributes(backlogOrders, { status: "PENDING" }), pending)
   yield* Metric.update(Metric.withAttributes(backlogOrders, { status: "PROCESSING" }), processing)
   yield* Metric.update(oldestDueAgeSeconds, oldestDueAge === null ? 0 : Duration.toSeconds(oldestDueAge))
+})
+
+/** Whether every order is paused. */
+const isPaused = Metric.gauge("order_worker_paused", {
+  description: "1 while all orders are paused, else 0; a pause of a type or a group does not count"
+})
+
+/** Order types that wait in vain. */
+const typesWithoutWorkerCount = Metric.gauge("order_types_without_worker", {
+  description: "Types of due orders that no worker takes"
+})
+
+/** Sets the gauges of pauses and of types without a worker. */
+export const recordControl = Effect.fnUntraced(function* (
+  pauses: ReadonlyArray<Pause>,
+  typesWithoutWorker: ReadonlyArray<string>
+) {
+  const paused = pauses.some(coversAll)
+  yield* Metric.update(isPaused, paused ? 1 : 0)
+  yield* Metric.update(typesWithoutWorkerCount, typesWithoutWorker.length)
 })

@@ -11,7 +11,7 @@ import {
 } from "../../domain/Order.ts"
 import { endsAttempt, type OrderEvent } from "../../domain/OrderEvent.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
-import type { Pause } from "../../domain/Pauses.ts"
+import { coversAll, type Pause, scopeName } from "../../domain/Pauses.ts"
 import type { WhyWaiting } from "../../domain/WhyWaiting.ts"
 import { OrderReads } from "../ports/OrderReads.ts"
 
@@ -90,9 +90,8 @@ const waiting = (order: PendingOrder, events: ReadonlyArray<OrderEvent>, why: Wh
   }
 }
 
-const paused = ({ by, group, reason, resumeAt, type }: Pause) => {
-  const scope = [...(type === null ? [] : [`type ${type}`]), ...(group === null ? [] : [`group ${group}`])]
-  const what = scope.length === 0 ? "paused" : `${scope.join(" in ")} is paused`
+const paused = ({ by, reason, resumeAt, ...scope }: Pause) => {
+  const what = coversAll(scope) ? "paused" : `${scopeName(scope)} is paused`
   const until = resumeAt === null ? "" : ` (until ${DateTime.formatIso(resumeAt)})`
   return `${what}${by === null ? "" : ` by ${by}`}: ${reason}${until}`
 }

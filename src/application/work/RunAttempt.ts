@@ -95,7 +95,6 @@ const makeProcess = Effect.fnUntraced(function* <T>(types: OrderTypes<T>) {
   }
 })
 
-// eslint-disable-next-line @typescript-eslint/no-explicit-any
 type AnyProcessor = OrderProcessor<string, any>
 
 /** Decodes the stored payload and calls the app's processor with it. */

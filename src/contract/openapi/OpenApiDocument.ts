@@ -1,13 +1,7 @@
 import { exampleOfRequest, examplesOfAnswers, exampleStream } from "./OpenApiExamples.ts"
+import { type ExampleOrder, exampleOrderIn, withOneOfTypes } from "./OpenApiOrders.ts"
 import { headerName, withHeaderNames, withPlainNames } from "./OpenApiNames.ts"
-import {
-  type Content,
-  type Json,
-  mapValues,
-  namesIn,
-  type OpenApiParts,
-  type Operation
-} from "./OpenApiParts.ts"
+import { type Content, mapValues, type OpenApiParts, type Operation } from "./OpenApiParts.ts"
 import { problemMediaType } from "../Problems.ts"
 import {
   commonProblems,
@@ -42,7 +36,7 @@ const withExamples = (content: Content, operationId: string): Content =>
       : { ...media, ...examplesOfAnswers[operationId] }
   })
 
-const describeOperation = (operation: Operation, payloadExample: unknown) => ({
+const describeOperation = (operation: Operation, order: ExampleOrder) => ({
   ...operation,
   parameters: [
     ...(operation.parameters ?? []).map((parameter) =>
@@ -55,7 +49,7 @@ const describeOperation = (operation: Operation, payloadExample: unknown) => ({
       ...operation.requestBody,
       content: mapValues(operation.requestBody.content, (media) => ({
         ...media,
-        ...exampleOfRequest(operation.operationId, payloadExample)
+        ...exampleOfRequest(operation.operationId, order)
       }))
     }
   }),
@@ -66,19 +60,13 @@ const describeOperation = (operation: Operation, payloadExample: unknown) => ({
       ...withHeaderNames(response.headers),
       "X-Correlation-Id": { $ref: "#/components/headers/CorrelationId" },
       ...(status === "401" ? { "WWW-Authenticate": { $ref: "#/components/headers/WwwAuthenticate" } } : {}),
-      ...(status === "503" ? { "Retry-After": { $ref: "#/components/headers/RetryAfter" } } : {}),
+      ...(status === "429" || status === "503"
+        ? { "Retry-After": { $ref: "#/components/headers/RetryAfter" } }
+        : {}),
       ...(status === "default" ? { Allow: { $ref: "#/components/headers/Allow" } } : {})
     }
   }))
 })
-
-/** The example of a payload in the app's schema, if it has one. */
-const payloadExampleIn = (schemas: Readonly<Record<string, Json>>): unknown => {
-  const { payload = {} } = (schemas["SubmitOrder"]?.["properties"] ?? {}) as Readonly<Record<string, Json>>
-  const [name] = namesIn(payload)
-  const { examples = [] } = name === undefined ? payload : (schemas[name] ?? {})
-  return (examples as ReadonlyArray<unknown>)[0]
-}
 
 /**
  * Completes the document that Effect derives from the endpoints. Adds what every operation has and no
@@ -91,14 +79,14 @@ export const describeEveryAnswer = (spec: Record<string, unknown>): Record<strin
     ...given,
     components: { ...given.components, schemas: { ...given.components.schemas, ...commonProblems } }
   })
-  const schemas = mapValues(components.schemas, describeSchema)
-  const payloadExample = payloadExampleIn(schemas)
+  const schemas = withOneOfTypes(mapValues(components.schemas, describeSchema))
+  const order = exampleOrderIn(schemas)
   return {
     ...spec,
     info: { ...info, license: { name: "MIT", identifier: "MIT" } },
     servers: [{ url: "/", description: "The server that serves this document." }],
     paths: mapValues(paths, (operations) =>
-      mapValues(operations, (operation) => describeOperation(operation, payloadExample))
+      mapValues(operations, (operation) => describeOperation(operation, order))
     ),
     components: {
       ...components,

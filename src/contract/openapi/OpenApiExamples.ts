@@ -1,3 +1,4 @@
+import type { ExampleOrder } from "./OpenApiOrders.ts"
 import { problemExamples } from "./ProblemExamples.ts"
 
 // The same two orders throughout: one failed in its first attempt and waits for the second, the other failed permanently.
@@ -7,7 +8,14 @@ const orderId = "01a20586-1e1c-764a-aee9-11cfc7017fe9"
 const failedId = "01a20586-3aaf-7283-b0ef-0faff21652fc"
 const worker = "shop-1:27995:6b47f3db"
 
-const submitted = { priority: 5, maxRetries: 3, metadata: { shop: "7" } }
+const submitted = {
+  type: "coffee",
+  orderingKey: "table-12",
+  group: "shop-7",
+  priority: 5,
+  maxRetries: 3,
+  metadata: { shop: "7" }
+}
 
 const listed = {
   id: orderId,
@@ -67,6 +75,37 @@ const deadLetter = {
   failedAt: "2026-11-22T23:10:13.165Z"
 }
 
+const pause = {
+  type: null,
+  group: "shop-7",
+  reason: "the machine is being cleaned",
+  by: "ann",
+  since: "2026-11-22T23:12:00.000Z",
+  resumeAt: "2026-11-22T23:30:00.000Z"
+}
+
+const workers = {
+  paused: false,
+  pauses: [pause],
+  typesWithoutWorker: ["invoice"],
+  processes: [
+    {
+      id: worker,
+      host: "shop-1",
+      version: "0.1.0",
+      role: "worker",
+      types: ["coffee"],
+      inFlight: 12,
+      capacity: 100,
+      startedAt: "2026-11-22T08:00:00.000Z",
+      seenAt: "2026-11-22T23:12:01.000Z",
+      draining: false
+    }
+  ]
+}
+
+const limits = { maxRunning: 5, ratePerSecond: 2, maxPending: 1000 }
+
 const failed = {
   ...retried,
   at: deadLetter.failedAt,
@@ -75,14 +114,28 @@ const failed = {
   reasonCode: deadLetter.reasonCode
 }
 
-/** The example of an operation's request body, with the example `payload` of the app's schema if it has one. */
-export const exampleOfRequest = (operationId: string, payload: unknown): object | undefined => {
-  const order = payload === undefined ? submitted : { payload, ...submitted }
+/** The example of an operation's request body, with the type and payload that the app's schemas say. */
+export const exampleOfRequest = (operationId: string, inSchema: ExampleOrder): object | undefined => {
+  const order = { ...submitted, ...inSchema }
+  const later = {
+    ...(inSchema.type !== undefined && { type: inSchema.type }),
+    notBefore: "2026-11-23T08:00:00Z"
+  }
   switch (operationId) {
     case "orders.submit":
       return { example: order }
     case "orders.submitMany":
-      return { example: { orders: [order, { notBefore: "2026-11-23T08:00:00Z" }] } }
+      return { example: { orders: [order, later] } }
+    case "orders.cancel":
+      return { example: { reason: "the guest has left" } }
+    case "workers.pause":
+      return {
+        example: { group: pause.group, reason: pause.reason, resumeAt: pause.resumeAt }
+      }
+    case "workers.resume":
+      return { example: { group: pause.group } }
+    case "groups.set":
+      return { example: limits }
     default:
       return undefined
   }
@@ -105,6 +158,25 @@ export const examplesOfAnswers: Readonly<Record<string, { readonly example: unkn
   "deadLetters.list": { example: [deadLetter] },
   "deadLetters.get": { example: { ...deadLetter, attempts: [failed] } },
   "deadLetters.reprocess": { example: { orderId: failedId } },
+  "orders.cancel": { example: { orderId } },
+  "orders.run": { example: { orderId } },
+  "workers.get": { example: workers },
+  "workers.pause": { example: workers },
+  "workers.resume": { example: { ...workers, pauses: [] } },
+  "groups.list": { example: [{ group: "shop-7", ...limits }] },
+  "groups.set": { example: { group: "shop-7", ...limits } },
+  "audit.list": {
+    example: [
+      {
+        at: pause.since,
+        by: pause.by,
+        action: "pause",
+        subject: "group shop-7",
+        reason: pause.reason,
+        correlationId: "1b6f4a4e-4d0c-4c39-9d6c-2f6e7f1f9a55"
+      }
+    ]
+  },
   "stats.get": {
     example: {
       byStatus: { PENDING: 3120, PROCESSING: 100, PROCESSED: 81_402, FAILED: 12 },

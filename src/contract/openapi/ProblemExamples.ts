@@ -40,6 +40,7 @@ const examples: Readonly<Record<keyof typeof Problems, ProblemExample>> = {
     "The key does not have the required role, or the request is not allowed for another reason."
   ),
   OrderNotFound: example(new Orders.OrderNotFound({ orderId }), "There is no order with this id."),
+  GroupNotFound: example(new Orders.GroupNotFound({ group: "acme" }), "No limits are set for this group."),
   NoSuchPath: example(new Requests.NoSuchPath(), "Nothing is served at the path."),
   MethodNotAllowed: example(
     new Requests.MethodNotAllowed({ message: "Allowed methods: GET, HEAD, OPTIONS, POST." }),
@@ -86,6 +87,14 @@ const examples: Readonly<Record<keyof typeof Problems, ProblemExample>> = {
       retryAfterSeconds: 42
     }),
     "Too many orders are waiting. Nothing was stored; `Retry-After` is computed from the rate at which orders are processed."
+  ),
+  GroupOverloaded: example(
+    new Orders.GroupOverloaded({
+      group: "acme",
+      message: "The group acme has more than its 1000 pending orders; this order was not stored.",
+      retryAfterSeconds: 5
+    }),
+    "The group of the order has more PENDING orders than its `maxPending`. Other groups are not affected."
   ),
   BodyBudgetExhausted: example(
     new Requests.BodyBudgetExhausted({

@@ -1,6 +1,6 @@
 import { Context, Data, Deferred, Duration, Effect, Layer, Option, Schedule, type Scope } from "effect"
 import { Migrator, SqlClient, SqlError } from "effect/sql"
-import tables from "../../../migrations/0001_tables.ts"
+import orderStore from "../../../migrations/0001_order_store.ts"
 import { createMissingFunctions, missingFunctions, wasRenamed } from "./functions/Functions.ts"
 import { DatabaseSchema } from "./client/DatabaseSchema.ts"
 import { explained } from "./client/ConnectErrors.ts"
@@ -12,7 +12,7 @@ import { isTransient } from "./client/SqlErrors.ts"
 import { retryStart } from "./client/StartTimeout.ts"
 
 /** Every migration, oldest first. Imported statically, so that bundlers include them. */
-const migrations = [["tables", tables]] as const
+const migrations = [["order_store", orderStore]] as const
 
 /** The tables or functions in the database do not fit this version. The message is one sentence for the operator. */
 export class MigrationsDoNotFit extends Data.TaggedError("MigrationsDoNotFit")<{
@@ -173,7 +173,7 @@ const checkApplied = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, sche
   const table = `${schema}.order_platform_migrations`
   const applied = yield* sql<{ id: number; name: string }>`
     SELECT migration_id AS id, name FROM ${sql(table)} ORDER BY migration_id`
-  if (applied[0]?.name === "orders")
+  if (applied[0]?.name === "orders" || applied[0]?.name === "tables")
     return yield* doNotFit(
       `The tables in the database schema ${schema} were created by a version of order-platform before the first release and cannot be upgraded: use an empty schema (database.schema) or drop this one.`
     )

@@ -1,4 +1,5 @@
 import { Layer } from "effect"
+import * as PostgresControlStore from "./control/PostgresControlStore.ts"
 import * as PostgresDeadLetterStore from "./dead-letters/PostgresDeadLetterStore.ts"
 import { Database } from "./client/Database.ts"
 import * as PostgresIntakeStore from "./intake/PostgresIntakeStore.ts"
@@ -11,6 +12,7 @@ export const layer = Layer.mergeAll(
   PostgresIntakeStore.layer,
   PostgresWorkStore.layer,
   PostgresDeadLetterStore.layer,
+  PostgresControlStore.layer,
   PostgresOrderReads.layer,
   PostgresUpkeepStore.layer
 ).pipe(Layer.provide(Database.layer))

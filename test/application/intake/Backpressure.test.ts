@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, DateTime, Duration, Effect, Layer } from "effect"
 import { MaxPending, MaxScheduled } from "../../../src/application/intake/Backpressure.ts"
-import type { Submission } from "../../../src/application/intake/Submission.ts"
+import type { SubmissionOptions } from "../../../src/application/intake/Submission.ts"
 import { OrderPlatform } from "../../../src/application/OrderPlatform.ts"
 import { OrdersUnavailable } from "../../../src/domain/OrderErrors.ts"
 import { anyJsonObject } from "../../../src/domain/OrderPayload.ts"
@@ -37,7 +37,7 @@ const platformWith = Effect.fnUntraced(function* (limits: {
   const { work } = storesOf(memory)
   return {
     counts,
-    submit: (parts: Partial<Submission<{}>> = {}) => submit({ payload: {}, ...parts }),
+    submit: (parts: Partial<SubmissionOptions> = {}) => submit({ payload: {}, ...parts }),
     submitOnce: (key: string, priority: number) =>
       submit({ payload: {}, priority }, { idempotency: { key } }),
     submitMany,

@@ -10,6 +10,9 @@ const Shift = Context.Reference<string>("test/Shift", { defaultValue: () => "non
 const attempt: Attempt<typeof anyJsonObject.schema.Type> = {
   orderId: newOrder().id,
   effectKey: "key",
+  type: "default",
+  orderingKey: null,
+  group: null,
   payload: {},
   attempt: 1,
   maxRetries: 3,

@@ -4,8 +4,16 @@ import type { OrderPlatform } from "../../../src/application/OrderPlatform.ts"
 import type { Submission, WrongSubmission } from "../../../src/application/intake/Submission.ts"
 import type { DeadLetter } from "../../../src/domain/DeadLetter.ts"
 import { failure } from "../../../src/domain/Failure.ts"
+import { noLimits } from "../../../src/domain/Groups.ts"
 import * as Order from "../../../src/domain/OrderTransitions.ts"
-import { OrderNotFound, OrderNotInDeadLetterQueue } from "../../../src/domain/OrderErrors.ts"
+import type { Pause } from "../../../src/domain/Pauses.ts"
+import type { RegisteredWorker } from "../../../src/domain/Workers.ts"
+import {
+  GroupNotFound,
+  OrderNotFound,
+  OrderNotInDeadLetterQueue,
+  OrderStateConflict
+} from "../../../src/domain/OrderErrors.ts"
 import { OrderId } from "../../../src/domain/OrderId.ts"
 
 export const at = (text: string) => DateTime.makeUnsafe(text)
@@ -14,6 +22,9 @@ export const idNumber = (n: number) => OrderId.make(`00000000-0000-7000-8000-${S
 export const pendingOrder = Order.submit(
   {
     id: idNumber(1),
+    type: "parcel",
+    orderingKey: "dock-1",
+    group: "north",
     payload: { sku: "A" },
     payloadVersion: 1,
     priority: 3,
@@ -24,7 +35,7 @@ export const pendingOrder = Order.submit(
   },
   at("2026-11-22T12:00:00.000Z")
 )
-const started = Order.start(pendingOrder.order, "w", Duration.seconds(30), at("2026-11-22T12:00:01.000Z"))
+const started = Order.start(pendingOrder.order, "w", at("2026-11-22T12:00:01.000Z"))
 const outcome = { event: "failed", failure: failure("PERMANENT", "card declined") } as const
 export const failedOrder = Order.settle(started.order, outcome, at("2026-11-22T12:00:02.000Z"))
 export const failedHistory = [pendingOrder.event, started.event, failedOrder.event]
@@ -37,9 +48,36 @@ export const deadLetters: ReadonlyArray<DeadLetter> = [5, 4, 3, 2, 1].map((n) =>
   failedAt: at(`2026-11-22T12:00:0${n}.000Z`)
 }))
 
+export const pause: Pause = {
+  type: null,
+  group: "north",
+  reason: "bank down",
+  by: "ann",
+  since: at("2026-11-22T12:00:00.000Z"),
+  resumeAt: at("2026-11-22T13:00:00.000Z")
+}
+
+const workers: ReadonlyArray<RegisteredWorker> = [
+  {
+    id: "w",
+    host: "north-1",
+    version: "0.1.0",
+    role: "worker",
+    types: ["parcel"],
+    capacity: 100,
+    inFlight: 3,
+    draining: false,
+    startedAt: at("2026-11-22T11:00:00.000Z"),
+    seenAt: at("2026-11-22T12:00:01.000Z")
+  }
+]
+
+const conflict = (id: OrderId) =>
+  new OrderStateConflict({ orderId: id, orderStatus: "FAILED", message: "The order is FAILED." })
+
 /** A platform whose order 1 failed and order 2 is pending, and that records what was submitted. */
-export const fakePlatform = <P>(overrides: Partial<OrderPlatform<P>> = {}) => {
-  const submitted: Array<Submission<P>> = []
+export const fakePlatform = <T>(overrides: Partial<OrderPlatform<T>> = {}) => {
+  const submitted: Array<Submission<T>> = []
   const known = (id: OrderId) =>
     id === idNumber(1)
       ? Effect.succeed(failedOrder.order)
@@ -53,20 +91,20 @@ export const fakePlatform = <P>(overrides: Partial<OrderPlatform<P>> = {}) => {
         : Effect.fail(new OrderNotInDeadLetterQueue({ orderId: id }))
     )
   const keys: Array<Idempotency> = []
-  function submit(submission: Submission<P>): Effect.Effect<OrderId>
+  function submit(submission: Submission<T>): Effect.Effect<OrderId>
   function submit(
-    submission: Submission<P>,
+    submission: Submission<T>,
     options: { readonly idempotency: Idempotency }
   ): Effect.Effect<Replayable<OrderId>>
-  function submit(submission: Submission<P>, options?: { readonly idempotency: Idempotency }) {
+  function submit(submission: Submission<T>, options?: { readonly idempotency: Idempotency }) {
     submitted.push(submission)
     if (options === undefined) return Effect.succeed(idNumber(9))
     keys.push(options.idempotency)
     return Effect.succeed({ answer: idNumber(9), replayed: options.idempotency.key === "again" })
   }
-  const platform: OrderPlatform<P> = {
+  const platform: OrderPlatform<T> = {
     submit,
-    submitMany: (submissions: ReadonlyArray<Submission<P> | WrongSubmission>, options) => {
+    submitMany: (submissions: ReadonlyArray<Submission<T> | WrongSubmission>, options) => {
       const answer = submissions.map((each, n) => {
         if ("refused" in each) return Result.fail(each.refused)
         submitted.push(each)
@@ -98,6 +136,38 @@ export const fakePlatform = <P>(overrides: Partial<OrderPlatform<P>> = {}) => {
       Effect.map(entry(id), () => ({ ...deadLetters[4]!, orderId: id, attempts: [failedOrder.event] })),
     reprocess: (id) => entry(id),
     discard: (id) => entry(id),
+    cancel: known,
+    run: (id) =>
+      Effect.filterOrFail(
+        known(id),
+        ({ status }) => status !== "FAILED",
+        () => conflict(id)
+      ),
+    pause: () => Effect.void,
+    resume: () => Effect.void,
+    pauses: Effect.succeed([pause]),
+    workers: Effect.succeed(workers),
+    typesWithoutWorker: Effect.succeed(["invoice"]),
+    setGroupLimits: (group, { maxPending = null, maxRunning = null, ratePerSecond = null }) =>
+      Effect.succeed({ group, maxRunning, ratePerSecond, maxPending }),
+    deleteGroupLimits: (group) =>
+      group === "unknown" ? Effect.fail(new GroupNotFound({ group })) : Effect.void,
+    groups: () => Effect.succeed({ entries: [{ group: "north", ...noLimits, maxRunning: 5 }], next: null }),
+    audit: () =>
+      Effect.succeed({
+        entries: [
+          {
+            number: 7,
+            at: at("2026-11-22T12:00:00.000Z"),
+            by: "ann",
+            action: "run",
+            subject: idNumber(2),
+            reason: null,
+            correlationId: "c-2"
+          }
+        ],
+        next: null
+      }),
     backlog: Effect.succeed({ pending: 1, processing: 0, oldestDueAge: null }),
     stats: Effect.succeed({
       byStatus: { PENDING: 1, PROCESSING: 0, PROCESSED: 20_000, FAILED: 1 },

@@ -1,9 +1,10 @@
-import { Cause, Context, Duration, Effect, Layer, Logger, References, type Schema } from "effect"
+import { Cause, Context, Duration, Effect, Layer, Logger, References } from "effect"
 import { OrderPlatform, type OrderPlatform as Platform } from "../../../src/application/OrderPlatform.ts"
 import { storesOf } from "../../../src/testing/AllStores.ts"
 import { failure } from "../../../src/domain/Failure.ts"
 import type { NewOrder } from "../../../src/domain/Order.ts"
 import * as OrderPayload from "../../../src/domain/OrderPayload.ts"
+import type { OrderTypes } from "../../../src/domain/OrderTypes.ts"
 import { Readiness } from "../../../src/infrastructure/http/routes/Readiness.ts"
 import { BoundAddress, OrderHttpServer } from "../../../src/infrastructure/http/server/HttpServer.ts"
 import { OrderRoutes } from "../../../src/infrastructure/http/routes/OrderRoutes.ts"
@@ -28,9 +29,9 @@ export interface Answer {
 }
 
 /** Serves the platform on 127.0.0.1 until the test's scope ends. */
-export const serve = Effect.fnUntraced(function* <P>(
-  payload: OrderPayload.OrderPayload<P>,
-  platform: Platform<P>,
+export const serve = Effect.fnUntraced(function* <T>(
+  types: OrderTypes<T>,
+  platform: Platform<T>,
   settings: Layer.Layer<never> = Layer.empty
 ) {
   const logs: Array<Logged> = []
@@ -43,13 +44,13 @@ export const serve = Effect.fnUntraced(function* <P>(
     })
   })
   const services = yield* Layer.build(
-    OrderHttpServer.layer(OrderRoutes.layer(payload), {
+    OrderHttpServer.layer(OrderRoutes.layer(types), {
       host: "127.0.0.1",
       port: 0,
       gracefulShutdownTimeout: "1 second"
     }).pipe(
       Layer.provideMerge(Readiness.layer),
-      Layer.provide(Layer.succeed(OrderPlatform.service(payload), platform)),
+      Layer.provide(Layer.succeed(OrderPlatform.service(types), platform)),
       Layer.provide(settings),
       Layer.provide(Logger.layer([logger]))
     )
@@ -73,7 +74,7 @@ export const serve = Effect.fnUntraced(function* <P>(
 
 /** Serves a fake platform for any JSON payload. */
 export const serveFake = (
-  overrides: Partial<Platform<Schema.JsonObject>> = {},
+  overrides: Partial<Platform<typeof OrderPayload.anyJsonObject.Payloads>> = {},
   settings?: Layer.Layer<never>
 ) => {
   const { keys, platform, submitted } = fakePlatform(overrides)

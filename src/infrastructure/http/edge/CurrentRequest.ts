@@ -2,6 +2,7 @@ import { Context, Option } from "effect"
 import type { HttpServerRequest } from "effect/http"
 import { correlationIdHeader, isCorrelationId } from "../../../contract/CorrelationId.ts"
 import type { RequestIssue } from "../../../contract/RequestErrors.ts"
+import type { Operator } from "../../../domain/Audit.ts"
 import { type ApiKeys, type Caller, makeFindCaller } from "./Caller.ts"
 import { headerIssue, loggedPath } from "./RequestHead.ts"
 
@@ -24,6 +25,12 @@ export const CurrentRequest = Context.Reference<RequestIdentity | null>(
 /** The name of the caller; null if there is none. */
 export const callerName = (identity: RequestIdentity | null): string | null =>
   identity === null || Option.isNone(identity.caller) ? null : identity.caller.value.name
+
+/** Who asked, for the audit. */
+export const operatorOf = (identity: RequestIdentity | null): Operator => ({
+  by: callerName(identity),
+  correlationId: identity === null ? null : identity.correlationId
+})
 
 /** Reads the caller and the correlation id. A request with an invalid correlation id gets a new one, and an issue. */
 export const makeIdentify = (keys: typeof ApiKeys.Service) => {

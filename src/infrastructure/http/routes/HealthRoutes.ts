@@ -1,21 +1,21 @@
 import { Effect, Layer } from "effect"
 import { HttpApi, HttpApiBuilder } from "effect/http-api"
-import { type Backlog, OrderReads } from "../../../application/ports/OrderReads.ts"
+import { ControlStore } from "../../../application/ports/ControlStore.ts"
+import { OrderReads } from "../../../application/ports/OrderReads.ts"
 import { HealthApi } from "../../../contract/HealthEndpoints.ts"
 import type { OrdersUnavailable } from "../../../domain/OrderErrors.ts"
 import { layerWrongMethods } from "../edge/MethodNotAllowed.ts"
 import { layerHandlers, layerInPipeline, withoutMiddleware } from "../edge/PipelinedRoutes.ts"
-import { metricsPage } from "./MetricsPage.ts"
+import { type MeasuredStore, metricsPage } from "./MetricsPage.ts"
 import { checkReady } from "./Readiness.ts"
 
-/** The handlers of the group `health`. `store` is the `OrderPlatform` or the `OrderReads`. */
-export const healthHandlers = (store: {
-  readonly ping: Effect.Effect<void, OrdersUnavailable>
-  readonly backlog: Effect.Effect<Backlog, OrdersUnavailable>
-}) => ({
+/** The handlers of the group `health`. `store` is the `OrderPlatform`, or both the `OrderReads` and the `ControlStore`. */
+export const healthHandlers = (
+  store: MeasuredStore<OrdersUnavailable> & { readonly ping: Effect.Effect<void, OrdersUnavailable> }
+) => ({
   live: () => Effect.succeed({ status: "up" as const }),
   ready: () => Effect.as(checkReady(store.ping), { status: "ready" as const }),
-  metrics: () => metricsPage(store.backlog)
+  metrics: () => metricsPage(store)
 })
 
 const contract = HttpApi.make("order-platform-health").add(HealthApi)
@@ -27,7 +27,9 @@ export const HealthRoutes = {
     Layer.provide(
       layerHandlers(
         HttpApiBuilder.group(api, "health", (handlers) =>
-          Effect.map(OrderReads, (store) => handlers.handleAll(healthHandlers(store)))
+          Effect.zipWith(OrderReads, ControlStore, (reads, control) =>
+            handlers.handleAll(healthHandlers({ ...reads, ...control }))
+          )
         )
       )
     ),

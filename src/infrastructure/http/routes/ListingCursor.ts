@@ -51,6 +51,30 @@ export const pageOf = (
     : refused("This cursor belongs to a query with other filters")
 }
 
+/**
+ * The pages of a list without filters, whose positions are encoded by the schema. A cursor has the name of the list, so
+ * that it fits no other list.
+ */
+export const makePages = <At, I>(list: string, position: Schema.Codec<At, I>) => {
+  const Content = Schema.StringFromBase64Url.pipe(
+    Schema.decodeTo(Schema.fromJsonString(Schema.Tuple([Schema.Literal(list), position])))
+  )
+  const decode = Schema.decodeUnknownOption(Content)
+  const encode = Schema.encodeSync(Content)
+  return {
+    /** The requested page. Fails with `InvalidRequest` if the cursor is malformed or belongs to another list. */
+    pageOf: ({ cursor, limit }: { readonly limit: number; readonly cursor?: string }) => {
+      if (cursor === undefined) return Effect.succeed<Page<At>>({ limit, after: null })
+      return Option.match(decode(cursor), {
+        onNone: () => refused("Expected a cursor returned with the previous page"),
+        onSome: ([, after]) => Effect.succeed<Page<At>>({ limit, after })
+      })
+    },
+    /** The cursor of the page after this position. */
+    cursorOf: (at: At): string => encode([list, at])
+  }
+}
+
 /** The cursor of the page after this position. */
 export const cursorOf = ({ at, orderId }: Position, binding: number): string =>
   encode([DateTime.toEpochMillis(at), orderId, binding])

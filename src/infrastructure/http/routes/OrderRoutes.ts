@@ -4,25 +4,31 @@ import { OrderPlatform } from "../../../application/OrderPlatform.ts"
 import { makeOrderApi, type OrderApi } from "../../../contract/OrderApi.ts"
 import { viewListedOrder, viewOrder } from "../../../contract/OrderView.ts"
 import type { OrderTypes } from "../../../domain/OrderTypes.ts"
+import { makeReadBody, type ReadBody } from "../body/SmallBodies.ts"
 import { layerDocs, layerOpenApi } from "../docs/DocsRoute.ts"
 import { callerName, CurrentRequest } from "../edge/CurrentRequest.ts"
 import { layerWrongMethods } from "../edge/MethodNotAllowed.ts"
 import { layerHandlers, layerInPipeline, withoutMiddleware } from "../edge/PipelinedRoutes.ts"
+import { auditHandlers } from "./AuditRoutes.ts"
 import { deadLetterHandlers } from "./DeadLetterRoutes.ts"
 import { makeEventStreams, ServerCloses } from "./EventStream.ts"
+import { groupHandlers } from "./GroupRoutes.ts"
 import { healthHandlers } from "./HealthRoutes.ts"
 import { bindingOf, cursorOf, pageOf } from "./ListingCursor.ts"
 import { orderFilterOf } from "./ListingFilters.ts"
+import { makeCancel, makeRun } from "./OrderControlRoutes.ts"
 import { statsHandlers } from "./StatsRoutes.ts"
 import { makeSubmit, makeSubmitMany } from "./SubmitRoutes.ts"
+import { workerHandlers } from "./WorkerRoutes.ts"
 
 const openapiPath = "/openapi.json" as const
 const docsPath = "/docs" as const
 
-const orderHandlers = <T>(api: OrderApi<T>, types: OrderTypes<T>) =>
+const orderHandlers = <T>(api: OrderApi<T>, types: OrderTypes<T>, readBody: ReadBody) =>
   Layer.unwrap(
     Effect.gen(function* () {
       const platform = yield* OrderPlatform.service(types)
+      const cancel = makeCancel(platform, readBody)
       const submitMany = yield* makeSubmitMany(types)
       const eventStream = yield* makeEventStreams(yield* ServerCloses)
       return layerHandlers(
@@ -48,6 +54,8 @@ const orderHandlers = <T>(api: OrderApi<T>, types: OrderTypes<T>) =>
                 HttpApiSchema.withHeaders({ body: viewOrder(order), headers: { etag: `"${order.version}"` } })
               )
             )
+            .handleRaw("cancel", cancel)
+            .handle("run", makeRun(platform))
             .handle("explain", ({ params }) => platform.explain(params.id))
             .handle(
               "watch",
@@ -70,11 +78,14 @@ const layer = <T>(types: OrderTypes<T>) => {
   const contract = makeOrderApi(types)
   const api = withoutMiddleware(contract)
   const document = () => OpenApi.fromApi(contract)
-  const endpoints = Effect.map(OrderPlatform.service(types), (platform) =>
+  const endpoints = Effect.zipWith(OrderPlatform.service(types), makeReadBody, (platform, readBody) =>
     HttpApiBuilder.layer(api).pipe(
       Layer.provide([
-        orderHandlers(api, types),
+        orderHandlers(api, types, readBody),
         deadLetterHandlers(api, platform),
+        workerHandlers(api, platform, readBody),
+        groupHandlers(api, platform, readBody),
+        auditHandlers(api, platform),
         statsHandlers(api, platform),
         layerHandlers(
           HttpApiBuilder.group(api, "health", (handlers) => handlers.handleAll(healthHandlers(platform)))

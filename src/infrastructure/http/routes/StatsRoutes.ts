@@ -6,7 +6,7 @@ import { viewStats } from "../../../contract/StatsEndpoints.ts"
 import { layerHandlers } from "../edge/PipelinedRoutes.ts"
 
 /** The handlers of the group `stats`. */
-export const statsHandlers = <P>(api: OrderApi<P>, platform: OrderPlatform<P>) =>
+export const statsHandlers = <T>(api: OrderApi<T>, platform: OrderPlatform<T>) =>
   layerHandlers(
     HttpApiBuilder.group(api, "stats", (handlers) =>
       handlers.handleAll({ get: () => Effect.map(platform.stats, viewStats) })

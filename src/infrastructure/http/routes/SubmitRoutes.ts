@@ -6,6 +6,7 @@ import type { SubmissionRefused } from "../../../application/intake/Submission.t
 import { OrderPlatform } from "../../../application/OrderPlatform.ts"
 import { IdempotencyKey } from "../../../contract/IdempotencyKey.ts"
 import type { SubmittedOrders } from "../../../contract/SubmitOrdersBody.ts"
+import type { GroupOverloaded } from "../../../domain/OrderErrors.ts"
 import type { OrderId } from "../../../domain/OrderId.ts"
 import type { OrderTypes } from "../../../domain/OrderTypes.ts"
 import { makeBodyBudget } from "../body/BodyBytes.ts"
@@ -49,20 +50,23 @@ const accepted = (orderId: OrderId, replayed: boolean): HttpServerResponse.HttpS
 
 /** The results of many orders. The path of each issue begins with `orders` and the index of the order. */
 const viewResults = (
-  results: ReadonlyArray<Result.Result<OrderId, SubmissionRefused>>
+  results: ReadonlyArray<Result.Result<OrderId, SubmissionRefused | GroupOverloaded>>
 ): typeof SubmittedOrders.Type => ({
   results: results.map((result, index) =>
     Result.match(result, {
       onSuccess: (orderId) => ({ orderId }),
-      onFailure: ({ issues, unlisted }) => ({
-        problem: invalidRequest(
-          issues.map(({ message, path }) => ({ in: "body", path: ["orders", index, ...path], message })),
-          unlisted
-        )
+      onFailure: (refusal) => ({
+        problem: refusal._tag === "GroupOverloaded" ? refusal : viewRefused(refusal, index)
       })
     })
   )
 })
+
+const viewRefused = ({ issues, unlisted }: SubmissionRefused, index: number) =>
+  invalidRequest(
+    issues.map(({ message, path }) => ({ in: "body", path: ["orders", index, ...path], message })),
+    unlisted
+  )
 
 const decodeHeaders = Schema.decodeUnknownEffect(Schema.Struct({ "idempotency-key": IdempotencyKey }))
 

@@ -68,7 +68,7 @@ export const layer = Layer.effect(
   ControlStore,
   Effect.gen(function* () {
     const memory = yield* MemoryOrders
-    const { audit, groups, lanes, pauses, workers } = memory
+    const { audit, groups, keys, lanes, orders, pauses, workers } = memory
 
     return ControlStore.of({
       cancel: (id, options) => cancelOrder(memory, id, options),
@@ -107,7 +107,12 @@ export const layer = Layer.effect(
           .slice(0, maxWorkers)
       ),
       typesWithoutWorker: atNow((at) => {
-        const due = new Set(lanes().flatMap((lane) => (countDueOf(lane, at) > 0 ? [lane.type] : [])))
+        const inLanes = lanes().flatMap((lane) => (countDueOf(lane, at) > 0 ? [lane.type] : []))
+        const next = keys.next().flatMap((id) => {
+          const order = orders.get(id)?.order
+          return order?.status === "PENDING" && isDue(order, at) ? [order.type] : []
+        })
+        const due = new Set([...inLanes, ...next])
         return Array.from(due)
           .filter((type) => !workers.takes(type, at))
           .sort(byCodePoint)

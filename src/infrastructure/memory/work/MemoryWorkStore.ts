@@ -12,7 +12,6 @@ import {
 } from "../../../application/ports/WorkStore.ts"
 import type { Order } from "../../../domain/Order.ts"
 import { expire, settle } from "../../../domain/OrderTransitions.ts"
-import type { WorkerReport } from "../../../domain/Workers.ts"
 import { atNow, copyOf, earliest, MemoryOrders } from "../MemoryOrders.ts"
 import { chooseOrders } from "./ChooseOrders.ts"
 import { nextDueAt } from "./NextDue.ts"
@@ -22,15 +21,13 @@ const untilFirst = (times: ReadonlyArray<DateTime.Utc>, at: DateTime.Utc): Durat
   return first === null ? null : Duration.max(Duration.zero, DateTime.distance(at, first))
 }
 
-/** Fails if the worker was expired. */
-const holdLease = (
-  { workers }: MemoryOrders["Service"],
+/** The time of the call, if the worker could extend its lease; fails if it was expired. */
+const orExpired = (
   worker: string,
-  lease: Duration.Duration,
-  report?: WorkerReport
+  extend: (at: DateTime.Utc) => boolean
 ): Effect.Effect<DateTime.Utc, WorkerExpired> =>
   Effect.flatMap(
-    atNow((at) => (workers.extend(worker, lease, at, report) ? at : null)),
+    atNow((at) => (extend(at) ? at : null)),
     (at) => (at === null ? Effect.fail(new WorkerExpired({ worker })) : Effect.succeed(at))
   )
 
@@ -96,6 +93,7 @@ const expireOrders = (
 ): ReadonlyArray<Order> => {
   const expired: Array<Order> = []
   for (const worker of workers.ended(at)) {
+    if (expired.length >= max) break
     const held = heldBy(worker)
     const due = held
       .filter(({ id }) => !locked.has(id))
@@ -116,14 +114,14 @@ export const layer = Layer.effect(
 
     return WorkStore.of({
       claim: (request) =>
-        Effect.map(holdLease(memory, request.worker, request.lease), (at) =>
+        Effect.map(orExpired(request.worker, (at) => workers.hold(request.worker, request.lease, at)), (at) =>
           claimOrders(memory, request, at)
         ),
       settle: (settlements) =>
         atNow((at) => settlements.map((settlement) => settleOrder(memory, settlement, at))),
       settleWithWrites: (settlement, writes) => settleWithWrites(memory, settlement, writes),
       renew: (worker, lease, report) =>
-        Effect.map(holdLease(memory, worker, lease, report), () => heldBy(worker)),
+        Effect.map(orExpired(worker, (at) => workers.extend(worker, lease, at, report)), () => heldBy(worker)),
       findCancelRequests: (worker) =>
         Effect.sync(() =>
           heldBy(worker)

@@ -18,6 +18,14 @@ export const makeOrderingKeys = () => {
   const nameOf = ({ orderingKey, type }: Order) => JSON.stringify([type, orderingKey])
   const firstOf = ({ waiting }: OrderingKey): OrderId | undefined => waiting.values().next().value
 
+  /** The keys without a head, each with its first order. */
+  const next = () =>
+    Array.from(headless).flatMap((name) => {
+      const key = keys.get(name)
+      const first = key === undefined ? undefined : firstOf(key)
+      return key === undefined || first === undefined ? [] : [{ key, first }]
+    })
+
   return {
     /** Whether the order need not wait for another one of its key: it has no key, or a claim made it the head. */
     isFree: (order: Order) => order.orderingKey === null || keys.get(nameOf(order))?.head === order.id,
@@ -41,18 +49,17 @@ export const makeOrderingKeys = () => {
       else headless.delete(name)
       if (key.head === null && key.waiting.size === 0) keys.delete(name)
     },
+    /** The orders that the next claim makes the heads of their keys. */
+    next: (): ReadonlyArray<OrderId> => next().map(({ first }) => first),
     /** Makes the first waiting order of each key without a head its head, and returns these orders. */
     promote: (): ReadonlyArray<OrderId> => {
-      const heads = Array.from(headless, (name) => {
-        const key = keys.get(name)
-        const first = key === undefined ? undefined : firstOf(key)
-        if (key === undefined || first === undefined) return []
+      const heads = next()
+      for (const { first, key } of heads) {
         key.waiting.delete(first)
         key.head = first
-        return [first]
-      })
+      }
       headless.clear()
-      return heads.flat()
+      return heads.map(({ first }) => first)
     },
     /** The number of orders that no claim has made the head of their key. */
     countWaiting: () => Array.from(keys.values()).reduce((sum, { waiting }) => sum + waiting.size, 0)

@@ -1,4 +1,4 @@
-import { DateTime, type Duration } from "effect"
+import { DateTime, Duration } from "effect"
 import type { RegisteredWorker, WorkerReport } from "../../../domain/Workers.ts"
 
 interface Registered {
@@ -32,18 +32,35 @@ export const makeWorkerRegistry = () => {
       .filter((each) => !hasEnded(each, at))
       .map(({ worker }) => worker)
 
+  /** Registers the worker, or extends its lease; returns false if it was expired. */
+  const extend = (
+    id: string,
+    lease: Duration.Duration,
+    at: DateTime.Utc,
+    report?: WorkerReport
+  ): boolean => {
+    const before = workers.get(id)
+    if (before?.isExpired === true) return false
+    const worker = { startedAt: at, ...noReport, ...before?.worker, ...report, id, seenAt: at }
+    workers.set(id, { worker, leaseUntil: DateTime.addDuration(at, lease), isExpired: false })
+    return true
+  }
+
   return {
     alive,
     /** Whether a worker whose lease has not ended takes orders of this type. */
     takes: (type: string, at: DateTime.Utc): boolean =>
       alive(at).some(({ types }) => types === null || types.includes(type)),
-    /** Registers the worker, or extends its lease; returns false if it was expired. */
-    extend: (id: string, lease: Duration.Duration, at: DateTime.Utc, report?: WorkerReport): boolean => {
+    extend,
+    /**
+     * For a claim: registers the worker, or extends its lease if less than half of `lease` is left; returns false if it
+     * was expired.
+     */
+    hold: (id: string, lease: Duration.Duration, at: DateTime.Utc): boolean => {
       const before = workers.get(id)
-      if (before?.isExpired === true) return false
-      const worker = { startedAt: at, ...noReport, ...before?.worker, ...report, id, seenAt: at }
-      workers.set(id, { worker, leaseUntil: DateTime.addDuration(at, lease), isExpired: false })
-      return true
+      const halfway = DateTime.addDuration(at, Duration.times(lease, 0.5))
+      if (before === undefined || DateTime.isLessThan(before.leaseUntil, halfway)) return extend(id, lease, at)
+      return !before.isExpired
     },
     /** The workers whose lease has ended, by the time at which it ended, then id. */
     ended: (at: DateTime.Utc): ReadonlyArray<string> =>

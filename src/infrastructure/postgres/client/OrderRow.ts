@@ -17,8 +17,14 @@ export interface OrderRow {
   readonly priority: number
   readonly due_at: Date | null
   readonly worker: string | null
-  readonly lease_until: Date | null
+  readonly cancel_requested: string | null
+  readonly type: string
+  /** Empty: none. */
+  readonly ordering_key: string
+  /** Empty: none. */
+  readonly group_name: string
   readonly failure_reason: string | null
+  readonly reason_code: ReasonCode | null
   readonly created_at: Date
   readonly updated_at: Date
   readonly discarded_at: Date | null
@@ -64,6 +70,9 @@ const time = (date: Date): DateTime.Utc => DateTime.fromDateUnsafe(date)
 
 const stored = (row: OrderRow) => ({
   id: row.id,
+  type: row.type,
+  orderingKey: row.ordering_key === "" ? null : row.ordering_key,
+  group: row.group_name === "" ? null : row.group_name,
   payload: row.payload,
   payloadVersion: row.payload_version,
   priority: row.priority,
@@ -73,6 +82,7 @@ const stored = (row: OrderRow) => ({
   version: row.version,
   retryCount: row.retry_count,
   failureReason: row.failure_reason,
+  reasonCode: row.reason_code,
   createdAt: time(row.created_at),
   updatedAt: time(row.updated_at)
 })
@@ -107,7 +117,7 @@ export const toProcessingOrder = (row: OrderRow): ProcessingOrder => ({
   status: "PROCESSING",
   dueAt: time(present(row.due_at, "due_at")),
   worker: present(row.worker, "worker"),
-  leaseUntil: time(present(row.lease_until, "lease_until"))
+  cancelRequested: row.cancel_requested
 })
 
 /** The event that a row of the history holds. */

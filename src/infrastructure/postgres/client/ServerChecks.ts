@@ -8,9 +8,24 @@ export const neededRights: Readonly<Record<string, ReadonlyArray<string>>> = {
   order_events: ["SELECT", "INSERT", "DELETE"],
   dead_letters: ["SELECT", "INSERT", "DELETE"],
   order_metadata: ["SELECT", "INSERT", "DELETE"],
+  order_due: ["SELECT", "INSERT", "UPDATE", "DELETE"],
+  order_running: ["SELECT", "INSERT", "DELETE"],
+  order_workers: ["SELECT", "INSERT", "UPDATE", "DELETE"],
+  order_key_waiting: ["SELECT", "INSERT", "DELETE"],
+  order_key_heads: ["SELECT", "INSERT", "DELETE"],
+  order_key_checks: ["SELECT", "INSERT", "UPDATE", "DELETE"],
+  order_lanes: ["SELECT", "INSERT", "UPDATE", "DELETE"],
+  order_lane_checks: ["SELECT", "INSERT", "UPDATE", "DELETE"],
+  order_groups: ["SELECT", "INSERT", "UPDATE", "DELETE"],
+  order_pauses: ["SELECT", "INSERT", "UPDATE", "DELETE"],
+  order_final: ["SELECT", "INSERT", "UPDATE", "DELETE"],
+  order_audit: ["SELECT", "INSERT"],
   idempotency_keys: ["SELECT", "INSERT", "UPDATE", "DELETE"],
   order_platform_migrations: ["SELECT"]
 }
+
+/** The sequence of the places of orders with an ordering key, from which the role must be able to draw. */
+export const placesSequence = "order_places"
 
 /** Whether this server cannot write: it is a standby, or a primary that is read-only. */
 export const readOnly = (sql: SqlClient.SqlClient) =>
@@ -24,12 +39,14 @@ interface Server {
   readonly standby: boolean
   readonly read_only: boolean
   readonly replica: boolean
+  readonly isolation: string
 }
 
 /** Why the server, the database or the role cannot be used, and what to do; null if all three can be used. */
 const faultOf = ({
   database,
   encoding,
+  isolation,
   read_only,
   replica,
   role,
@@ -44,6 +61,9 @@ const faultOf = ({
     return "it is a standby and accepts no writes (pg_is_in_recovery(), SQLSTATE 25006); name the primary in database.url"
   if (read_only)
     return `transactions are read-only (SQLSTATE 25006); ALTER ROLE "${role}" or ALTER DATABASE "${database}" RESET default_transaction_read_only`
+  // Claims rely on statements that see what was committed since the transaction began.
+  if (isolation !== "read committed")
+    return `default_transaction_isolation is ${isolation} and must be read committed; ALTER ROLE "${role}" or ALTER DATABASE "${database}" RESET default_transaction_isolation`
   if (replica)
     return `session_replication_role is replica, which disables triggers; ALTER ROLE "${role}" or ALTER DATABASE "${database}" RESET session_replication_role`
   return null
@@ -65,7 +85,8 @@ export const checkServer = Effect.fnUntraced(function* (sql: SqlClient.SqlClient
     SELECT current_database() AS database, current_user AS role, current_setting('server_encoding') AS encoding,
       current_setting('server_version_num')::int AS version, pg_is_in_recovery() AS standby,
       current_setting('transaction_read_only')::boolean AS read_only,
-      current_setting('session_replication_role') = 'replica' AS replica`
+      current_setting('session_replication_role') = 'replica' AS replica,
+      current_setting('default_transaction_isolation') AS isolation`
   const fault = server === undefined ? null : faultOf(server)
   if (server !== undefined && fault !== null)
     return yield* new DatabaseRefuses({
@@ -83,7 +104,11 @@ export const checkRights = Effect.fnUntraced(function* (sql: SqlClient.SqlClient
     FROM unnest(${wanted.map(({ table }) => table)}::text[], ${wanted.map(({ right }) => right)}::text[]) AS w ("table", "right")
     JOIN pg_namespace n ON n.nspname = ${schema}
     JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.table
-    WHERE NOT has_table_privilege(c.oid, w.right)`
+    WHERE NOT has_table_privilege(c.oid, w.right)
+    UNION ALL
+    SELECT c.relname, 'USAGE', current_user FROM pg_namespace n
+    JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = ${placesSequence} AND c.relkind = 'S'
+    WHERE n.nspname = ${schema} AND NOT has_sequence_privilege(c.oid, 'USAGE')`
   const [first] = missing
   if (first === undefined) return
   const rights = missing.map(({ name, right }) => `${right} on "${schema}".${name}`).join(", ")

@@ -1,5 +1,6 @@
 import { Effect, Layer } from "effect"
 import { DeadLetterStore } from "../../../application/ports/DeadLetterStore.ts"
+import { unnamedOperator } from "../../../domain/Audit.ts"
 import { OrderNotInDeadLetterQueue, OrderVersionMismatch } from "../../../domain/OrderErrors.ts"
 import type { OrderId } from "../../../domain/OrderId.ts"
 import { type OrderRow, toOrder } from "../client/OrderRow.ts"
@@ -41,10 +42,12 @@ export const layer = Layer.effect(
     return DeadLetterStore.of({
       list: (page, filter) => call(repeatAfterTrouble(list(page, filter))),
       find: (id) => call(repeatIdempotent(find(id))),
-      reprocess: (id, { ifVersion = null } = {}) =>
-        call(Effect.flatMap(reprocess(id, ifVersion), (rows) => changedOr(rows, id, ifVersion))),
-      discard: (id, { ifVersion = null, reason = null } = {}) =>
-        call(Effect.flatMap(discard(id, reason, ifVersion), (rows) => changedOr(rows, id, ifVersion))),
+      reprocess: (id, { ifVersion = null, operator = unnamedOperator } = {}) =>
+        call(Effect.flatMap(reprocess(id, ifVersion, operator), (rows) => changedOr(rows, id, ifVersion))),
+      discard: (id, { ifVersion = null, operator = unnamedOperator, reason = null } = {}) =>
+        call(
+          Effect.flatMap(discard(id, reason, ifVersion, operator), (rows) => changedOr(rows, id, ifVersion))
+        ),
       afterCommit: sql.afterCommit
     })
   })

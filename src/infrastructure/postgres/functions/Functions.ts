@@ -1,7 +1,15 @@
 import { Effect } from "effect"
 import type { SqlClient } from "effect/sql"
 import { texts } from "../client/Columns.ts"
-import { claimOrders, nextPoll } from "./ClaimOrders.ts"
+import { cancelOrder } from "./CancelOrder.ts"
+import { claimOrders } from "./ClaimOrders.ts"
+import { closeLanes } from "./CloseLanes.ts"
+import { expireLeases } from "./ExpireLeases.ts"
+import { lockOrder } from "./LockOrder.ts"
+import { nextDue } from "./NextDue.ts"
+import { nextGroups } from "./NextGroups.ts"
+import { promoteOrders } from "./PromoteOrders.ts"
+import { runOrder } from "./RunOrder.ts"
 import { settleOrders } from "./SettleOrders.ts"
 
 /**
@@ -17,7 +25,18 @@ export interface SqlFunction {
  * The SQL functions that this version calls. To change one, add a copy with the next version number and call
  * the copy: processes of the previous version continue to call the old one in the same database.
  */
-export const functions: ReadonlyArray<SqlFunction> = [claimOrders, nextPoll, settleOrders]
+export const functions: ReadonlyArray<SqlFunction> = [
+  promoteOrders,
+  nextGroups,
+  closeLanes,
+  nextDue,
+  claimOrders,
+  settleOrders,
+  expireLeases,
+  lockOrder,
+  cancelOrder,
+  runOrder
+]
 
 /** The functions that the schema lacks. */
 export const missingFunctions = Effect.fnUntraced(function* (

@@ -1,13 +1,14 @@
+import { endAttempts } from "./EndedAttempts.ts"
+
+const isCancel = `(outcome.event = 'cancelled' OR (o.cancel_requested IS NOT NULL AND outcome.event <> 'completed'))`
+
 /**
  * Writes the outcomes of attempts, and returns one result for each outcome, in the sequence of the outcomes.
- * Each outcome is fenced by the version with which its attempt started. It is a function so that it can have
+ * Each outcome is fenced by the version with which its attempt started. If a cancel was requested, which is a column of the
+ * order, every outcome but `completed` becomes a cancel; the column is read from the locked row, so a request that was
+ * answered before the outcome is stored is never missed. It is a function so that it can have
  * planner settings: each outcome must find its order by the primary key, even if the planner's statistics are
- * from an empty table.
- *
- * The condition is `lease_until IS NOT NULL`, which a check of the table makes equivalent to the status
- * PROCESSING. For a condition on the status the planner would use orders_lease_end and compare every running
- * order with every outcome. For the same reason the updated rows are returned with their outcome, so that no
- * second join is needed.
+ * from an empty table. The updated rows are returned with their outcome, so that no second join is needed.
  */
 export const settleOrders = {
   name: "order_platform_settle_v1",
@@ -15,46 +16,46 @@ export const settleOrders = {
 CREATE FUNCTION ${s}.order_platform_settle_v1(ids uuid[], versions integer[], attempts integer[], workers text[],
   events text[], delays_ms float8[], reasons text[], reason_codes text[], details text[])
 RETURNS SETOF text LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   moment timestamptz := ${s}.order_platform_now();
 BEGIN
   RETURN QUERY
   WITH outcome AS MATERIALIZED (
     SELECT * FROM unnest(ids, versions, attempts, workers, events, delays_ms, reasons, reason_codes, details)
-      WITH ORDINALITY AS o (id, version, attempt, worker, event, delay_ms, reason, reason_code, detail, place)
+      WITH ORDINALITY AS o (id, version, attempt, worker, event, delay_ms, reason, reason_code, detail, nth)
   ), settled AS (
     UPDATE ${s}.orders AS o SET
-      status = CASE outcome.event WHEN 'completed' THEN 'PROCESSED' WHEN 'failed' THEN 'FAILED' ELSE 'PENDING' END,
+      status = CASE WHEN outcome.event = 'completed' THEN 'PROCESSED'
+                    WHEN outcome.event = 'failed' OR ${isCancel} THEN 'FAILED' ELSE 'PENDING' END,
       version = o.version + 1,
-      retry_count = o.retry_count + CASE WHEN outcome.event IN ('retried', 'failed') THEN 1 ELSE 0 END,
-      failure_reason = coalesce(outcome.reason, o.failure_reason),
-      due_at = CASE WHEN outcome.event IN ('completed', 'failed') THEN NULL
+      retry_count = o.retry_count + CASE WHEN outcome.event IN ('retried', 'failed') AND NOT ${isCancel} THEN 1 ELSE 0 END,
+      failure_reason = CASE WHEN ${isCancel} THEN coalesce(o.cancel_requested, 'Cancelled.')
+                            ELSE coalesce(outcome.reason, o.failure_reason) END,
+      reason_code = CASE WHEN ${isCancel} THEN 'CANCELLED' ELSE coalesce(outcome.reason_code, o.reason_code) END,
+      due_at = CASE WHEN outcome.event IN ('completed', 'failed') OR ${isCancel} THEN NULL
                     WHEN outcome.event = 'released' THEN o.due_at
                     ELSE moment + outcome.delay_ms * interval '1 millisecond' END,
+      discarded_at = CASE WHEN ${isCancel} THEN moment END,
       worker = NULL,
-      lease_until = NULL,
+      cancel_requested = NULL,
       updated_at = moment
     FROM outcome
-    WHERE o.id = outcome.id AND o.version = outcome.version AND o.lease_until IS NOT NULL
-    RETURNING o.id, o.version, o.status, o.retry_count, outcome.place, outcome.event, outcome.attempt,
-      outcome.worker, outcome.reason, outcome.reason_code, outcome.detail
-  ), history AS (
-    INSERT INTO ${s}.order_events (order_id, version, event, from_status, to_status, at, attempt, worker, reason, reason_code, detail)
-    SELECT id, version, event, 'PROCESSING', status, moment, attempt, worker, reason, reason_code, detail FROM settled
-  ), dead_lettered AS (
-    INSERT INTO ${s}.dead_letters (order_id, reason, reason_code, retry_count, failed_at)
-    SELECT id, reason, reason_code, retry_count, moment FROM settled WHERE status = 'FAILED'
-  ), result AS (
-    SELECT place, 'settled' AS name FROM settled
+    WHERE o.id = outcome.id AND o.version = outcome.version AND o.worker = outcome.worker
+    RETURNING o.id, o.version, o.status, o.retry_count, o.priority, o.group_name, o.type, o.ordering_key, o.due_at,
+      o.created_at, o.discarded_at, o.failure_reason, o.reason_code, outcome.nth, outcome.attempt,
+      outcome.worker AS lost_worker, CASE WHEN o.discarded_at IS NULL THEN outcome.event ELSE 'cancelled' END AS event,
+      CASE WHEN o.discarded_at IS NULL THEN outcome.detail END AS detail
+  ), ${endAttempts(s, "settled")}, result AS (
+    SELECT nth, 'settled' AS name FROM settled
     UNION ALL
     -- A scalar subquery: EXISTS could be planned as a hash over the whole history.
-    SELECT place, CASE WHEN (
-      SELECT e.event = o.event AND e.worker = o.worker
+    SELECT nth, CASE WHEN (
+      SELECT e.worker = o.worker AND (e.event = o.event OR (e.event = 'cancelled' AND o.event <> 'completed'))
       FROM ${s}.order_events e WHERE e.order_id = o.id AND e.version = o.version + 1
     ) THEN 'repeated' ELSE 'stale' END
-    FROM outcome o WHERE place NOT IN (SELECT settled.place FROM settled)
+    FROM outcome o WHERE nth NOT IN (SELECT settled.nth FROM settled)
   )
-  SELECT result.name FROM result ORDER BY place;
+  SELECT result.name FROM result ORDER BY nth;
 END $$`
 } as const

@@ -6,7 +6,7 @@ import { sqlStateOf } from "../client/SqlErrors.ts"
 import { meaningOf } from "../client/SqlStates.ts"
 import { repeatAfterTrouble, repeatIdempotent } from "../client/RepeatStatements.ts"
 import { Database } from "../client/Database.ts"
-import { countDue, countScheduled } from "./CountPending.ts"
+import { countDue, countPendingOfGroups, countScheduled } from "./CountPending.ts"
 import { findAnswer, submitKeyedOrders } from "./SubmitKeyedOrders.ts"
 import { submitOrders } from "./SubmitOrders.ts"
 
@@ -30,6 +30,7 @@ export const layer = Layer.effect(
     const find = findAnswer(sql, schema)
     const due = countDue(sql, schema)
     const scheduled = countScheduled(sql, schema)
+    const ofGroups = countPendingOfGroups(sql, schema)
 
     return IntakeStore.of({
       submit: (orders, keyed = []) =>
@@ -45,6 +46,7 @@ export const layer = Layer.effect(
       findAnswer: (key) => call(repeatAfterTrouble(find(key))),
       countDue: (max) => call(due(max)),
       countScheduled: (max, room) => call(scheduled(max, room)),
+      countPendingOfGroups: (groups, defaultMax) => call(ofGroups(groups, defaultMax)),
       inTransaction,
       afterCommit: sql.afterCommit
     })

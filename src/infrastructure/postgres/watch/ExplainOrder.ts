@@ -1,38 +1,113 @@
-import { Effect } from "effect"
+import { DateTime, Effect } from "effect"
 import type { SqlClient } from "effect/sql"
+import { type GroupLimits, noLimits } from "../../../domain/Groups.ts"
 import { OrderNotFound } from "../../../domain/OrderErrors.ts"
 import type { OrderId } from "../../../domain/OrderId.ts"
+import type { Pause } from "../../../domain/Pauses.ts"
+import type { WhyWaiting } from "../../../domain/WhyWaiting.ts"
+import { toPause } from "../control/PauseWorkers.ts"
 import { tablesOf } from "../client/Tables.ts"
+import { maxRunningOf, rateOf, runningOf, tokensOf, tokenTolerance } from "../functions/Conditions.ts"
 
-/**
- * Counts the due orders that are claimed before this one: all of higher priorities, and those of the same
- * priority with an earlier due time or lower id. The number is null if the order is not PENDING or not
- * due. There is no row if the order does not exist.
- */
-export const countDueBeforeStatement = (sql: SqlClient.SqlClient, schema: string) => {
-  const { now, orders } = tablesOf(sql, schema)
-  return (id: OrderId, limit: number) => sql<{ readonly before: number | null }>`
-    SELECT CASE WHEN mine.status = 'PENDING' AND mine.due_at <= ${now} THEN (
-      SELECT count(*)::int FROM (
-        SELECT FROM generate_series(mine.priority + 1, 9) AS high (priority)
-        CROSS JOIN LATERAL (
-          SELECT FROM ${orders} o WHERE o.status = 'PENDING' AND o.priority = high.priority AND o.due_at <= ${now}
-          ORDER BY o.due_at, o.id LIMIT ${limit}
-        ) AS higher
-        UNION ALL
-        (SELECT FROM ${orders} o
-        WHERE o.status = 'PENDING' AND o.priority = mine.priority AND (o.due_at, o.id) < (mine.due_at, mine.id)
-        ORDER BY o.due_at, o.id LIMIT ${limit})
-        LIMIT ${limit}
-      ) AS counted
-    ) END AS before
-    FROM ${orders} AS mine WHERE mine.id = ${id}::uuid`
+interface WhyRow {
+  readonly is_pending: boolean
+  readonly is_due: boolean
+  readonly behind: OrderId | null
+  readonly pause:
+    | (Omit<Parameters<typeof toPause>[0], "since" | "resume_at"> & {
+        readonly since: string
+        readonly resume_at: string | null
+      })
+    | null
+  readonly has_worker: boolean
+  readonly max_running: number | null
+  readonly running: number | null
+  readonly rate: number | null
+  readonly next_at: Date | null
+  readonly before: number | null
 }
 
-export const countDueBefore = (sql: SqlClient.SqlClient, schema: string) => {
-  const count = countDueBeforeStatement(sql, schema)
-  return Effect.fnUntraced(function* (id: OrderId, limit: number) {
-    const [row] = yield* count(id, limit)
-    return row === undefined ? yield* new OrderNotFound({ orderId: id }) : row.before
+/**
+ * What the claim would find out about one order, in one statement. The conditions of groups are those of the claim
+ * function (functions/Conditions.ts). No row if the order does not exist.
+ */
+export const whyWaitingStatement = (sql: SqlClient.SqlClient, schema: string) => {
+  const { now, orderDue, orderGroups, orderKeyHeads, orderKeyWaiting, orderPauses, orderWorkers, orders } =
+    tablesOf(sql, schema)
+  const s = `"${schema}"`
+  const raw = sql.literal
+
+  return (id: OrderId, limit: number, { maxRunning, ratePerSecond }: GroupLimits) => sql<WhyRow>`
+    WITH mine AS MATERIALIZED (
+      SELECT o.*, ${now} AS moment, ${maxRunning}::int AS default_max_running, ${ratePerSecond}::float8 AS default_rate
+      FROM ${orders} o WHERE o.id = ${id}::uuid
+    )
+    SELECT status = 'PENDING' AS is_pending, due_at <= moment AS is_due,
+      CASE WHEN ordering_key <> '' THEN nullif(coalesce(
+        (SELECT h.order_id FROM ${orderKeyHeads} h WHERE h.type = mine.type AND h.ordering_key = mine.ordering_key),
+        (SELECT w.order_id FROM ${orderKeyWaiting} w WHERE w.type = mine.type AND w.ordering_key = mine.ordering_key
+         ORDER BY w.place LIMIT 1)
+      ), id) END AS behind,
+      (SELECT to_jsonb(p) FROM ${orderPauses} p
+       WHERE p.type IN ('', mine.type) AND p.group_name IN ('', mine.group_name) AND (p.resume_at IS NULL OR p.resume_at > moment)
+       ORDER BY p.since, p.type, p.group_name LIMIT 1) AS pause,
+      EXISTS (SELECT FROM ${orderWorkers} w
+        WHERE w.lease_until > moment AND NOT w.is_expired AND (w.types IS NULL OR mine.type = ANY (w.types))) AS has_worker,
+      limits.max_running, limits.running, limits.rate, limits.next_at,
+      CASE WHEN status = 'PENDING' AND due_at <= moment THEN (
+        SELECT count(*)::int FROM (
+          SELECT FROM generate_series(mine.priority + 1, 9) AS high (priority)
+          CROSS JOIN LATERAL (
+            SELECT FROM ${orderDue} d WHERE d.priority = high.priority AND d.due_at <= moment LIMIT ${limit}
+          ) AS higher
+          UNION ALL
+          (SELECT FROM ${orderDue} d
+          WHERE d.priority = mine.priority AND d.group_name = mine.group_name AND d.type = mine.type
+            AND (d.due_at, d.order_id) < (mine.due_at, mine.id)
+          ORDER BY d.due_at, d.order_id LIMIT ${limit})
+          LIMIT ${limit}
+        ) AS counted
+      ) END AS before
+    FROM mine LEFT JOIN LATERAL (
+      SELECT g.max_running, g.rate,
+        CASE WHEN g.max_running IS NOT NULL THEN ${raw(runningOf(s, "mine.group_name", "g.max_running"))} END AS running,
+        CASE WHEN g.rate IS NOT NULL AND g.tokens + ${tokenTolerance}::float8 < 1
+          THEN moment + ceil((1 - g.tokens) * 1000 / g.rate) * interval '1 millisecond' END AS next_at
+      FROM (
+        SELECT ${raw(maxRunningOf("g"))} AS max_running, ${raw(rateOf("g"))} AS rate, ${raw(tokensOf("g"))} AS tokens
+        FROM (SELECT 1) AS one LEFT JOIN ${orderGroups} g ON g.group_name = mine.group_name
+      ) g
+    ) limits ON mine.group_name <> ''`
+}
+
+const pauseOf = ({ resume_at, since, ...row }: NonNullable<WhyRow["pause"]>): Pause =>
+  toPause({ ...row, since: new Date(since), resume_at: resume_at === null ? null : new Date(resume_at) })
+
+/** The first reason that holds, in the sequence of `WhyWaiting`. */
+const reasonOf = (row: WhyRow): WhyWaiting | null => {
+  if (!row.is_pending) return null
+  if (!row.is_due) return { why: "not due" }
+  if (row.behind !== null) return { why: "behind its key", orderId: row.behind }
+  if (row.pause !== null) return { why: "paused", pause: pauseOf(row.pause) }
+  if (!row.has_worker) return { why: "no worker for its type" }
+  if (row.max_running !== null && row.running !== null && row.running >= row.max_running)
+    return { why: "group is full", running: row.running, maxRunning: row.max_running }
+  if (row.rate !== null && row.next_at !== null)
+    return {
+      why: "group has used its rate",
+      ratePerSecond: row.rate,
+      nextAt: DateTime.fromDateUnsafe(row.next_at)
+    }
+  return { why: "no free slot", before: row.before ?? 0 }
+}
+
+export const whyWaiting = (sql: SqlClient.SqlClient, schema: string) => {
+  const find = whyWaitingStatement(sql, schema)
+  return Effect.fnUntraced(function* (
+    id: OrderId,
+    { defaultLimits = noLimits, limit }: { readonly limit: number; readonly defaultLimits?: GroupLimits }
+  ) {
+    const [row] = yield* find(id, limit, defaultLimits)
+    return row === undefined ? yield* new OrderNotFound({ orderId: id }) : reasonOf(row)
   })
 }

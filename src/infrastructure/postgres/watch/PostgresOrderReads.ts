@@ -2,7 +2,7 @@ import { Duration, Effect, Layer } from "effect"
 import { OrderReads, readinessLimit } from "../../../application/ports/OrderReads.ts"
 import { repeatAfterTrouble, repeatIdempotent } from "../client/RepeatStatements.ts"
 import { Database } from "../client/Database.ts"
-import { countDueBefore } from "./ExplainOrder.ts"
+import { whyWaiting } from "./ExplainOrder.ts"
 import { findOrder, readTimeline } from "./FindOrder.ts"
 import { listOrders } from "./ListOrders.ts"
 import { readBacklog, readStats } from "./Stats.ts"
@@ -25,14 +25,14 @@ export const layer = Layer.effect(
     const find = findOrder(sql, schema)
     const timeline = readTimeline(sql, schema)
     const after = eventsAfter(sql, schema)
-    const dueBefore = countDueBefore(sql, schema)
+    const why = whyWaiting(sql, schema)
     const list = listOrders(sql, schema)
 
     return OrderReads.of({
       find: (id) => call(repeatIdempotent(find(id))),
       timeline: (id) => call(repeatIdempotent(timeline(id))),
       eventsAfter: (positions, limits) => call(repeatIdempotent(after(positions, limits))),
-      countDueBefore: (id, limit) => call(repeatIdempotent(dueBefore(id, limit))),
+      whyWaiting: (id, options) => call(repeatIdempotent(why(id, options))),
       list: (page, filter) => call(repeatAfterTrouble(list(page, filter))),
       backlog: call(readBacklog(sql, schema)),
       stats: call(repeatAfterTrouble(readStats(sql, schema))),

@@ -2,7 +2,7 @@ import { DateTime, Duration, Effect } from "effect"
 import type { SqlClient, Statement } from "effect/sql"
 import type { Backlog } from "../../../application/ports/OrderReads.ts"
 import type { Stats } from "../../../domain/OrderQueries.ts"
-import { OrderStatus } from "../../../domain/OrderStatus.ts"
+import { dueRows } from "../client/DueRows.ts"
 import { tablesOf } from "../client/Tables.ts"
 
 /** The maximum count of orders that are not final, and of dead letters. */
@@ -31,28 +31,32 @@ interface Row {
   readonly oldest_due_age_ms: number | null
 }
 
-/** How long the oldest due order has waited since it became due, in milliseconds; null if none is due. */
+/** How long the oldest due order has waited, in milliseconds; null if none is due. */
 const oldestDueAge = (sql: SqlClient.SqlClient, schema: string) => {
-  const { now, orders } = tablesOf(sql, schema)
+  const { now } = tablesOf(sql, schema)
   return sql`(
-    SELECT (extract(epoch FROM ${now} - min(first.due_at)) * 1000)::float8
-    FROM generate_series(0, 9) AS each (priority)
-    CROSS JOIN LATERAL (
-      SELECT due_at FROM ${orders} o WHERE o.status = 'PENDING' AND o.priority = each.priority AND o.due_at <= ${now}
-      ORDER BY o.due_at, o.id LIMIT 1
-    ) first
+    SELECT (extract(epoch FROM ${now} - min(due_at)) * 1000)::float8
+    FROM (${dueRows(sql, schema, sql`due_at`, sql`due_at <= ${now}`, 1)}) AS first
   )`
+}
+
+/** Counts rows up to a limit. */
+const counted = (sql: SqlClient.SqlClient, source: Statement.Fragment, limit: number) =>
+  sql`(SELECT count(*)::int FROM (${source} LIMIT ${limit}) AS counted)`
+
+const pendingRows = (sql: SqlClient.SqlClient, schema: string) => {
+  const { orderDue, orderKeyWaiting } = tablesOf(sql, schema)
+  return sql`SELECT FROM ${orderDue} UNION ALL SELECT FROM ${orderKeyWaiting}`
 }
 
 const ageOf = (millis: number | null) => (millis === null ? null : Duration.millis(Math.max(0, millis)))
 
-/** Waiting and running orders, counted by an index up to `maxCounted`. */
+/** Waiting and running orders, counted up to `maxCounted`. */
 export const readBacklog = (sql: SqlClient.SqlClient, schema: string) => {
-  const { orders } = tablesOf(sql, schema)
-  const count = (status: string) =>
-    sql`(SELECT count(*)::int FROM (SELECT FROM ${orders} WHERE status = ${sql.literal(`'${status}'`)} LIMIT ${maxCounted}) AS counted)`
+  const { orderRunning } = tablesOf(sql, schema)
   return sql<{ pending: number; processing: number; oldest_due_age_ms: number | null }>`
-    SELECT ${count("PENDING")} AS pending, ${count("PROCESSING")} AS processing,
+    SELECT ${counted(sql, pendingRows(sql, schema), maxCounted)} AS pending,
+      ${counted(sql, sql`SELECT FROM ${orderRunning}`, maxCounted)} AS processing,
       ${oldestDueAge(sql, schema)} AS oldest_due_age_ms`.pipe(
     Effect.map(([row]): Backlog => ({
       pending: row?.pending ?? 0,
@@ -67,41 +71,30 @@ export const readBacklog = (sql: SqlClient.SqlClient, schema: string) => {
  * the size of the table.
  */
 const statsStatement = (sql: SqlClient.SqlClient, schema: string) => {
-  const { deadLetters, now, orders } = tablesOf(sql, schema)
-  const counted = (source: Statement.Fragment, limit: number) =>
-    sql`(SELECT count(*)::int FROM (SELECT FROM ${source} LIMIT ${limit + 1}) AS counted)`
-  const inStatus = (status: OrderStatus, limit: number) =>
-    counted(sql`${orders} WHERE status = ${sql.literal(`'${status}'`)}`, limit)
+  const { deadLetters, now, orderDue, orderFinal, orderRunning, orders } = tablesOf(sql, schema)
+  const upTo = (source: Statement.Fragment, limit: number) => counted(sql, source, limit + 1)
+  const final = (status: "PROCESSED" | "FAILED") =>
+    upTo(sql`SELECT FROM ${orderFinal} WHERE status = ${sql.literal(`'${status}'`)}`, maxFinalCounted)
   const recentRate = (column: string, source: Statement.Fragment) => sql`
     SELECT count(*) / CASE WHEN count(*) < ${rateOrders} THEN ${rateSeconds}::float8
       ELSE greatest(0.001, extract(epoch FROM ${now} - min(at))::float8) END AS rate
     FROM (
-      SELECT ${sql.literal(column)} AS at FROM ${source} AND ${sql.literal(column)} > ${now} - ${rateSeconds}::float8 * interval '1 second'
+      SELECT ${sql.literal(column)} AS at FROM ${source} ${sql.literal(column)} > ${now} - ${rateSeconds}::float8 * interval '1 second'
       ORDER BY ${sql.literal(column)} DESC LIMIT ${rateOrders}
     ) AS latest`
 
   return sql<Row>`
     SELECT ${now} AS as_of,
-      ${inStatus("PENDING", maxCounted)} AS pending,
-      ${inStatus("PROCESSING", maxCounted)} AS processing,
-      ${inStatus("PROCESSED", maxFinalCounted)} AS processed,
-      ${inStatus("FAILED", maxFinalCounted)} AS failed,
-      ${counted(sql`${orders} WHERE retry_count > 0 AND due_at IS NOT NULL AND worker IS NULL`, maxCounted)} AS retrying,
-      ${counted(sql`${deadLetters}`, maxCounted)} AS dead_letters,
+      ${upTo(pendingRows(sql, schema), maxCounted)} AS pending,
+      ${upTo(sql`SELECT FROM ${orderRunning}`, maxCounted)} AS processing,
+      ${final("PROCESSED")} AS processed,
+      ${final("FAILED")} AS failed,
+      ${upTo(sql`SELECT FROM ${orderDue} WHERE is_retry`, maxCounted)} AS retrying,
+      ${upTo(sql`SELECT FROM ${deadLetters}`, maxCounted)} AS dead_letters,
       ${oldestDueAge(sql, schema)} AS oldest_due_age_ms,
       created.rate AS created, completed.rate AS completed
-    FROM (
-      SELECT sum(each.rate) AS rate
-      FROM (${sql.join(
-        " UNION ALL ",
-        false
-      )(
-        OrderStatus.literals.map((status) =>
-          recentRate("created_at", sql`${orders} WHERE status = ${sql.literal(`'${status}'`)}`)
-        )
-      )}) AS each
-    ) AS created,
-    (${recentRate("updated_at", sql`${orders} WHERE status = 'PROCESSED'`)}) AS completed`
+    FROM (${recentRate("created_at", sql`${orders} WHERE`)}) AS created,
+      (${recentRate("final_at", sql`${orderFinal} WHERE status = 'PROCESSED' AND`)}) AS completed`
 }
 
 const toStats = (row: Row, final: Readonly<Record<"PROCESSED" | "FAILED", number | undefined>>): Stats => ({
@@ -123,14 +116,14 @@ const toStats = (row: Row, final: Readonly<Record<"PROCESSED" | "FAILED", number
 
 /** The figures of all orders. A large number of final orders is not counted but estimated by the planner. */
 export const readStats = (sql: SqlClient.SqlClient, schema: string) => {
-  const { orders } = tablesOf(sql, schema)
+  const { orderFinal } = tablesOf(sql, schema)
   const statement = statsStatement(sql, schema)
 
   // The planner's estimate follows from the size of the table and the share of each status at the last ANALYZE.
   const estimateBeyond = Effect.fnUntraced(function* (counted: number, status: "PROCESSED" | "FAILED") {
     if (counted <= maxFinalCounted) return undefined
     const [row] = yield* sql<{ readonly "QUERY PLAN": ReadonlyArray<{ Plan: { "Plan Rows": number } }> }>`
-      EXPLAIN (FORMAT JSON) SELECT FROM ${orders} WHERE status = ${sql.literal(`'${status}'`)}`
+      EXPLAIN (FORMAT JSON) SELECT FROM ${orderFinal} WHERE status = ${sql.literal(`'${status}'`)}`
     return Math.max(maxFinalCounted, row?.["QUERY PLAN"][0]?.Plan["Plan Rows"] ?? 0)
   })
 

@@ -5,7 +5,7 @@ import { fullBatch, repeatIdempotent } from "../client/RepeatStatements.ts"
 import { Database } from "../client/Database.ts"
 import { claimOrders } from "./ClaimOrders.ts"
 import { expireLeases } from "./ExpireLeases.ts"
-import { renewLeases } from "./RenewLeases.ts"
+import { deregister, findCancelRequests, renewLeases } from "./RenewLeases.ts"
 import { settleOrders, settleWithWrites } from "./SettleOrders.ts"
 
 /**
@@ -22,9 +22,11 @@ export const layer = Layer.effect(
     const settleWrites = settleWithWrites(sql, schema)
     const renew = renewLeases(sql, schema)
     const expire = expireLeases(sql, schema)
+    const cancelRequests = findCancelRequests(sql, schema)
+    const remove = deregister(sql, schema)
 
     return WorkStore.of({
-      claim: ({ lease, max, worker }) => call(claim(worker, lease, max)),
+      claim: (request) => call(claim(request)),
       settle: (settlements) =>
         call(
           repeatIdempotent(
@@ -34,8 +36,10 @@ export const layer = Layer.effect(
         ),
       settleWithWrites: (settlement, writes) =>
         callWithin(Duration.infinity)(settleWrites(settlement, writes)),
-      // Only the database knows the number of leases, so the time limit is that of a full batch.
-      renew: (worker, lease) => call(repeatIdempotent(renew(worker, lease), fullBatch)),
+      // Only the database knows the number of orders, so the time limit is that of a full batch.
+      renew: (worker, lease, report) => call(repeatIdempotent(renew(worker, lease, report), fullBatch)),
+      findCancelRequests: (worker) => call(repeatIdempotent(cancelRequests(worker))),
+      deregister: (worker) => call(Effect.asVoid(repeatIdempotent(remove(worker)))),
       expire: (max) => call(Effect.map(expire(max), (rows) => rows.map(toOrder)))
     })
   })

@@ -1,45 +1,89 @@
 import { DateTime, Duration, Effect } from "effect"
 import type { SqlClient } from "effect/sql"
-import type { Lease } from "../../../domain/Order.ts"
+import { WorkerExpired } from "../../../application/ports/WorkStore.ts"
+import type { HeldOrder } from "../../../domain/Order.ts"
+import type { WorkerReport } from "../../../domain/Workers.ts"
+import { texts } from "../client/Columns.ts"
 import type { OrderRow } from "../client/OrderRow.ts"
 import { tablesOf } from "../client/Tables.ts"
 
-type LeaseRow = Pick<OrderRow, "id" | "version" | "retry_count" | "updated_at"> & {
+type HeldRow = Pick<OrderRow, "id" | "version" | "retry_count" | "updated_at" | "cancel_requested"> & {
   readonly worker: string
-  readonly lease_until: Date
 }
 
-const toLease = (row: LeaseRow): Lease => ({
+/** If the worker holds no order there is one row, whose `id` is null. */
+type RenewedRow = HeldRow | { readonly id: null }
+
+const toHeldOrder = (row: HeldRow): HeldOrder => ({
   id: row.id,
   version: row.version,
   retryCount: row.retry_count,
   worker: row.worker,
   updatedAt: DateTime.fromDateUnsafe(row.updated_at),
-  leaseUntil: DateTime.fromDateUnsafe(row.lease_until)
+  cancelRequested: row.cancel_requested
 })
 
 /**
- * Extends every lease of a worker and returns all its leases, in one statement. An order that is locked, because
- * it is being settled, is skipped: its lease cannot expire while it is locked, and the other leases of the worker
- * could expire while this statement waits for the lock.
+ * Extends the lease of a worker and returns the orders that it holds, in one statement. Returns no row if the worker was
+ * expired. Without a report, the last one stays.
  */
 export const renewStatement = (sql: SqlClient.SqlClient, schema: string) => {
-  const { now, orders } = tablesOf(sql, schema)
-  return (worker: string, lease: Duration.Duration) => sql<LeaseRow>`
-    WITH unlocked AS MATERIALIZED (
-      SELECT id FROM ${orders} WHERE status = 'PROCESSING' AND worker = ${worker} FOR NO KEY UPDATE SKIP LOCKED
-    ), renewed AS (
-      UPDATE ${orders} o SET lease_until = ${now} + ${Duration.toMillis(lease)}::float8 * interval '1 millisecond'
-      FROM unlocked WHERE o.id = unlocked.id
-      RETURNING o.id, o.lease_until
+  const { now, orderRunning, orderWorkers, orders } = tablesOf(sql, schema)
+  return (worker: string, lease: Duration.Duration, report: WorkerReport | undefined) => {
+    const until = sql`${now} + ${Duration.toMillis(lease)}::float8 * interval '1 millisecond'`
+    const columns = sql.literal("host, version, role, types, capacity, in_flight, draining")
+    const values =
+      report === undefined
+        ? null
+        : sql`${report.host}::text, ${report.version}::text, ${report.role}::text,
+          ${report.types === null ? null : texts(report.types)}::text[], ${report.capacity}::int, ${report.inFlight}::int,
+          ${report.draining}::boolean`
+    const excluded = sql.literal(
+      ["host", "version", "role", "types", "capacity", "in_flight", "draining"]
+        .map((column) => `, ${column} = excluded.${column}`)
+        .join("")
     )
-    SELECT o.id, o.version, o.retry_count, o.worker, o.updated_at, coalesce(renewed.lease_until, o.lease_until) AS lease_until
-    FROM ${orders} o LEFT JOIN renewed ON renewed.id = o.id
-    WHERE o.status = 'PROCESSING' AND o.worker = ${worker}`
+    return sql<RenewedRow>`
+    WITH renewed AS (
+      INSERT INTO ${orderWorkers} AS w (id, lease_until, started_at, seen_at${values === null ? sql`` : sql`, ${columns}`})
+      VALUES (${worker}, ${until}, ${now}, ${now}${values === null ? sql`` : sql`, ${values}`})
+      ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until, seen_at = excluded.seen_at${values === null ? sql`` : excluded}
+      WHERE NOT w.is_expired
+      RETURNING id
+    )
+    SELECT o.* FROM renewed LEFT JOIN LATERAL (
+      SELECT o.id, o.version, o.retry_count, o.updated_at, o.cancel_requested, o.worker
+      FROM ${orderRunning} r JOIN ${orders} o ON o.id = r.order_id AND o.worker = r.worker WHERE r.worker = renewed.id
+    ) o ON true`
+  }
 }
 
 export const renewLeases = (sql: SqlClient.SqlClient, schema: string) => {
   const renew = renewStatement(sql, schema)
-  return (worker: string, lease: Duration.Duration) =>
-    Effect.map(renew(worker, lease), (rows) => rows.map(toLease))
+  return (worker: string, lease: Duration.Duration, report?: WorkerReport) =>
+    Effect.flatMap(renew(worker, lease, report), (rows) =>
+      rows.length === 0
+        ? Effect.fail(new WorkerExpired({ worker }))
+        : Effect.succeed(rows.filter((row) => row.id !== null).map(toHeldOrder))
+    )
+}
+
+/** The orders that a worker holds and whose cancel was requested. */
+export const findCancelRequests = (sql: SqlClient.SqlClient, schema: string) => {
+  const { orderRunning, orders } = tablesOf(sql, schema)
+  return (worker: string) =>
+    Effect.map(
+      sql<Pick<OrderRow, "id">>`
+      SELECT o.id FROM ${orderRunning} r JOIN ${orders} o ON o.id = r.order_id AND o.worker = r.worker
+      WHERE r.worker = ${worker} AND o.cancel_requested IS NOT NULL`,
+      (rows) => rows.map(({ id }) => id)
+    )
+}
+
+/** Removes a worker that holds no orders. */
+export const deregister = (sql: SqlClient.SqlClient, schema: string) => {
+  const { orderRunning, orderWorkers } = tablesOf(sql, schema)
+  return (worker: string) => sql`
+    DELETE FROM ${orderWorkers} w WHERE w.id = ${worker}
+      AND NOT EXISTS (SELECT FROM ${orderRunning} r WHERE r.worker = w.id)`
 }

@@ -86,7 +86,7 @@ describe("the response to a hostile order", () => {
   it.live("is small for an app's own schema too, with every issue once", () =>
     Effect.gen(function* () {
       const payload = OrderPayload.make(Schema.Record(Schema.String, Schema.Array(Schema.Int)))
-      const { platform } = fakePlatform<typeof payload.schema.Type>()
+      const { platform } = fakePlatform<typeof payload.Payloads>()
       const { call } = yield* serve(payload, platform)
       const body = `{"payload":{"${long(30_000)}":${nulls(1_000)},"b":${nulls(500)}}}`
       const answer = yield* call("/orders", post(body))

@@ -24,6 +24,9 @@ const values = ["null", "true", "7.5", "-1", '"x"', "[]", '[{"a":1}]', "{}", '{"
 
 const fields = {
   payload: ["{}", '{"a":{}}'],
+  type: ['"x"'],
+  orderingKey: ['"x"'],
+  group: ['"x"'],
   priority: [],
   notBefore: [],
   maxRetries: [],
@@ -36,7 +39,9 @@ const { components } = OpenApi.fromApi(makeOrderApi(anyJsonObject)) as {
   readonly components: { readonly schemas: object }
 }
 const names = [
-  ...Object.keys(components.schemas).filter((name) => !["Order", "Stats", "Timeline"].includes(name)),
+  ...Object.keys(components.schemas).filter(
+    (name) => !["Order", "Group", "Pause", "Stats", "Timeline", "Workers"].includes(name)
+  ),
   ..."Payload JsonObject OrderId OrderStatus DateTime Utc Record Struct Codec Schema Literal Finite Int filter RegExp undefined".split(
     " "
   )
@@ -83,6 +88,16 @@ describe("the message for a wrong value", () => {
     [`null`, [], "Expected an object, got null"],
     [`{"priority":12}`, ["priority"], "Expected a whole number from 0 to 9, got 12"],
     [`{"priority":"1"}`, ["priority"], "Expected a whole number, got a string"],
+    [`{"type":"Invoice"}`, ["type"], "Expected 1 to 64 of the characters a-z 0-9 . _ -"],
+    [`{"type":""}`, ["type"], "Expected 1 to 64 of the characters a-z 0-9 . _ -"],
+    [`{"type":7}`, ["type"], "Expected a string, got a number"],
+    [`{"orderingKey":""}`, ["orderingKey"], "Expected 1 to 200 characters"],
+    [`{"orderingKey":"a\\u0007"}`, ["orderingKey"], "Expected no control characters"],
+    [`{"orderingKey":null}`, ["orderingKey"], "Expected a string, got null"],
+    [`{"group":"${"x".repeat(201)}"}`, ["group"], "Expected 1 to 200 characters"],
+    [`{"group":"a\\u0085"}`, ["group"], "Expected no control characters"],
+    [`{"group":"a\\u0000"}`, ["group"], "U+0000 cannot be stored"],
+    [`{"orderingkey":"a"}`, ["orderingkey"], "This key is not known here; did you mean orderingKey?"],
     [`{"maxRetries":1.5}`, ["maxRetries"], "Expected a whole number, got 1.5"],
     [`{"metadata":{"a":1}}`, ["metadata", "a"], "Expected a string, got a number"],
     [`{"prioirty":1}`, ["prioirty"], "This key is not known here; did you mean priority?"],
@@ -139,13 +154,15 @@ describe("lengths", () => {
 
   it.live.each([
     [{ metadata: { a: emoji(512) } }, { metadata: { a: emoji(513) } }],
-    [{ metadata: { [emoji(64)]: "x" } }, { metadata: { [emoji(65)]: "x" } }]
+    [{ metadata: { [emoji(64)]: "x" } }, { metadata: { [emoji(65)]: "x" } }],
+    [{ orderingKey: emoji(200) }, { orderingKey: emoji(201) }],
+    [{ group: emoji(200) }, { group: emoji(201) }]
   ])("count code points, as JSON Schema does", ([fits, tooLong]) =>
     Effect.gen(function* () {
       const { call } = yield* serveFake()
       assert.strictEqual((yield* call("/orders", post(JSON.stringify(fits)))).status, 202)
       const [error] = errorsOf(yield* call("/orders", post(JSON.stringify(tooLong))))
-      assert.match(error?.message ?? "", /^Expected (?:at most 512|a key of 1 to 64) characters$/)
+      assert.match(error?.message ?? "", /^Expected (?:at most 512|a key of 1 to 64|1 to 200) characters$/)
     })
   )
 

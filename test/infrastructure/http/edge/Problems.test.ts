@@ -44,7 +44,7 @@ describe("problems", () => {
   it.live("an unknown path is a 404 problem, also if it is malformed", () =>
     Effect.gen(function* () {
       const { call } = yield* serveFake()
-      for (const path of ["/", "/nothing", "/orders/a/b", "/ORDERS", "/redrives/1", "/docs/x", "/worker"]) {
+      for (const path of ["/", "/nothing", "/orders/a/b", "/ORDERS", "/redrives/1", "/docs/x", "/worker/x"]) {
         problem(yield* call(path), 404, "not-found")
         problem(yield* call(path, { method: "PROPFIND" }), 404, "not-found")
       }
@@ -67,6 +67,14 @@ describe("problems", () => {
         "/orders": "GET, HEAD, OPTIONS, POST",
         [`/orders/${id}`]: "GET, HEAD, OPTIONS",
         [`/orders/${id}/timeline`]: "GET, HEAD, OPTIONS",
+        [`/orders/${id}/cancel`]: "OPTIONS, POST",
+        [`/orders/${id}/run`]: "OPTIONS, POST",
+        "/worker": "GET, HEAD, OPTIONS",
+        "/worker/pause": "OPTIONS, POST",
+        "/worker/resume": "OPTIONS, POST",
+        "/groups": "GET, HEAD, OPTIONS",
+        "/groups/acme": "DELETE, OPTIONS, PUT",
+        "/audit": "GET, HEAD, OPTIONS",
         "/dlq": "GET, HEAD, OPTIONS",
         [`/dlq/${id}`]: "DELETE, GET, HEAD, OPTIONS",
         [`/dlq/${id}/reprocess`]: "OPTIONS, POST",

@@ -26,7 +26,7 @@ describe("Idempotency-Key", () => {
       const same = [
         '{"payload":{"a":1,"b":[{"c":2,"d":3}]}}',
         ' { "payload" : { "b" : [ { "d": 3.0 , "c": 2e0 } ], "\\u0061" : 1 } } ',
-        '{"payload":{"a":1,"b":[{"c":2,"d":3}]},"priority":0,"maxRetries":3,"metadata":{}}'
+        '{"payload":{"a":1,"b":[{"c":2,"d":3}]},"type":"default","priority":0,"maxRetries":3,"metadata":{}}'
       ]
       for (const body of same) {
         const again = yield* call("/orders", post("k", body, { "x-correlation-id": "another" }))
@@ -46,6 +46,9 @@ describe("Idempotency-Key", () => {
       const others = [
         undefined,
         '{"payload":{"a":[2,1]}}',
+        '{"payload":{"a":[1,2]},"type":"invoice"}',
+        '{"payload":{"a":[1,2]},"orderingKey":"k"}',
+        '{"payload":{"a":[1,2]},"group":"g"}',
         '{"payload":{"a":[1,2]},"priority":1}',
         '{"payload":{"a":[1,2]},"maxRetries":4}',
         '{"payload":{"a":[1,2]},"metadata":{"k":"v"}}',

@@ -28,7 +28,13 @@ const refusedAt = (answer: Answer) => {
 const shops = Effect.gen(function* () {
   const server = yield* serveMemory
   for (let n = 0; n < 8; n++) {
-    const order = newOrder({ payload: { n }, metadata: { shop: String(n % 2), "a.b c&": "x=1 %" } })
+    const order = newOrder({
+      payload: { n },
+      type: n < 4 ? "invoice" : "default",
+      orderingKey: `key ${n % 2}`,
+      group: "a&b",
+      metadata: { shop: String(n % 2), "a.b c&": "x=1 %" }
+    })
     yield* server.stores.intake.submit([order])
   }
   yield* server.failOne({ metadata: { shop: "0" } }, "card declined: 05 & more")
@@ -68,6 +74,12 @@ describe("GET /orders", () => {
         yield* count(`?metadata.${encodeURIComponent("a.b c&")}=${encodeURIComponent("x=1 %")}`),
         8
       )
+      assert.strictEqual(yield* count("?type=invoice"), 4)
+      assert.strictEqual(yield* count("?type=default"), 6)
+      assert.strictEqual(yield* count("?orderingKey=key%201"), 4)
+      assert.strictEqual(yield* count("?group=a%26b"), 8)
+      assert.strictEqual(yield* count("?group=a%26b&type=invoice&orderingKey=key%201&metadata.shop=1"), 2)
+      assert.strictEqual(yield* count("?group=none"), 0)
       assert.strictEqual(yield* count("?metadata.shop="), 0)
       assert.strictEqual(yield* count("?metadata.__proto__=0"), 0)
       assert.strictEqual(yield* count("?createdAfter=0000-01-01T00:00:00Z"), 10)
@@ -95,6 +107,15 @@ describe("GET /orders", () => {
         "limit=1&limit=2": "limit",
         "status=DONE": "status",
         "status=PENDING&status=FAILED": "status",
+        "type=": "type",
+        "type=Invoice": "type",
+        [`type=${"x".repeat(65)}`]: "type",
+        "orderingKey=": "orderingKey",
+        "orderingKey=%0A": "orderingKey",
+        "orderingKey=%00": "orderingKey",
+        [`group=${"x".repeat(201)}`]: "group",
+        "group=%C2%85": "group",
+        "group=a&group=b": "group",
         "retrying=false": "retrying",
         "retrying=": "retrying",
         "createdAfter=2026-02-31T00:00:00Z": "createdAfter",
@@ -123,13 +144,14 @@ describe("GET /orders", () => {
   it.live("a cursor is bound to its filters, and a forged one is refused", () =>
     Effect.gen(function* () {
       const { call } = yield* shops
-      const query = "status=PENDING&metadata.shop=0&createdAfter=2020-01-01T00:00:00Z"
+      const query =
+        "status=PENDING&metadata.shop=0&createdAfter=2020-01-01T00:00:00Z&type=invoice&group=a%26b"
       const { nextCursor } = listed(yield* call(`/orders?${query}&limit=1`))
       const with_ = (query: string) => call(`/orders?${query}&cursor=${nextCursor}`)
       // The same filters in another spelling and order; the page size may differ.
       for (const same of [
         query,
-        `limit=3&metadata.shop=0&createdAfter=2020-01-01T02:00:00%2B02:00&status=PENDING`
+        `limit=3&group=a%26b&metadata.shop=0&createdAfter=2020-01-01T02:00:00%2B02:00&type=invoice&status=PENDING`
       ])
         assert.strictEqual((yield* with_(same)).status, 200)
       for (const other of [
@@ -139,6 +161,10 @@ describe("GET /orders", () => {
         query.replace("shop", "stop"),
         query.replace("PENDING", "FAILED"),
         query.replace("2020", "2021"),
+        query.replace("&type=invoice", ""),
+        query.replace("type=invoice", "type=default"),
+        query.replace("group=", "orderingKey="),
+        `${query}&orderingKey=key%200`,
         query.replace("createdAfter", "createdBefore"),
         `${query}&retrying=true`
       ])
@@ -177,9 +203,20 @@ describe("GET /orders", () => {
       const byName = new Map(parameters.flatMap((it) => ("name" in it ? [[it.name, it] as const] : [])))
       assert.includeMembers(
         [...byName.keys()],
-        ["status", "retrying", "createdAfter", "createdBefore", "limit", "cursor", "metadata"]
+        [
+          "status",
+          "type",
+          "orderingKey",
+          "group",
+          "retrying",
+          "createdAfter",
+          "createdBefore",
+          "limit",
+          "cursor",
+          "metadata"
+        ]
       )
-      assert.strictEqual(byName.size, 7)
+      assert.strictEqual(byName.size, 10)
       assert.deepStrictEqual(byName.get("limit")?.schema as object, {
         type: "integer",
         minimum: 1,

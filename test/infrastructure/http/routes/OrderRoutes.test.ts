@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Layer, type Schema } from "effect"
+import { Effect, Exit, Layer } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { OpenApi } from "effect/http-api"
 import { OrderPlatform } from "../../../../src/application/OrderPlatform.ts"
@@ -25,6 +25,9 @@ describe("orders", () => {
       assert.deepStrictEqual(answer.json, {
         id,
         status: "FAILED",
+        type: "parcel",
+        orderingKey: "dock-1",
+        group: "north",
         retryCount: 1,
         failureReason: "card declined",
         createdAt: "2026-11-22T12:00:00.000Z",
@@ -200,12 +203,13 @@ describe("If-Match with several tags", () => {
         : Effect.fail(new OrderVersionMismatch({ orderId: id }))
     }
     const find = () => Effect.sync(() => ({ ...failedOrder.order, version }))
-    return { calls, platform: { find, reprocess: change, discard: change } }
+    return { calls, platform: { find, reprocess: change, discard: change, cancel: change } }
   }
 
   it.live.each([
     ["POST", `/dlq/${id}/reprocess`, 202],
-    ["DELETE", `/dlq/${id}`, 204]
+    ["DELETE", `/dlq/${id}`, 204],
+    ["POST", `/orders/${id}/cancel`, 202]
   ] as const)("holds for each tag while the order changes: %s %s", ([method, path, success]) =>
     Effect.gen(function* () {
       const ask = Effect.fnUntraced(function* (times: number, match: string) {
@@ -235,7 +239,9 @@ describe("discard", () => {
           return Effect.succeed(failedOrder.order)
         }
       })
-      const discard = (query = "", headers = {}) => call(`/dlq/${id}${query}`, { method: "DELETE", headers })
+      const discard = (query = "", headers = {}) =>
+        call(`/dlq/${id}${query}`, { method: "DELETE", headers: { "x-correlation-id": "c-7", ...headers } })
+      const operator = { by: null, correlationId: "c-7" }
       const answer = yield* discard()
       assert.strictEqual(answer.status, 204)
       assert.strictEqual(answer.text, "")
@@ -243,10 +249,10 @@ describe("discard", () => {
       yield* discard("?reason=", { "if-match": "*" })
       yield* discard("?reason=%20")
       assert.deepStrictEqual(given, [
-        [id, {}],
-        [id, { ifVersion: 3, reason: "test data!" }],
-        [id, {}],
-        [id, {}]
+        [id, { operator }],
+        [id, { ifVersion: 3, reason: "test data!", operator }],
+        [id, { operator }],
+        [id, { operator }]
       ])
       for (const query of ["?reason=a&reason=b", "?colour=red"])
         assert.strictEqual((yield* discard(query)).status, 400)
@@ -361,7 +367,7 @@ describe("the server", () => {
         Layer.provide(
           Layer.succeed(
             OrderPlatform.service(OrderPayload.anyJsonObject),
-            fakePlatform<Schema.JsonObject>().platform
+            fakePlatform<typeof OrderPayload.anyJsonObject.Payloads>().platform
           )
         ),
         Layer.provide(HttpServer.layerServices)
@@ -394,8 +400,11 @@ describe("the server", () => {
       )
       assert.deepStrictEqual(operations.sort(), [
         "delete /dlq/{orderId}",
+        "delete /groups/{group}",
+        "get /audit",
         "get /dlq",
         "get /dlq/{orderId}",
+        "get /groups",
         "get /health/live",
         "get /health/ready",
         "get /metrics",
@@ -404,14 +413,29 @@ describe("the server", () => {
         "get /orders/{id}/events",
         "get /orders/{id}/timeline",
         "get /stats",
+        "get /worker",
         "post /dlq/{orderId}/reprocess",
         "post /orders",
-        "post /orders/bulk"
+        "post /orders/bulk",
+        "post /orders/{id}/cancel",
+        "post /orders/{id}/run",
+        "post /worker/pause",
+        "post /worker/resume",
+        "put /groups/{group}"
       ])
+      const bodies: Readonly<Record<string, string>> = {
+        "post /orders/bulk": '{"orders":[]}',
+        "post /worker/pause": '{"reason":"bank down"}',
+        "put /groups/{group}": '{"maxRunning":5}'
+      }
       for (const operation of operations) {
         const [method = "", path = ""] = operation.split(" ")
-        const body = path === "/orders/bulk" ? { body: new TextEncoder().encode('{"orders":[]}') } : {}
-        const { status } = yield* call(path.replace(/\{\w+\}/, id), { method: method.toUpperCase(), ...body })
+        const required = bodies[operation]
+        const body = required === undefined ? {} : { body: new TextEncoder().encode(required) }
+        const { status } = yield* call(path.replace(/\{\w+\}/, idNumber(path.endsWith("/run") ? 2 : 1)), {
+          method: method.toUpperCase(),
+          ...body
+        })
         assert.isBelow(status, 300, operation)
       }
       const submit = spec.paths["/orders"]?.post

@@ -177,7 +177,7 @@ describe("POST /orders", () => {
       const coffee = OrderPayload.make(Schema.Struct({ drink: Schema.String, cups: Schema.Int }), {
         version: 2
       })
-      const { platform, submitted } = fakePlatform<{ readonly drink: string; readonly cups: number }>()
+      const { platform, submitted } = fakePlatform<typeof coffee.Payloads>()
       const { call } = yield* serve(coffee, platform)
       assert.deepStrictEqual(
         issues(

@@ -1,0 +1,54 @@
+import { allowedAt, isInForce } from "./Conditions.ts"
+
+/**
+ * The last step of a claim, in its transaction: looks again at ready lanes in which it found nothing to start. Locks
+ * each lane, then judges it by a statement of its own, which sees everything that was committed before the lock; what is committed
+ * later also commits a check, and a check is kept while its lane is locked. A lane without orders is deleted; one
+ * that is blocked is no longer ready, and gets the time at which time alone makes it ready again, if there is one. The
+ * caller has locked the rows of limited groups.
+ */
+export const closeLanes = {
+  name: "order_platform_close_lanes_v1",
+  create: (s: string) => `
+CREATE FUNCTION ${s}.order_platform_close_lanes_v1(moment timestamptz, priorities integer[], groups text[],
+  default_max_running integer, default_rate float8)
+RETURNS void LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+  locked_priorities integer[];
+  locked_groups text[];
+  locked_types text[];
+BEGIN
+  SELECT array_agg(k.priority), array_agg(k.group_name), array_agg(k.type)
+  INTO locked_priorities, locked_groups, locked_types
+  FROM (
+    SELECT l.priority, l.group_name, l.type
+    FROM (SELECT DISTINCT * FROM unnest(priorities, groups)) AS c (priority, group_name)
+    JOIN ${s}.order_lanes l ON l.priority = c.priority AND l.group_name = c.group_name AND l.ready
+    FOR UPDATE OF l SKIP LOCKED
+  ) k;
+  IF locked_priorities IS NULL THEN
+    RETURN;
+  END IF;
+  WITH judged AS MATERIALIZED (
+    SELECT l.priority, l.group_name, l.type, first.due_at,
+      greatest(first.due_at, (
+        SELECT max(coalesce(p.resume_at, 'infinity')) FROM ${s}.order_pauses p
+        WHERE p.type IN ('', l.type) AND p.group_name IN ('', l.group_name) AND (p.type <> '' OR p.group_name <> '')
+          AND ${isInForce("p")}
+      ), ${allowedAt(s, "l.group_name")}) AS free_at
+    FROM unnest(locked_priorities, locked_groups, locked_types) AS l (priority, group_name, type)
+    LEFT JOIN LATERAL (
+      SELECT d.due_at FROM ${s}.order_due d
+      WHERE d.priority = l.priority AND d.group_name = l.group_name AND d.type = l.type ORDER BY d.due_at LIMIT 1
+    ) first ON true
+  ), emptied AS (
+    DELETE FROM ${s}.order_lanes l USING judged j
+    WHERE l.priority = j.priority AND l.group_name = j.group_name AND l.type = j.type AND j.due_at IS NULL
+  )
+  UPDATE ${s}.order_lanes l SET ready = false, wake_at = nullif(j.free_at, 'infinity')
+  FROM judged j
+  WHERE l.priority = j.priority AND l.group_name = j.group_name AND l.type = j.type
+    AND j.due_at IS NOT NULL AND j.free_at > moment;
+END $$`
+} as const

@@ -1,0 +1,62 @@
+import { workerLost } from "../../../domain/Failure.ts"
+import { endAttempts } from "./EndedAttempts.ts"
+
+const isLastAttempt = "o.retry_count + 1 >= greatest(1, o.max_retries)"
+
+/**
+ * Takes up to `max_orders` orders away from workers whose lease has ended, which counts as a failed attempt, and returns
+ * them. The worker is refused from then on, and leaves the registry with its last order. Workers and orders that are
+ * locked, by a claim, a heartbeat or a settle, are skipped.
+ */
+export const expireLeases = {
+  name: "order_platform_expire_v1",
+  create: (s: string) => `
+CREATE FUNCTION ${s}.order_platform_expire_v1(max_orders integer)
+RETURNS SETOF ${s}.orders LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+  moment timestamptz := ${s}.order_platform_now();
+  lost text;
+  ids uuid[];
+  room integer := max_orders;
+BEGIN
+  FOR lost IN
+    SELECT w.id FROM ${s}.order_workers w WHERE w.lease_until <= moment
+    ORDER BY w.lease_until, w.id FOR UPDATE SKIP LOCKED
+  LOOP
+    EXIT WHEN room <= 0;
+    ids := ARRAY (
+      SELECT o.id FROM ${s}.order_running r JOIN ${s}.orders o ON o.id = r.order_id AND o.worker = lost
+      WHERE r.worker = lost ORDER BY r.order_id LIMIT room FOR NO KEY UPDATE OF o SKIP LOCKED
+    );
+    RETURN QUERY
+    WITH expired AS (
+      UPDATE ${s}.orders AS o SET
+        status = CASE WHEN o.cancel_requested IS NOT NULL OR ${isLastAttempt} THEN 'FAILED' ELSE 'PENDING' END,
+        version = o.version + 1,
+        retry_count = o.retry_count + CASE WHEN o.cancel_requested IS NULL THEN 1 ELSE 0 END,
+        failure_reason = coalesce(o.cancel_requested, '${workerLost.reason}'),
+        reason_code = CASE WHEN o.cancel_requested IS NULL THEN '${workerLost.reasonCode}' ELSE 'CANCELLED' END,
+        due_at = CASE WHEN o.cancel_requested IS NOT NULL OR ${isLastAttempt} THEN NULL ELSE moment END,
+        discarded_at = CASE WHEN o.cancel_requested IS NOT NULL THEN moment END,
+        worker = NULL,
+        cancel_requested = NULL,
+        updated_at = moment
+      WHERE o.id = ANY (ids)
+      RETURNING o.*
+    ), ended AS (
+      SELECT *, CASE WHEN discarded_at IS NULL THEN 'expired' ELSE 'cancelled' END AS event,
+        CASE WHEN discarded_at IS NULL THEN retry_count ELSE retry_count + 1 END AS attempt,
+        lost AS lost_worker, NULL::text AS detail
+      FROM expired
+    ), ${endAttempts(s, "ended")}
+    SELECT * FROM expired;
+    room := room - cardinality(ids);
+    IF NOT EXISTS (SELECT FROM ${s}.order_running r WHERE r.worker = lost) THEN
+      DELETE FROM ${s}.order_workers w WHERE w.id = lost;
+    ELSIF cardinality(ids) > 0 THEN
+      UPDATE ${s}.order_workers w SET is_expired = true WHERE w.id = lost;
+    END IF;
+  END LOOP;
+END $$`
+} as const
