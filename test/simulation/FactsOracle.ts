@@ -43,9 +43,11 @@ export const judgeFacts = ({ facts, idle, staleCounted }: History, report: (what
           report(`${fact.worker} took ${took} ms to stop`)
         break
       }
-      case "lease extended":
-        extended.set(fact.worker, fact.at)
+      case "alive": {
+        const age = fact.at - (extended.get(fact.worker) ?? -Infinity)
+        if (fact.call === "renew" || age > figures.leaseMs / 2) extended.set(fact.worker, fact.at)
         break
+      }
       case "cancel stored":
         requested.add(`${fact.id} ${fact.version}`)
         break

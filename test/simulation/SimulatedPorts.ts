@@ -92,7 +92,8 @@ export const simulatedStores = (world: SimulatedWorld, process: SimulatedProcess
   const expired = ({ id, status, version }: Order) =>
     void facts.push({ fact: "expired", at: time.now, id, version, status })
   const countRefused = Effect.sync(() => world.count("worker refused"))
-  const extended = (worker: string) => void facts.push({ fact: "lease extended", at: time.now, worker })
+  const alive = (worker: string, call: "claim" | "renew") =>
+    void facts.push({ fact: "alive", at: time.now, worker, call })
 
   const intake = IntakeStore.of({
     ...stores.intake,
@@ -123,7 +124,7 @@ export const simulatedStores = (world: SimulatedWorld, process: SimulatedProcess
           return stores.work.claim(request)
         })
         const done = ({ orders }: Claim) => {
-          extended(request.worker)
+          alive(request.worker, "claim")
           for (const { dueAt, id, version, worker } of orders) {
             world.note(`claimed ${id} ${version}`)
             const due = DateTime.toEpochMillis(dueAt)
@@ -175,7 +176,7 @@ export const simulatedStores = (world: SimulatedWorld, process: SimulatedProcess
         })
       ),
     renew: (worker, lease, report) =>
-      statement("renew", stores.work.renew(worker, lease, report), () => extended(worker)).pipe(
+      statement("renew", stores.work.renew(worker, lease, report), () => alive(worker, "renew")).pipe(
         Effect.tapErrorTag("WorkerExpired", () => countRefused)
       ),
     findCancelRequests: (worker) =>

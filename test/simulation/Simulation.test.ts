@@ -4,8 +4,8 @@ import { simulateAll } from "./Shares.ts"
 import { faultKinds } from "./SimulatedWorld.ts"
 import { simulate } from "./Simulation.ts"
 
-/** The number of histories, starting at seed 1; without the setting as many of 1,000 or 50 as fit into 10 seconds. */
-const historiesAtMost = Number(process.env.SIMULATION_HISTORIES ?? (isWholeForm ? 1000 : 50))
+/** The number of histories, starting at seed 1; without the setting as many of 1,000 or 80 as fit into 10 seconds. */
+const historiesAtMost = Number(process.env.SIMULATION_HISTORIES ?? (isWholeForm ? 1000 : 80))
 const secondsAtMost = process.env.SIMULATION_HISTORIES === undefined ? 10 : Infinity
 const onlySeed = process.env.SIMULATION_SEED
 const oneOnly = onlySeed !== undefined
