@@ -139,12 +139,6 @@ const allowed = (layer: string): ReadonlyArray<string> => {
 const mayImport = (layer: string, imported: string) =>
   allowed(layer).some((each) => imported === each || imported.startsWith(`${each}/`))
 
-/** Whether a migration imports one of its own parts: files of the folder with its number. */
-const isOwnPart = (file: string, imported: string) => {
-  const [, number] = /^migrations\/(\d+)[_/]/.exec(file) ?? []
-  return number !== undefined && imported.startsWith(`migrations/${number}/`)
-}
-
 type Rule = (file: string, source: string, imports: ReadonlyArray<string>) => ReadonlyArray<string>
 
 const inward: Rule = (file, _, imports) => {
@@ -153,7 +147,6 @@ const inward: Rule = (file, _, imports) => {
   if (layer === "root") return []
   return imports
     .filter((imported) => isOurs(imported) && !mayImport(layer, layerOf(imported) ?? ""))
-    .filter((imported) => !isOwnPart(file, imported))
     .map((imported) => `${file} imports ${imported}: ${layer} may not`)
 }
 
@@ -278,11 +271,6 @@ describe("the architecture", () => {
       "a migration imports no other source, since it must never change",
       { "migrations/0001_a.ts": `import { b } from "../src/domain/B.ts"` },
       "migrations/0001_a.ts imports src/domain/B.ts: migrations may not"
-    ],
-    [
-      "a migration imports no part of another migration",
-      { "migrations/0002_a.ts": `import { b } from "./0001/b.ts"` },
-      "migrations/0002_a.ts imports migrations/0001/b.ts: migrations may not"
     ],
     [
       "a migration imports no package but effect",

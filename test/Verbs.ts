@@ -10,6 +10,7 @@ import type { SqlFunction } from "../src/infrastructure/postgres/functions/Funct
 import { cancelOrder } from "../src/infrastructure/postgres/functions/CancelOrder.ts"
 import { claimOrders } from "../src/infrastructure/postgres/functions/ClaimOrders.ts"
 import { expireLeases } from "../src/infrastructure/postgres/functions/ExpireLeases.ts"
+import { pauseWorkers, resumeWorkers } from "../src/infrastructure/postgres/functions/PauseWorkers.ts"
 import { runOrder } from "../src/infrastructure/postgres/functions/RunOrder.ts"
 import { settleOrders } from "../src/infrastructure/postgres/functions/SettleOrders.ts"
 
@@ -171,7 +172,7 @@ export const verbs = {
     port: member(ControlStore, "pause"),
     memory: "infrastructure/memory/control/MemoryControlStore.ts",
     postgres: "infrastructure/postgres/control/PauseWorkers.ts",
-    sqlFunction: null,
+    sqlFunction: pauseWorkers,
     events: []
   },
   resume: {
@@ -183,7 +184,7 @@ export const verbs = {
     memory: "infrastructure/memory/control/MemoryControlStore.ts",
     postgres: "infrastructure/postgres/control/PauseWorkers.ts",
     shares: "pause",
-    sqlFunction: null,
+    sqlFunction: resumeWorkers,
     events: []
   },
   watch: {
