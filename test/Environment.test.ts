@@ -392,7 +392,7 @@ describe("order.types", () => {
     })
   )
 
-  it.effect.each([
+  it.effect.each<[text: string, part: string, problem: string]>([
     ['{"a": {"maxRetries": 101}}', '."a".maxRetries', "is 101: it must be a whole number from 0 to 100"],
     ['{"a": {"maxRetries": "1.5"}}', '."a".maxRetries', 'is "1.5": it must be a whole number from 0 to 100'],
     ['{"a.b": {"concurrency": 0}}', '."a.b".concurrency', "is 0: it must be a whole number from 1 to 10000"],

@@ -56,7 +56,7 @@ export const upkeepStoreContract: StoreContract = (name, layer, setStoreClock) =
             const given = Array.from({ length: 3 }, () => newOrder({ metadata: { retention: "x" } }))
             yield* stores.intake.submit(given)
             ids.push(...given.map(({ id }) => id))
-            yield* stores.work.expire(10)
+            yield* stores.work.expire(1000)
             const { orders } = yield* stores.work.claim({ worker: "w", lease, max: 3 })
             const settled = orders.slice(0, yield* Random.nextIntBetween(0, 3))
             yield* stores.work.settle(

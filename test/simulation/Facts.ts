@@ -46,8 +46,13 @@ export type Fact =
       /** The number of facts when the worker received the reply; Infinity if it never did. */
       readonly reply: { delivered: number }
     }
-  /** The worker's lease begins anew, by a claim or a heartbeat. */
-  | { readonly fact: "lease extended"; readonly at: number; readonly worker: string }
+  /** The worker was told that it is not expired. A heartbeat extends its lease, a claim if less than half of it is left. */
+  | {
+      readonly fact: "alive"
+      readonly at: number
+      readonly worker: string
+      readonly call: "claim" | "renew"
+    }
   | {
       readonly fact: "expired"
       readonly at: number

@@ -43,9 +43,11 @@ export const judgeFacts = ({ facts, idle, staleCounted }: History, report: (what
           report(`${fact.worker} took ${took} ms to stop`)
         break
       }
-      case "lease extended":
-        extended.set(fact.worker, fact.at)
+      case "alive": {
+        const age = fact.at - (extended.get(fact.worker) ?? -Infinity)
+        if (fact.call === "renew" || age > figures.leaseMs / 2) extended.set(fact.worker, fact.at)
         break
+      }
       case "cancel stored":
         requested.add(`${fact.id} ${fact.version}`)
         break
@@ -65,6 +67,9 @@ export const judgeFacts = ({ facts, idle, staleCounted }: History, report: (what
             report(`${name} expired before the end of the lease`)
           if ((disturbedUntil.get(processOf(order.worker)) ?? -1) < since)
             report(`${name} expired without a disturbance`)
+          // The store cannot tell it from the worker's own outcome.
+          const key = `${fact.id} ${order.version}`
+          if (requested.has(key)) settles.set(key, `cancelled by ${order.worker}`)
         }
         held.delete(fact.id)
         break

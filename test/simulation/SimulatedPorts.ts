@@ -91,7 +91,9 @@ export const simulatedStores = (world: SimulatedWorld, process: SimulatedProcess
   }
   const expired = ({ id, status, version }: Order) =>
     void facts.push({ fact: "expired", at: time.now, id, version, status })
-  const extended = (worker: string) => void facts.push({ fact: "lease extended", at: time.now, worker })
+  const countRefused = Effect.sync(() => world.count("worker refused"))
+  const alive = (worker: string, call: "claim" | "renew") =>
+    void facts.push({ fact: "alive", at: time.now, worker, call })
 
   const intake = IntakeStore.of({
     ...stores.intake,
@@ -122,7 +124,7 @@ export const simulatedStores = (world: SimulatedWorld, process: SimulatedProcess
           return stores.work.claim(request)
         })
         const done = ({ orders }: Claim) => {
-          extended(request.worker)
+          alive(request.worker, "claim")
           for (const { dueAt, id, version, worker } of orders) {
             world.note(`claimed ${id} ${version}`)
             const due = DateTime.toEpochMillis(dueAt)
@@ -143,7 +145,10 @@ export const simulatedStores = (world: SimulatedWorld, process: SimulatedProcess
         return statement("claim", execute, done, () => {
           // A reply after the claim's time limit is dropped, because its caller has given up.
           if (time.now - calledAt < figures.claimTimeoutMs) reply.delivered = facts.length
-        }).pipe(Effect.onInterrupt(() => Effect.sync(executeLate)))
+        }).pipe(
+          Effect.tapErrorTag("WorkerExpired", () => countRefused),
+          Effect.onInterrupt(() => Effect.sync(executeLate))
+        )
       }),
     settle: (settlements) =>
       statement("settle", stores.work.settle(settlements), (results) =>
@@ -171,15 +176,25 @@ export const simulatedStores = (world: SimulatedWorld, process: SimulatedProcess
         })
       ),
     renew: (worker, lease, report) =>
-      statement("renew", stores.work.renew(worker, lease, report), () => extended(worker)).pipe(
-        Effect.tapErrorTag("WorkerExpired", () => Effect.sync(() => world.count("worker expired")))
+      statement("renew", stores.work.renew(worker, lease, report), () => alive(worker, "renew")).pipe(
+        Effect.tapErrorTag("WorkerExpired", () => countRefused)
       ),
     findCancelRequests: (worker) =>
       statement("findCancelRequests", stores.work.findCancelRequests(worker), (ids) =>
         world.count("cancel found", ids.length)
       ),
     deregister: (worker) => statement("deregister", stores.work.deregister(worker)),
-    expire: (max) => statement("expire", stores.work.expire(max), (orders) => orders.forEach(expired))
+    // Often only one order, as if the others were locked for a while, so that their worker is refused before it has
+    // lost all.
+    expire: (max) =>
+      Effect.suspend(() => {
+        if (time.now < world.lockedUntil) return statement("expire", Effect.succeed([]))
+        const isPart = !world.faultsOver && seed.chance(0.5)
+        return statement("expire", stores.work.expire(isPart ? 1 : max), (orders) => {
+          if (isPart) world.lockedUntil = time.now + seed.between(0, 3000)
+          orders.forEach(expired)
+        })
+      })
   })
   const deadLetters = DeadLetterStore.of({
     ...stores.deadLetters,

@@ -90,6 +90,8 @@ export class SimulatedWorld {
   hash = 0x811c9dc5
   steps = 0
   faultsOver = false
+  /** Until then no order is expired, as if other transactions had locked them. */
+  lockedUntil = 0
   onDeath: (process: SimulatedProcess) => void = () => {}
   private readonly serverReferences: Context.Context<never>
 

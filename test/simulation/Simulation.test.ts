@@ -4,8 +4,8 @@ import { simulateAll } from "./Shares.ts"
 import { faultKinds } from "./SimulatedWorld.ts"
 import { simulate } from "./Simulation.ts"
 
-/** The number of histories, starting at seed 1; without the setting as many of 1,000 or 50 as fit into 10 seconds. */
-const historiesAtMost = Number(process.env.SIMULATION_HISTORIES ?? (isWholeForm ? 1000 : 50))
+/** The number of histories, starting at seed 1; without the setting as many of 1,000 or 80 as fit into 10 seconds. */
+const historiesAtMost = Number(process.env.SIMULATION_HISTORIES ?? (isWholeForm ? 1000 : 80))
 const secondsAtMost = process.env.SIMULATION_HISTORIES === undefined ? 10 : Infinity
 const onlySeed = process.env.SIMULATION_SEED
 const oneOnly = onlySeed !== undefined
@@ -16,13 +16,14 @@ const regressions = [3, 10, 14, 17, 34, 55, 161]
 const mustOccur = [
   ...faultKinds,
   "preemption",
-  ..."created started completed retried failed expired released snoozed reprocessed discarded"
+  ..."created started completed retried failed expired released snoozed reprocessed discarded cancelled hastened"
     .split(" ")
     .map((event) => `event ${event}`),
-  ..."PROCESSING_FAILED PERMANENT TIMEOUT WORKER_LOST DEFECT UNDECODABLE"
+  ..."PROCESSING_FAILED PERMANENT TIMEOUT WORKER_LOST DEFECT UNDECODABLE CANCELLED"
     .split(" ")
     .map((code) => `code ${code}`),
-  ...["settled", "repeated", "stale"].map((result) => `result ${result}`)
+  ...["settled", "repeated", "stale"].map((result) => `result ${result}`),
+  "cancel found"
 ]
 
 const report = (seed: number, violations: ReadonlyArray<string>) =>

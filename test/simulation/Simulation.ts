@@ -99,6 +99,11 @@ const run = (number: number, traced: boolean): Verdict => {
     ask(request)
   }
 
+  const statusOf = (id: OrderId) => {
+    const found = world.statementExit(world.stores.reads.find(id))
+    return found._tag === "Success" ? found.value.status : null
+  }
+
   const orders = seed.between(10, 11)
   // The faults last for this number of port calls; the rest takes as many again.
   const least = seed.between(30, leastSteps)
@@ -132,12 +137,12 @@ const run = (number: number, traced: boolean): Verdict => {
     if (ids.length > 0 && seed.chance(0.5)) {
       const id = seed.pick(ids)
       // Mostly for FAILED orders, where it may succeed, and sometimes for any order, which must change nothing.
-      const found = world.statementExit(world.stores.reads.find(id))
-      const failed = found._tag === "Success" && found.value.status === "FAILED"
-      if (failed || seed.chance(0.15)) operate(id)
+      if (statusOf(id) === "FAILED" || seed.chance(0.15)) operate(id)
     }
     if (ids.length > 0 && world.injects("cancel")) {
-      const id = seed.pick(ids)
+      // Mostly of a running order, whose attempt then has to be interrupted.
+      const running = ids.filter((id) => statusOf(id) === "PROCESSING")
+      const id = seed.pick(running.length > 0 && seed.chance(0.7) ? running : ids)
       world.injected("cancel", id)
       ask(cancelOrder(id, { reason: "simulated" }))
     }
