@@ -193,28 +193,30 @@ layer(TestPostgres.layer)("the database", (it) => {
     })
   )
 
-  it.effect("the request of a cancel is stored once without a new version, while the order is PROCESSING", () =>
-    Effect.gen(function* () {
-      const request = (id: OrderId, value: string) =>
-        `UPDATE orders SET cancel_requested = ${value} WHERE id = '${id}'`
-      const id = yield* orderIn("PROCESSING")
-      assertRefused(
-        yield* refusalOf(`UPDATE orders SET cancel_requested = 'x', updated_at = now() WHERE id = '${id}'`),
-        "without a new version"
-      )
-      assert.isNull(yield* refusalOf(request(id, "'no longer needed'")))
-      const before = yield* all(id)
-      for (const other of ["'another reason'", "NULL"])
-        assertRefused(yield* refusalOf(request(id, other)), "without a new version")
-      assert.deepStrictEqual(yield* all(id), before)
-      // Every transition ends the request.
-      for (const to of ["PENDING", "PROCESSED", "FAILED"] as const) {
-        assertRefused(yield* refusalNow(updateTo(id, "PROCESSING", to, 1)), "violates check constraint")
-        assert.isNull(yield* refusalNow(updateTo(id, "PROCESSING", to, 1, "cancel_requested = NULL")))
-      }
-      for (const status of ["PENDING", "PROCESSED", "FAILED"] as const)
-        assertRefused(yield* refusalOf(request(yield* orderIn(status), "'x'")), "violates check constraint")
-    })
+  it.effect(
+    "the request of a cancel is stored once without a new version, while the order is PROCESSING",
+    () =>
+      Effect.gen(function* () {
+        const request = (id: OrderId, value: string) =>
+          `UPDATE orders SET cancel_requested = ${value} WHERE id = '${id}'`
+        const id = yield* orderIn("PROCESSING")
+        assertRefused(
+          yield* refusalOf(`UPDATE orders SET cancel_requested = 'x', updated_at = now() WHERE id = '${id}'`),
+          "without a new version"
+        )
+        assert.isNull(yield* refusalOf(request(id, "'no longer needed'")))
+        const before = yield* all(id)
+        for (const other of ["'another reason'", "NULL"])
+          assertRefused(yield* refusalOf(request(id, other)), "without a new version")
+        assert.deepStrictEqual(yield* all(id), before)
+        // Every transition ends the request.
+        for (const to of ["PENDING", "PROCESSED", "FAILED"] as const) {
+          assertRefused(yield* refusalNow(updateTo(id, "PROCESSING", to, 1)), "violates check constraint")
+          assert.isNull(yield* refusalNow(updateTo(id, "PROCESSING", to, 1, "cancel_requested = NULL")))
+        }
+        for (const status of ["PENDING", "PROCESSED", "FAILED"] as const)
+          assertRefused(yield* refusalOf(request(yield* orderIn(status), "'x'")), "violates check constraint")
+      })
   )
 
   it.effect("a cancelled order is discarded at once if it was PENDING, and may be if it was PROCESSING", () =>
@@ -242,35 +244,37 @@ layer(TestPostgres.layer)("the database", (it) => {
     })
   )
 
-  it.effect("type, ordering key, group, place and what else is fixed at submit do not change on any edge", () =>
-    Effect.gen(function* () {
-      const fixed = [
-        "created_at = created_at + interval '1 second'",
-        "priority = 1",
-        "max_retries = max_retries + 1",
-        "type = 'other'",
-        "ordering_key = 'another key'",
-        "group_name = 'other'"
-      ]
-      for (const from of OrderStatus.literals)
-        for (const to of OrderStatus.literals) {
-          if (!isEdge(from, to)) continue
-          const id = yield* orderIn(from, { orderingKey: newOrder().id, group: "g", priority: 9 })
-          const before = yield* all(id)
-          const edge = `${from} -> ${to}`
-          for (const change of fixed)
-            assertRefused(
-              yield* refusalNow(updateTo(id, from, to, 1, change)),
-              `${edge} changes a column that is fixed at submit`
-            )
-          const placed = yield* refusalNow(updateTo(id, from, to, 1, "place = place + 1"))
-          if (edge === "FAILED -> PENDING") assert.isNull(placed)
-          else assertRefused(placed, `${edge} changes a column that is fixed at submit`)
-          assert.deepStrictEqual(yield* all(id), before)
-          // The end of its key's turn: other orders of the test are not behind it.
-          if (from === "PENDING") yield* (yield* allStores).control.cancel(id, { reason: "test" })
-        }
-    })
+  it.effect(
+    "type, ordering key, group, place and what else is fixed at submit do not change on any edge",
+    () =>
+      Effect.gen(function* () {
+        const fixed = [
+          "created_at = created_at + interval '1 second'",
+          "priority = 1",
+          "max_retries = max_retries + 1",
+          "type = 'other'",
+          "ordering_key = 'another key'",
+          "group_name = 'other'"
+        ]
+        for (const from of OrderStatus.literals)
+          for (const to of OrderStatus.literals) {
+            if (!isEdge(from, to)) continue
+            const id = yield* orderIn(from, { orderingKey: newOrder().id, group: "g", priority: 9 })
+            const before = yield* all(id)
+            const edge = `${from} -> ${to}`
+            for (const change of fixed)
+              assertRefused(
+                yield* refusalNow(updateTo(id, from, to, 1, change)),
+                `${edge} changes a column that is fixed at submit`
+              )
+            const placed = yield* refusalNow(updateTo(id, from, to, 1, "place = place + 1"))
+            if (edge === "FAILED -> PENDING") assert.isNull(placed)
+            else assertRefused(placed, `${edge} changes a column that is fixed at submit`)
+            assert.deepStrictEqual(yield* all(id), before)
+            // The end of its key's turn: other orders of the test are not behind it.
+            if (from === "PENDING") yield* (yield* allStores).control.cancel(id, { reason: "test" })
+          }
+      })
   )
 
   it.effect("FAILED -> FAILED is a discard, and nothing leads out of discarded", () =>
