@@ -13,22 +13,30 @@ const clients = 2
 
 const insert = `
 WITH stored AS (
-  INSERT INTO orders (id, status, version, payload, payload_version, priority, max_retries, metadata, correlation_id, due_at, created_at, updated_at)
-  SELECT ${idAt("clock_timestamp()")}, 'PENDING', 1, '{"item": "book", "quantity": 1}'::jsonb, 1, 0, 3, '{}'::jsonb, 'bench', order_platform_now(), order_platform_now(), order_platform_now()
+  INSERT INTO orders (id, status, version, payload, payload_version, priority, max_retries, metadata, correlation_id, type, ordering_key, group_name, due_at, created_at, updated_at)
+  SELECT ${idAt("clock_timestamp()")}, 'PENDING', 1, '{"item": "book", "quantity": 1}'::jsonb, 1, 0, 3, '{}'::jsonb, 'bench', 'default', '', '', order_platform_now(), order_platform_now(), order_platform_now()
   FROM generate_series(1, ${batch})
   RETURNING id, created_at
+), due AS (
+  INSERT INTO order_due (priority, group_name, type, due_at, order_id, is_retry)
+  SELECT 0, '', 'default', created_at, id, false FROM stored
 )
 INSERT INTO order_events (order_id, version, event, to_status, at, attempt)
 SELECT id, 1, 'created', 'PENDING', created_at, 1 FROM stored;
 `
 
 const claimAndSettle = `
-SELECT coalesce(array_agg(id)::text, '{}') AS ids FROM order_platform_claim_v1('bench', interval '30 seconds', ${batch}) \\gset
+SELECT coalesce(array_agg((claimed).id) FILTER (WHERE info IS NULL)::text, '{}') AS ids
+FROM order_platform_claim_v1('bench', interval '30 seconds', ${batch}, NULL, NULL, NULL, NULL, NULL, NULL) \\gset
 WITH settled AS (
-  UPDATE orders AS o SET status = 'PROCESSED', version = o.version + 1, due_at = NULL, worker = NULL, lease_until = NULL, updated_at = order_platform_now()
+  UPDATE orders AS o SET status = 'PROCESSED', version = o.version + 1, due_at = NULL, worker = NULL, updated_at = order_platform_now()
   FROM unnest(:ids::uuid[]) AS finished (id)
   WHERE o.id = finished.id AND o.status = 'PROCESSING'
-  RETURNING o.id, o.version, o.updated_at
+  RETURNING o.id, o.version, o.created_at, o.updated_at
+), no_longer_running AS (
+  DELETE FROM order_running r USING settled s WHERE r.worker = 'bench' AND r.order_id = s.id
+), final AS (
+  INSERT INTO order_final (status, created_at, order_id, final_at) SELECT 'PROCESSED', created_at, id, updated_at FROM settled
 )
 INSERT INTO order_events (order_id, version, event, from_status, to_status, at, attempt, worker)
 SELECT id, version, 'completed', 'PROCESSING', 'PROCESSED', updated_at, 1, 'bench' FROM settled;

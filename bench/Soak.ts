@@ -53,9 +53,7 @@ export const soak = async (
   const { child, url } = await contender.start(database, directory)
   const eachSecond: Array<Second> = []
   const sample = async () => {
-    const [row] = await sql.query<{ backlog: number }>(
-      "SELECT count(*)::int AS backlog FROM (SELECT FROM orders WHERE status = 'PENDING' LIMIT 1000000) AS pending"
-    )
+    const [row] = await sql.query<{ backlog: number }>("SELECT count(*)::int AS backlog FROM order_due")
     eachSecond.push({ rss: rssOf(child.pid), backlog: row?.backlog ?? 0 })
   }
   try {

@@ -35,23 +35,22 @@ const one = async <Row extends object>(
 export const now = async (sql: Sql): Promise<string> =>
   (await one<{ now: string }>(sql, "SELECT clock_timestamp()::text AS now")).now
 
-const tableOf = (timed: string, addBacklog: Table["addBacklog"]): Table => ({
+/** How a contender's tables say what is done. */
+interface Progress {
+  /** SQL: whether no order waits or runs. */
+  readonly isDone: string
+  /** SQL: selects the orders that became final since `$1`. */
+  readonly final: string
+}
+
+const tableOf = (timed: string, progress: Progress, addBacklog: Table["addBacklog"]): Table => ({
   addBacklog,
-  isDone: async (sql) =>
-    (
-      await one<{ done: boolean }>(
-        sql,
-        `SELECT NOT EXISTS (SELECT FROM orders WHERE status = 'PENDING')
-          AND NOT EXISTS (SELECT FROM orders WHERE status = 'PROCESSING') AS done`
-      )
-    ).done,
+  isDone: async (sql) => (await one<{ done: boolean }>(sql, `SELECT ${progress.isDone} AS done`)).done,
   countFinal: async (sql, since = "-infinity") =>
     (
-      await one<{ count: number }>(
-        sql,
-        "SELECT count(*)::int AS count FROM orders WHERE status IN ('PROCESSED', 'FAILED') AND updated_at >= $1::text::timestamptz",
-        [since]
-      )
+      await one<{ count: number }>(sql, `SELECT count(*)::int AS count FROM (${progress.final}) AS final`, [
+        since
+      ])
     ).count,
   span: async (sql, since) => {
     const row = await one<Span>(
@@ -81,13 +80,22 @@ const productTimed = `
   SELECT o.created_at, e.at AS started_at, o.updated_at AS final_at
   FROM orders o JOIN order_events e ON e.order_id = o.id AND e.version = 2 WHERE o.created_at >= $1::text::timestamptz`
 
-export const productTable = tableOf(productTimed, async (sql, count) => {
+const productProgress: Progress = {
+  isDone: `NOT EXISTS (SELECT FROM order_due) AND NOT EXISTS (SELECT FROM order_key_waiting) AND NOT EXISTS (SELECT FROM order_running)`,
+  final:
+    "SELECT FROM order_final WHERE status IN ('PROCESSED', 'FAILED') AND final_at >= $1::text::timestamptz"
+}
+
+export const productTable = tableOf(productTimed, productProgress, async (sql, count) => {
   await sql.query(
     `WITH stored AS (
-      INSERT INTO orders (id, status, version, max_retries, priority, due_at, created_at, updated_at, correlation_id, payload_version, payload, metadata)
-      SELECT ${idAt("clock_timestamp()")}, 'PENDING', 1, 3, 0, order_platform_now(), order_platform_now(), order_platform_now(), 'bench', 1, '{"item": "book"}', '{}'
+      INSERT INTO orders (id, status, version, max_retries, priority, type, ordering_key, group_name, due_at, created_at, updated_at, correlation_id, payload_version, payload, metadata)
+      SELECT ${idAt("clock_timestamp()")}, 'PENDING', 1, 3, 0, 'default', '', '', order_platform_now(), order_platform_now(), order_platform_now(), 'bench', 1, '{"item": "book"}', '{}'
       FROM generate_series(1, $1::int)
       RETURNING id, created_at
+    ), due AS (
+      INSERT INTO order_due (priority, group_name, type, due_at, order_id, is_retry)
+      SELECT 0, '', 'default', created_at, id, false FROM stored
     )
     INSERT INTO order_events (order_id, version, event, to_status, at, attempt)
     SELECT id, 1, 'created', 'PENDING', created_at, 1 FROM stored`,
@@ -97,6 +105,11 @@ export const productTable = tableOf(productTimed, async (sql, count) => {
 
 export const peerTable = tableOf(
   "SELECT created_at, started_at, updated_at AS final_at FROM orders WHERE created_at >= $1::text::timestamptz",
+  {
+    isDone: `NOT EXISTS (SELECT FROM orders WHERE status = 'PENDING') AND NOT EXISTS (SELECT FROM orders WHERE status = 'PROCESSING')`,
+    final:
+      "SELECT FROM orders WHERE status IN ('PROCESSED', 'FAILED') AND updated_at >= $1::text::timestamptz"
+  },
   async () => {}
 )
 
@@ -111,10 +124,12 @@ export const addFinalOrders = async (
     await sql.query(`DO $$ BEGIN
       SET LOCAL session_replication_role = replica;
       WITH stored AS (
-        INSERT INTO orders (id, status, version, max_retries, priority, created_at, updated_at, correlation_id, payload_version, payload, metadata)
-        SELECT ${idAt("clock_timestamp() - interval '1 day'")}, 'PROCESSED', 3, 3, 0, now() - interval '1 day', now() - interval '1 day', 'bench', 1, '{"item": "book", "quantity": 1}', '{}'
+        INSERT INTO orders (id, status, version, max_retries, priority, type, ordering_key, group_name, created_at, updated_at, correlation_id, payload_version, payload, metadata)
+        SELECT ${idAt("clock_timestamp() - interval '1 day'")}, 'PROCESSED', 3, 3, 0, 'default', '', '', now() - interval '1 day', now() - interval '1 day', 'bench', 1, '{"item": "book", "quantity": 1}', '{}'
         FROM generate_series(1, ${Math.min(chunk, count - done)})
         RETURNING id, created_at
+      ), final AS (
+        INSERT INTO order_final (status, created_at, order_id, final_at) SELECT 'PROCESSED', created_at, id, created_at FROM stored
       )
       INSERT INTO order_events (order_id, version, event, from_status, to_status, at, attempt, worker)
       SELECT id, version, event, from_status, to_status, created_at, 1, CASE WHEN version > 1 THEN 'bench' END

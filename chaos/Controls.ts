@@ -140,7 +140,10 @@ export const endAllPauses = async (client: Client): Promise<void> => {
 
 const cancelsPerSecond = 8
 
-/** Cancels orders: half of them just after their submit, so that many are running, the others some seconds later. */
+/**
+ * Cancels orders: some that run, some just after their submit, some later. Not those that kill their workers, which must show that
+ * they are given up.
+ */
 const cancelOrders = async (client: Client, random: Random, running: () => boolean) => {
   const { accepted, cancels } = client.log
   const cancel = async (orderId: string) => {
@@ -150,14 +153,26 @@ const cancelOrders = async (client: Client, random: Random, running: () => boole
     const { answeredAt, status } = answer ?? { answeredAt: Date.now(), status: 0 }
     cancels.push({ orderId, sentAt, answeredAt, status })
   }
+  const findRunning = async () => {
+    const answer = await client.call("GET", "/orders?status=PROCESSING&limit=50")
+    if (answer?.status !== 200) return []
+    const { orders } = JSON.parse(answer.body) as {
+      readonly orders: ReadonlyArray<{ readonly id: string; readonly metadata: { readonly kills?: string } }>
+    }
+    return orders.flatMap(({ id, metadata }) => (metadata.kills === undefined ? [id] : []))
+  }
+  const findAccepted = (recent: number) => {
+    const order = accepted.at(-1 - random.between(0, Math.min(recent, Math.max(0, accepted.length - 1))))
+    return order === undefined || order.kills ? [] : [order.orderId]
+  }
   while (running()) {
     await sleep((random.next() * 2000) / cancelsPerSecond)
-    const recent = random.next() < 0.5 ? 20 : 2000
-    const order = accepted.at(-1 - random.between(0, Math.min(recent, Math.max(0, accepted.length - 1))))
-    // An order that kills its workers must show that it is given up.
-    if (order === undefined || order.kills) continue
+    const draw = random.next()
+    const found = draw < 0.4 ? await findRunning() : findAccepted(draw < 0.7 ? 20 : 2000)
+    const orderId = found[random.between(0, Math.max(0, found.length - 1))]
+    if (orderId === undefined) continue
     // Sometimes to both APIs at the same time.
-    for (let times = random.next() < 0.2 ? 2 : 1; times > 0; times--) void cancel(order.orderId)
+    for (let times = random.next() < 0.2 ? 2 : 1; times > 0; times--) void cancel(orderId)
   }
 }
 

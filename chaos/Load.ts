@@ -40,8 +40,10 @@ const planOrder = (random: Random, kills: boolean, item: number | null): Planned
   return {
     order: {
       ...(item !== null && random.next() < 0.9 ? randomKeyedKind(random) : randomKind(random)),
-      // The orders of a bulk have one correlation id.
-      ...(item !== null && { metadata: { item: String(item) } }),
+      // The orders of a bulk have one correlation id. In lists the metadata tells the orders that kill.
+      ...((item !== null || kills) && {
+        metadata: { ...(item !== null && { item: String(item) }), ...(kills && { kills: "true" }) }
+      }),
       payload: kills
         ? { kill: true }
         : { writes: random.next() < 0.7, ...workMs, ...(outcome !== null && { outcome }) },

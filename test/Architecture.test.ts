@@ -107,7 +107,7 @@ const allowed = (layer: string): ReadonlyArray<string> => {
     case "application":
       return ["domain", "concurrency", "application"]
     case "migrations":
-      return []
+      return ["migrations"]
     case "testing":
       return ["testing", "infrastructure/memory", "application", "domain"]
     case "processes":

@@ -1,4 +1,5 @@
 import { Schema } from "effect"
+import { ReasonCode } from "../domain/Failure.ts"
 import type { ListedOrder } from "../domain/OrderQueries.ts"
 import type { Order } from "../domain/Order.ts"
 import { OrderId } from "../domain/OrderId.ts"
@@ -13,6 +14,7 @@ export const OrderView = Schema.Struct({
   group: Schema.NullOr(Schema.String),
   retryCount: Schema.Int.annotate({ description: "Failed attempts since the submit or the last reprocess." }),
   failureReason: Schema.NullOr(Schema.String).annotate({ description: "The last failure." }),
+  reasonCode: Schema.NullOr(ReasonCode).annotate({ description: "The code of the last failure." }),
   createdAt: Schema.DateTimeUtcFromString,
   updatedAt: Schema.DateTimeUtcFromString,
   dueAt: Schema.NullOr(Schema.DateTimeUtcFromString).annotate({
@@ -46,6 +48,7 @@ export const viewListedOrder = (order: ListedOrder): typeof ListedOrderView.Type
   group: order.group,
   retryCount: order.retryCount,
   failureReason: order.failureReason,
+  reasonCode: order.reasonCode,
   createdAt: order.createdAt,
   updatedAt: order.updatedAt,
   dueAt: order.status === "PENDING" || order.status === "PROCESSING" ? order.dueAt : null,

@@ -27,7 +27,8 @@ export const coversAll = ({ group, type }: PauseScope): boolean => type === null
 export const isInForce = ({ resumeAt }: Pause, at: DateTime.Utc): boolean =>
   resumeAt === null || DateTime.isGreaterThan(resumeAt, at)
 
-/** The name of a scope, as the audit has it: `everything`, `type invoice`, `group acme`, `type invoice, group acme`. */
-export const scopeName = ({ group, type }: PauseScope): string =>
-  [type === null ? [] : [`type ${type}`], group === null ? [] : [`group ${group}`]].flat().join(", ") ||
-  "everything"
+/** The name of a scope: `everything`, `type invoice`, `group acme`, `type invoice in group acme`. */
+export const scopeName = ({ group, type }: PauseScope): string => {
+  if (type === null) return group === null ? "everything" : `group ${group}`
+  return group === null ? `type ${type}` : `type ${type} in group ${group}`
+}

@@ -49,7 +49,7 @@ export const auditContract: StoreContract = (name, layer, setStoreClock) => {
           yield* advance("1 second")
           yield* change as Effect.Effect<unknown, unknown>
         }
-        const scope = "type invoice, group acme"
+        const scope = "type invoice in group acme"
         const expected = [
           ["reprocess", one, null, ann],
           ["discard", two, "test data", ann],

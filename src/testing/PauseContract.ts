@@ -133,6 +133,28 @@ export const pauseContract: StoreContract = (name, layer, setStoreClock) => {
       })
     )
 
+    for (const [first, second] of [
+      [null, 5],
+      [60, 5],
+      [1, 5]
+    ] as const)
+      it.effect(
+        `a pause ${first === null ? "without end" : `of ${first} seconds`} that is replaced by one of ${second} seconds ends after those`,
+        () =>
+          Effect.gen(function* () {
+            const stores = yield* fresh
+            yield* stores.intake.submit([named("a", { type: "a" }), named("b", { type: "a", group: "g" })])
+            yield* pause({ type: "a", group: null }, first)
+            assert.deepStrictEqual(yield* claimNames(), [])
+            yield* pause({ type: "a", group: null }, second)
+            assert.deepStrictEqual(yield* claimNames(), [])
+            yield* advance("4999 millis")
+            assert.deepStrictEqual(yield* claimNames(), [])
+            yield* advance("1 millis")
+            assert.deepStrictEqual(yield* claimNames(), ["a", "b"])
+          })
+      )
+
     it.effect("an order that is paused holds back the later ones of its key", () =>
       Effect.gen(function* () {
         const stores = yield* fresh

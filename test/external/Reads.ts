@@ -1,51 +1,50 @@
 import { Effect } from "effect"
+import { SqlClient } from "effect/sql"
 
-type Query = (statement: string) => Effect.Effect<ReadonlyArray<Record<string, unknown>>>
-
-/** What the whole database read, by PostgreSQL's statistics. */
+/** What a session read, by PostgreSQL's statistics. */
 export interface Reads {
-  /** Pages of 8 KiB, read from memory or disk. */
+  /** Pages of 8 KiB, from memory or disk, in all statements, functions and triggers. */
   readonly pages: number
-  /** Rows that sequential scans read, by table. */
+  /** The number of rows that sequential scans read, by table. */
   readonly scannedRows: Readonly<Record<string, number>>
+  /** The indexes that were searched. */
+  readonly indexes: ReadonlyArray<string>
 }
 
-/** Sessions report their statistics after a second, idle ones after ten. */
-const reported = "11 seconds"
-
-const look = (query: Query) =>
-  Effect.gen(function* () {
-    yield* Effect.sleep(reported)
-    yield* query("SELECT pg_stat_clear_snapshot()")
-    const [database] = yield* query(
-      "SELECT (blks_hit + blks_read)::float8 AS pages FROM pg_stat_database WHERE datname = current_database()"
-    )
-    const tables = yield* query("SELECT relname, seq_tup_read::float8 AS rows FROM pg_stat_user_tables")
-    return {
-      pages: Number(database?.["pages"]),
-      rows: Object.fromEntries(tables.map(({ relname, rows }) => [String(relname), Number(rows)]))
-    }
-  })
+const look = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  // Reports what this session has counted, with the end of the statement.
+  yield* sql`SELECT pg_stat_force_next_flush()`
+  yield* sql`SELECT pg_stat_clear_snapshot()`
+  const [database] = yield* sql<{ readonly pages: number }>`
+    SELECT (blks_hit + blks_read)::float8 AS pages FROM pg_stat_database WHERE datname = current_database()`
+  const counts = yield* sql<{ readonly kind: string; readonly name: string; readonly count: number }>`
+    SELECT 'table' AS kind, relname::text AS name, seq_tup_read::float8 AS count FROM pg_stat_user_tables
+    UNION ALL SELECT 'index', indexrelname, idx_scan FROM pg_stat_user_indexes`
+  return { pages: database?.pages ?? 0, counts: new Map(counts.map((c) => [`${c.kind} ${c.name}`, c.count])) }
+})
 
 /**
- * Runs an effect, and returns what the database read meanwhile, in all its statements, functions and triggers. Nothing else may
- * use the database, and autovacuum must be off.
+ * Runs an effect, and returns what its session read. The client has one connection, nothing else uses the database, and autovacuum
+ * is off. PostgreSQL 15 or newer.
  */
-export const readsOf = <A, E, R>(query: Query, effect: Effect.Effect<A, E, R>) =>
+export const readsOf = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
-    const before = yield* look(query)
-    const idle = yield* look(query)
+    yield* look
+    const before = yield* look
+    const idle = yield* look
     const result = yield* effect
-    const after = yield* look(query)
+    const after = yield* look
+    const grown = (kind: string) =>
+      [...after.counts].flatMap(([key, count]) => {
+        const more = count - (idle.counts.get(key) ?? 0)
+        return key.startsWith(kind) && more > 0 ? [[key.slice(kind.length + 1), more] as const] : []
+      })
     const reads: Reads = {
-      // Without what the looks themselves read.
+      // Without what a look itself reads.
       pages: Math.max(0, after.pages - idle.pages - (idle.pages - before.pages)),
-      scannedRows: Object.fromEntries(
-        Object.entries(after.rows).flatMap(([table, rows]) => {
-          const scanned = rows - (idle.rows[table] ?? 0)
-          return scanned > 0 ? [[table, scanned] as const] : []
-        })
-      )
+      scannedRows: Object.fromEntries(grown("table")),
+      indexes: grown("index").map(([name]) => name)
     }
     return { result, reads }
   })

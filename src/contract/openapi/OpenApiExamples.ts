@@ -22,6 +22,7 @@ const listed = {
   status: "PENDING",
   retryCount: 1,
   failureReason: "card declined",
+  reasonCode: "PROCESSING_FAILED",
   createdAt: "2026-11-22T23:10:05.418Z",
   updatedAt: "2026-11-22T23:10:05.937Z",
   dueAt: "2026-11-22T23:10:06.958Z",

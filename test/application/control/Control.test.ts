@@ -219,8 +219,8 @@ describe("the audit", () => {
         [
           ["delete group limits", "group acme", null],
           ["set group limits", "group acme", null],
-          ["resume", "all orders", null],
-          ["pause", "all orders", "bank down"],
+          ["resume", "everything", null],
+          ["pause", "everything", "bank down"],
           ["reprocess", first, null],
           ["discard", second, "test data"]
         ]

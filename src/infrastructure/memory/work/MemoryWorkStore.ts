@@ -114,14 +114,18 @@ export const layer = Layer.effect(
 
     return WorkStore.of({
       claim: (request) =>
-        Effect.map(orExpired(request.worker, (at) => workers.hold(request.worker, request.lease, at)), (at) =>
-          claimOrders(memory, request, at)
+        Effect.map(
+          orExpired(request.worker, (at) => workers.hold(request.worker, request.lease, at)),
+          (at) => claimOrders(memory, request, at)
         ),
       settle: (settlements) =>
         atNow((at) => settlements.map((settlement) => settleOrder(memory, settlement, at))),
       settleWithWrites: (settlement, writes) => settleWithWrites(memory, settlement, writes),
       renew: (worker, lease, report) =>
-        Effect.map(orExpired(worker, (at) => workers.extend(worker, lease, at, report)), () => heldBy(worker)),
+        Effect.map(
+          orExpired(worker, (at) => workers.extend(worker, lease, at, report)),
+          () => heldBy(worker)
+        ),
       findCancelRequests: (worker) =>
         Effect.sync(() =>
           heldBy(worker)

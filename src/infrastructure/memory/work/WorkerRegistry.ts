@@ -33,12 +33,7 @@ export const makeWorkerRegistry = () => {
       .map(({ worker }) => worker)
 
   /** Registers the worker, or extends its lease; returns false if it was expired. */
-  const extend = (
-    id: string,
-    lease: Duration.Duration,
-    at: DateTime.Utc,
-    report?: WorkerReport
-  ): boolean => {
+  const extend = (id: string, lease: Duration.Duration, at: DateTime.Utc, report?: WorkerReport): boolean => {
     const before = workers.get(id)
     if (before?.isExpired === true) return false
     const worker = { startedAt: at, ...noReport, ...before?.worker, ...report, id, seenAt: at }
@@ -59,7 +54,8 @@ export const makeWorkerRegistry = () => {
     hold: (id: string, lease: Duration.Duration, at: DateTime.Utc): boolean => {
       const before = workers.get(id)
       const halfway = DateTime.addDuration(at, Duration.times(lease, 0.5))
-      if (before === undefined || DateTime.isLessThan(before.leaseUntil, halfway)) return extend(id, lease, at)
+      if (before === undefined || DateTime.isLessThan(before.leaseUntil, halfway))
+        return extend(id, lease, at)
       return !before.isExpired
     },
     /** The workers whose lease has ended, by the time at which it ended, then id. */

@@ -3,6 +3,7 @@ import type { SqlClient } from "effect/sql"
 import type { Operator } from "../../../domain/Audit.ts"
 import { type Pause, type PauseScope, scopeName } from "../../../domain/Pauses.ts"
 import { tablesOf } from "../client/Tables.ts"
+import { pauseWorkers as pauseFunction, resumeWorkers as resumeFunction } from "../functions/PauseWorkers.ts"
 
 interface PauseRow {
   readonly type: string
@@ -25,42 +26,22 @@ export const toPause = (row: PauseRow): Pause => ({
   resumeAt: row.resume_at === null ? null : DateTime.fromDateUnsafe(row.resume_at)
 })
 
-/** Stores a pause and its entry in the audit. Claims read the pauses, so nothing else need change. */
+/** Stores a pause and its entry in the audit, with one call of the pause function. */
 export const pauseWorkers = (sql: SqlClient.SqlClient, schema: string) => {
-  const { now, orderAudit, orderPauses } = tablesOf(sql, schema)
+  const pauseCall = sql.literal(`"${schema}".${pauseFunction.name}`)
   return (pause: Pick<Pause, "type" | "group" | "reason" | "resumeAt">, { by, correlationId }: Operator) => {
     const resumeAt = pause.resumeAt === null ? null : DateTime.toDateUtc(pause.resumeAt)
     return sql`
-    WITH paused AS (
-      INSERT INTO ${orderPauses} AS p (type, group_name, reason, operator, since, resume_at)
-      VALUES (${pause.type ?? ""}, ${pause.group ?? ""}, ${pause.reason}, ${by}, ${now}, ${resumeAt}::timestamptz)
-      ON CONFLICT (type, group_name) DO UPDATE SET reason = excluded.reason, operator = excluded.operator,
-        resume_at = excluded.resume_at,
-        since = CASE WHEN p.resume_at <= ${now} THEN excluded.since ELSE p.since END
-    )
-    INSERT INTO ${orderAudit} (at, operator, action, subject, reason, correlation_id)
-    VALUES (${now}, ${by}, 'pause', ${scopeName(pause)}, ${pause.reason}, ${correlationId})`
+    SELECT ${pauseCall}(${pause.type ?? ""}, ${pause.group ?? ""}, ${pause.reason}, ${resumeAt}::timestamptz, ${by}::text,
+      ${scopeName(pause)}, ${correlationId}::text)`
   }
 }
 
-/**
- * Deletes the pause of exactly this scope, writes the audit, and makes the lanes that it may have blocked ready, so that
- * the next claims look at them. A claim that is about to mark such a lane as blocked has locked it; this statement
- * waits for that claim.
- */
+/** Deletes the pause of exactly this scope and writes the audit, with one call of the resume function. */
 export const resumeWorkers = (sql: SqlClient.SqlClient, schema: string) => {
-  const { now, orderAudit, orderLanes, orderPauses } = tablesOf(sql, schema)
-  return ({ group, type }: PauseScope, { by, correlationId }: Operator) => sql`
-    WITH resumed AS (
-      DELETE FROM ${orderPauses} WHERE type = ${type ?? ""} AND group_name = ${group ?? ""} RETURNING resume_at
-    ), open AS (
-      UPDATE ${orderLanes} l SET ready = true, wake_at = NULL
-      WHERE NOT l.ready AND ${type ?? ""} IN ('', l.type) AND ${group ?? ""} IN ('', l.group_name)
-        AND EXISTS (SELECT FROM resumed)
-    )
-    INSERT INTO ${orderAudit} (at, operator, action, subject, correlation_id)
-    SELECT ${now}, ${by}::text, 'resume', ${scopeName({ group, type })}, ${correlationId}::text FROM resumed
-    WHERE resume_at IS NULL OR resume_at > ${now}`
+  const resume = sql.literal(`"${schema}".${resumeFunction.name}`)
+  return (scope: PauseScope, { by, correlationId }: Operator) => sql`
+    SELECT ${resume}(${scope.type ?? ""}, ${scope.group ?? ""}, ${by}::text, ${scopeName(scope)}, ${correlationId}::text)`
 }
 
 /** The pauses in force, oldest first. */

@@ -216,7 +216,8 @@ BEGIN
         -- Whole rounds of the groups, if these are all that are left; else one order each.
         each_max := CASE WHEN is_first AND examined > cardinality(batch) THEN 1 ELSE greatest(1, step / cardinality(batch)) END;
 
-        -- How many orders the limits of each group allow, at most \`each_max\`; null if another claim has locked the group.
+        -- How many orders the limits of each group allow, at most \`each_max\`; null if another claim has locked the
+        -- group, or if its row is gone.
         allowances := NULL;
         IF has_limits THEN
           IF default_max_running IS NOT NULL OR default_rate IS NOT NULL THEN
@@ -229,7 +230,8 @@ BEGIN
             SELECT g.group_name FROM ${s}.order_groups g WHERE g.group_name = ANY (batch) FOR NO KEY UPDATE SKIP LOCKED);
           allowances := ARRAY (
             SELECT CASE
-              WHEN g.group_name IS NULL THEN each_max
+              WHEN g.group_name IS NULL
+                THEN CASE WHEN b.name = '' OR (default_max_running IS NULL AND default_rate IS NULL) THEN each_max END
               WHEN g.group_name = ANY (limited) THEN greatest(0, least(
                 each_max,
                 CASE WHEN ${maxRunningOf("g")} IS NOT NULL

@@ -30,6 +30,11 @@ BEGIN
   IF locked_priorities IS NULL THEN
     RETURN;
   END IF;
+  -- A pause that cannot be locked is being changed or ended: then the lanes stay as they are.
+  IF (SELECT count(*) FROM (SELECT FROM ${s}.order_pauses FOR SHARE SKIP LOCKED) locked)
+    < (SELECT count(*) FROM ${s}.order_pauses) THEN
+    RETURN;
+  END IF;
   WITH judged AS MATERIALIZED (
     SELECT l.priority, l.group_name, l.type, first.due_at,
       greatest(first.due_at, (

@@ -8,6 +8,7 @@ import { expireLeases } from "./ExpireLeases.ts"
 import { lockOrder } from "./LockOrder.ts"
 import { nextDue } from "./NextDue.ts"
 import { nextGroups } from "./NextGroups.ts"
+import { pauseWorkers, resumeWorkers } from "./PauseWorkers.ts"
 import { promoteOrders } from "./PromoteOrders.ts"
 import { runOrder } from "./RunOrder.ts"
 import { settleOrders } from "./SettleOrders.ts"
@@ -35,7 +36,9 @@ export const functions: ReadonlyArray<SqlFunction> = [
   expireLeases,
   lockOrder,
   cancelOrder,
-  runOrder
+  runOrder,
+  pauseWorkers,
+  resumeWorkers
 ]
 
 /** The functions that the schema lacks. */

@@ -30,6 +30,7 @@ describe("orders", () => {
         group: "north",
         retryCount: 1,
         failureReason: "card declined",
+        reasonCode: "PERMANENT",
         createdAt: "2026-11-22T12:00:00.000Z",
         updatedAt: "2026-11-22T12:00:02.000Z",
         dueAt: null,
