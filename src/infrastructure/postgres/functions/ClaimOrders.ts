@@ -22,7 +22,7 @@ const start = (s: string) => `
   RETURN QUERY
   WITH started AS (
     UPDATE ${s}.orders o SET status = 'PROCESSING', version = o.version + 1, worker = claimer, updated_at = moment
-    WHERE o.id = ANY (chosen)
+    WHERE o.id = ANY (chosen) AND o.status = 'PENDING'
     RETURNING o.*
   ), no_longer_due AS (
     DELETE FROM ${s}.order_due d WHERE d.ctid = ANY (chosen_rows)
@@ -67,7 +67,8 @@ export const claimOrders = {
 CREATE FUNCTION ${s}.order_platform_claim_v1(claimer text, lease interval, max_orders integer, only_types text[],
   quota_types text[], quotas integer[], turns text[], default_max_running integer, default_rate float8)
 RETURNS TABLE (${columns}, info jsonb) LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan
+SET order_platform.in_function = 'on' AS $$
 #variable_conflict use_column
 DECLARE
   moment timestamptz := ${s}.order_platform_now();

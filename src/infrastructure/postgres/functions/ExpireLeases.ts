@@ -13,7 +13,8 @@ export const expireLeases = {
   create: (s: string) => `
 CREATE FUNCTION ${s}.order_platform_expire_v1(max_orders integer)
 RETURNS SETOF ${s}.orders LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan
+SET order_platform.in_function = 'on' AS $$
 DECLARE
   moment timestamptz := ${s}.order_platform_now();
   lost text;
