@@ -152,7 +152,7 @@ const isFinal = (s: string, o: string) => `EXISTS (
 
 // The functions of claim, settle, expire, cancel and run write history and the tables of work in the statement that changes the
 // order. Every other change, such as an UPDATE by hand, is checked at commit: else an order that such an UPDATE changed could
-// wait or run forever. The functions set order_platform.in_function, which costs less than the check.
+// wait or run forever. The functions mark their own changes, which costs less than the check.
 export const guardWork: Statements = (s) => [
   `CREATE FUNCTION ${s}.order_platform_guard_work() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
     DECLARE
@@ -186,6 +186,6 @@ export const guardWork: Statements = (s) => [
     END $$`,
   `CREATE CONSTRAINT TRIGGER orders_guard_work AFTER UPDATE ON ${s}.orders
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
-    WHEN (pg_catalog.current_setting('order_platform.in_function', true) IS DISTINCT FROM 'on')
+    WHEN (pg_catalog.current_setting('order_platform.own_change', true) IS DISTINCT FROM 'on')
     EXECUTE FUNCTION ${s}.order_platform_guard_work()`
 ]

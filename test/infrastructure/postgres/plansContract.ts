@@ -319,7 +319,7 @@ const measure = Effect.fnUntraced(function* ([name, effect, pages, indexes]: Mea
 
 /** No statement of the platform scans a whole table, however many scheduled orders precede the due ones. */
 export const plansContract = (scheduled: number, final: number) => {
-  layer(patientStores, { excludeTestServices: true, timeout: "5 minutes" })(
+  layer(patientStores, { excludeTestServices: true, timeout: "10 minutes" })(
     `the plans with ${scheduled} scheduled orders of priority 9`,
     (it) => {
       it.effect(
@@ -340,7 +340,8 @@ export const plansContract = (scheduled: number, final: number) => {
             yield* keysWithoutHead
             const claim = stores.work.claim({ worker: "x", lease, max: 1 })
             yield* measure(["claim of 1 after a look at 300 keys", claim, 25_000, []])
-          })
+          }),
+        600_000
       )
     }
   )

@@ -7,6 +7,7 @@ import {
   tokensOf,
   tokenTolerance
 } from "./Conditions.ts"
+import { ownChange } from "./OwnChange.ts"
 
 /** The columns of `orders`, in their sequence. */
 const columns = `id uuid, created_at timestamptz, updated_at timestamptz, due_at timestamptz, discarded_at timestamptz,
@@ -18,7 +19,8 @@ const columns = `id uuid, created_at timestamptz, updated_at timestamptz, due_at
 const maxGroups = 1000
 
 /** Starts the orders `chosen`, whose rows in `order_due`, `chosen_rows`, the claim has locked, and returns them. */
-const start = (s: string) => `
+const start = (s: string) =>
+  ownChange(`
   RETURN QUERY
   WITH started AS (
     UPDATE ${s}.orders o SET status = 'PROCESSING', version = o.version + 1, worker = claimer, updated_at = moment
@@ -34,7 +36,7 @@ const start = (s: string) => `
     SELECT started.id, started.version, 'started', 'PENDING', 'PROCESSING', moment, started.retry_count + 1, claimer
     FROM started
   )
-  SELECT started.*, NULL::jsonb FROM started;`
+  SELECT started.*, NULL::jsonb FROM started;`)
 
 /**
  * The first due orders of one lane, whose rows in `order_due` are locked. `ctid` finds a locked row again without an index.
@@ -67,8 +69,7 @@ export const claimOrders = {
 CREATE FUNCTION ${s}.order_platform_claim_v1(claimer text, lease interval, max_orders integer, only_types text[],
   quota_types text[], quotas integer[], turns text[], default_max_running integer, default_rate float8)
 RETURNS TABLE (${columns}, info jsonb) LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan
-SET order_platform.in_function = 'on' AS $$
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
   moment timestamptz := ${s}.order_platform_now();

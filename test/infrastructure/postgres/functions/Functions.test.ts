@@ -66,14 +66,16 @@ describe("SQL functions", () => {
     assert.deepStrictEqual(hashes, {
       order_platform_promote_v1: "9a32d857ff5c3572",
       order_platform_next_groups_v1: "147b0bc50098c989",
-      order_platform_close_lanes_v1: "5464dcaec91b7de3",
+      order_platform_close_lanes_v1: "ff678d49134ccc35",
       order_platform_next_due_v1: "9e9030bfe1da0863",
-      order_platform_claim_v1: "cea76de88949e539",
-      order_platform_settle_v1: "784f2bdad52e9f81",
-      order_platform_expire_v1: "c8aa180462df2b04",
+      order_platform_claim_v1: "8aa8e73d73b4bbbf",
+      order_platform_settle_v1: "56f85148d038102a",
+      order_platform_expire_v1: "db2d330e39915867",
       order_platform_lock_v1: "1edb77665ecae2ee",
-      order_platform_cancel_v1: "f7ece7395ccfffb9",
-      order_platform_run_v1: "1e2612c38b8d6751"
+      order_platform_cancel_v1: "965e132a2a2725da",
+      order_platform_run_v1: "24ff309c43088b93",
+      order_platform_resume_v1: "57cc5c0081215c89",
+      order_platform_pause_v1: "b13e8f6d6000c941"
     })
   })
 
