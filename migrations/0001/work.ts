@@ -75,7 +75,9 @@ export const orderingKeys: Statements = (s) => [
       number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
       type text COLLATE "C" NOT NULL,
       ordering_key text COLLATE "C" NOT NULL
-    ) ${short}`
+    ) ${short}`,
+  // Without a primary key: for publications of all tables.
+  `ALTER TABLE ${s}.order_key_checks REPLICA IDENTITY FULL`
 ]
 
 // A lane is what `order_due` holds of one priority, group and type. The plain lanes, of the type `default` without a group,
@@ -102,7 +104,8 @@ export const lanes: Statements = (s) => [
       priority integer,
       group_name text COLLATE "C" NOT NULL,
       type text COLLATE "C"
-    ) ${short}`
+    ) ${short}`,
+  `ALTER TABLE ${s}.order_lane_checks REPLICA IDENTITY FULL`
 ]
 
 // Limits of groups, and what is left of their rate. A claim locks the row of a limited group while it counts the

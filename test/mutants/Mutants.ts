@@ -181,18 +181,58 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "retry delay restarted from zero after a crash",
     file: "src/application/work/AttemptOutcome.ts",
-    find: "yield* delayAfter(yield* RetryPolicy, attemptOf(order), yield* Random.next)",
-    replace: "yield* delayAfter(yield* RetryPolicy, 1, yield* Random.next)",
+    find: "yield* delayAfter(retryPolicy, attemptOf(order), yield* Random.next)",
+    replace: "yield* delayAfter(retryPolicy, 1, yield* Random.next)",
     tests: ["test/application/work/OrderWorker.test.ts"],
     simulation: true
   },
   {
     name: "a lost claim's orders are charged",
     file: "src/application/work/RenewLeases.ts",
-    find: "yield* Effect.timeoutOption(releaseOrders(unknown), claimTimeout(settings))",
-    replace: "yield* Effect.timeoutOption(releaseOrders([]), claimTimeout(settings))",
-    tests: [],
+    find: "yield* Effect.timeoutOption(releaseOrders(lost, state), claimTimeout(settings))",
+    replace: "yield* Effect.timeoutOption(releaseOrders([], state), claimTimeout(settings))",
+    tests: ["test/application/work/WorkerId.test.ts"],
     simulation: true
+  },
+  {
+    name: "an order released while its claim is under way",
+    file: "src/application/work/ReleaseOrders.ts",
+    find: "if (!isClaiming) return unknown",
+    replace: "if (claims > 0) return unknown",
+    tests: ["test/application/work/WorkerId.test.ts"],
+    simulation: true
+  },
+  {
+    name: "a cancelled attempt that is not interrupted",
+    file: "src/application/work/CancelAttempts.ts",
+    find: "if (ids.has(attempt.order.id) && isRunning(attempt)) interruptAttempt",
+    replace: "if (ids.has(attempt.order.id) && !isRunning(attempt)) interruptAttempt",
+    tests: ["test/application/work/CancelAttempts.test.ts"],
+    simulation: false
+  },
+  {
+    name: "a late answer about cancels that cancels a later attempt",
+    file: "src/application/work/CancelAttempts.ts",
+    find: "for (const attempt of running)",
+    replace: "for (const attempt of attempts.all())",
+    tests: ["test/application/work/CancelAttempts.test.ts"],
+    simulation: false
+  },
+  {
+    name: "a freed ordering key or group that is not announced",
+    file: "src/application/work/AnnounceRoom.ts",
+    find: "  state.announceNow.send()",
+    replace: "  state.freed = 0",
+    tests: ["test/application/work/TypesAndGroups.test.ts"],
+    simulation: false
+  },
+  {
+    name: "a free slot of a type that wakes no claim",
+    file: "src/application/work/WorkerState.ts",
+    find: "if (typeState.running-- === typeState.concurrency) claimNow.send()",
+    replace: "typeState.running--; void claimNow",
+    tests: ["test/application/work/TypesAndGroups.test.ts"],
+    simulation: false
   },
   {
     name: "an edge that the database does not refuse",

@@ -7,6 +7,7 @@ import {
   tokensOf,
   tokenTolerance
 } from "./Conditions.ts"
+import { ownChange } from "./OwnChange.ts"
 
 /** The columns of `orders`, in their sequence. */
 const columns = `id uuid, created_at timestamptz, updated_at timestamptz, due_at timestamptz, discarded_at timestamptz,
@@ -18,11 +19,12 @@ const columns = `id uuid, created_at timestamptz, updated_at timestamptz, due_at
 const maxGroups = 1000
 
 /** Starts the orders `chosen`, whose rows in `order_due`, `chosen_rows`, the claim has locked, and returns them. */
-const start = (s: string) => `
+const start = (s: string) =>
+  ownChange(`
   RETURN QUERY
   WITH started AS (
     UPDATE ${s}.orders o SET status = 'PROCESSING', version = o.version + 1, worker = claimer, updated_at = moment
-    WHERE o.id = ANY (chosen)
+    WHERE o.id = ANY (chosen) AND o.status = 'PENDING'
     RETURNING o.*
   ), no_longer_due AS (
     DELETE FROM ${s}.order_due d WHERE d.ctid = ANY (chosen_rows)
@@ -34,7 +36,7 @@ const start = (s: string) => `
     SELECT started.id, started.version, 'started', 'PENDING', 'PROCESSING', moment, started.retry_count + 1, claimer
     FROM started
   )
-  SELECT started.*, NULL::jsonb FROM started;`
+  SELECT started.*, NULL::jsonb FROM started;`)
 
 /**
  * The first due orders of one lane, whose rows in `order_due` are locked. `ctid` finds a locked row again without an index.

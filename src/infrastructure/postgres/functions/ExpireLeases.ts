@@ -1,5 +1,6 @@
 import { workerLost } from "../../../domain/Failure.ts"
 import { endAttempts } from "./EndedAttempts.ts"
+import { ownChange } from "./OwnChange.ts"
 
 const isLastAttempt = "o.retry_count + 1 >= greatest(1, o.max_retries)"
 
@@ -32,7 +33,7 @@ BEGIN
       ) o
       WHERE r.worker = lost ORDER BY r.order_id LIMIT room
     );
-    RETURN QUERY
+    ${ownChange(`RETURN QUERY
     WITH expired AS (
       UPDATE ${s}.orders AS o SET
         status = CASE WHEN o.cancel_requested IS NOT NULL OR ${isLastAttempt} THEN 'FAILED' ELSE 'PENDING' END,
@@ -53,7 +54,7 @@ BEGIN
         lost AS lost_worker, NULL::text AS detail
       FROM expired
     ), ${endAttempts(s, "ended")}
-    SELECT * FROM expired;
+    SELECT * FROM expired;`)}
     room := room - cardinality(ids);
     IF NOT EXISTS (SELECT FROM ${s}.order_running r WHERE r.worker = lost) THEN
       DELETE FROM ${s}.order_workers w WHERE w.id = lost;
