@@ -80,21 +80,24 @@ const judgeLists = Effect.gen(function* () {
 })
 
 describe("lists of orders", () => {
-  it.live(`find their page by index among ${count} final orders`, () =>
-    Effect.gen(function* () {
-      const { query, url } = yield* ownServer({
-        settings: {
-          autovacuum: "off",
-          shared_buffers: "2GB",
-          max_wal_size: "8GB",
-          maintenance_work_mem: "512MB"
-        }
-      })
-      const context = yield* Layer.build(storesOn(url, "public", 1))
-      for (let from = 1; from <= count; from += slice)
-        yield* query(sliceOf(from, Math.min(slice, count - from + 1)))
-      for (const table of ["orders", "order_final"]) yield* query(`VACUUM ANALYZE ${table}`)
-      yield* judgeLists.pipe(Effect.provideContext(context))
-    }).pipe(Effect.scoped)
+  it.live(
+    `find their page by index among ${count} final orders`,
+    () =>
+      Effect.gen(function* () {
+        const { query, url } = yield* ownServer({
+          settings: {
+            autovacuum: "off",
+            shared_buffers: "2GB",
+            max_wal_size: "8GB",
+            maintenance_work_mem: "512MB"
+          }
+        })
+        const context = yield* Layer.build(storesOn(url, "public", 1))
+        for (let from = 1; from <= count; from += slice)
+          yield* query(sliceOf(from, Math.min(slice, count - from + 1)))
+        for (const table of ["orders", "order_final"]) yield* query(`VACUUM ANALYZE ${table}`)
+        yield* judgeLists.pipe(Effect.provideContext(context))
+      }).pipe(Effect.scoped),
+    30 * 60_000
   )
 })
