@@ -14,7 +14,7 @@ export const expireLeases = {
   create: (s: string) => `
 CREATE FUNCTION ${s}.order_platform_expire_v1(max_orders integer)
 RETURNS SETOF ${s}.orders LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   moment timestamptz := ${s}.order_platform_now();
   lost text;
@@ -27,8 +27,11 @@ BEGIN
   LOOP
     EXIT WHEN room <= 0;
     ids := ARRAY (
-      SELECT o.id FROM ${s}.order_running r JOIN ${s}.orders o ON o.id = r.order_id AND o.worker = lost
-      WHERE r.worker = lost ORDER BY r.order_id LIMIT room FOR NO KEY UPDATE OF o SKIP LOCKED
+      SELECT o.id FROM ${s}.order_running r
+      CROSS JOIN LATERAL (
+        SELECT o.id FROM ${s}.orders o WHERE o.id = r.order_id AND o.worker = lost FOR NO KEY UPDATE SKIP LOCKED
+      ) o
+      WHERE r.worker = lost ORDER BY r.order_id LIMIT room
     );
     ${ownChange(`RETURN QUERY
     WITH expired AS (

@@ -5,6 +5,7 @@ import { cancelOrder } from "./CancelOrder.ts"
 import { claimOrders } from "./ClaimOrders.ts"
 import { closeLanes } from "./CloseLanes.ts"
 import { expireLeases } from "./ExpireLeases.ts"
+import { heldOrders } from "./HeldOrders.ts"
 import { lockOrder } from "./LockOrder.ts"
 import { nextDue } from "./NextDue.ts"
 import { nextGroups } from "./NextGroups.ts"
@@ -34,6 +35,7 @@ export const functions: ReadonlyArray<SqlFunction> = [
   claimOrders,
   settleOrders,
   expireLeases,
+  heldOrders,
   lockOrder,
   cancelOrder,
   runOrder,

@@ -21,7 +21,7 @@ export const pauseWorkers = {
   create: (s: string) => `
 CREATE FUNCTION ${s}.order_platform_pause_v1(of_type text, of_group text, why text, until timestamptz, operator text,
   subject text, correlation_id text)
-RETURNS void LANGUAGE plpgsql SET enable_seqscan = off SET jit = off AS $$
+RETURNS void LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 DECLARE
   moment timestamptz := ${s}.order_platform_now();
 BEGIN
@@ -49,7 +49,7 @@ export const resumeWorkers = {
   name: "order_platform_resume_v1",
   create: (s: string) => `
 CREATE FUNCTION ${s}.order_platform_resume_v1(of_type text, of_group text, operator text, subject text, correlation_id text)
-RETURNS void LANGUAGE plpgsql SET enable_seqscan = off SET jit = off AS $$
+RETURNS void LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 DECLARE
   moment timestamptz := ${s}.order_platform_now();
   ended timestamptz;
