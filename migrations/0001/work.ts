@@ -72,6 +72,7 @@ export const orderingKeys: Statements = (s) => [
       PRIMARY KEY (type, ordering_key)
     ) ${short}`,
   `CREATE TABLE ${s}.order_key_checks (
+      number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
       type text COLLATE "C" NOT NULL,
       ordering_key text COLLATE "C" NOT NULL
     ) ${short}`,
@@ -99,6 +100,7 @@ export const lanes: Statements = (s) => [
   `CREATE INDEX order_lanes_wake ON ${s}.order_lanes (wake_at) WHERE wake_at IS NOT NULL`,
   `CREATE INDEX order_lanes_of_group ON ${s}.order_lanes (group_name)`,
   `CREATE TABLE ${s}.order_lane_checks (
+      number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
       priority integer,
       group_name text COLLATE "C" NOT NULL,
       type text COLLATE "C"

@@ -1,22 +1,19 @@
-/** The maximum number of checks of each kind from the beginning of its table, and of lanes to wake, that one claim handles. */
-const most = 500
+/** The maximum number of the oldest and of the newest checks of each kind that one claim handles. */
+const mostOld = 200
+const mostNew = 100
 
-/** The maximum number of checks from the end of the table, which has this many pages at least. */
-const mostOfLast = 250
-const lastPages = 4
+/** The maximum number of lanes that one claim wakes. */
+const mostWoken = 500
 
 /**
- * Locks some checks, and returns their row ids: the first ones of the table, and the last ones. New rows are written either
- * where deleted ones have left room, mostly at the beginning, or at the end. So a new check is soon found even if there is a
- * backlog of thousands, of an app that has submitted many orders at once.
+ * Locks the oldest and the newest checks, and returns their row ids. The newest too, so that an order does not wait behind the
+ * checks of thousands of orders that were submitted at once, maybe of another group.
  */
-const someChecks = (s: string, table: string) => `
-  last_rows := format('(%s,0)', greatest(0, pg_relation_size('${s}.${table}') / 8192 - ${lastPages}));
-  checks := ARRAY (
-    SELECT c.ctid FROM ${s}.${table} c LIMIT ${most} FOR UPDATE SKIP LOCKED
+const someChecks = (s: string, table: string) => `ARRAY (
+    SELECT c.ctid FROM ${s}.${table} c ORDER BY c.number LIMIT ${mostOld} FOR UPDATE SKIP LOCKED
   ) || ARRAY (
-    SELECT c.ctid FROM ${s}.${table} c WHERE c.ctid >= last_rows LIMIT ${mostOfLast} FOR UPDATE SKIP LOCKED
-  );`
+    SELECT c.ctid FROM ${s}.${table} c ORDER BY c.number DESC LIMIT ${mostNew} FOR UPDATE SKIP LOCKED
+  )`
 
 /**
  * The first step of a claim, in its transaction. Gives each checked ordering key without a head its next order,
@@ -33,12 +30,11 @@ SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off S
 DECLARE
   types text[];
   keys text[];
-  last_rows tid;
   checks tid[];
   lanes tid[];
   left_over boolean := false;
 BEGIN
-  ${someChecks(s, "order_key_checks")}
+  checks := ${someChecks(s, "order_key_checks")};
   WITH taken AS (
     DELETE FROM ${s}.order_key_checks WHERE ctid = ANY (checks) RETURNING type, ordering_key
   )
@@ -76,7 +72,7 @@ BEGIN
     SELECT DISTINCT head.priority, head.group_name, head.type FROM head WHERE head.type <> 'default' OR head.group_name <> '';
   END IF;
 
-  ${someChecks(s, "order_lane_checks")}
+  checks := ${someChecks(s, "order_lane_checks")};
   IF cardinality(checks) > 0 THEN
     WITH checked AS MATERIALIZED (
       SELECT c.ctid AS row, c.priority, c.group_name, c.type FROM ${s}.order_lane_checks c WHERE c.ctid = ANY (checks)
@@ -118,7 +114,7 @@ BEGIN
   END IF;
 
   lanes := ARRAY (
-    SELECT w.ctid FROM ${s}.order_lanes w WHERE w.wake_at <= moment ORDER BY w.wake_at LIMIT ${most} FOR UPDATE SKIP LOCKED);
+    SELECT w.ctid FROM ${s}.order_lanes w WHERE w.wake_at <= moment ORDER BY w.wake_at LIMIT ${mostWoken} FOR UPDATE SKIP LOCKED);
   UPDATE ${s}.order_lanes SET ready = true, wake_at = NULL WHERE ctid = ANY (lanes);
   RETURN left_over OR EXISTS (SELECT FROM ${s}.order_lanes w WHERE w.wake_at <= moment);
 END $$`
