@@ -38,7 +38,8 @@ export default (schema: string) =>
       guards.guardTransitions,
       guards.guardInsertAndDelete,
       guards.guardHistory,
-      guards.guardDeadLetters
+      guards.guardDeadLetters,
+      guards.guardWork
     ]
     for (const part of parts) for (const statement of part(`"${schema}"`)) yield* sql.unsafe(statement)
   })

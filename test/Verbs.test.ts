@@ -9,19 +9,25 @@ import { OrderEventName } from "../src/domain/OrderEvent.ts"
 import * as OrderPayload from "../src/domain/OrderPayload.ts"
 import * as Memory from "../src/infrastructure/memory/Memory.ts"
 import { functions } from "../src/infrastructure/postgres/functions/Functions.ts"
-import { type Verb, verbs } from "./Verbs.ts"
+import { type Verb, verbs, verbTable } from "./Verbs.ts"
 
 const all: ReadonlyArray<readonly [string, Verb]> = Object.entries(verbs)
-const source = (file: string) =>
-  fs.readFileSync(path.join(fileURLToPath(new URL("..", import.meta.url)), "src", file), "utf8")
+const read = (file: string) =>
+  fs.readFileSync(path.join(fileURLToPath(new URL("..", import.meta.url)), file), "utf8")
+const source = (file: string) => read(path.join("src", file))
 const isNamedAfter = (verb: string, file: string) =>
   path.basename(file).toLowerCase().startsWith(verb.toLowerCase())
 
+/** The methods of the endpoints, and their methods and paths. */
 const endpoints = new Map<string, string>()
+const calls = new Map<string, string>()
 HttpApi.reflect(makeOrderApi(OrderPayload.anyJsonObject), {
   onGroup: () => {},
-  onEndpoint: ({ endpoint, group }) =>
-    void endpoints.set(`${group.identifier}.${endpoint.identifier}`, endpoint.method)
+  onEndpoint: ({ endpoint, group }) => {
+    const name = `${group.identifier}.${endpoint.identifier}`
+    endpoints.set(name, endpoint.method)
+    calls.set(name, `${endpoint.method} ${endpoint.path.replace(/:(\w+)/g, "{$1}")}`)
+  }
 })
 
 /** Endpoints that change a setting and no order. */
@@ -88,5 +94,12 @@ describe("the verbs", () => {
     for (const [, { platform, routes }] of all)
       if (routes !== null && platform !== null)
         assert.match(source(routes), new RegExp(`\\.${platform}(Many)?\\b`), routes)
+  })
+
+  it("are the table of ARCHITECTURE.md", () => {
+    const [, table = ""] = read("ARCHITECTURE.md").split(/<!-- \/?verbs -->/)
+    // The formatter aligns the columns.
+    const plain = (text: string) => text.replaceAll(/-{3,}/g, "---").replaceAll(/ +/g, " ").trim()
+    assert.strictEqual(plain(table), plain(verbTable(calls)))
   })
 })

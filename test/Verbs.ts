@@ -10,6 +10,7 @@ import type { SqlFunction } from "../src/infrastructure/postgres/functions/Funct
 import { cancelOrder } from "../src/infrastructure/postgres/functions/CancelOrder.ts"
 import { claimOrders } from "../src/infrastructure/postgres/functions/ClaimOrders.ts"
 import { expireLeases } from "../src/infrastructure/postgres/functions/ExpireLeases.ts"
+import { pauseWorkers, resumeWorkers } from "../src/infrastructure/postgres/functions/PauseWorkers.ts"
 import { runOrder } from "../src/infrastructure/postgres/functions/RunOrder.ts"
 import { settleOrders } from "../src/infrastructure/postgres/functions/SettleOrders.ts"
 
@@ -45,7 +46,7 @@ export interface Verb {
   readonly shares?: string
   /** The SQL function that the statement calls. */
   readonly sqlFunction: SqlFunction | null
-  /** The events that it writes into the history of orders. */
+  /** The events of its transition. Settle and expire also write `cancelled`, for an order whose cancel was requested. */
   readonly events: ReadonlyArray<OrderEventName>
 }
 
@@ -171,7 +172,7 @@ export const verbs = {
     port: member(ControlStore, "pause"),
     memory: "infrastructure/memory/control/MemoryControlStore.ts",
     postgres: "infrastructure/postgres/control/PauseWorkers.ts",
-    sqlFunction: null,
+    sqlFunction: pauseWorkers,
     events: []
   },
   resume: {
@@ -183,7 +184,7 @@ export const verbs = {
     memory: "infrastructure/memory/control/MemoryControlStore.ts",
     postgres: "infrastructure/postgres/control/PauseWorkers.ts",
     shares: "pause",
-    sqlFunction: null,
+    sqlFunction: resumeWorkers,
     events: []
   },
   watch: {
@@ -209,3 +210,28 @@ export const verbs = {
     events: []
   }
 } as const satisfies Readonly<Record<string, Verb>>
+
+const code = (names: ReadonlyArray<string>) => names.map((name) => `\`${name}\``).join(", ")
+
+/**
+ * The verbs as the Markdown table between the `verbs` markers of ARCHITECTURE.md. `calls` has the method and path of each
+ * endpoint.
+ */
+export const verbTable = (calls: ReadonlyMap<string, string>): string =>
+  [
+    "| verb | room | HTTP | application | port | SQL | events |",
+    "| --- | --- | --- | --- | --- | --- | --- |",
+    ...Object.entries<Verb>(verbs).map(
+      ([verb, { application, endpoints, events, port, postgres, sqlFunction }]) => {
+        const [, room = "", file = ""] = application.split("/")
+        const cells = [
+          code(endpoints.map((endpoint) => calls.get(endpoint) ?? endpoint)),
+          code([file]),
+          code([`${port.port}.${port.member}`]),
+          code([sqlFunction?.name ?? postgres.split("/").slice(-2).join("/")]),
+          code(events)
+        ]
+        return `| ${[verb, room, ...cells].join(" | ")} |`
+      }
+    )
+  ].join("\n")

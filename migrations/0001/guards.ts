@@ -134,3 +134,58 @@ export const guardDeadLetters: Statements = (s) => [
   `CREATE CONSTRAINT TRIGGER dead_letters_guard AFTER INSERT OR DELETE ON ${s}.dead_letters
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION ${s}.order_platform_guard_dead_letter()`
 ]
+
+/** Whether a row of the tables of work names this order: `o` is a row of `orders`. The tables are described in work.ts. */
+const isDue = (s: string, o: string) => `EXISTS (
+          SELECT FROM ${s}.order_due d WHERE d.priority = ${o}.priority AND d.group_name = ${o}.group_name AND d.type = ${o}.type
+            AND d.due_at = ${o}.due_at AND d.order_id = ${o}.id)`
+const isWaiting = (s: string, o: string) => `EXISTS (
+          SELECT FROM ${s}.order_key_waiting w WHERE w.type = ${o}.type AND w.ordering_key = ${o}.ordering_key AND w.place = ${o}.place)`
+const isRunning = (s: string, o: string) => `EXISTS (
+          SELECT FROM ${s}.order_running r WHERE r.worker = ${o}.worker AND r.order_id = ${o}.id)`
+const isHead = (s: string, o: string) => `EXISTS (
+          SELECT FROM ${s}.order_key_heads h
+          WHERE h.type = ${o}.type AND h.ordering_key = ${o}.ordering_key AND h.order_id = ${o}.id)`
+const isFinal = (s: string, o: string) => `EXISTS (
+          SELECT FROM ${s}.order_final f
+          WHERE f.status = ${o}.status AND f.final_at = ${o}.updated_at AND f.order_id = ${o}.id)`
+
+// The functions of claim, settle, expire, cancel and run write history and the tables of work in the statement that changes the
+// order. Every other change, such as an UPDATE by hand, is checked at commit: else an order that such an UPDATE changed could
+// wait or run forever. The functions mark their own changes, which costs less than the check.
+export const guardWork: Statements = (s) => [
+  `CREATE FUNCTION ${s}.order_platform_guard_work() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
+    DECLARE
+      now_is ${s}.orders;
+    BEGIN
+      SELECT o.* INTO now_is FROM ${s}.orders o WHERE o.id = NEW.id;
+      IF NOT FOUND THEN
+        RETURN NULL;
+      END IF;
+      IF NOT EXISTS (SELECT FROM ${s}.order_events e WHERE e.order_id = now_is.id AND e.version = now_is.version) THEN
+        RAISE EXCEPTION 'order %: no event of version % in order_events; orders are not changed by UPDATE but through the API',
+          now_is.id, now_is.version USING ERRCODE = 'check_violation';
+      END IF;
+      IF NOT (CASE now_is.status
+          WHEN 'PENDING' THEN ${isDue(s, "now_is")} OR ${isWaiting(s, "now_is")}
+          WHEN 'PROCESSING' THEN ${isRunning(s, "now_is")}
+          ELSE ${isFinal(s, "now_is")} END) THEN
+        RAISE EXCEPTION 'order %: it is % and has no row in %; orders are not changed by UPDATE but through the API', now_is.id,
+          now_is.status, CASE now_is.status WHEN 'PENDING' THEN 'order_due or order_key_waiting'
+            WHEN 'PROCESSING' THEN 'order_running' ELSE 'order_final' END USING ERRCODE = 'check_violation';
+      END IF;
+      IF (OLD.status = 'PENDING' AND (now_is.status <> 'PENDING' OR now_is.due_at <> OLD.due_at) AND ${isDue(s, "OLD")})
+        OR (OLD.status = 'PENDING' AND now_is.status <> 'PENDING' AND ${isWaiting(s, "OLD")})
+        OR (OLD.status = 'PROCESSING' AND now_is.worker IS DISTINCT FROM OLD.worker AND ${isRunning(s, "OLD")})
+        OR (OLD.status IN ('PROCESSED', 'FAILED') AND now_is.status <> OLD.status AND ${isFinal(s, "OLD")})
+        OR (now_is.status IN ('PROCESSED', 'FAILED') AND ${isHead(s, "now_is")}) THEN
+        RAISE EXCEPTION 'order %: it is %, and the tables of work still have its row as %; orders are not changed by UPDATE but through the API',
+          now_is.id, now_is.status, OLD.status USING ERRCODE = 'check_violation';
+      END IF;
+      RETURN NULL;
+    END $$`,
+  `CREATE CONSTRAINT TRIGGER orders_guard_work AFTER UPDATE ON ${s}.orders
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+    WHEN (pg_catalog.current_setting('order_platform.own_change', true) IS DISTINCT FROM 'on')
+    EXECUTE FUNCTION ${s}.order_platform_guard_work()`
+]

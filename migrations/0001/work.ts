@@ -72,9 +72,12 @@ export const orderingKeys: Statements = (s) => [
       PRIMARY KEY (type, ordering_key)
     ) ${short}`,
   `CREATE TABLE ${s}.order_key_checks (
+      number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
       type text COLLATE "C" NOT NULL,
       ordering_key text COLLATE "C" NOT NULL
-    ) ${short}`
+    ) ${short}`,
+  // Without a primary key: for publications of all tables.
+  `ALTER TABLE ${s}.order_key_checks REPLICA IDENTITY FULL`
 ]
 
 // A lane is what `order_due` holds of one priority, group and type. The plain lanes, of the type `default` without a group,
@@ -97,10 +100,12 @@ export const lanes: Statements = (s) => [
   `CREATE INDEX order_lanes_wake ON ${s}.order_lanes (wake_at) WHERE wake_at IS NOT NULL`,
   `CREATE INDEX order_lanes_of_group ON ${s}.order_lanes (group_name)`,
   `CREATE TABLE ${s}.order_lane_checks (
+      number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
       priority integer,
       group_name text COLLATE "C" NOT NULL,
       type text COLLATE "C"
-    ) ${short}`
+    ) ${short}`,
+  `ALTER TABLE ${s}.order_lane_checks REPLICA IDENTITY FULL`
 ]
 
 // Limits of groups, and what is left of their rate. A claim locks the row of a limited group while it counts the

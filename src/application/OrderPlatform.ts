@@ -54,6 +54,7 @@ import { type Backlog, OrderReads } from "./ports/OrderReads.ts"
 import type { Stores } from "./ports/Stores.ts"
 import { WakeUp } from "./ports/WakeUp.ts"
 import { deleteExpiredKeys } from "./upkeep/DeleteExpiredKeys.ts"
+import { deleteIdleGroups } from "./upkeep/DeleteIdleGroups.ts"
 import { explainOrder } from "./watch/ExplainOrder.ts"
 import { makeWatchOrder } from "./watch/WatchOrder.ts"
 
@@ -225,6 +226,7 @@ const layer = <T>(types: OrderTypes<T>): Layer.Layer<OrderPlatform<T>, never, St
       const context = yield* Effect.context<ControlStore | DeadLetterStore | OrderReads | WakeUp>()
       const storeOrders = yield* makeStoreOrders
       yield* deleteExpiredKeys
+      yield* deleteIdleGroups
       return {
         submit: yield* makeSubmitOrder(types, storeOrders),
         submitMany: yield* makeSubmitOrders(types, storeOrders),

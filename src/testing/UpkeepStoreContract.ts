@@ -1,5 +1,6 @@
 import { assert, layer as describeLayer } from "@effect/vitest"
 import { DateTime, Duration, Effect, Exit, Random } from "effect"
+import { noLimits } from "../domain/Groups.ts"
 import type { Outcome } from "../domain/Order.ts"
 import type { OrderId } from "../domain/OrderId.ts"
 import { keepFor, keyedOrder, requestIdsOf } from "./KeyedOrders.ts"
@@ -35,6 +36,33 @@ export const upkeepStoreContract: StoreContract = (name, layer, setStoreClock) =
         assert.deepStrictEqual(deleted, [2, 1, 0])
         assert.deepStrictEqual(yield* requestIdsOf([], [keyedOrder("f4")]), [young.requestId])
       })
+    )
+
+    it.effect(
+      "what is stored about the rate of a group is deleted after an idle hour, its limits are not",
+      () =>
+        Effect.gen(function* () {
+          const stores = yield* fresh
+          const defaultLimits = { ...noLimits, ratePerSecond: 0.001 }
+          const claim = (max: number) => stores.work.claim({ worker: "w", lease, max, defaultLimits })
+          yield* stores.control.setGroupLimits("with limits", { ...noLimits, ratePerSecond: 0.001 })
+          yield* stores.intake.submit([newOrder({ group: "idle" }), newOrder({ group: "with limits" })])
+          const { orders } = yield* claim(2)
+          assert.strictEqual(orders.length, 2)
+          yield* stores.work.settle(orders.map((order) => ({ order, outcome: completed })))
+          yield* stores.upkeep.deleteIdleGroups(1000)
+          yield* stores.intake.submit([newOrder({ group: "idle" })])
+          assert.strictEqual((yield* claim(1)).orders.length, 0)
+          yield* advance("1 hour")
+          const rest = (yield* claim(1)).orders
+          assert.strictEqual(rest.length, 1)
+          yield* stores.work.settle(rest.map((order) => ({ order, outcome: completed })))
+          yield* claim(1)
+          yield* advance("1 hour")
+          assert.isAtLeast(yield* stores.upkeep.deleteIdleGroups(1000), 1)
+          assert.strictEqual(yield* stores.upkeep.deleteIdleGroups(1000), 0)
+          assert.isTrue(yield* stores.control.deleteGroupLimits("with limits"))
+        })
     )
 
     it.effect(

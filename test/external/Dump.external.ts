@@ -5,6 +5,7 @@ import { readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { failure } from "../../src/domain/Failure.ts"
 import { allStores } from "../../src/testing/AllStores.ts"
+import { neededRights } from "../../src/infrastructure/postgres/client/ServerChecks.ts"
 import { everyWay, fullCircle } from "../infrastructure/postgres/FullCircle.ts"
 import { newOrder } from "../TestOrders.ts"
 import { connected, ownServer } from "./OwnServer.ts"
@@ -14,7 +15,7 @@ const lease = Duration.minutes(10)
 
 /** Orders in every state, with metadata, a discarded one, a dead letter, and a stored answer of an idempotency key. */
 const fillStores = Effect.gen(function* () {
-  const { deadLetters, intake, work } = yield* allStores
+  const { control, deadLetters, intake, work } = yield* allStores
   yield* fullCircle
   const [dead, discarded] = [newOrder({ metadata: { shop: "COPY public.orders" } }), newOrder()]
   yield* intake.submit([dead, discarded])
@@ -31,9 +32,19 @@ const fillStores = Effect.gen(function* () {
   })
   yield* intake.submit([newOrder()], [{ ...key, orders: [scheduled], answer: "{}", keepFor: lease }])
   yield* work.claim({ worker: "lost", max: 1, lease })
+  // Orders of keys and groups: a head, one that waits behind it, and one for the next claim to look at; a closed lane.
+  const keyed = () => newOrder({ type: "parcel", group: "gold", orderingKey: "a\tb" })
+  yield* intake.submit([keyed(), keyed(), newOrder({ type: "parcel", group: "silver" })])
+  yield* control.setGroupLimits("gold", { maxRunning: 1, ratePerSecond: null, maxPending: null })
+  yield* control.pause(
+    { type: "parcel", group: "silver", reason: "stock", resumeAt: null },
+    { by: "op", correlationId: null }
+  )
+  yield* work.claim({ worker: "lost", max: 10, lease, types: ["parcel"] })
+  yield* intake.submit([newOrder({ group: "new", orderingKey: "new" }), newOrder({ group: "new" })])
 })
 
-const tables = ["orders", "order_events", "dead_letters", "order_metadata", "idempotency_keys"]
+const tables = Object.keys(neededRights).filter((table) => table !== "order_platform_migrations")
 
 /** Every row, and the names of all other objects. */
 const contentOf = Effect.fnUntraced(function* (url: string, schema: string) {
@@ -46,6 +57,7 @@ const contentOf = Effect.fnUntraced(function* (url: string, schema: string) {
   const inSchema = `(SELECT oid FROM pg_namespace WHERE nspname = '${schema}')`
   return {
     rows,
+    places: yield* ask(`SELECT last_value AS x FROM "${schema}".order_places`),
     functions: yield* ask(`SELECT proname AS x FROM pg_proc WHERE pronamespace = ${inSchema} ORDER BY 1`),
     triggers: yield* ask(
       `SELECT concat(tgname, ' ', tgenabled) AS x FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid WHERE relnamespace = ${inSchema} ORDER BY 1`
@@ -131,7 +143,10 @@ describe("a dump", () => {
       yield* run("pg_dump", ...options, "-d", from, "-f", file)
       yield* Effect.promise(async () => {
         const text = await readFile(file, "utf8")
-        await writeFile(file, text.replaceAll(/^(COPY|ALTER TABLE) public\./gm, "$1 shop."))
+        await writeFile(
+          file,
+          text.replaceAll(/^(COPY |ALTER TABLE |SELECT pg_catalog\.setval\(')public\./gm, "$1shop.")
+        )
       })
       yield* run("psql", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-d", url, "-f", file)
       yield* assertRestored(dump, "shop")

@@ -36,7 +36,7 @@ const sliceOf = (from: number, size: number) => `
 const filters: ReadonlyArray<readonly [filter: OrderFilter, pages: number, index: string]> = [
   [{}, 1000, "orders_newest"],
   [{ status: "PROCESSED" }, 1000, "orders_newest"],
-  [{ status: "FAILED" }, 1000, "order_final_pkey"],
+  [{ status: "FAILED" }, 1000, "order_final_failed"],
   [{ status: "PENDING" }, 100, "orders_pkey"],
   [{ status: "PROCESSING" }, 100, "orders_pkey"],
   [{ retrying: true }, 100, "orders_pkey"],

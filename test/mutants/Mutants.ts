@@ -17,7 +17,7 @@ const postgres = "src/infrastructure/postgres"
 const memory = "src/infrastructure/memory"
 const memoryWork = `${memory}/work/MemoryWorkStore.ts`
 const settleFunction = `${postgres}/functions/SettleOrders.ts`
-const migration = "migrations/0001_tables.ts"
+const guards = "migrations/0001/guards.ts"
 const repositoryOnMemory = "test/infrastructure/memory/Memory.test.ts"
 const repositoryOnPostgres = "test/infrastructure/postgres/PostgresStores.test.ts"
 const oneTransaction = "test/infrastructure/postgres/OneTransaction.test.ts"
@@ -63,8 +63,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "settle without the version check (SQL)",
     file: settleFunction,
-    find: "WHERE o.id = outcome.id AND o.version = outcome.version AND o.lease_until IS NOT NULL",
-    replace: "WHERE o.id = outcome.id AND o.lease_until IS NOT NULL",
+    find: "WHERE o.id = outcome.id AND o.version = outcome.version AND o.worker = outcome.worker",
+    replace: "WHERE o.id = outcome.id AND o.worker = outcome.worker",
     tests: [repositoryOnPostgres],
     simulation: false
   },
@@ -79,34 +79,33 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "lease taken from the worker's clock",
     file: `${postgres}/work/RenewLeases.ts`,
-    find: "UPDATE ${orders} o SET lease_until = ${now} + ${Duration.toMillis(lease)}::float8 * interval '1 millisecond'",
-    replace:
-      "UPDATE ${orders} o SET lease_until = ${new Date(Date.now() + Duration.toMillis(lease))}::timestamptz",
+    find: "const until = sql`${now} + ${Duration.toMillis(lease)}::float8 * interval '1 millisecond'`",
+    replace: "const until = sql`${new Date(Date.now() + Duration.toMillis(lease))}::timestamptz`",
     tests: [oneTransaction],
     simulation: false
   },
   {
     name: "expire by age instead of lease (SQL)",
-    file: `${postgres}/work/ExpireLeases.ts`,
-    find: "WHERE status = 'PROCESSING' AND lease_until <= ${now}",
-    replace: "WHERE status = 'PROCESSING' AND updated_at <= ${now} - interval '30 seconds'",
+    file: `${postgres}/functions/ExpireLeases.ts`,
+    find: "WHERE w.lease_until <= moment",
+    replace: "WHERE w.seen_at <= moment - interval '30 seconds'",
     tests: [repositoryOnPostgres],
     simulation: false
   },
   {
     name: "expire by age instead of lease (memory)",
-    file: memoryWork,
-    find: "DateTime.isLessThanOrEqualTo(order.leaseUntil, at) && !locked.has(order.id)",
+    file: `${memory}/work/WorkerRegistry.ts`,
+    find: "const hasEnded = ({ leaseUntil }: Registered, at: DateTime.Utc) =>\n  DateTime.isLessThanOrEqualTo(leaseUntil, at)",
     replace:
-      "DateTime.isLessThanOrEqualTo(DateTime.add(order.updatedAt, { seconds: 3 }), at) && !locked.has(order.id)",
+      "const hasEnded = ({ worker }: Registered, at: DateTime.Utc) =>\n  DateTime.isLessThanOrEqualTo(DateTime.add(worker.seenAt, { seconds: 3 }), at)",
     tests: [repositoryOnMemory],
     simulation: true
   },
   {
     name: "DLQ entry in a second transaction",
-    file: settleFunction,
-    find: "FROM settled WHERE status = 'FAILED'",
-    replace: "FROM settled WHERE status = 'later'",
+    file: `${postgres}/functions/EndedAttempts.ts`,
+    find: "FROM ${ended} WHERE status = 'FAILED' AND discarded_at IS NULL",
+    replace: "FROM ${ended} WHERE status = 'later' AND discarded_at IS NULL",
     tests: [repositoryOnPostgres],
     simulation: false
   },
@@ -157,7 +156,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "retention that deletes by age whatever the status (SQL)",
     file: `${postgres}/upkeep/DeleteOldOrders.ts`,
-    find: "AND status = ${sql.literal(`'${status}'`)}",
+    find: "AND f.status = ${sql.literal(`'${status}'`)}",
     replace: "AND ${sql.literal(`'${status}'`)} <> ''",
     tests: [repositoryOnPostgres],
     simulation: false
@@ -181,22 +180,62 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "retry delay restarted from zero after a crash",
     file: "src/application/work/AttemptOutcome.ts",
-    find: "yield* delayAfter(yield* RetryPolicy, attemptOf(order), yield* Random.next)",
-    replace: "yield* delayAfter(yield* RetryPolicy, 1, yield* Random.next)",
+    find: "yield* delayAfter(retryPolicy, attemptOf(order), yield* Random.next)",
+    replace: "yield* delayAfter(retryPolicy, 1, yield* Random.next)",
     tests: ["test/application/work/OrderWorker.test.ts"],
     simulation: true
   },
   {
     name: "a lost claim's orders are charged",
     file: "src/application/work/RenewLeases.ts",
-    find: "yield* Effect.timeoutOption(releaseOrders(unknown), claimTimeout(settings))",
-    replace: "yield* Effect.timeoutOption(releaseOrders([]), claimTimeout(settings))",
-    tests: [],
+    find: "yield* Effect.timeoutOption(releaseOrders(lost, state), claimTimeout(settings))",
+    replace: "yield* Effect.timeoutOption(releaseOrders([], state), claimTimeout(settings))",
+    tests: ["test/application/work/WorkerId.test.ts"],
     simulation: true
   },
   {
+    name: "an order released while its claim is under way",
+    file: "src/application/work/ReleaseOrders.ts",
+    find: "if (!isClaiming) return unknown",
+    replace: "if (claims > 0) return unknown",
+    tests: ["test/application/work/WorkerId.test.ts"],
+    simulation: true
+  },
+  {
+    name: "a cancelled attempt that is not interrupted",
+    file: "src/application/work/CancelAttempts.ts",
+    find: "if (ids.has(attempt.order.id) && isRunning(attempt)) interruptAttempt",
+    replace: "if (ids.has(attempt.order.id) && !isRunning(attempt)) interruptAttempt",
+    tests: ["test/application/work/CancelAttempts.test.ts"],
+    simulation: false
+  },
+  {
+    name: "a late answer about cancels that cancels a later attempt",
+    file: "src/application/work/CancelAttempts.ts",
+    find: "for (const attempt of running)",
+    replace: "for (const attempt of attempts.all())",
+    tests: ["test/application/work/CancelAttempts.test.ts"],
+    simulation: false
+  },
+  {
+    name: "a freed ordering key or group that is not announced",
+    file: "src/application/work/AnnounceRoom.ts",
+    find: "  state.announceNow.send()",
+    replace: "  state.freed = 0",
+    tests: ["test/application/work/TypesAndGroups.test.ts"],
+    simulation: false
+  },
+  {
+    name: "a free slot of a type that wakes no claim",
+    file: "src/application/work/WorkerState.ts",
+    find: "if (typeState.running-- === typeState.concurrency) claimNow.send()",
+    replace: "typeState.running--; void claimNow",
+    tests: ["test/application/work/TypesAndGroups.test.ts"],
+    simulation: false
+  },
+  {
     name: "an edge that the database does not refuse",
-    file: migration,
+    file: guards,
     find: "IF edge NOT IN ('PENDING -> PROCESSING',",
     replace: "IF edge NOT IN ('PROCESSED -> PENDING', 'PENDING -> PROCESSING',",
     tests: ["test/infrastructure/postgres/Guard.test.ts"],

@@ -18,5 +18,11 @@ export class UpkeepStore extends Context.Service<
 
     /** Deletes up to `max` idempotency keys that have expired, and returns the number of deleted keys. */
     readonly deleteExpiredKeys: (max: number) => Effect.Effect<number, OrdersUnavailable>
+
+    /**
+     * Deletes what is stored about the rate of up to `max` groups for which no limits were set and that have started
+     * nothing for an hour, after which every rate has recovered. Returns the number of these groups.
+     */
+    readonly deleteIdleGroups: (max: number) => Effect.Effect<number, OrdersUnavailable>
   }
 >()("order-platform/application/ports/UpkeepStore") {}

@@ -31,10 +31,11 @@ export const claimOrders = (
     releaseClaimInDoubt(state).pipe(
       Effect.andThen(state.slots.take(maxClaim)),
       Effect.flatMap((free) => claimAndWait(free, limits, state, startAttempts)),
-      Effect.catchTag("OrdersUnavailable", (error) =>
-        Effect.andThen(Effect.logDebug(`Could not claim orders: ${error.message}`), retryLater(state))
-      ),
-      Effect.catchTag("WorkerExpired", ({ worker }) => takeNewId(worker, state)),
+      Effect.catchTags({
+        OrdersUnavailable: (error) =>
+          Effect.andThen(Effect.logDebug(`Could not claim orders: ${error.message}`), retryLater(state)),
+        WorkerExpired: ({ worker }) => takeNewId(worker, state)
+      }),
       // Without this handler a defect would end the loop, and the worker would claim no more orders.
       Effect.catchDefect((defect) =>
         Effect.andThen(Effect.logError("Could not claim orders", defect), retryLater(state))

@@ -16,10 +16,10 @@ import { aboutOrder, type Attempt, interruptAttempt, type WorkerState } from "./
  */
 export const renewLeases = (state: WorkerState): Effect.Effect<never, never, WorkStore> =>
   heartbeat(state).pipe(
-    Effect.catchTag("OrdersUnavailable", (error) =>
-      Effect.logDebug(`The heartbeat failed: ${error.message}`)
-    ),
-    Effect.catchTag("WorkerExpired", ({ worker }) => takeNewId(worker, state)),
+    Effect.catchTags({
+      OrdersUnavailable: (error) => Effect.logDebug(`The heartbeat failed: ${error.message}`),
+      WorkerExpired: ({ worker }) => takeNewId(worker, state)
+    }),
     // Without this handler a defect would end the heartbeat, and every attempt that runs longer than a lease
     // would lose its order.
     Effect.catchDefect((defect) => Effect.logError("The heartbeat failed", defect)),

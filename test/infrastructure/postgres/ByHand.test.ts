@@ -63,7 +63,13 @@ layer(TestPostgres.layer)("what manual SQL and bugs cannot write", (it) => {
     "updated_at = now()",
     'metadata = \'{"forged": "1"}\'',
     "correlation_id = 'x'",
-    "payload_version = 9"
+    "payload_version = 9",
+    "type = 'forged'",
+    "ordering_key = 'forged', place = 1",
+    "group_name = 'forged'",
+    "cancel_requested = 'forged'",
+    "due_at = now()",
+    "reason_code = 'FORGED', failure_reason = 'forged'"
   ])
     it.effect(`${change} without a new version is refused`, () =>
       Effect.gen(function* () {
@@ -89,8 +95,8 @@ layer(TestPostgres.layer)("what manual SQL and bugs cannot write", (it) => {
       const id = yield* fresh
       assert.strictEqual(
         yield* bySql(
-          `UPDATE orders SET status = 'PROCESSING', version = 2, worker = 'w', lease_until = now() WHERE id = '${id}'`,
-          `UPDATE orders SET status = 'FAILED', version = 3, due_at = NULL, worker = NULL, lease_until = NULL, discarded_at = now() WHERE id = '${id}'`
+          `UPDATE orders SET status = 'PROCESSING', version = 2, worker = 'w' WHERE id = '${id}'`,
+          `UPDATE orders SET status = 'FAILED', version = 3, due_at = NULL, worker = NULL, discarded_at = now() WHERE id = '${id}'`
         ),
         "refused"
       )
@@ -130,9 +136,9 @@ layer(TestPostgres.layer)("what manual SQL and bugs cannot write", (it) => {
       yield* TestClock.setTime(0)
       yield* TestPostgres.setDatabaseClock(yield* DateTime.now)
       yield* stores.intake.submit([newOrder({ priority: 9 })])
-      yield* stores.work.claim({ worker: "w", lease: Duration.millis(1001), max: 1 })
+      yield* stores.work.claim({ worker: "new", lease: Duration.millis(1001), max: 1 })
       const { nextLeaseEndIn } = yield* stores.work.claim({
-        worker: "w",
+        worker: "new",
         lease: Duration.millis(1001),
         max: 0
       })

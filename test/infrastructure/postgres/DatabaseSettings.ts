@@ -3,6 +3,7 @@ import { SqlClient } from "effect/sql"
 import { randomUUID } from "node:crypto"
 import { DatabaseSchema } from "../../../src/infrastructure/postgres/client/DatabaseSchema.ts"
 import * as Postgres from "../../../src/infrastructure/postgres/Postgres.ts"
+import { neededRights, placesSequence } from "../../../src/infrastructure/postgres/client/ServerChecks.ts"
 import { everyWay, fullCircle } from "./FullCircle.ts"
 
 /** A database, role or settings that differ from the defaults. */
@@ -16,6 +17,8 @@ export interface DatabaseCase {
   readonly database?: string
   readonly schema?: string
   readonly maxConnections?: number
+  /** False: a client behind a pooler, which cannot set parameters of its session. */
+  readonly prepare?: boolean
   /** The schema is created and migrated by an owner, and the role has only these grants. */
   readonly grants?: (schema: string, role: string) => ReadonlyArray<string>
   /** The sentence of the refusal, or `works` if a full circle of an order is expected. */
@@ -24,13 +27,13 @@ export interface DatabaseCase {
 
 const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`
 
-const build = (url: string, schema: string, maxConnections: number) =>
+const build = (url: string, schema: string, { maxConnections = 4, prepare = true }: DatabaseCase) =>
   Postgres.layerStores.pipe(
     Layer.provideMerge(
       Postgres.layerClient({
         url: Redacted.make(url),
         maxConnections,
-        prepare: true,
+        prepare,
         acquireTimeout: Duration.seconds(5),
         statementTimeout: Duration.seconds(15)
       })
@@ -42,9 +45,9 @@ const build = (url: string, schema: string, maxConnections: number) =>
     Layer.fresh
   )
 
-const run = (url: string, schema: string, maxConnections: number) =>
+const run = (url: string, schema: string, given: DatabaseCase) =>
   Effect.scoped(
-    Effect.flatMap(Layer.build(build(url, schema, maxConnections)), (context) =>
+    Effect.flatMap(Layer.build(build(url, schema, given)), (context) =>
       Effect.provideContext(fullCircle, context)
     )
   )
@@ -108,14 +111,15 @@ export const outcomeOf = Effect.fnUntraced(function* (superUrl: string, given: D
   const scope = yield* Scope.Scope
   const schema = given.schema ?? `s_${randomUUID().slice(0, 8)}`
   const url = yield* Scope.provide(prepare(superUrl, given, schema), scope)
-  const exit = yield* Effect.exit(run(url, schema, given.maxConnections ?? 4))
+  const exit = yield* Effect.exit(run(url, schema, given))
   if (Exit.isFailure(exit)) return messageOf(exit.cause)
   return JSON.stringify(exit.value) === JSON.stringify(everyWay) ? "works" : JSON.stringify(exit.value)
 })
 
 const allOn = (schema: string, role: string) => [
   `GRANT USAGE ON SCHEMA ${schema} TO ${role}`,
-  `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${schema} TO ${role}`
+  `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${schema} TO ${role}`,
+  `GRANT USAGE ON SEQUENCE ${schema}.order_places TO ${role}`
 ]
 
 /** The cases of `npm test`: one of each kind. */
@@ -132,6 +136,23 @@ export const shortCases: ReadonlyArray<DatabaseCase> = [
     expected: /permission denied for schema \S+ \(SQLSTATE 42501\); /
   },
   { name: "rights on the rows of a migrated schema only", grants: allOn, expected: "works" },
+  {
+    name: "exactly the rights that are checked, on a migrated schema",
+    grants: (schema, role) => [
+      `GRANT USAGE ON SCHEMA ${schema} TO ${role}`,
+      ...Object.entries(neededRights).map(
+        ([table, rights]) => `GRANT ${rights.join(", ")} ON ${schema}.${table} TO ${role}`
+      ),
+      `GRANT USAGE ON SEQUENCE ${schema}.${placesSequence} TO ${role}`
+    ],
+    expected: "works"
+  },
+  {
+    name: "the right on the sequence missing in a migrated schema",
+    grants: (schema, role) => allOn(schema, role).slice(0, 2),
+    expected:
+      /^The role \S+ lacks rights in the database \(SQLSTATE 42501\): USAGE on "\S+"\.order_places; GRANT them\.$/
+  },
   {
     name: "a right on one table missing in a migrated schema",
     grants: (schema, role) => [
@@ -152,6 +173,14 @@ export const shortCases: ReadonlyArray<DatabaseCase> = [
     settings: { default_transaction_isolation: "serializable" },
     expected: "works"
   },
+  ...["serializable", "repeatable read"].map((level): DatabaseCase => ({
+    name: `${level} by default, and no parameters of its session`,
+    settings: { default_transaction_isolation: `'${level}'` },
+    prepare: false,
+    expected: new RegExp(
+      `default_transaction_isolation is ${level} and must be read committed; ALTER ROLE "\\S+" or ALTER DATABASE "\\S+" RESET default_transaction_isolation\\.$`
+    )
+  })),
   {
     name: "as many connections as the pool",
     role: "CONNECTION LIMIT 3",

@@ -1,9 +1,10 @@
-import { Duration, Effect } from "effect"
+import { DateTime, Duration, Effect } from "effect"
 import { DeadLetterStore } from "../../../src/application/ports/DeadLetterStore.ts"
 import { IntakeStore } from "../../../src/application/ports/IntakeStore.ts"
 import { OrderReads } from "../../../src/application/ports/OrderReads.ts"
 import { WorkStore } from "../../../src/application/ports/WorkStore.ts"
 import type { Outcome } from "../../../src/domain/Order.ts"
+import { allStores } from "../../../src/testing/AllStores.ts"
 import { failure } from "../../../src/domain/Failure.ts"
 import { newOrder } from "../../TestOrders.ts"
 
@@ -18,10 +19,49 @@ export const everyWay = [
   "failed",
   "reprocessed",
   "started",
+  "completed",
+  // The order with a key, and the one behind it.
+  "created",
+  "started",
+  "cancelled",
+  "created",
+  "hastened",
+  "started",
   "completed"
 ]
 
-/** Takes one order through every statement of the hot path and returns its events. */
+/** Takes orders with a key, in a group and of a type of their own through every step of the control of orders. */
+const controlled = Effect.gen(function* () {
+  const { control, intake, reads, work } = yield* allStores
+  const lanes = { type: "ünïcödé", group: "😀 group '", orderingKey: "key \\ $$" }
+  const [first, second] = [
+    newOrder(lanes),
+    newOrder({ ...lanes, notBefore: DateTime.add(yield* DateTime.now, { days: 1 }) })
+  ]
+  const claim = Effect.map(
+    work.claim({ worker: "w", max: 10, lease: Duration.seconds(30), types: [lanes.type] }),
+    ({ orders }) => orders
+  )
+  yield* control.setGroupLimits(lanes.group, { maxRunning: 1, ratePerSecond: 1000, maxPending: 10 })
+  yield* control.pause({ type: lanes.type, group: null, reason: "test", resumeAt: null })
+  yield* intake.submit([first, second])
+  for (const { id } of yield* claim) yield* Effect.die(`order ${id} of a paused type was started`)
+  yield* reads.whyWaiting(first.id, { limit: 10 })
+  yield* control.resume({ type: lanes.type, group: null })
+  const started = yield* claim
+  yield* control.cancel(first.id, { reason: "no longer needed" })
+  yield* work.findCancelRequests("w")
+  for (const order of started)
+    yield* work.settle([{ order, outcome: { event: "released", detail: "stopped" } }])
+  yield* control.run(second.id)
+  for (const order of yield* claim) yield* work.settle([{ order, outcome: { event: "completed" } }])
+  yield* control.deleteGroupLimits(lanes.group)
+  yield* control.typesWithoutWorker
+  yield* control.audit({ limit: 10, before: null })
+  return [...(yield* reads.timeline(first.id)), ...(yield* reads.timeline(second.id))]
+})
+
+/** Takes orders through every statement of the hot path and of the control of orders, and returns their events. */
 export const fullCircle = Effect.gen(function* () {
   const intake = yield* IntakeStore
   const work = yield* WorkStore
@@ -43,5 +83,5 @@ export const fullCircle = Effect.gen(function* () {
   yield* reads.stats
   yield* reads.list({ limit: 10, after: null }, {})
   yield* reads.ping
-  return (yield* reads.timeline(order.id)).map(({ event }) => event)
+  return [...(yield* reads.timeline(order.id)), ...(yield* controlled)].map(({ event }) => event)
 })

@@ -3,14 +3,18 @@ import { Data, Duration, Effect, Predicate } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { allStores } from "../../../src/testing/AllStores.ts"
 import { failure } from "../../../src/domain/Failure.ts"
-import type { Outcome } from "../../../src/domain/Order.ts"
 import type { OrderId } from "../../../src/domain/OrderId.ts"
 import { edges, OrderStatus } from "../../../src/domain/OrderStatus.ts"
+import type { NewOrder, Outcome } from "../../../src/domain/Order.ts"
 import { DatabaseSchema } from "../../../src/infrastructure/postgres/client/DatabaseSchema.ts"
+import { neededRights } from "../../../src/infrastructure/postgres/client/ServerChecks.ts"
 import { newOrder } from "../../TestOrders.ts"
 import * as TestPostgres from "../../TestPostgres.ts"
 
 const lease = Duration.seconds(30)
+
+/** What is stored of an order that does not exist. */
+const nothing = { orders: [], events: [], entries: [], work: [] }
 
 class RolledBack extends Data.TaggedError("RolledBack") {}
 
@@ -31,13 +35,15 @@ const isEdge = (from: OrderStatus, to: OrderStatus): boolean =>
     .flat()
     .some((edge) => edge[0] === from && edge[1] === to)
 
+const tables = new RegExp(`\\b(${Object.keys(neededRights).join("|")})\\b`, "g")
+
 layer(TestPostgres.layer)("the database", (it) => {
-  /** Runs plain SQL in which `orders`, `order_events` and `dead_letters` mean the tables of the test's schema. */
+  /** Runs plain SQL in which the names of tables mean those of the test's schema. */
   const bySql = Effect.fnUntraced(function* (statement: string) {
     const sql = yield* SqlClient.SqlClient
     const schema = yield* DatabaseSchema
     return yield* sql.unsafe<globalThis.Record<string, unknown>>(
-      statement.replaceAll(/\b(orders|order_events|dead_letters)\b/g, `"${schema}".$1`)
+      statement.replaceAll(tables, `"${schema}".$1`)
     )
   })
   /** The message of the refusal, or null if the statements were committed. */
@@ -68,18 +74,23 @@ layer(TestPostgres.layer)("the database", (it) => {
         [
           `SELECT * FROM orders WHERE id = '${id}'`,
           `SELECT * FROM order_events WHERE order_id = '${id}' ORDER BY version`,
-          `SELECT * FROM dead_letters WHERE order_id = '${id}'`
+          `SELECT * FROM dead_letters WHERE order_id = '${id}'`,
+          `SELECT 'due' AS place, due_at AS at FROM order_due WHERE order_id = '${id}'
+           UNION ALL SELECT 'waiting', NULL FROM order_key_waiting WHERE order_id = '${id}'
+           UNION ALL SELECT 'running', NULL FROM order_running WHERE order_id = '${id}'
+           UNION ALL SELECT 'final', final_at FROM order_final WHERE order_id = '${id}'
+           UNION ALL SELECT 'head', NULL FROM order_key_heads WHERE order_id = '${id}'`
         ],
         bySql
       ),
-      ([orders = [], events = [], entries = []]) => ({ orders, events, entries })
+      ([orders = [], events = [], entries = [], work = []]) => ({ orders, events, entries, work })
     )
 
   /** An order in the given state, brought there by the stores. */
-  const orderIn = Effect.fnUntraced(function* (status: OrderStatus) {
+  const orderIn = Effect.fnUntraced(function* (status: OrderStatus, more: Partial<NewOrder> = {}) {
     const stores = yield* allStores
     // Other PENDING orders may wait, but priority 9 is claimed first.
-    const order = newOrder({ priority: status === "PENDING" ? 0 : 9 })
+    const order = newOrder({ priority: status === "PENDING" ? 0 : 9, ...more })
     yield* stores.intake.submit([order])
     if (status === "PENDING") return order.id
     const { orders } = yield* stores.work.claim({ worker: "w1", lease, max: 1 })
@@ -97,12 +108,11 @@ layer(TestPostgres.layer)("the database", (it) => {
   })
 
   /** An update to the state with every column as the table's checks require, and one more failed attempt. */
-  const updateTo = (id: OrderId, from: OrderStatus, to: OrderStatus, bump: number) =>
+  const updateTo = (id: OrderId, from: OrderStatus, to: OrderStatus, bump: number, more = "") =>
     `UPDATE orders SET status = '${to}', version = version + ${bump}, retry_count = retry_count + 1,
        due_at = ${to === "PENDING" || to === "PROCESSING" ? "coalesce(due_at, now())" : "NULL"},
        worker = ${to === "PROCESSING" ? "'w2'" : "NULL"},
-       lease_until = ${to === "PROCESSING" ? "now() + interval '1 minute'" : "NULL"},
-       discarded_at = ${from === "FAILED" && to === "FAILED" ? "now()" : "NULL"}
+       discarded_at = ${to === "FAILED" && from !== "PROCESSING" ? "now()" : "NULL"}${more === "" ? "" : `, ${more}`}
      WHERE id = '${id}'`
 
   for (const from of OrderStatus.literals) {
@@ -183,12 +193,88 @@ layer(TestPostgres.layer)("the database", (it) => {
     })
   )
 
-  it.effect("a lease is renewed without a new version", () =>
+  it.effect(
+    "the request of a cancel is stored once without a new version, while the order is PROCESSING",
+    () =>
+      Effect.gen(function* () {
+        const request = (id: OrderId, value: string) =>
+          `UPDATE orders SET cancel_requested = ${value} WHERE id = '${id}'`
+        const id = yield* orderIn("PROCESSING")
+        assertRefused(
+          yield* refusalOf(`UPDATE orders SET cancel_requested = 'x', updated_at = now() WHERE id = '${id}'`),
+          "without a new version"
+        )
+        assert.isNull(yield* refusalOf(request(id, "'no longer needed'")))
+        const before = yield* all(id)
+        for (const other of ["'another reason'", "NULL"])
+          assertRefused(yield* refusalOf(request(id, other)), "without a new version")
+        assert.deepStrictEqual(yield* all(id), before)
+        // Every transition ends the request.
+        for (const to of ["PENDING", "PROCESSED", "FAILED"] as const) {
+          assertRefused(yield* refusalNow(updateTo(id, "PROCESSING", to, 1)), "violates check constraint")
+          assert.isNull(yield* refusalNow(updateTo(id, "PROCESSING", to, 1, "cancel_requested = NULL")))
+        }
+        for (const status of ["PENDING", "PROCESSED", "FAILED"] as const)
+          assertRefused(yield* refusalOf(request(yield* orderIn(status), "'x'")), "violates check constraint")
+      })
+  )
+
+  it.effect("a cancelled order is discarded at once if it was PENDING, and may be if it was PROCESSING", () =>
     Effect.gen(function* () {
-      const id = yield* orderIn("PROCESSING")
-      const renewal = `UPDATE orders SET lease_until = lease_until + interval '1 minute' WHERE id = '${id}'`
-      assert.isNull(yield* refusalOf(renewal))
+      const waiting = yield* orderIn("PENDING")
+      const undiscarded = updateTo(waiting, "PENDING", "FAILED", 1).replace(
+        "discarded_at = now()",
+        "discarded_at = NULL"
+      )
+      assertRefused(yield* refusalNow(undiscarded), "PENDING -> FAILED is not an edge")
+      const running = yield* orderIn("PROCESSING")
+      const whileRunning = updateTo(running, "PROCESSING", "FAILED", 1)
+      for (const update of [
+        whileRunning,
+        whileRunning.replace("discarded_at = NULL", "discarded_at = now()")
+      ])
+        assert.isNull(yield* refusalNow(update))
+      for (const to of ["PENDING", "PROCESSED"] as const)
+        assertRefused(
+          yield* refusalNow(
+            updateTo(running, "PROCESSING", to, 1).replace("discarded_at = NULL", "discarded_at = now()")
+          ),
+          `PROCESSING -> ${to} is not an edge`
+        )
     })
+  )
+
+  it.effect(
+    "type, ordering key, group, place and what else is fixed at submit do not change on any edge",
+    () =>
+      Effect.gen(function* () {
+        const fixed = [
+          "created_at = created_at + interval '1 second'",
+          "priority = 1",
+          "max_retries = max_retries + 1",
+          "type = 'other'",
+          "ordering_key = 'another key'",
+          "group_name = 'other'"
+        ]
+        for (const from of OrderStatus.literals)
+          for (const to of OrderStatus.literals) {
+            if (!isEdge(from, to)) continue
+            const id = yield* orderIn(from, { orderingKey: newOrder().id, group: "g", priority: 9 })
+            const before = yield* all(id)
+            const edge = `${from} -> ${to}`
+            for (const change of fixed)
+              assertRefused(
+                yield* refusalNow(updateTo(id, from, to, 1, change)),
+                `${edge} changes a column that is fixed at submit`
+              )
+            const placed = yield* refusalNow(updateTo(id, from, to, 1, "place = place + 1"))
+            if (edge === "FAILED -> PENDING") assert.isNull(placed)
+            else assertRefused(placed, `${edge} changes a column that is fixed at submit`)
+            assert.deepStrictEqual(yield* all(id), before)
+            // The end of its key's turn: other orders of the test are not behind it.
+            if (from === "PENDING") yield* (yield* allStores).control.cancel(id, { reason: "test" })
+          }
+      })
   )
 
   it.effect("FAILED -> FAILED is a discard, and nothing leads out of discarded", () =>
@@ -233,11 +319,11 @@ layer(TestPostgres.layer)("the database", (it) => {
   it.effect("an order begins PENDING in version 1 without a failed attempt, or not at all", () =>
     Effect.gen(function* () {
       const insert = (id: OrderId, status: OrderStatus, version: number, retryCount: number) =>
-        `INSERT INTO orders (id, status, version, retry_count, max_retries, priority, due_at, worker, lease_until,
-           created_at, updated_at, correlation_id, payload_version, payload, metadata)
-         VALUES ('${id}', '${status}', ${version}, ${retryCount}, 3, 0,
+        `INSERT INTO orders (id, status, version, retry_count, max_retries, priority, type, ordering_key, group_name, due_at,
+           worker, created_at, updated_at, correlation_id, payload_version, payload, metadata)
+         VALUES ('${id}', '${status}', ${version}, ${retryCount}, 3, 0, 'default', '', '',
            ${status === "PENDING" || status === "PROCESSING" ? "now()" : "NULL"},
-           ${status === "PROCESSING" ? "'w', now()" : "NULL, NULL"}, now(), now(), 'c', 1, '{}', '{}')`
+           ${status === "PROCESSING" ? "'w'" : "NULL"}, now(), now(), 'c', 1, '{}', '{}')`
       for (const status of OrderStatus.literals) {
         for (const version of [1, 2]) {
           for (const retryCount of [0, 1]) {
@@ -245,7 +331,7 @@ layer(TestPostgres.layer)("the database", (it) => {
             const refusal = yield* refusalNow(insert(id, status, version, retryCount))
             if (status === "PENDING" && version === 1 && retryCount === 0) assert.isNull(refusal)
             else assertRefused(refusal, `not ${status} with version ${version}`)
-            assert.deepStrictEqual(yield* all(id), { orders: [], events: [], entries: [] })
+            assert.deepStrictEqual(yield* all(id), nothing)
           }
         }
       }
@@ -274,7 +360,7 @@ layer(TestPostgres.layer)("the database", (it) => {
         const id = yield* make
         assert((yield* all(id)).events.length >= 3)
         assert.isNull(yield* refusalOf(`DELETE FROM orders WHERE id = '${id}'`))
-        assert.deepStrictEqual(yield* all(id), { orders: [], events: [], entries: [] })
+        assert.deepStrictEqual(yield* all(id), nothing)
       }
       assert.deepStrictEqual(yield* all(kept), before)
     })
@@ -346,7 +432,95 @@ layer(TestPostgres.layer)("the database", (it) => {
       assert.isNull(yield* refusalNow(fail))
       assertRefused(yield* refusalOf(fail), "so it must have a dead letter")
       assert.deepStrictEqual(yield* all(id), before)
-      assert.isNull(yield* refusalOf(fail, insertEntry(id)))
+      assertRefused(yield* refusalOf(fail, insertEntry(id)), "no event of version 3")
+    })
+  )
+
+  it.effect("a manual UPDATE is refused at commit unless it keeps the history and the tables of work", () =>
+    Effect.gen(function* () {
+      const event = (id: OrderId, version: number, name: string, edge: string) =>
+        `INSERT INTO order_events (order_id, version, event, from_status, to_status, at, attempt)
+         VALUES ('${id}', ${version}, '${name}', ${edge}, now(), 1)`
+      const remove = (table: string, id: OrderId) => `DELETE FROM ${table} WHERE order_id = '${id}'`
+      const addDue = (id: OrderId) =>
+        `INSERT INTO order_due (priority, group_name, type, due_at, order_id, is_retry)
+         SELECT priority, group_name, type, due_at, id, false FROM orders WHERE id = '${id}'`
+      const addRunning = (id: OrderId) =>
+        `INSERT INTO order_running (worker, order_id, type, group_name) SELECT worker, id, type, group_name FROM orders WHERE id = '${id}'`
+      const addFinal = (id: OrderId) =>
+        `INSERT INTO order_final (status, created_at, order_id, final_at) SELECT status, created_at, id, updated_at FROM orders WHERE id = '${id}'`
+
+      const key = { orderingKey: newOrder().id }
+      const started = yield* orderIn("PENDING")
+      const start = [
+        updateTo(started, "PENDING", "PROCESSING", 1),
+        event(started, 2, "started", "'PENDING', 'PROCESSING'"),
+        remove("order_due", started),
+        addRunning(started)
+      ]
+      const released = yield* orderIn("PROCESSING")
+      const release = [
+        updateTo(released, "PROCESSING", "PENDING", 1),
+        event(released, 3, "released", "'PROCESSING', 'PENDING'"),
+        remove("order_running", released),
+        addDue(released)
+      ]
+      const completed = yield* orderIn("PROCESSING", key)
+      const complete = [
+        updateTo(completed, "PROCESSING", "PROCESSED", 1),
+        event(completed, 3, "completed", "'PROCESSING', 'PROCESSED'"),
+        remove("order_running", completed),
+        addFinal(completed),
+        remove("order_key_heads", completed)
+      ]
+      const hastened = yield* orderIn("PENDING")
+      const hasten = [
+        updateTo(hastened, "PENDING", "PENDING", 1, "due_at = now() - interval '1 hour'").replace(
+          "due_at = coalesce(due_at, now()),",
+          ""
+        ),
+        event(hastened, 2, "hastened", "'PENDING', 'PENDING'"),
+        remove("order_due", hastened),
+        addDue(hastened)
+      ]
+      const reprocessed = yield* orderIn("FAILED")
+      const reprocess = [
+        updateTo(reprocessed, "FAILED", "PENDING", 1),
+        event(reprocessed, 4, "reprocessed", "'FAILED', 'PENDING'"),
+        remove("dead_letters", reprocessed),
+        remove("order_final", reprocessed),
+        addDue(reprocessed)
+      ]
+      // Last, because the next claim would make it the head of its key.
+      const cancelled = yield* orderIn("PENDING", { orderingKey: newOrder().id })
+      const cancel = [
+        updateTo(cancelled, "PENDING", "FAILED", 1),
+        event(cancelled, 2, "cancelled", "'PENDING', 'FAILED'"),
+        remove("order_key_waiting", cancelled),
+        addFinal(cancelled)
+      ]
+      for (const [id, whole] of [
+        [started, start],
+        [released, release],
+        [completed, complete],
+        [hastened, hasten],
+        [cancelled, cancel],
+        [reprocessed, reprocess]
+      ] as const) {
+        const before = yield* all(id)
+        for (const missing of whole.slice(1)) {
+          const refusal = yield* refusalOf(...whole.filter((statement) => statement !== missing))
+          assert(refusal !== null, `accepted without: ${missing}`)
+          assert.match(refusal, /not changed by UPDATE but through the API|a dead letter belongs/, missing)
+          assert.deepStrictEqual(yield* all(id), before)
+        }
+        assert.isNull(yield* refusalOf(...whole))
+      }
+      const { orders } = yield* (yield* allStores).work.claim({ worker: "w1", lease, max: 1000 })
+      assert.includeMembers(
+        orders.map(({ id }) => id),
+        [released, reprocessed, hastened]
+      )
     })
   )
 

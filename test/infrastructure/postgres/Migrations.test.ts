@@ -3,6 +3,7 @@ import { Duration, Effect, Fiber, Latch, Layer, Logger, Queue, Redacted } from "
 import { SqlClient } from "effect/sql"
 import { allStores } from "../../../src/testing/AllStores.ts"
 import { DatabaseSchema } from "../../../src/infrastructure/postgres/client/DatabaseSchema.ts"
+import { neededRights, placesSequence } from "../../../src/infrastructure/postgres/client/ServerChecks.ts"
 import * as Migrations from "../../../src/infrastructure/postgres/Migrations.ts"
 import * as Postgres from "../../../src/infrastructure/postgres/Postgres.ts"
 import * as PostgresStores from "../../../src/infrastructure/postgres/PostgresStores.ts"
@@ -71,7 +72,11 @@ describe("Migrations", () => {
         assert.deepStrictEqual(yield* contents, [])
         yield* migrate
         const tables = (yield* contents).filter(({ kind }) => kind === "relation").map(({ name }) => name)
-        assert.includeMembers(tables, ["orders", "order_events", "dead_letters", "order_platform_migrations"])
+        assert.includeMembers(tables, [...Object.keys(neededRights), placesSequence])
+        assert.deepStrictEqual(
+          (yield* applied).map(({ id, name }) => [id, name]),
+          [[1, "order_store"]]
+        )
         yield* works
       })
     )
@@ -226,17 +231,22 @@ describe("Migrations", () => {
         Effect.gen(function* () {
           yield* migrate
           const schema = yield* DatabaseSchema
-          yield* tamper((table) => `UPDATE ${table} SET name = 'orders' WHERE migration_id = 1`)
-          yield* tamper(
-            (table) => `INSERT INTO ${table} (migration_id, name)
-            VALUES (2, 'listing'), (3, 'idempotency'), (4, 'retention'), (5, 'settle')`
-          )
-          const before = [yield* contents, yield* applied]
-          assert.strictEqual(
-            yield* refusal,
-            `The tables in the database schema ${schema} were created by a version of order-platform before the first release and cannot be upgraded: use an empty schema (database.schema) or drop this one.`
-          )
-          assert.deepStrictEqual([yield* contents, yield* applied], before)
+          for (const [name, later] of [
+            ["tables", []],
+            ["orders", ["listing", "idempotency", "retention", "settle"]]
+          ] as const) {
+            yield* tamper((table) => `UPDATE ${table} SET name = '${name}' WHERE migration_id = 1`)
+            for (const [n, each] of later.entries())
+              yield* tamper(
+                (table) => `INSERT INTO ${table} (migration_id, name) VALUES (${n + 2}, '${each}')`
+              )
+            const before = [yield* contents, yield* applied]
+            assert.strictEqual(
+              yield* refusal,
+              `The tables in the database schema ${schema} were created by a version of order-platform before the first release and cannot be upgraded: use an empty schema (database.schema) or drop this one.`
+            )
+            assert.deepStrictEqual([yield* contents, yield* applied], before)
+          }
         })
       )
   )

@@ -18,6 +18,27 @@ const blockHistory = Effect.fnUntraced(function* (id: OrderId, version: number) 
     VALUES (${id}::uuid, ${version}, 'created', 'PENDING', now(), 1)`
 })
 
+/** Every row of the tables that claims read, and of the audit. */
+const tablesOfWork = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const schema = yield* DatabaseSchema
+  return yield* Effect.forEach(
+    [
+      "order_due",
+      "order_running",
+      "order_workers",
+      "order_key_waiting",
+      "order_key_heads",
+      "order_key_checks",
+      "order_lanes",
+      "order_lane_checks",
+      "order_final",
+      "order_audit"
+    ],
+    (table) => sql`SELECT * FROM ${sql(`${schema}.${table}`)} t ORDER BY t::text`
+  )
+})
+
 describe("one transaction on PostgreSQL", () => {
   it.live(
     "an order whose event cannot be written is not stored, started, settled, expired or reprocessed",
@@ -38,18 +59,28 @@ describe("one transaction on PostgreSQL", () => {
         yield* blockHistory(unstarted.id, 2)
         yield* dies(claim)
         assert.strictEqual((yield* stores.reads.find(unstarted.id)).status, "PENDING")
+
+        const uncancelled = newOrder({ orderingKey: "key", group: "group" })
+        yield* stores.intake.submit([uncancelled])
+        const before = yield* tablesOfWork
+        yield* blockHistory(uncancelled.id, 2)
+        yield* dies(Effect.asVoid(stores.control.cancel(uncancelled.id, { reason: "test" })))
+        assert.strictEqual((yield* stores.reads.find(uncancelled.id)).status, "PENDING")
+        assert.deepStrictEqual(yield* tablesOfWork, before)
       }).pipe(Effect.provide(TestPostgres.layer))
   )
 
   it.live("a settle whose event cannot be written changes neither order nor dead letters", () =>
     Effect.gen(function* () {
       const stores = yield* allStores
-      yield* stores.intake.submit([newOrder({ maxRetries: 1 })])
+      yield* stores.intake.submit([newOrder({ maxRetries: 1, orderingKey: "key", group: "group" })])
       const [order] = (yield* stores.work.claim({ worker: "w", lease, max: 1 })).orders
       assert(order !== undefined)
       yield* blockHistory(order.id, 3)
       const outcome = { event: "failed", failure: failure("PERMANENT", "broken") } as const
+      const before = yield* tablesOfWork
       assert.isTrue(Exit.hasDies(yield* Effect.exit(stores.work.settle([{ order, outcome }]))))
+      assert.deepStrictEqual(yield* tablesOfWork, before)
       yield* stores.work.renew("w", Duration.zero)
       assert.isTrue(Exit.hasDies(yield* Effect.exit(stores.work.expire(1))))
       assert.strictEqual((yield* stores.reads.find(order.id)).status, "PROCESSING")
@@ -81,10 +112,13 @@ describe("one transaction on PostgreSQL", () => {
       const [order] = (yield* stores.work.claim({ worker: "w", lease, max: 1 })).orders
       assert(order !== undefined)
       assert.deepStrictEqual(order.dueAt, future)
-      assert.deepStrictEqual(order.leaseUntil, DateTime.addDuration(future, lease))
+      const sql = yield* SqlClient.SqlClient
+      const leaseEnds = sql`SELECT lease_until FROM ${sql(`${yield* DatabaseSchema}.order_workers`)}`
+      const endsAt = (end: DateTime.Utc) => [{ lease_until: DateTime.toDateUtc(end) }]
+      assert.deepStrictEqual(yield* leaseEnds, endsAt(DateTime.addDuration(future, lease)))
       assert.deepStrictEqual(yield* stores.work.expire(1), [])
-      const [held] = yield* stores.work.renew("w", Duration.seconds(40))
-      assert.deepStrictEqual(held?.leaseUntil, DateTime.add(future, { seconds: 40 }))
+      yield* stores.work.renew("w", Duration.seconds(40))
+      assert.deepStrictEqual(yield* leaseEnds, endsAt(DateTime.add(future, { seconds: 40 })))
       const retried = {
         event: "retried",
         delay: Duration.seconds(5),

@@ -32,9 +32,20 @@ layer(TestPostgres.layer)("a settle planned while the table was empty", (it) => 
         Effect.gen(function* () {
           for (let n = 0; n < 8; n++) yield* settling
           yield* sql.unsafe(`
-            INSERT INTO "${schema}".orders (id, status, version, max_retries, priority, due_at, created_at, updated_at,
-              correlation_id, payload_version, payload, metadata)
-            SELECT gen_random_uuid(), 'PENDING', 1, 3, 0, now(), now(), now(), 'c', 1, '{}', '{}' FROM generate_series(1, 20000)`)
+            WITH stored AS (
+              INSERT INTO "${schema}".orders (id, status, version, max_retries, priority, type, ordering_key, group_name, due_at,
+                created_at, updated_at, correlation_id, payload_version, payload, metadata)
+              SELECT gen_random_uuid(), 'PENDING', 1, 3, 0, 'default', '', '', now(), now(), now(), 'c', 1, '{}', '{}'
+              FROM generate_series(1, 20000)
+              RETURNING *
+            ), final AS (
+              INSERT INTO "${schema}".order_final (status, final_at, order_id, created_at)
+              SELECT 'PROCESSED', created_at, id, created_at FROM stored
+            ), running AS (
+              INSERT INTO "${schema}".order_running (worker, order_id, type, group_name) SELECT 'w', id, type, '' FROM stored
+            )
+            INSERT INTO "${schema}".order_due (priority, group_name, type, due_at, order_id, is_retry)
+            SELECT priority, group_name, type, due_at, id, false FROM stored`)
           const { pages, scannedInside } = yield* explained(settling)
           assert.deepStrictEqual(scannedInside, [])
           assert.isBelow(pages, 300)

@@ -8,6 +8,9 @@ interface Bucket {
   readonly at: number
 }
 
+/** After this time without a start every rate has recovered. */
+const idleMillis = 3_600_000
+
 /** A token is whole if only rounding keeps it from one. */
 const tolerance = 1e-6
 
@@ -67,6 +70,15 @@ export const makeGroupLimits = () => {
         ratePerSecond,
         nextAt: DateTime.add(at, { milliseconds: wait })
       }
+    },
+    /** Forgets buckets that have been idle for an hour, of groups without limits of their own; returns their number. */
+    deleteIdle: (max: number, at: DateTime.Utc): number => {
+      const since = DateTime.toEpochMillis(at) - idleMillis
+      const idle = Array.from(buckets)
+        .filter(([group, bucket]) => bucket.at <= since && !limits.has(group))
+        .slice(0, max)
+      for (const [group] of idle) buckets.delete(group)
+      return idle.length
     },
     /** Takes a token for a start, if the group has a rate. */
     takeToken: (group: string | null, defaults: GroupLimits | undefined, at: DateTime.Utc) => {

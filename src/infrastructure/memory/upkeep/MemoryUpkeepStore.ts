@@ -5,7 +5,7 @@ import { atNow, MemoryOrders } from "../MemoryOrders.ts"
 export const layer = Layer.effect(
   UpkeepStore,
   Effect.gen(function* () {
-    const { answers, inStatus, remove } = yield* MemoryOrders
+    const { answers, groups, inStatus, remove } = yield* MemoryOrders
 
     return UpkeepStore.of({
       deleteOldOrders: (status, age, max) =>
@@ -24,7 +24,8 @@ export const layer = Layer.effect(
           )
           for (const [name] of expired.slice(0, max)) answers.delete(name)
           return Math.min(max, expired.length)
-        })
+        }),
+      deleteIdleGroups: (max) => atNow((at) => groups.deleteIdle(max, at))
     })
   })
 )

@@ -1,8 +1,9 @@
 import { DateTime, Effect } from "effect"
-import type { SqlClient, Statement } from "effect/sql"
+import type { SqlClient } from "effect/sql"
 import type { Operator } from "../../../domain/Audit.ts"
 import { type Pause, type PauseScope, scopeName } from "../../../domain/Pauses.ts"
 import { tablesOf } from "../client/Tables.ts"
+import { pauseWorkers as pauseFunction, resumeWorkers as resumeFunction } from "../functions/PauseWorkers.ts"
 
 interface PauseRow {
   readonly type: string
@@ -25,67 +26,22 @@ export const toPause = (row: PauseRow): Pause => ({
   resumeAt: row.resume_at === null ? null : DateTime.fromDateUnsafe(row.resume_at)
 })
 
-/**
- * Makes the lanes ready that a pause of this scope may have blocked, so that the next claims look at them. All of them, since a
- * claim that is about to mark a lane as blocked has locked it: this statement waits for that claim. A pause of everything
- * blocks no lane, because claims then look at none.
- */
-const openLanes = (
-  sql: SqlClient.SqlClient,
-  orderLanes: Statement.Identifier,
-  { group, type }: PauseScope,
-  condition: Statement.Fragment
-) => sql`
-  UPDATE ${orderLanes} l SET ready = true, wake_at = NULL
-  FROM (
-    SELECT l.priority, l.group_name, l.type FROM ${orderLanes} l
-    WHERE ${type ?? ""} IN ('', l.type) AND ${group ?? ""} IN ('', l.group_name)
-      AND (${type ?? ""} <> '' OR ${group ?? ""} <> '') AND ${condition}
-    ORDER BY l.priority, l.group_name, l.type FOR UPDATE
-  ) blocked
-  WHERE l.priority = blocked.priority AND l.group_name = blocked.group_name AND l.type = blocked.type`
-
-/**
- * Stores a pause and its entry in the audit. Claims read the pauses; only where a pause is replaced, by one that may end
- * earlier, must the lanes be looked at again.
- */
+/** Stores a pause and its entry in the audit, with one call of the pause function. */
 export const pauseWorkers = (sql: SqlClient.SqlClient, schema: string) => {
-  const { now, orderAudit, orderLanes, orderPauses } = tablesOf(sql, schema)
+  const pauseCall = sql.literal(`"${schema}".${pauseFunction.name}`)
   return (pause: Pick<Pause, "type" | "group" | "reason" | "resumeAt">, { by, correlationId }: Operator) => {
     const resumeAt = pause.resumeAt === null ? null : DateTime.toDateUtc(pause.resumeAt)
-    const [type, group] = [pause.type ?? "", pause.group ?? ""]
     return sql`
-    WITH paused AS (
-      INSERT INTO ${orderPauses} AS p (type, group_name, reason, operator, since, resume_at)
-      VALUES (${type}, ${group}, ${pause.reason}, ${by}, ${now}, ${resumeAt}::timestamptz)
-      ON CONFLICT (type, group_name) DO UPDATE SET reason = excluded.reason, operator = excluded.operator,
-        resume_at = excluded.resume_at,
-        since = CASE WHEN p.resume_at <= ${now} THEN excluded.since ELSE p.since END
-    ), open AS (
-      ${openLanes(
-        sql,
-        orderLanes,
-        pause,
-        sql`EXISTS (SELECT FROM ${orderPauses} p WHERE p.type = ${type} AND p.group_name = ${group})`
-      )}
-    )
-    INSERT INTO ${orderAudit} (at, operator, action, subject, reason, correlation_id)
-    VALUES (${now}, ${by}, 'pause', ${scopeName(pause)}, ${pause.reason}, ${correlationId})`
+    SELECT ${pauseCall}(${pause.type ?? ""}, ${pause.group ?? ""}, ${pause.reason}, ${resumeAt}::timestamptz, ${by}::text,
+      ${scopeName(pause)}, ${correlationId}::text)`
   }
 }
 
-/** Deletes the pause of exactly this scope, writes the audit, and makes the lanes ready that it may have blocked. */
+/** Deletes the pause of exactly this scope and writes the audit, with one call of the resume function. */
 export const resumeWorkers = (sql: SqlClient.SqlClient, schema: string) => {
-  const { now, orderAudit, orderLanes, orderPauses } = tablesOf(sql, schema)
+  const resume = sql.literal(`"${schema}".${resumeFunction.name}`)
   return (scope: PauseScope, { by, correlationId }: Operator) => sql`
-    WITH resumed AS (
-      DELETE FROM ${orderPauses} WHERE type = ${scope.type ?? ""} AND group_name = ${scope.group ?? ""} RETURNING resume_at
-    ), open AS (
-      ${openLanes(sql, orderLanes, scope, sql`EXISTS (SELECT FROM resumed)`)}
-    )
-    INSERT INTO ${orderAudit} (at, operator, action, subject, correlation_id)
-    SELECT ${now}, ${by}::text, 'resume', ${scopeName(scope)}, ${correlationId}::text FROM resumed
-    WHERE resume_at IS NULL OR resume_at > ${now}`
+    SELECT ${resume}(${scope.type ?? ""}, ${scope.group ?? ""}, ${by}::text, ${scopeName(scope)}, ${correlationId}::text)`
 }
 
 /** The pauses in force, oldest first. */

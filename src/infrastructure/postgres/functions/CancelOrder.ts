@@ -1,3 +1,5 @@
+import { ownChange } from "./OwnChange.ts"
+
 /**
  * Cancels one order: a PENDING order becomes FAILED without a dead letter; for a PROCESSING order the request is stored
  * in its row, where settle and expire find it. Returns the order as it is then, and no row if there is no such order, if it is final, or if
@@ -8,7 +10,7 @@ export const cancelOrder = {
   create: (s: string) => `
 CREATE FUNCTION ${s}.order_platform_cancel_v1(target_id uuid, cancel_reason text, if_version integer)
 RETURNS SETOF ${s}.orders LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   moment timestamptz := ${s}.order_platform_now();
   target ${s}.orders;
@@ -18,11 +20,11 @@ BEGIN
     RETURN;
   END IF;
   IF target.status = 'PROCESSING' THEN
-    RETURN QUERY
-    UPDATE ${s}.orders o SET cancel_requested = coalesce(o.cancel_requested, cancel_reason) WHERE o.id = target.id RETURNING o.*;
+    ${ownChange(`RETURN QUERY
+    UPDATE ${s}.orders o SET cancel_requested = coalesce(o.cancel_requested, cancel_reason) WHERE o.id = target.id RETURNING o.*;`)}
     RETURN;
   END IF;
-  RETURN QUERY
+  ${ownChange(`RETURN QUERY
   WITH cancelled AS (
     UPDATE ${s}.orders o SET status = 'FAILED', version = o.version + 1, failure_reason = cancel_reason, reason_code = 'CANCELLED',
       due_at = NULL, discarded_at = moment, updated_at = moment
@@ -45,6 +47,6 @@ BEGIN
   ), final AS (
     INSERT INTO ${s}.order_final (status, created_at, order_id, final_at) SELECT c.status, c.created_at, c.id, moment FROM cancelled c
   )
-  SELECT * FROM cancelled;
+  SELECT * FROM cancelled;`)}
 END $$`
 } as const

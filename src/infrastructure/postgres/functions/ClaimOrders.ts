@@ -7,6 +7,7 @@ import {
   tokensOf,
   tokenTolerance
 } from "./Conditions.ts"
+import { ownChange } from "./OwnChange.ts"
 
 /** The columns of `orders`, in their sequence. */
 const columns = `id uuid, created_at timestamptz, updated_at timestamptz, due_at timestamptz, discarded_at timestamptz,
@@ -18,11 +19,12 @@ const columns = `id uuid, created_at timestamptz, updated_at timestamptz, due_at
 const maxGroups = 1000
 
 /** Starts the orders `chosen`, whose rows in `order_due`, `chosen_rows`, the claim has locked, and returns them. */
-const start = (s: string) => `
+const start = (s: string) =>
+  ownChange(`
   RETURN QUERY
   WITH started AS (
     UPDATE ${s}.orders o SET status = 'PROCESSING', version = o.version + 1, worker = claimer, updated_at = moment
-    WHERE o.id = ANY (chosen)
+    WHERE o.id = ANY (chosen) AND o.status = 'PENDING'
     RETURNING o.*
   ), no_longer_due AS (
     DELETE FROM ${s}.order_due d WHERE d.ctid = ANY (chosen_rows)
@@ -34,7 +36,7 @@ const start = (s: string) => `
     SELECT started.id, started.version, 'started', 'PENDING', 'PROCESSING', moment, started.retry_count + 1, claimer
     FROM started
   )
-  SELECT started.*, NULL::jsonb FROM started;`
+  SELECT started.*, NULL::jsonb FROM started;`)
 
 /**
  * The first due orders of one lane, whose rows in `order_due` are locked. `ctid` finds a locked row again without an index.
@@ -67,7 +69,7 @@ export const claimOrders = {
 CREATE FUNCTION ${s}.order_platform_claim_v1(claimer text, lease interval, max_orders integer, only_types text[],
   quota_types text[], quotas integer[], turns text[], default_max_running integer, default_rate float8)
 RETURNS TABLE (${columns}, info jsonb) LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
   moment timestamptz := ${s}.order_platform_now();
@@ -157,10 +159,11 @@ BEGIN
     has_limits := default_max_running IS NOT NULL OR default_rate IS NOT NULL OR EXISTS (SELECT FROM ${s}.order_groups);
     FOR of_priority IN
       SELECT high FROM generate_series(9, 0, -1) AS high
-      WHERE EXISTS (SELECT FROM ${s}.order_lanes l WHERE l.ready AND l.priority = high)
-        OR (plain AND EXISTS (
-          SELECT FROM ${s}.order_due d
-          WHERE d.priority = high AND d.group_name = '' AND d.type = 'default' AND d.due_at <= moment))
+      -- Not EXISTS, which may be planned as a hash of all due orders.
+      WHERE (SELECT true FROM ${s}.order_lanes l WHERE l.ready AND l.priority = high LIMIT 1)
+        OR (plain AND (
+          SELECT true FROM ${s}.order_due d
+          WHERE d.priority = high AND d.group_name = '' AND d.type = 'default' AND d.due_at <= moment LIMIT 1))
     LOOP
       EXIT WHEN need <= 0;
       cursor_group := turns[of_priority + 1];
@@ -216,20 +219,22 @@ BEGIN
         -- Whole rounds of the groups, if these are all that are left; else one order each.
         each_max := CASE WHEN is_first AND examined > cardinality(batch) THEN 1 ELSE greatest(1, step / cardinality(batch)) END;
 
-        -- How many orders the limits of each group allow, at most \`each_max\`; null if another claim has locked the group.
+        -- How many orders the limits of each group allow, at most \`each_max\`; null if another claim has locked the
+        -- group, or if its row is gone.
         allowances := NULL;
         IF has_limits THEN
           IF default_max_running IS NOT NULL OR default_rate IS NOT NULL THEN
             INSERT INTO ${s}.order_groups (group_name, is_set)
             SELECT b.name, false FROM unnest(batch) AS b (name)
-            WHERE b.name <> '' AND NOT EXISTS (SELECT FROM ${s}.order_groups g WHERE g.group_name = b.name)
+            WHERE b.name <> '' AND (SELECT g.group_name FROM ${s}.order_groups g WHERE g.group_name = b.name) IS NULL
             ORDER BY b.name ON CONFLICT DO NOTHING;
           END IF;
           limited := ARRAY (
             SELECT g.group_name FROM ${s}.order_groups g WHERE g.group_name = ANY (batch) FOR NO KEY UPDATE SKIP LOCKED);
           allowances := ARRAY (
             SELECT CASE
-              WHEN g.group_name IS NULL THEN each_max
+              WHEN g.group_name IS NULL
+                THEN CASE WHEN b.name = '' OR (default_max_running IS NULL AND default_rate IS NULL) THEN each_max END
               WHEN g.group_name = ANY (limited) THEN greatest(0, least(
                 each_max,
                 CASE WHEN ${maxRunningOf("g")} IS NOT NULL
@@ -237,7 +242,9 @@ BEGIN
                 CASE WHEN ${rateOf("g")} IS NOT NULL THEN floor(${tokensOf("g")} + ${tokenTolerance})::integer END))
             END
             FROM unnest(batch) WITH ORDINALITY AS b (name, turn)
-            LEFT JOIN ${s}.order_groups g ON g.group_name = b.name AND b.name <> ''
+            LEFT JOIN LATERAL (
+              SELECT * FROM ${s}.order_groups g WHERE g.group_name = b.name AND b.name <> '' OFFSET 0
+            ) g ON true
             ORDER BY b.turn);
           incomplete := incomplete OR array_position(allowances, NULL) IS NOT NULL;
         END IF;
@@ -288,9 +295,10 @@ BEGIN
             FROM unnest(quota_types, quotas) WITH ORDINALITY AS q (type, quota, nth) ORDER BY q.nth);
         END IF;
         IF has_limits AND cardinality(chosen) > 0 THEN
-          UPDATE ${s}.order_groups g SET tokens = ${tokensOf("g")} - b.count, refilled_at = moment
-          FROM unnest(batch, served) AS b (name, count)
-          WHERE g.group_name = b.name AND b.name <> '' AND b.count > 0 AND ${rateOf("g")} IS NOT NULL;
+          UPDATE ${s}.order_groups g
+          SET tokens = ${tokensOf("g")} - served[array_position(batch, g.group_name)], refilled_at = moment
+          WHERE g.group_name = ANY (batch) AND g.group_name <> '' AND served[array_position(batch, g.group_name)] > 0
+            AND ${rateOf("g")} IS NOT NULL;
         END IF;
         IF cardinality(chosen) > 0 THEN ${start(s)}
         END IF;

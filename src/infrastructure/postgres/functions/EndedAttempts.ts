@@ -1,3 +1,5 @@
+import { rowsOf } from "./RowsOf.ts"
+
 /**
  * Parts of a statement that ends attempts. `ended` names a CTE with the updated rows of `orders`, and with the columns
  * `event`, `attempt`, `lost_worker` (the worker that held the order), `detail`. Writes the history and the dead letters, and
@@ -12,7 +14,8 @@ export const endAttempts = (s: string, ended: string) => `
       CASE WHEN event IN ('retried', 'failed', 'expired', 'cancelled') THEN reason_code END, detail
     FROM ${ended}
   ), no_longer_running AS (
-    DELETE FROM ${s}.order_running r USING ${ended} e WHERE r.worker = e.lost_worker AND r.order_id = e.id
+    DELETE FROM ${s}.order_running WHERE ctid = ANY (
+      ${rowsOf(s, "order_running", `${ended} e`, "x.worker = e.lost_worker AND x.order_id = e.id")})
   ), due AS (
     INSERT INTO ${s}.order_due (priority, group_name, type, due_at, order_id, is_retry)
     SELECT priority, group_name, type, due_at, id, retry_count > 0 FROM ${ended} WHERE status = 'PENDING'
@@ -23,8 +26,13 @@ export const endAttempts = (s: string, ended: string) => `
     INSERT INTO ${s}.dead_letters (order_id, reason, reason_code, retry_count, failed_at)
     SELECT id, failure_reason, reason_code, retry_count, moment FROM ${ended} WHERE status = 'FAILED' AND discarded_at IS NULL
   ), freed_keys AS (
-    DELETE FROM ${s}.order_key_heads h USING ${ended} e
-    WHERE e.ordering_key <> '' AND e.status IN ('PROCESSED', 'FAILED') AND h.type = e.type AND h.ordering_key = e.ordering_key
+    DELETE FROM ${s}.order_key_heads WHERE ctid = ANY (
+      ${rowsOf(
+        s,
+        "order_key_heads",
+        `(SELECT * FROM ${ended} WHERE ordering_key <> '' AND status IN ('PROCESSED', 'FAILED')) e`,
+        "x.type = e.type AND x.ordering_key = e.ordering_key"
+      )})
   ), key_checks AS (
     INSERT INTO ${s}.order_key_checks (type, ordering_key)
     SELECT type, ordering_key FROM ${ended} WHERE ordering_key <> '' AND status IN ('PROCESSED', 'FAILED')
@@ -34,5 +42,5 @@ export const endAttempts = (s: string, ended: string) => `
     WHERE status = 'PENDING' AND (type <> 'default' OR group_name <> '')
     UNION ALL
     SELECT DISTINCT NULL::integer, group_name, NULL::text FROM ${ended} e
-    WHERE group_name <> '' AND EXISTS (SELECT FROM ${s}.order_groups g WHERE g.group_name = e.group_name)
+    WHERE group_name <> '' AND (SELECT true FROM ${s}.order_groups g WHERE g.group_name = e.group_name)
   )`

@@ -1,5 +1,6 @@
 import { workerLost } from "../../../domain/Failure.ts"
 import { endAttempts } from "./EndedAttempts.ts"
+import { ownChange } from "./OwnChange.ts"
 
 const isLastAttempt = "o.retry_count + 1 >= greatest(1, o.max_retries)"
 
@@ -13,7 +14,7 @@ export const expireLeases = {
   create: (s: string) => `
 CREATE FUNCTION ${s}.order_platform_expire_v1(max_orders integer)
 RETURNS SETOF ${s}.orders LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   moment timestamptz := ${s}.order_platform_now();
   lost text;
@@ -26,10 +27,13 @@ BEGIN
   LOOP
     EXIT WHEN room <= 0;
     ids := ARRAY (
-      SELECT o.id FROM ${s}.order_running r JOIN ${s}.orders o ON o.id = r.order_id AND o.worker = lost
-      WHERE r.worker = lost ORDER BY r.order_id LIMIT room FOR NO KEY UPDATE OF o SKIP LOCKED
+      SELECT o.id FROM ${s}.order_running r
+      CROSS JOIN LATERAL (
+        SELECT o.id FROM ${s}.orders o WHERE o.id = r.order_id AND o.worker = lost FOR NO KEY UPDATE SKIP LOCKED
+      ) o
+      WHERE r.worker = lost ORDER BY r.order_id LIMIT room
     );
-    RETURN QUERY
+    ${ownChange(`RETURN QUERY
     WITH expired AS (
       UPDATE ${s}.orders AS o SET
         status = CASE WHEN o.cancel_requested IS NOT NULL OR ${isLastAttempt} THEN 'FAILED' ELSE 'PENDING' END,
@@ -50,7 +54,7 @@ BEGIN
         lost AS lost_worker, NULL::text AS detail
       FROM expired
     ), ${endAttempts(s, "ended")}
-    SELECT * FROM expired;
+    SELECT * FROM expired;`)}
     room := room - cardinality(ids);
     IF NOT EXISTS (SELECT FROM ${s}.order_running r WHERE r.worker = lost) THEN
       DELETE FROM ${s}.order_workers w WHERE w.id = lost;

@@ -5,9 +5,11 @@ import { cancelOrder } from "./CancelOrder.ts"
 import { claimOrders } from "./ClaimOrders.ts"
 import { closeLanes } from "./CloseLanes.ts"
 import { expireLeases } from "./ExpireLeases.ts"
+import { heldOrders } from "./HeldOrders.ts"
 import { lockOrder } from "./LockOrder.ts"
 import { nextDue } from "./NextDue.ts"
 import { nextGroups } from "./NextGroups.ts"
+import { pauseWorkers, resumeWorkers } from "./PauseWorkers.ts"
 import { promoteOrders } from "./PromoteOrders.ts"
 import { runOrder } from "./RunOrder.ts"
 import { settleOrders } from "./SettleOrders.ts"
@@ -33,9 +35,12 @@ export const functions: ReadonlyArray<SqlFunction> = [
   claimOrders,
   settleOrders,
   expireLeases,
+  heldOrders,
   lockOrder,
   cancelOrder,
-  runOrder
+  runOrder,
+  pauseWorkers,
+  resumeWorkers
 ]
 
 /** The functions that the schema lacks. */

@@ -8,7 +8,7 @@ export const lockOrder = {
   create: (s: string) => `
 CREATE FUNCTION ${s}.order_platform_lock_v1(target_id uuid)
 RETURNS ${s}.orders LANGUAGE plpgsql
-SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   before ${s}.orders;
   target ${s}.orders;

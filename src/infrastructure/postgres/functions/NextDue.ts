@@ -8,7 +8,7 @@ export const nextDue = {
   name: "order_platform_next_due_v1",
   create: (s: string) => `
 CREATE FUNCTION ${s}.order_platform_next_due_v1(moment timestamptz, plain boolean, paused_until timestamptz)
-RETURNS timestamptz LANGUAGE plpgsql STABLE SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+RETURNS timestamptz LANGUAGE plpgsql STABLE SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   next timestamptz;
   plain_next timestamptz;

@@ -8,7 +8,7 @@ export const nextGroups = {
   create: (s: string) => `
 CREATE FUNCTION ${s}.order_platform_next_groups_v1(of_priority integer, types text[], plain boolean, moment timestamptz,
   after text, until text, max_groups integer)
-RETURNS text[] LANGUAGE plpgsql STABLE SET enable_seqscan = off SET enable_hashjoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+RETURNS text[] LANGUAGE plpgsql STABLE SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
   RETURN ARRAY (
     SELECT DISTINCT found.group_name FROM (

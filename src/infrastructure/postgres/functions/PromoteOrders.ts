@@ -1,5 +1,19 @@
-/** The maximum number of checks of each kind, and of lanes to wake, that one claim handles. */
-const most = 500
+/** The maximum number of the oldest and of the newest checks of each kind that one claim handles. */
+const mostOld = 200
+const mostNew = 100
+
+/** The maximum number of lanes that one claim wakes. */
+const mostWoken = 500
+
+/**
+ * Locks the oldest and the newest checks, and returns their row ids. The newest too, so that an order does not wait behind the
+ * checks of thousands of orders that were submitted at once, maybe of another group.
+ */
+const someChecks = (s: string, table: string) => `ARRAY (
+    SELECT c.ctid FROM ${s}.${table} c ORDER BY c.number LIMIT ${mostOld} FOR UPDATE SKIP LOCKED
+  ) || ARRAY (
+    SELECT c.ctid FROM ${s}.${table} c ORDER BY c.number DESC LIMIT ${mostNew} FOR UPDATE SKIP LOCKED
+  )`
 
 /**
  * The first step of a claim, in its transaction. Gives each checked ordering key without a head its next order,
@@ -12,45 +26,44 @@ export const promoteOrders = {
   create: (s: string) => `
 CREATE FUNCTION ${s}.order_platform_promote_v1(moment timestamptz)
 RETURNS boolean LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   types text[];
   keys text[];
   checks tid[];
-  priorities integer[];
-  groups text[];
+  lanes tid[];
   left_over boolean := false;
 BEGIN
+  checks := ${someChecks(s, "order_key_checks")};
   WITH taken AS (
-    DELETE FROM ${s}.order_key_checks WHERE ctid = ANY (ARRAY (
-      SELECT c.ctid FROM ${s}.order_key_checks c LIMIT ${most} FOR UPDATE SKIP LOCKED
-    )) RETURNING type, ordering_key
+    DELETE FROM ${s}.order_key_checks WHERE ctid = ANY (checks) RETURNING type, ordering_key
   )
   SELECT array_agg(t.type), array_agg(t.ordering_key) INTO types, keys
   FROM (SELECT DISTINCT taken.type, taken.ordering_key FROM taken) t;
 
   IF types IS NOT NULL THEN
     left_over := EXISTS (SELECT FROM ${s}.order_key_checks c);
-    -- An order that is locked is being cancelled or hastened, which writes another check.
+    -- An order that is locked is being cancelled or hastened, which writes another check. The row of a locked order in
+    -- order_key_waiting does not change.
     WITH next AS MATERIALIZED (
-      SELECT o.id, o.type, o.ordering_key, o.place, o.priority, o.group_name, o.due_at, o.retry_count
-      FROM unnest(types, keys) AS k (type, ordering_key)
+      SELECT o.*, w.row FROM unnest(types, keys) AS k (type, ordering_key)
       CROSS JOIN LATERAL (
-        SELECT w.order_id FROM ${s}.order_key_waiting w
+        SELECT w.order_id, w.place, w.ctid AS row FROM ${s}.order_key_waiting w
         WHERE w.type = k.type AND w.ordering_key = k.ordering_key ORDER BY w.place LIMIT 1
       ) w
-      JOIN ${s}.orders o ON o.id = w.order_id AND o.status = 'PENDING'
-      WHERE NOT EXISTS (SELECT FROM ${s}.order_key_heads h WHERE h.type = k.type AND h.ordering_key = k.ordering_key)
-      FOR NO KEY UPDATE OF o SKIP LOCKED
+      CROSS JOIN LATERAL (
+        SELECT o.id, o.type, o.ordering_key, o.priority, o.group_name, o.due_at, o.retry_count FROM ${s}.orders o
+        WHERE o.id = w.order_id AND o.status = 'PENDING' AND o.place = w.place FOR NO KEY UPDATE SKIP LOCKED
+      ) o
+      WHERE (SELECT h.order_id FROM ${s}.order_key_heads h WHERE h.type = k.type AND h.ordering_key = k.ordering_key) IS NULL
     ), promoted AS (
       INSERT INTO ${s}.order_key_heads (type, ordering_key, order_id)
       SELECT next.type, next.ordering_key, next.id FROM next ORDER BY next.type, next.ordering_key
       ON CONFLICT DO NOTHING RETURNING order_id
     ), head AS (
-      SELECT next.* FROM next WHERE next.id IN (SELECT promoted.order_id FROM promoted)
+      SELECT next.* FROM next WHERE next.id = ANY (ARRAY (SELECT promoted.order_id FROM promoted))
     ), no_longer_waiting AS (
-      DELETE FROM ${s}.order_key_waiting w USING head
-      WHERE w.type = head.type AND w.ordering_key = head.ordering_key AND w.place = head.place
+      DELETE FROM ${s}.order_key_waiting WHERE ctid = ANY (ARRAY (SELECT head.row FROM head))
     ), due AS (
       INSERT INTO ${s}.order_due (priority, group_name, type, due_at, order_id, is_retry)
       SELECT head.priority, head.group_name, head.type, head.due_at, head.id, head.retry_count > 0 FROM head
@@ -59,52 +72,50 @@ BEGIN
     SELECT DISTINCT head.priority, head.group_name, head.type FROM head WHERE head.type <> 'default' OR head.group_name <> '';
   END IF;
 
-  SELECT array_agg(c.ctid), array_agg(c.priority), array_agg(c.group_name), array_agg(c.type)
-  INTO checks, priorities, groups, types
-  FROM (SELECT l.ctid, l.* FROM ${s}.order_lane_checks l LIMIT ${most} FOR UPDATE SKIP LOCKED) c;
-
-  IF checks IS NOT NULL THEN
+  checks := ${someChecks(s, "order_lane_checks")};
+  IF cardinality(checks) > 0 THEN
     WITH checked AS MATERIALIZED (
-      SELECT * FROM unnest(checks, priorities, groups, types) AS c (row, priority, group_name, type)
+      SELECT c.ctid AS row, c.priority, c.group_name, c.type FROM ${s}.order_lane_checks c WHERE c.ctid = ANY (checks)
     ), wanted AS MATERIALIZED (
       SELECT c.priority, c.group_name, c.type FROM checked c WHERE c.priority IS NOT NULL
       UNION
-      SELECT l.priority, l.group_name, l.type FROM checked c JOIN ${s}.order_lanes l ON l.group_name = c.group_name
-      WHERE c.priority IS NULL
-    ), locked AS MATERIALIZED (
-      SELECT l.priority, l.group_name, l.type FROM wanted w
-      JOIN ${s}.order_lanes l ON l.priority = w.priority AND l.group_name = w.group_name AND l.type = w.type
-      FOR UPDATE OF l SKIP LOCKED
-    ), marked AS (
-      UPDATE ${s}.order_lanes l SET ready = true, wake_at = NULL FROM locked k
-      WHERE l.priority = k.priority AND l.group_name = k.group_name AND l.type = k.type AND NOT l.ready
+      SELECT l.priority, l.group_name, l.type
+      FROM (SELECT DISTINCT c.group_name FROM checked c WHERE c.priority IS NULL) c
+      CROSS JOIN LATERAL (
+        SELECT l.priority, l.group_name, l.type FROM ${s}.order_lanes l WHERE l.group_name = c.group_name OFFSET 0
+      ) l
+    ), found AS MATERIALIZED (
+      SELECT w.*, l.row, l.ready FROM wanted w LEFT JOIN LATERAL (
+        SELECT l.ctid AS row, l.ready FROM ${s}.order_lanes l
+        WHERE l.priority = w.priority AND l.group_name = w.group_name AND l.type = w.type FOR UPDATE SKIP LOCKED
+      ) l ON true
     ), added AS (
       INSERT INTO ${s}.order_lanes (priority, group_name, type, ready)
-      SELECT w.priority, w.group_name, w.type, true FROM wanted w
-      WHERE NOT EXISTS (
-        SELECT FROM ${s}.order_lanes l WHERE l.priority = w.priority AND l.group_name = w.group_name AND l.type = w.type)
-      ORDER BY w.priority, w.group_name, w.type
+      SELECT f.priority, f.group_name, f.type, true FROM found f
+      WHERE f.row IS NULL AND (
+        SELECT l.ready FROM ${s}.order_lanes l
+        WHERE l.priority = f.priority AND l.group_name = f.group_name AND l.type = f.type) IS NULL
+      ORDER BY f.priority, f.group_name, f.type
       ON CONFLICT DO NOTHING RETURNING priority, group_name, type
-    ), open AS MATERIALIZED (
-      SELECT * FROM locked UNION ALL SELECT * FROM added
     ), missed AS MATERIALIZED (
-      SELECT w.priority, w.group_name, w.type FROM wanted w WHERE NOT EXISTS (
-        SELECT FROM open o WHERE o.priority = w.priority AND o.group_name = w.group_name AND o.type = w.type)
+      SELECT f.priority, f.group_name, f.type FROM found f WHERE f.row IS NULL
+      EXCEPT SELECT a.priority, a.group_name, a.type FROM added a
     ), done AS (
-      DELETE FROM ${s}.order_lane_checks l USING checked c
-      WHERE l.ctid = c.row AND NOT EXISTS (
-        SELECT FROM missed m WHERE m.group_name = c.group_name
-          AND (c.priority IS NULL OR (m.priority = c.priority AND m.type = c.type)))
+      DELETE FROM ${s}.order_lane_checks WHERE ctid = ANY (ARRAY (
+        SELECT c.row FROM checked c WHERE NOT EXISTS (
+          SELECT FROM missed m WHERE m.group_name = c.group_name
+            AND (c.priority IS NULL OR (m.priority = c.priority AND m.type = c.type)))))
     )
-    SELECT left_over OR EXISTS (SELECT FROM missed) OR cardinality(checks) = ${most} INTO left_over;
+    SELECT left_over OR EXISTS (SELECT FROM missed), ARRAY (SELECT f.row FROM found f WHERE NOT f.ready)
+    INTO left_over, lanes;
+    -- In a statement of its own, which sees the rows as they were locked.
+    UPDATE ${s}.order_lanes SET ready = true, wake_at = NULL WHERE ctid = ANY (lanes);
+    left_over := left_over OR EXISTS (SELECT FROM ${s}.order_lane_checks c);
   END IF;
 
-  UPDATE ${s}.order_lanes l SET ready = true, wake_at = NULL
-  FROM (
-    SELECT w.priority, w.group_name, w.type FROM ${s}.order_lanes w
-    WHERE w.wake_at <= moment ORDER BY w.wake_at LIMIT ${most} FOR UPDATE SKIP LOCKED
-  ) woken
-  WHERE l.priority = woken.priority AND l.group_name = woken.group_name AND l.type = woken.type;
+  lanes := ARRAY (
+    SELECT w.ctid FROM ${s}.order_lanes w WHERE w.wake_at <= moment ORDER BY w.wake_at LIMIT ${mostWoken} FOR UPDATE SKIP LOCKED);
+  UPDATE ${s}.order_lanes SET ready = true, wake_at = NULL WHERE ctid = ANY (lanes);
   RETURN left_over OR EXISTS (SELECT FROM ${s}.order_lanes w WHERE w.wake_at <= moment);
 END $$`
 } as const

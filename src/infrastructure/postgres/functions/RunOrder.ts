@@ -1,3 +1,5 @@
+import { ownChange } from "./OwnChange.ts"
+
 /**
  * Makes one PENDING order that waits for its time due now, and writes the audit. Returns the order, and no row if nothing was changed. An order that waits
  * behind another of its key keeps waiting there.
@@ -7,7 +9,7 @@ export const runOrder = {
   create: (s: string) => `
 CREATE FUNCTION ${s}.order_platform_run_v1(target_id uuid, operator text, correlation_id text)
 RETURNS SETOF ${s}.orders LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   moment timestamptz := ${s}.order_platform_now();
   target ${s}.orders;
@@ -16,7 +18,7 @@ BEGIN
   IF target.id IS NULL OR target.status <> 'PENDING' OR target.due_at <= moment THEN
     RETURN;
   END IF;
-  RETURN QUERY
+  ${ownChange(`RETURN QUERY
   WITH hastened AS (
     UPDATE ${s}.orders o SET version = o.version + 1, due_at = moment, updated_at = moment WHERE o.id = target.id RETURNING o.*
   ), history AS (
@@ -35,6 +37,6 @@ BEGIN
     INSERT INTO ${s}.order_audit (at, operator, action, subject, correlation_id)
     VALUES (moment, operator, 'run', target.id::text, correlation_id)
   )
-  SELECT * FROM hastened;
+  SELECT * FROM hastened;`)}
 END $$`
 } as const

@@ -1,4 +1,5 @@
 import { endAttempts } from "./EndedAttempts.ts"
+import { ownChange } from "./OwnChange.ts"
 
 const isCancel = `(outcome.event = 'cancelled' OR (o.cancel_requested IS NOT NULL AND outcome.event <> 'completed'))`
 
@@ -16,11 +17,11 @@ export const settleOrders = {
 CREATE FUNCTION ${s}.order_platform_settle_v1(ids uuid[], versions integer[], attempts integer[], workers text[],
   events text[], delays_ms float8[], reasons text[], reason_codes text[], details text[])
 RETURNS SETOF text LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   moment timestamptz := ${s}.order_platform_now();
 BEGIN
-  RETURN QUERY
+  ${ownChange(`RETURN QUERY
   WITH outcome AS MATERIALIZED (
     SELECT * FROM unnest(ids, versions, attempts, workers, events, delays_ms, reasons, reason_codes, details)
       WITH ORDINALITY AS o (id, version, attempt, worker, event, delay_ms, reason, reason_code, detail, nth)
@@ -56,6 +57,6 @@ BEGIN
     ) THEN 'repeated' ELSE 'stale' END
     FROM outcome o WHERE nth NOT IN (SELECT settled.nth FROM settled)
   )
-  SELECT result.name FROM result ORDER BY nth;
+  SELECT result.name FROM result ORDER BY nth;`)}
 END $$`
 } as const

