@@ -291,7 +291,6 @@ const judge = (name: string, found: Explained, pages: number, indexes: ReadonlyA
   const isLong = (table: string) => !shortTables.includes(table)
   assert.deepStrictEqual(found.scanned.filter(isLong), [], `${name}, by its plan`)
   assert.deepStrictEqual(found.scannedInside.filter(isLong), [], `${name}, inside`)
-  if (process.env["PLANS_PAGES"] !== undefined) console.log(`${name}: ${found.pages} of ${pages}`)
   assert.isBelow(found.pages, pages, name)
   assert.includeMembers([...found.indexes], [...indexes], name)
 }
