@@ -32,7 +32,7 @@ const lookForOrders = Effect.map(claimNames({ worker: "full", max: 0 }), (names)
   assert.deepStrictEqual(names, [])
 )
 
-/** Runs the effect in a transaction that stays open until `commit`. */
+/** Runs the effect in a transaction that stays open until `commit`; it is rolled back if the test fails before. */
 const inOpenTransaction = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E, R>) {
   const sql = yield* SqlClient.SqlClient
   const [done, mayCommit] = [yield* Deferred.make<A>(), yield* Deferred.make<void>()]
@@ -40,23 +40,24 @@ const inOpenTransaction = Effect.fnUntraced(function* <A, E, R>(effect: Effect.E
     Effect.tap((result) => Deferred.succeed(done, result)),
     Effect.tap(() => Deferred.await(mayCommit)),
     sql.withTransaction,
-    Effect.forkChild
+    Effect.forkScoped
   )
   const result = yield* Effect.raceFirst(Deferred.await(done), Fiber.join(transaction))
   return { result, commit: Effect.andThen(Deferred.succeed(mayCommit, undefined), Fiber.join(transaction)) }
 })
 
-/** Waits until a statement of another connection waits for a lock. */
-const statementWaits = Effect.gen(function* () {
+/** Waits until the statement of this fiber waits for a lock. */
+const waitsForLock = Effect.fnUntraced(function* <A, E>(fiber: Fiber.Fiber<A, E>) {
   const sql = yield* SqlClient.SqlClient
   const schema = yield* DatabaseSchema
   yield* eventually(
     "a statement waits for a lock",
-    Effect.map(
-      sql`SELECT FROM pg_stat_activity
-        WHERE wait_event_type = 'Lock' AND strpos(query, ${schema}) > 0 AND pid <> pg_backend_pid()`,
-      (rows) => (rows.length > 0 ? true : undefined)
-    )
+    Effect.gen(function* () {
+      const waiting = yield* sql`SELECT FROM pg_stat_activity
+        WHERE wait_event_type = 'Lock' AND strpos(query, ${schema}) > 0 AND pid <> pg_backend_pid()`
+      if (waiting.length > 0) return true
+      assert.isUndefined(fiber.pollUnsafe(), "it did not wait")
+    })
   )
 })
 
@@ -79,7 +80,7 @@ describe("ordering keys and concurrent transactions on PostgreSQL", () => {
         assert.deepStrictEqual(yield* claimNames(), [], "another order of its key is running")
         yield* settle(orders, completed)
         assert.deepStrictEqual(yield* claimNames(), ["late"])
-      }).pipe(Effect.provide(stores))
+      }).pipe(Effect.scoped, Effect.provide(stores))
   )
 
   it.live("a submit that commits after a claim has looked at its key is found by the next claim", () =>
@@ -93,7 +94,7 @@ describe("ordering keys and concurrent transactions on PostgreSQL", () => {
       assert.deepStrictEqual(yield* claimNames(), [])
       yield* late.commit
       assert.deepStrictEqual(yield* claimNames(), ["late"])
-    }).pipe(Effect.provide(stores))
+    }).pipe(Effect.scoped, Effect.provide(stores))
   )
 })
 
@@ -109,7 +110,7 @@ describe("lanes and concurrent transactions on PostgreSQL", () => {
       yield* lookForOrders
       yield* closing.commit
       assert.deepStrictEqual(yield* claimNames({ worker: "w2" }), ["second"])
-    }).pipe(Effect.provide(stores))
+    }).pipe(Effect.scoped, Effect.provide(stores))
   )
 
   it.live("an attempt that ends while a claim closes the lane of its full group makes room in it", () =>
@@ -126,7 +127,7 @@ describe("lanes and concurrent transactions on PostgreSQL", () => {
       yield* lookForOrders
       yield* closing.commit
       assert.deepStrictEqual(yield* claimNames({ worker: "w2" }), ["second"])
-    }).pipe(Effect.provide(stores))
+    }).pipe(Effect.scoped, Effect.provide(stores))
   )
 
   it.live("a resume waits for a claim that closes a lane because of the pause, and opens the lane", () =>
@@ -136,12 +137,12 @@ describe("lanes and concurrent transactions on PostgreSQL", () => {
       yield* intake.submit([named("paused", { type: "a" })])
       const closing = yield* inOpenTransaction(claimNames())
       assert.deepStrictEqual(closing.result, [])
-      const resuming = yield* Effect.forkChild(control.resume({ type: "a", group: null }))
-      yield* statementWaits
+      const resuming = yield* Effect.forkScoped(control.resume({ type: "a", group: null }))
+      yield* waitsForLock(resuming)
       yield* closing.commit
       yield* Fiber.join(resuming)
       assert.deepStrictEqual(yield* claimNames(), ["paused"])
-    }).pipe(Effect.provide(stores))
+    }).pipe(Effect.scoped, Effect.provide(stores))
   )
 
   it.live("a claim closes no lane because of a pause whose resume is not committed", () =>
@@ -153,7 +154,7 @@ describe("lanes and concurrent transactions on PostgreSQL", () => {
       assert.deepStrictEqual(yield* claimNames(), [])
       yield* resuming.commit
       assert.deepStrictEqual(yield* claimNames(), ["paused"])
-    }).pipe(Effect.provide(stores))
+    }).pipe(Effect.scoped, Effect.provide(stores))
   )
 })
 
@@ -174,7 +175,7 @@ describe("limits of groups and concurrent claims on PostgreSQL", () => {
       assert.deepStrictEqual(yield* claimNames({ worker: "w2" }), [])
       yield* settle(starting.result.orders, completed)
       assert.strictEqual((yield* claimNames({ worker: "w2" })).length, 1)
-    }).pipe(Effect.provide(stores))
+    }).pipe(Effect.scoped, Effect.provide(stores))
   )
 
   it.live("eight workers never exceed a group's limit together, and all its orders run", () =>
@@ -212,7 +213,7 @@ describe("limits of groups and concurrent claims on PostgreSQL", () => {
         running += change
         assert.isAtMost(running, maxRunning)
       }
-    }).pipe(Effect.provide(stores))
+    }).pipe(Effect.scoped, Effect.provide(stores))
   )
 })
 
@@ -225,15 +226,15 @@ describe("a cancel and a settle at the same time on PostgreSQL", () => {
         yield* intake.submit([named("order")])
         const order = yield* claimOne()
         const cancelling = yield* inOpenTransaction(control.cancel(order.id, { reason }))
-        const settling = yield* Effect.forkChild(work.settle([{ order, outcome }]))
-        yield* statementWaits
+        const settling = yield* Effect.forkScoped(work.settle([{ order, outcome }]))
+        yield* waitsForLock(settling)
         yield* cancelling.commit
         assert.notDeepEqual(yield* Fiber.join(settling), ["stale"])
         const { failureReason, reasonCode, status } = yield* reads.find(order.id)
         assert.deepStrictEqual([status, reasonCode, failureReason], ["FAILED", "CANCELLED", reason])
         assert.isTrue(Exit.isFailure(yield* Effect.exit(deadLetters.find(order.id))))
         assert.deepStrictEqual(yield* claimNames(), [])
-      }).pipe(Effect.provide(stores))
+      }).pipe(Effect.scoped, Effect.provide(stores))
     )
 
   it.live("a cancel that waits for a settle answers that it came too late", () =>
@@ -243,12 +244,12 @@ describe("a cancel and a settle at the same time on PostgreSQL", () => {
       const order = yield* claimOne()
       const settling = yield* inOpenTransaction(work.settle([{ order, outcome: completed }]))
       assert.deepStrictEqual(settling.result, ["settled"])
-      const cancelling = yield* Effect.forkChild(Effect.flip(control.cancel(order.id, { reason })))
-      yield* statementWaits
+      const cancelling = yield* Effect.forkScoped(Effect.flip(control.cancel(order.id, { reason })))
+      yield* waitsForLock(cancelling)
       yield* settling.commit
       assert.strictEqual((yield* Fiber.join(cancelling))._tag, "OrderStateConflict")
       assert.strictEqual((yield* reads.find(order.id)).status, "PROCESSED")
-    }).pipe(Effect.provide(stores))
+    }).pipe(Effect.scoped, Effect.provide(stores))
   )
 
   it.live("a cancel that waits for the retry of its order cancels the order that waits for its time", () =>
@@ -258,13 +259,13 @@ describe("a cancel and a settle at the same time on PostgreSQL", () => {
       const order = yield* claimOne()
       const outcome = retried(60_000)
       const settling = yield* inOpenTransaction(work.settle([{ order, outcome }]))
-      const cancelling = yield* Effect.forkChild(control.cancel(order.id, { reason }))
-      yield* statementWaits
+      const cancelling = yield* Effect.forkScoped(control.cancel(order.id, { reason }))
+      yield* waitsForLock(cancelling)
       yield* settling.commit
       assert.strictEqual((yield* Fiber.join(cancelling)).status, "FAILED")
       const found = yield* reads.find(order.id)
       assert.deepStrictEqual([found.status, found.reasonCode, found.retryCount], ["FAILED", "CANCELLED", 1])
       assert.deepStrictEqual(yield* work.renew("w1", lease), [])
-    }).pipe(Effect.provide(stores))
+    }).pipe(Effect.scoped, Effect.provide(stores))
   )
 })
