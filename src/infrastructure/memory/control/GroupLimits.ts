@@ -64,7 +64,8 @@ export const makeGroupLimits = () => {
       if (ratePerSecond === null) return null
       const tokens = tokensOf(group, ratePerSecond, at)
       if (tokens >= 1 - tolerance) return null
-      const wait = Math.ceil(((1 - tokens) * 1000) / ratePerSecond)
+      // The factor keeps rounding from making it a millisecond later.
+      const wait = Math.ceil((((1 - tokens) * 1000) / ratePerSecond) * 0.999999999)
       return {
         why: "group has used its rate",
         ratePerSecond,
