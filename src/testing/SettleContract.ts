@@ -87,10 +87,14 @@ export const settleContract: StoreContract = (name, layer, setStoreClock) => {
         assert.deepStrictEqual(yield* stores.work.settle([{ order, outcome: retried(0) }]), ["settled"])
         assert.deepStrictEqual(yield* stores.work.settle([{ order, outcome: retried(0) }]), ["repeated"])
         assert.strictEqual((yield* stores.reads.find(order.id)).retryCount, 1)
-        // The same is true after another worker has started the order.
-        yield* claimOne("w2")
-        assert.deepStrictEqual(yield* stores.work.settle([{ order, outcome: retried(0) }]), ["repeated"])
-        assert.strictEqual((yield* stores.reads.find(order.id)).status, "PROCESSING")
+        // The same is true after a worker has started the order again, also the same one.
+        for (const worker of ["w1", "w2"]) {
+          const again = yield* claimOne(worker)
+          assert.deepStrictEqual(yield* stores.work.settle([{ order, outcome: retried(0) }]), ["repeated"])
+          assert.deepStrictEqual(yield* stores.reads.find(order.id), again)
+          const released = { event: "released", detail: "stopped" } as const
+          yield* stores.work.settle([{ order: again, outcome: released }])
+        }
       })
     )
 
