@@ -14,7 +14,7 @@ export type WhyWaiting =
   | { readonly why: "paused"; readonly pause: Pause }
   /** No worker that is alive takes orders of this type. */
   | { readonly why: "no worker for its type" }
-  /** The group has `maxRunning` attempts running. */
+  /** The group has `maxRunning` attempts running. `running` is counted up to `maxRunning`. */
   | { readonly why: "group is full"; readonly running: number; readonly maxRunning: number }
   /** The group has used up its rate; it may start the next order at `nextAt`. */
   | {

@@ -87,10 +87,14 @@ export const settleContract: StoreContract = (name, layer, setStoreClock) => {
         assert.deepStrictEqual(yield* stores.work.settle([{ order, outcome: retried(0) }]), ["settled"])
         assert.deepStrictEqual(yield* stores.work.settle([{ order, outcome: retried(0) }]), ["repeated"])
         assert.strictEqual((yield* stores.reads.find(order.id)).retryCount, 1)
-        // The same is true after another worker has started the order.
-        yield* claimOne("w2")
-        assert.deepStrictEqual(yield* stores.work.settle([{ order, outcome: retried(0) }]), ["repeated"])
-        assert.strictEqual((yield* stores.reads.find(order.id)).status, "PROCESSING")
+        // The same is true after a worker has started the order again, also the same one.
+        for (const worker of ["w1", "w2"]) {
+          const again = yield* claimOne(worker)
+          assert.deepStrictEqual(yield* stores.work.settle([{ order, outcome: retried(0) }]), ["repeated"])
+          assert.deepStrictEqual(yield* stores.reads.find(order.id), again)
+          const released = { event: "released", detail: "stopped" } as const
+          yield* stores.work.settle([{ order: again, outcome: released }])
+        }
       })
     )
 
@@ -117,6 +121,19 @@ export const settleContract: StoreContract = (name, layer, setStoreClock) => {
             "settled"
           ])
         })
+    )
+
+    it.effect("an outcome of an earlier attempt is stale, also for the worker that runs the order again", () =>
+      Effect.gen(function* () {
+        const stores = yield* fresh
+        yield* stores.intake.submit([newOrder()])
+        const earlier = yield* claimOne("w1")
+        yield* stores.work.settle([{ order: earlier, outcome: retried(0) }])
+        const again = yield* claimOne("w1")
+        assert.strictEqual(again.id, earlier.id)
+        assert.deepStrictEqual(yield* stores.work.settle([{ order: earlier, outcome: completed }]), ["stale"])
+        assert.deepStrictEqual(yield* stores.reads.find(earlier.id), again)
+      })
     )
 
     it.effect("writes run once, and only if their outcome is stored", () =>

@@ -20,7 +20,7 @@ describe("a publication for all tables", () => {
         assert.deepStrictEqual(yield* fullCircle, everyWay)
         yield* Effect.sleep("10 millis")
         const upkeep = yield* UpkeepStore
-        assert.strictEqual(yield* upkeep.deleteOldOrders("PROCESSED", Duration.millis(1), 10), 1)
+        assert.strictEqual(yield* upkeep.deleteOldOrders("PROCESSED", Duration.millis(1), 10), 2)
         yield* upkeep.deleteExpiredKeys(10)
         yield* Postgres.migrate
       }).pipe(Effect.provide(storesOn(url)))

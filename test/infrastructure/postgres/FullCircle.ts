@@ -51,7 +51,8 @@ const controlled = Effect.gen(function* () {
   const started = yield* claim
   yield* control.cancel(first.id, { reason: "no longer needed" })
   yield* work.findCancelRequests("w")
-  for (const order of started) yield* work.settle([{ order, outcome: { event: "released", detail: "stopped" } }])
+  for (const order of started)
+    yield* work.settle([{ order, outcome: { event: "released", detail: "stopped" } }])
   yield* control.run(second.id)
   for (const order of yield* claim) yield* work.settle([{ order, outcome: { event: "completed" } }])
   yield* control.deleteGroupLimits(lanes.group)

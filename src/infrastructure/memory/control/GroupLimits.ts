@@ -11,7 +11,7 @@ interface Bucket {
 /** After this time without a start every rate has recovered. */
 const idleMillis = 3_600_000
 
-/** So that a group may start an order at the time that was computed for it, despite rounding. */
+/** A token is whole if only rounding keeps it from one. */
 const tolerance = 1e-6
 
 /** Why a group may not start a further order now. */
@@ -37,8 +37,8 @@ export const makeGroupLimits = () => {
   const tokensOf = (group: string, ratePerSecond: number, at: DateTime.Utc): number => {
     const bucket = buckets.get(group)
     if (bucket === undefined) return burstOf(ratePerSecond)
-    const seconds = (DateTime.toEpochMillis(at) - bucket.at) / 1000
-    return Math.min(burstOf(ratePerSecond), bucket.tokens + seconds * ratePerSecond)
+    const millis = DateTime.toEpochMillis(at) - bucket.at
+    return Math.min(burstOf(ratePerSecond), bucket.tokens + (millis * ratePerSecond) / 1000)
   }
 
   return {
@@ -59,12 +59,13 @@ export const makeGroupLimits = () => {
     ): LimitReached | null => {
       if (group === null) return null
       const { maxRunning, ratePerSecond } = limitsOf(group, defaults)
-      const now = running.get(group) ?? 0
-      if (maxRunning !== null && now >= maxRunning) return { why: "group is full", running: now, maxRunning }
+      if (maxRunning !== null && (running.get(group) ?? 0) >= maxRunning)
+        return { why: "group is full", running: maxRunning, maxRunning }
       if (ratePerSecond === null) return null
       const tokens = tokensOf(group, ratePerSecond, at)
       if (tokens >= 1 - tolerance) return null
-      const wait = Math.ceil(((1 - tokens) / ratePerSecond) * 1000 - tolerance)
+      // The factor keeps rounding from making it a millisecond later.
+      const wait = Math.ceil((((1 - tokens) * 1000) / ratePerSecond) * 0.999999999)
       return {
         why: "group has used its rate",
         ratePerSecond,

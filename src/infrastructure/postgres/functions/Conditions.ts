@@ -25,6 +25,10 @@ export const tokensOf = (g: string) => `least(
 /** A token is whole if only rounding keeps it from one. */
 export const tokenTolerance = 1e-6
 
+/** When the next token is whole. The factor keeps rounding from making it a millisecond later. */
+export const nextTokenAt = (tokens: string, rate: string) =>
+  `moment + ceil((1 - ${tokens}) * 1000 / ${rate} * 0.999999999::float8) * interval '1 millisecond'`
+
 /** The number of running orders of a group, counted up to `max`. */
 export const runningOf = (s: string, group: string, max: string) => `(
   SELECT count(*)::integer FROM (
@@ -39,5 +43,5 @@ export const allowedAt = (s: string, group: string) => `(
     WHEN ${maxRunningOf("g")} IS NOT NULL AND ${runningOf(s, group, maxRunningOf("g"))} >= ${maxRunningOf("g")}
       THEN 'infinity'::timestamptz
     WHEN ${tokensOf("g")} + ${tokenTolerance} < 1
-      THEN moment + ceil((1 - ${tokensOf("g")}) * 1000 / ${rateOf("g")}) * interval '1 millisecond' END
+      THEN ${nextTokenAt(tokensOf("g"), rateOf("g"))} END
   FROM ${s}.order_groups g WHERE g.group_name = ${group} AND ${group} <> '')`

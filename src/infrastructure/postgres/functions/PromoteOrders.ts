@@ -48,12 +48,12 @@ BEGIN
     WITH next AS MATERIALIZED (
       SELECT o.*, w.row FROM unnest(types, keys) AS k (type, ordering_key)
       CROSS JOIN LATERAL (
-        SELECT w.order_id, w.ctid AS row FROM ${s}.order_key_waiting w
+        SELECT w.order_id, w.place, w.ctid AS row FROM ${s}.order_key_waiting w
         WHERE w.type = k.type AND w.ordering_key = k.ordering_key ORDER BY w.place LIMIT 1
       ) w
       CROSS JOIN LATERAL (
         SELECT o.id, o.type, o.ordering_key, o.priority, o.group_name, o.due_at, o.retry_count FROM ${s}.orders o
-        WHERE o.id = w.order_id AND o.status = 'PENDING' FOR NO KEY UPDATE SKIP LOCKED
+        WHERE o.id = w.order_id AND o.status = 'PENDING' AND o.place = w.place FOR NO KEY UPDATE SKIP LOCKED
       ) o
       WHERE (SELECT h.order_id FROM ${s}.order_key_heads h WHERE h.type = k.type AND h.ordering_key = k.ordering_key) IS NULL
     ), promoted AS (

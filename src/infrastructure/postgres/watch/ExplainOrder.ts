@@ -7,7 +7,14 @@ import type { Pause } from "../../../domain/Pauses.ts"
 import type { WhyWaiting } from "../../../domain/WhyWaiting.ts"
 import { toPause } from "../control/PauseWorkers.ts"
 import { tablesOf } from "../client/Tables.ts"
-import { maxRunningOf, rateOf, runningOf, tokensOf, tokenTolerance } from "../functions/Conditions.ts"
+import {
+  maxRunningOf,
+  nextTokenAt,
+  rateOf,
+  runningOf,
+  tokensOf,
+  tokenTolerance
+} from "../functions/Conditions.ts"
 
 interface WhyRow {
   readonly is_pending: boolean
@@ -72,7 +79,7 @@ export const whyWaitingStatement = (sql: SqlClient.SqlClient, schema: string) =>
       SELECT g.max_running, g.rate,
         CASE WHEN g.max_running IS NOT NULL THEN ${raw(runningOf(s, "mine.group_name", "g.max_running"))} END AS running,
         CASE WHEN g.rate IS NOT NULL AND g.tokens + ${tokenTolerance}::float8 < 1
-          THEN moment + ceil((1 - g.tokens) * 1000 / g.rate) * interval '1 millisecond' END AS next_at
+          THEN ${raw(nextTokenAt("g.tokens", "g.rate"))} END AS next_at
       FROM (
         SELECT ${raw(maxRunningOf("g"))} AS max_running, ${raw(rateOf("g"))} AS rate, ${raw(tokensOf("g"))} AS tokens
         FROM (SELECT 1) AS one LEFT JOIN ${orderGroups} g ON g.group_name = mine.group_name

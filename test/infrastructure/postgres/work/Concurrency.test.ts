@@ -1,0 +1,271 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Exit, Fiber, Layer } from "effect"
+import { SqlClient } from "effect/sql"
+import { noLimits } from "../../../../src/domain/Groups.ts"
+import type { Outcome } from "../../../../src/domain/Order.ts"
+import { DatabaseSchema } from "../../../../src/infrastructure/postgres/client/DatabaseSchema.ts"
+import * as Postgres from "../../../../src/infrastructure/postgres/Postgres.ts"
+import { allStores } from "../../../../src/testing/AllStores.ts"
+import {
+  completed,
+  failed,
+  lease,
+  named,
+  namesOf,
+  retried,
+  storeScenario
+} from "../../../../src/testing/StoreScenario.ts"
+import { eventually } from "../../../processes/OrderPlatformProcess.ts"
+import * as TestPostgres from "../../../TestPostgres.ts"
+
+// What two transactions do to each other, in every case in a sequence that the test decides: one of them stays open
+// until the other one has finished, or waits for its lock.
+
+const stores = Layer.suspend(() =>
+  Postgres.layerStores.pipe(Layer.provideMerge(TestPostgres.ownSchema({ maxConnections: 12 })))
+)
+const { claim, claimNames, claimOne, settle } = storeScenario(() => Effect.void)
+const reason = "ordered twice"
+
+/** A claim that reads the checks, so that the lanes of new orders exist, but has no room for an order. */
+const lookForOrders = Effect.map(claimNames({ worker: "full", max: 0 }), (names) =>
+  assert.deepStrictEqual(names, [])
+)
+
+/** Runs the effect in a transaction that stays open until `commit`; it is rolled back if the test fails before. */
+const inOpenTransaction = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E, R>) {
+  const sql = yield* SqlClient.SqlClient
+  const [done, mayCommit] = [yield* Deferred.make<A>(), yield* Deferred.make<void>()]
+  const transaction = yield* effect.pipe(
+    Effect.tap((result) => Deferred.succeed(done, result)),
+    Effect.tap(() => Deferred.await(mayCommit)),
+    sql.withTransaction,
+    Effect.forkScoped
+  )
+  const result = yield* Effect.raceFirst(Deferred.await(done), Fiber.join(transaction))
+  return { result, commit: Effect.andThen(Deferred.succeed(mayCommit, undefined), Fiber.join(transaction)) }
+})
+
+/** Waits until the statement of this fiber waits for a lock. */
+const waitsForLock = Effect.fnUntraced(function* <A, E>(fiber: Fiber.Fiber<A, E>) {
+  const sql = yield* SqlClient.SqlClient
+  const schema = yield* DatabaseSchema
+  yield* eventually(
+    "a statement waits for a lock",
+    Effect.gen(function* () {
+      const waiting = yield* sql`SELECT FROM pg_stat_activity
+        WHERE wait_event_type = 'Lock' AND strpos(query, ${schema}) > 0 AND pid <> pg_backend_pid()`
+      if (waiting.length > 0) return true
+      assert.isUndefined(fiber.pollUnsafe(), "it did not wait")
+    })
+  )
+})
+
+describe("ordering keys and concurrent transactions on PostgreSQL", () => {
+  it.live(
+    "while a submit is not committed nothing of its key waits for it, and then its order runs in its turn",
+    () =>
+      Effect.gen(function* () {
+        const { intake } = yield* allStores
+        const orderingKey = "k"
+        yield* intake.submit([named("head", { orderingKey })])
+        const head = yield* claimOne()
+        const late = yield* inOpenTransaction(intake.submit([named("late", { orderingKey })]))
+        yield* settle([head], completed)
+        assert.deepStrictEqual(yield* claimNames(), [])
+        yield* intake.submit([named("later", { orderingKey })])
+        const { orders } = yield* claim()
+        assert.deepStrictEqual(namesOf(orders), ["later"])
+        yield* late.commit
+        assert.deepStrictEqual(yield* claimNames(), [], "another order of its key is running")
+        yield* settle(orders, completed)
+        assert.deepStrictEqual(yield* claimNames(), ["late"])
+      }).pipe(Effect.scoped, Effect.provide(stores))
+  )
+
+  it.live("a submit that commits after a claim has looked at its key is found by the next claim", () =>
+    Effect.gen(function* () {
+      const { intake } = yield* allStores
+      const orderingKey = "k"
+      yield* intake.submit([named("head", { orderingKey })])
+      const head = yield* claimOne()
+      const late = yield* inOpenTransaction(intake.submit([named("late", { orderingKey })]))
+      yield* settle([head], completed)
+      assert.deepStrictEqual(yield* claimNames(), [])
+      yield* late.commit
+      assert.deepStrictEqual(yield* claimNames(), ["late"])
+    }).pipe(Effect.scoped, Effect.provide(stores))
+  )
+})
+
+describe("lanes and concurrent transactions on PostgreSQL", () => {
+  it.live("a submit that commits while a claim closes its lane is found by the next claim", () =>
+    Effect.gen(function* () {
+      const { intake } = yield* allStores
+      yield* intake.submit([named("first", { type: "a" })])
+      yield* lookForOrders
+      const closing = yield* inOpenTransaction(claimNames())
+      assert.deepStrictEqual(closing.result, ["first"])
+      yield* intake.submit([named("second", { type: "a" })])
+      yield* lookForOrders
+      yield* closing.commit
+      assert.deepStrictEqual(yield* claimNames({ worker: "w2" }), ["second"])
+    }).pipe(Effect.scoped, Effect.provide(stores))
+  )
+
+  it.live("an attempt that ends while a claim closes the lane of its full group makes room in it", () =>
+    Effect.gen(function* () {
+      const { control, intake } = yield* allStores
+      const group = "g"
+      yield* control.setGroupLimits(group, { ...noLimits, maxRunning: 1 })
+      yield* intake.submit([named("first", { group })])
+      const first = yield* claimOne()
+      yield* intake.submit([named("second", { group })])
+      const closing = yield* inOpenTransaction(claimNames())
+      assert.deepStrictEqual(closing.result, [])
+      yield* settle([first], completed)
+      yield* lookForOrders
+      yield* closing.commit
+      assert.deepStrictEqual(yield* claimNames({ worker: "w2" }), ["second"])
+    }).pipe(Effect.scoped, Effect.provide(stores))
+  )
+
+  it.live("a resume waits for a claim that closes a lane because of the pause, and opens the lane", () =>
+    Effect.gen(function* () {
+      const { control, intake } = yield* allStores
+      yield* control.pause({ type: "a", group: null, reason, resumeAt: null })
+      yield* intake.submit([named("paused", { type: "a" })])
+      const closing = yield* inOpenTransaction(claimNames())
+      assert.deepStrictEqual(closing.result, [])
+      const resuming = yield* Effect.forkScoped(control.resume({ type: "a", group: null }))
+      yield* waitsForLock(resuming)
+      yield* closing.commit
+      yield* Fiber.join(resuming)
+      assert.deepStrictEqual(yield* claimNames(), ["paused"])
+    }).pipe(Effect.scoped, Effect.provide(stores))
+  )
+
+  it.live("a claim closes no lane because of a pause whose resume is not committed", () =>
+    Effect.gen(function* () {
+      const { control, intake } = yield* allStores
+      yield* control.pause({ type: "a", group: null, reason, resumeAt: null })
+      const resuming = yield* inOpenTransaction(control.resume({ type: "a", group: null }))
+      yield* intake.submit([named("paused", { type: "a" })])
+      assert.deepStrictEqual(yield* claimNames(), [])
+      yield* resuming.commit
+      assert.deepStrictEqual(yield* claimNames(), ["paused"])
+    }).pipe(Effect.scoped, Effect.provide(stores))
+  )
+})
+
+describe("limits of groups and concurrent claims on PostgreSQL", () => {
+  it.live("a group whose start is not committed starts nothing else, and other groups do not wait", () =>
+    Effect.gen(function* () {
+      const { control, intake } = yield* allStores
+      yield* control.setGroupLimits("small", { ...noLimits, maxRunning: 1 })
+      yield* intake.submit([named("1", { group: "small" }), named("2", { group: "small" })])
+      yield* lookForOrders
+      const starting = yield* inOpenTransaction(claim())
+      assert.strictEqual(starting.result.orders.length, 1)
+      yield* intake.submit([named("other", { group: "other" })])
+      const second = yield* claim({ worker: "w2" })
+      assert.deepStrictEqual(namesOf(second.orders), ["other"])
+      assert.isTrue(second.isIncomplete)
+      yield* starting.commit
+      assert.deepStrictEqual(yield* claimNames({ worker: "w2" }), [])
+      yield* settle(starting.result.orders, completed)
+      assert.strictEqual((yield* claimNames({ worker: "w2" })).length, 1)
+    }).pipe(Effect.scoped, Effect.provide(stores))
+  )
+
+  it.live("eight workers never exceed a group's limit together, and all its orders run", () =>
+    Effect.gen(function* () {
+      const { control, intake, reads } = yield* allStores
+      const group = "small"
+      const [total, maxRunning] = [60, 3]
+      yield* control.setGroupLimits(group, { ...noLimits, maxRunning })
+      yield* intake.submit(Array.from({ length: total }, (_, n) => named(`${n}`, { group })))
+      let started = 0
+      const work = Effect.fnUntraced(function* (worker: string) {
+        while (started < total) {
+          const { orders } = yield* claim({ worker, max: 2 })
+          started += orders.length
+          yield* settle(orders, completed)
+        }
+      })
+      yield* Effect.forEach(
+        Array.from({ length: 8 }, (_, n) => `w${n}`),
+        work,
+        { concurrency: "unbounded" }
+      )
+      assert.strictEqual(started, total)
+      // By the record: starts and ends in the sequence of their times, an end before a start at the same time.
+      const { entries } = yield* reads.list({ limit: 100, after: null }, { group })
+      const timelines = yield* Effect.forEach(entries, ({ id }) => reads.timeline(id))
+      const changes = timelines
+        .flat()
+        .filter(({ event }) => event !== "created")
+        .map(({ at, event }) => [at.epochMilliseconds, event === "started" ? 1 : -1] as const)
+        .sort(([at, change], [otherAt, otherChange]) => at - otherAt || change - otherChange)
+      assert.strictEqual(changes.length, 2 * total)
+      let running = 0
+      for (const [, change] of changes) {
+        running += change
+        assert.isAtMost(running, maxRunning)
+      }
+    }).pipe(Effect.scoped, Effect.provide(stores))
+  )
+})
+
+describe("a cancel and a settle at the same time on PostgreSQL", () => {
+  const outcomes: ReadonlyArray<Outcome> = [failed, retried(0), { event: "released", detail: "stopped" }]
+  for (const outcome of outcomes)
+    it.live(`a settle as ${outcome.event} that waits for a cancel stores that the order was cancelled`, () =>
+      Effect.gen(function* () {
+        const { control, deadLetters, intake, reads, work } = yield* allStores
+        yield* intake.submit([named("order")])
+        const order = yield* claimOne()
+        const cancelling = yield* inOpenTransaction(control.cancel(order.id, { reason }))
+        const settling = yield* Effect.forkScoped(work.settle([{ order, outcome }]))
+        yield* waitsForLock(settling)
+        yield* cancelling.commit
+        assert.notDeepEqual(yield* Fiber.join(settling), ["stale"])
+        const { failureReason, reasonCode, status } = yield* reads.find(order.id)
+        assert.deepStrictEqual([status, reasonCode, failureReason], ["FAILED", "CANCELLED", reason])
+        assert.isTrue(Exit.isFailure(yield* Effect.exit(deadLetters.find(order.id))))
+        assert.deepStrictEqual(yield* claimNames(), [])
+      }).pipe(Effect.scoped, Effect.provide(stores))
+    )
+
+  it.live("a cancel that waits for a settle answers that it came too late", () =>
+    Effect.gen(function* () {
+      const { control, intake, reads, work } = yield* allStores
+      yield* intake.submit([named("order")])
+      const order = yield* claimOne()
+      const settling = yield* inOpenTransaction(work.settle([{ order, outcome: completed }]))
+      assert.deepStrictEqual(settling.result, ["settled"])
+      const cancelling = yield* Effect.forkScoped(Effect.flip(control.cancel(order.id, { reason })))
+      yield* waitsForLock(cancelling)
+      yield* settling.commit
+      assert.strictEqual((yield* Fiber.join(cancelling))._tag, "OrderStateConflict")
+      assert.strictEqual((yield* reads.find(order.id)).status, "PROCESSED")
+    }).pipe(Effect.scoped, Effect.provide(stores))
+  )
+
+  it.live("a cancel that waits for the retry of its order cancels the order that waits for its time", () =>
+    Effect.gen(function* () {
+      const { control, intake, reads, work } = yield* allStores
+      yield* intake.submit([named("order")])
+      const order = yield* claimOne()
+      const outcome = retried(60_000)
+      const settling = yield* inOpenTransaction(work.settle([{ order, outcome }]))
+      const cancelling = yield* Effect.forkScoped(control.cancel(order.id, { reason }))
+      yield* waitsForLock(cancelling)
+      yield* settling.commit
+      assert.strictEqual((yield* Fiber.join(cancelling)).status, "FAILED")
+      const found = yield* reads.find(order.id)
+      assert.deepStrictEqual([found.status, found.reasonCode, found.retryCount], ["FAILED", "CANCELLED", 1])
+      assert.deepStrictEqual(yield* work.renew("w1", lease), [])
+    }).pipe(Effect.scoped, Effect.provide(stores))
+  )
+})
