@@ -372,8 +372,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: "a rate without a bound of its burst (memory)",
     file: memoryLimits,
-    find: "return Math.min(burstOf(ratePerSecond), bucket.tokens + seconds * ratePerSecond)",
-    replace: "return bucket.tokens + seconds * ratePerSecond",
+    find: "return Math.min(burstOf(ratePerSecond), bucket.tokens + (millis * ratePerSecond) / 1000)",
+    replace: "return bucket.tokens + (millis * ratePerSecond) / 1000",
     tests: [repositoryOnMemory],
     simulation: false
   },
