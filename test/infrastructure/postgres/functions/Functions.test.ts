@@ -66,7 +66,7 @@ describe("SQL functions", () => {
     assert.deepStrictEqual(hashes, {
       order_platform_promote_v1: "e9f88a4053333ba6",
       order_platform_next_groups_v1: "f029769fe75e2fba",
-      order_platform_close_lanes_v1: "bfe249f430eac258",
+      order_platform_close_lanes_v1: "252d75ef76c545a1",
       order_platform_next_due_v1: "6e5160e1baa369bc",
       order_platform_claim_v1: "35176a8a2c7daff6",
       order_platform_settle_v1: "00f76b01ad0199f1",
