@@ -123,17 +123,21 @@ export const settleContract: StoreContract = (name, layer, setStoreClock) => {
         })
     )
 
-    it.effect("an outcome of an earlier attempt is stale, also for the worker that runs the order again", () =>
-      Effect.gen(function* () {
-        const stores = yield* fresh
-        yield* stores.intake.submit([newOrder()])
-        const earlier = yield* claimOne("w1")
-        yield* stores.work.settle([{ order: earlier, outcome: retried(0) }])
-        const again = yield* claimOne("w1")
-        assert.strictEqual(again.id, earlier.id)
-        assert.deepStrictEqual(yield* stores.work.settle([{ order: earlier, outcome: completed }]), ["stale"])
-        assert.deepStrictEqual(yield* stores.reads.find(earlier.id), again)
-      })
+    it.effect(
+      "an outcome of an earlier attempt is stale, also for the worker that runs the order again",
+      () =>
+        Effect.gen(function* () {
+          const stores = yield* fresh
+          yield* stores.intake.submit([newOrder()])
+          const earlier = yield* claimOne("w1")
+          yield* stores.work.settle([{ order: earlier, outcome: retried(0) }])
+          const again = yield* claimOne("w1")
+          assert.strictEqual(again.id, earlier.id)
+          assert.deepStrictEqual(yield* stores.work.settle([{ order: earlier, outcome: completed }]), [
+            "stale"
+          ])
+          assert.deepStrictEqual(yield* stores.reads.find(earlier.id), again)
+        })
     )
 
     it.effect("writes run once, and only if their outcome is stored", () =>

@@ -26,9 +26,10 @@ const orExpired = (
   worker: string,
   extend: (at: DateTime.Utc) => boolean
 ): Effect.Effect<DateTime.Utc, WorkerExpired> =>
-  Effect.flatMap(
+  Effect.filterOrFail(
     atNow((at) => (extend(at) ? at : null)),
-    (at) => (at === null ? Effect.fail(new WorkerExpired({ worker })) : Effect.succeed(at))
+    (at): at is DateTime.Utc => at !== null,
+    () => new WorkerExpired({ worker })
   )
 
 const claimOrders = (memory: MemoryOrders["Service"], request: ClaimRequest, at: DateTime.Utc): Claim => {
