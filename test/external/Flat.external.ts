@@ -6,13 +6,12 @@ import type { NewOrder } from "../../src/domain/Order.ts"
 import type { Turns } from "../../src/application/ports/WorkStore.ts"
 import { storesOf, type AllStores } from "../../src/testing/AllStores.ts"
 import { newOrder } from "../TestOrders.ts"
-import { median, quantile, submitMany } from "./ManyOrders.ts"
+import { isFullScale, median, quantile, submitMany } from "./ManyOrders.ts"
 import { ownServer } from "./OwnServer.ts"
 import { readsOf } from "./Reads.ts"
 import { storesOn } from "./StoresOn.ts"
 
-/** How many orders: FLAT_DUE=100000 makes a short form. */
-const dueCount = Number(process.env["FLAT_DUE"] ?? 1_000_000)
+const dueCount = isFullScale ? 1_000_000 : 100_000
 const rounds = 25
 const withinMs = 45 * 60_000
 const groups = 10_000

@@ -2,12 +2,13 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Layer } from "effect"
 import type { ListedOrder, OrderFilter } from "../../src/domain/OrderQueries.ts"
 import { allStores } from "../../src/testing/AllStores.ts"
+import { isFullScale } from "./ManyOrders.ts"
 import { ownServer } from "./OwnServer.ts"
 import { readsOf } from "./Reads.ts"
 import { storesOn } from "./StoresOn.ts"
 
-/** How many final orders: LISTS_FINAL=200000 makes a short form. */
-const count = Number(process.env["LISTS_FINAL"] ?? 5_000_000)
+/** How many final orders. */
+const count = isFullScale ? 5_000_000 : 300_000
 const slice = 100_000
 
 /**

@@ -3,6 +3,9 @@ import type { NewOrder } from "../../src/domain/Order.ts"
 import { maxSubmissions } from "../../src/domain/Order.ts"
 import type { AllStores } from "../../src/testing/AllStores.ts"
 
+/** Whether tests with many orders have as many as the contract says (`npm run test:scale`), not a tenth or less. */
+export const isFullScale = process.env["SCALE"] === "full"
+
 /** Submits `count` orders through the store, in full batches. */
 export const submitMany = ({ intake }: AllStores, count: number, orderOf: (n: number) => NewOrder) => {
   const batches = Array.from({ length: Math.ceil(count / maxSubmissions) }, (_, n) => n * maxSubmissions)
