@@ -45,7 +45,7 @@ const controlled = Effect.gen(function* () {
   yield* control.setGroupLimits(lanes.group, { maxRunning: 1, ratePerSecond: 1000, maxPending: 10 })
   yield* control.pause({ type: lanes.type, group: null, reason: "test", resumeAt: null })
   yield* intake.submit([first, second])
-  for (const { id } of yield* claim) yield* Effect.die(`order ${id} of a paused type was started`)
+  for (const { id } of yield* claim) return yield* Effect.die(`order ${id} of a paused type was started`)
   yield* reads.whyWaiting(first.id, { limit: 10 })
   yield* control.resume({ type: lanes.type, group: null })
   const started = yield* claim
