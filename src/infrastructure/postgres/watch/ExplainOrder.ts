@@ -65,8 +65,15 @@ export const whyWaitingStatement = (sql: SqlClient.SqlClient, schema: string) =>
         SELECT count(*)::int FROM (
           SELECT FROM generate_series(mine.priority + 1, 9) AS high (priority)
           CROSS JOIN LATERAL (
-            SELECT FROM ${orderDue} d WHERE d.priority = high.priority AND d.due_at <= moment LIMIT ${limit}
-          ) AS higher
+            SELECT FROM ${orderDue} d
+            WHERE d.priority = high.priority AND d.group_name = '' AND d.type = 'default' AND d.due_at <= moment
+            ORDER BY d.due_at LIMIT ${limit}
+          ) AS plain
+          UNION ALL
+          SELECT FROM (
+            SELECT d.priority FROM ${orderDue} d
+            WHERE (d.type <> 'default' OR d.group_name <> '') AND d.due_at <= moment ORDER BY d.due_at LIMIT ${limit}
+          ) AS earliest WHERE earliest.priority > mine.priority
           UNION ALL
           (SELECT FROM ${orderDue} d
           WHERE d.priority = mine.priority AND d.group_name = mine.group_name AND d.type = mine.type
