@@ -99,6 +99,7 @@ export const checkRights = Effect.fnUntraced(function* (sql: SqlClient.SqlClient
   const wanted = Object.entries(neededRights).flatMap(([table, rights]) =>
     rights.map((right) => ({ table, right }))
   )
+  // The CASE keeps the planner from asking for the privileges of what is not a sequence, which is an error.
   const missing = yield* sql<{ readonly name: string; readonly right: string; readonly role: string }>`
     SELECT c.relname AS name, w.right, current_user AS role
     FROM unnest(${wanted.map(({ table }) => table)}::text[], ${wanted.map(({ right }) => right)}::text[]) AS w ("table", "right")
@@ -108,7 +109,7 @@ export const checkRights = Effect.fnUntraced(function* (sql: SqlClient.SqlClient
     UNION ALL
     SELECT c.relname, 'USAGE', current_user FROM pg_namespace n
     JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = ${placesSequence} AND c.relkind = 'S'
-    WHERE n.nspname = ${schema} AND NOT has_sequence_privilege(c.oid, 'USAGE')`
+    WHERE n.nspname = ${schema} AND CASE WHEN c.relkind = 'S' THEN NOT has_sequence_privilege(c.oid, 'USAGE') END`
   const [first] = missing
   if (first === undefined) return
   const rights = missing.map(({ name, right }) => `${right} on "${schema}".${name}`).join(", ")
