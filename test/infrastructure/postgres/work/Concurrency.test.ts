@@ -96,6 +96,19 @@ describe("ordering keys and concurrent transactions on PostgreSQL", () => {
       assert.deepStrictEqual(yield* claimNames(), ["late"])
     }).pipe(Effect.scoped, Effect.provide(stores))
   )
+
+  it.live("an order of a key that a refused call had locked during a claim is found by the next claim", () =>
+    Effect.gen(function* () {
+      const { control, intake } = yield* allStores
+      const order = named("only", { orderingKey: "k" })
+      yield* intake.submit([order])
+      const refused = yield* inOpenTransaction(Effect.flip(control.run(order.id)))
+      assert.strictEqual(refused.result._tag, "OrderStateConflict")
+      assert.deepStrictEqual(yield* claimNames(), [])
+      yield* refused.commit
+      assert.deepStrictEqual(yield* claimNames(), ["only"])
+    }).pipe(Effect.scoped, Effect.provide(stores))
+  )
 })
 
 describe("lanes and concurrent transactions on PostgreSQL", () => {
