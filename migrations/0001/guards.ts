@@ -84,7 +84,8 @@ export const guardInsertAndDelete: Statements = (s) => [
     FOR EACH STATEMENT EXECUTE FUNCTION ${s}.order_platform_delete_whole()`
 ]
 
-// History is never changed, and deleted only with its order. Dead letters are inserted and deleted, but never changed.
+// History is never changed, and deleted only with its order. Dead letters are inserted and deleted, but never
+// changed.
 export const guardHistory: Statements = (s) => [
   `CREATE FUNCTION ${s}.order_platform_guard_history() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -135,7 +136,10 @@ export const guardDeadLetters: Statements = (s) => [
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION ${s}.order_platform_guard_dead_letter()`
 ]
 
-/** Whether a row of the tables of work names this order: `o` is a row of `orders`. The tables are described in work.ts. */
+/**
+ * Whether a row of the tables of work names this order: `o` is a row of `orders`. The tables are described in
+ * work.ts.
+ */
 const isDue = (s: string, o: string) => `EXISTS (
           SELECT FROM ${s}.order_due d WHERE d.priority = ${o}.priority AND d.group_name = ${o}.group_name AND d.type = ${o}.type
             AND d.due_at = ${o}.due_at AND d.order_id = ${o}.id)`
@@ -150,9 +154,9 @@ const isFinal = (s: string, o: string) => `EXISTS (
           SELECT FROM ${s}.order_final f
           WHERE f.status = ${o}.status AND f.final_at = ${o}.updated_at AND f.order_id = ${o}.id)`
 
-// The functions of claim, settle, expire, cancel and run write history and the tables of work in the statement that changes the
-// order. Every other change, such as an UPDATE by hand, is checked at commit: else an order that such an UPDATE changed could
-// wait or run forever. The functions mark their own changes, which costs less than the check.
+// The functions of claim, settle, expire, cancel and run write history and the tables of work in the statement that
+// changes the order. Every other change, such as an UPDATE by hand, is checked at commit: else an order that such an
+// UPDATE changed could wait or run forever. The functions mark their own changes, which costs less than the check.
 export const guardWork: Statements = (s) => [
   `CREATE FUNCTION ${s}.order_platform_guard_work() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
     DECLARE

@@ -1,9 +1,9 @@
 import type { Statements } from "./Statements.ts"
 
-// The clock of every statement. It is STABLE and inlined, so that "due_at <= now" can use an index; a
-// condition with clock_timestamp(), which is volatile, could not. now() would be the start of the transaction
-// instead of the statement. Times have whole milliseconds, as in JavaScript and JSON. Tests, and only tests,
-// replace these functions to move time. A claim reads the second one, the time of the call, after it has chosen its orders: an
+// The clock of every statement. It is STABLE and inlined, so that "due_at <= now" can use an index; a condition with
+// clock_timestamp(), which is volatile, could not. now() would be the start of the transaction instead of the
+// statement. Times have whole milliseconds, as in JavaScript and JSON. Tests, and only tests, replace these
+// functions to move time. A claim reads the second one, the time of the call, after it has chosen its orders: an
 // attempt that it saw as ended must not end after the one that it starts.
 export const clock: Statements = (s) => [
   `CREATE FUNCTION ${s}.order_platform_now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
@@ -12,8 +12,8 @@ export const clock: Statements = (s) => [
     AS $$ SELECT date_trunc('milliseconds', clock_timestamp()) $$`
 ]
 
-// An order without an ordering key or a group has an empty text there. Every order is updated at least twice. No index
-// has a column that an update changes, and the pages keep free space, so that every update is a HOT update: it
+// An order without an ordering key or a group has an empty text there. Every order is updated at least twice. No
+// index has a column that an update changes, and the pages keep free space, so that every update is a HOT update: it
 // writes no index.
 export const orders: Statements = (s) => [
   `CREATE TABLE ${s}.orders (
@@ -73,8 +73,8 @@ export const orderEvents: Statements = (s) => [
 
 // An acknowledged order is on disk, even if synchronous_commit is off by default: every transition inserts an event,
 // and this trigger makes its transaction wait for the disk. A trigger costs no round trip, works behind poolers and
-// with the app's client, and covers the app's own transactions. Only `off` is changed, because every other value waits
-// at least for the local disk.
+// with the app's client, and covers the app's own transactions. Only `off` is changed, because every other value
+// waits at least for the local disk.
 export const durability: Statements = (s) => [
   `CREATE FUNCTION ${s}.order_platform_wait_for_disk() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -98,9 +98,9 @@ export const deadLetters: Statements = (s) => [
   `CREATE INDEX dead_letters_by_code ON ${s}.dead_letters (reason_code, failed_at, order_id)`
 ]
 
-// The final orders, by the time at which they became final, for retention and for rates; and the FAILED ones by the time of
-// creation, for their list. `final_at` is the time of the last transition of the order. A list of PROCESSED orders
-// reads the newest orders of every status, most of which are PROCESSED.
+// The final orders, by the time at which they became final, for retention and for rates; and the FAILED ones by the
+// time of creation, for their list. `final_at` is the time of the last transition of the order. A list of PROCESSED
+// orders reads the newest orders of every status, most of which are PROCESSED.
 export const finalOrders: Statements = (s) => [
   `CREATE TABLE ${s}.order_final (
       status text NOT NULL CHECK (status IN ('PROCESSED', 'FAILED')),
@@ -116,8 +116,8 @@ const pairs = (of: string) => `
   SELECT DISTINCT hashtextextended(value, hashtextextended(key, 0)) AS pair, o.created_at, o.id
   FROM ${of} AS o CROSS JOIN jsonb_each_text(o.metadata)`
 
-// An inverted index of metadata, in the order of the lists. A GIN index has no order, so a list by a frequent
-// value would fetch and sort all orders with that value. This table is written once per order, and only for orders with
+// An inverted index of metadata, in the order of the lists. A GIN index has no order, so a list by a frequent value
+// would fetch and sort all orders with that value. This table is written once per order, and only for orders with
 // metadata. The pair of key and value is stored as a hash, so its size does not depend on the texts.
 export const metadata: Statements = (s) => [
   `CREATE TABLE ${s}.order_metadata (

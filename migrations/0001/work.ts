@@ -3,8 +3,8 @@ import type { Statements } from "./Statements.ts"
 // Tables of few rows that change all the time: vacuum by number of dead rows.
 const short = "WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000)"
 
-// The PENDING orders that may start once they are due: those without an ordering key, and the head of each key. Whoever
-// locks rows here and in `orders` locks those here first.
+// The PENDING orders that may start once they are due: those without an ordering key, and the head of each key. A
+// transaction that locks rows here and in `orders` locks the rows here first.
 export const dueOrders: Statements = (s) => [
   `CREATE TABLE ${s}.order_due (
       priority integer NOT NULL,
@@ -51,9 +51,11 @@ export const workers: Statements = (s) => [
 ]
 
 // Ordering keys. `order_key_heads` has the one order of a key that may run, from its promotion until it is final.
-// `order_key_waiting` has the other PENDING orders of keys, by their place. Submit, reprocess and every final transition
-// write the key into `order_key_checks`, in their transaction; a claim then looks for keys without a head. So a submit in
-// a long transaction blocks nobody, and a submit and a settle at the same moment cannot miss each other.
+// `order_key_waiting` has the other PENDING orders of keys, by their place. Submit, reprocess and every final
+// transition write the key into `order_key_checks`, in their transaction; a claim then promotes the next order of
+// each of these keys that has no head. So a submit in a long transaction blocks no claim and no settle, and a submit
+// and a settle at the same moment cannot miss each other. Checks are numbered, because a claim takes the oldest and
+// the newest ones.
 export const orderingKeys: Statements = (s) => [
   `CREATE SEQUENCE ${s}.order_places AS bigint`,
   `CREATE TABLE ${s}.order_key_waiting (
@@ -75,18 +77,16 @@ export const orderingKeys: Statements = (s) => [
       number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
       type text COLLATE "C" NOT NULL,
       ordering_key text COLLATE "C" NOT NULL
-    ) ${short}`,
-  // Without a primary key: for publications of all tables.
-  `ALTER TABLE ${s}.order_key_checks REPLICA IDENTITY FULL`
+    ) ${short}`
 ]
 
-// A lane is what `order_due` holds of one priority, group and type. The plain lanes, of the type `default` without a group,
-// have no row here; claims always look at them. Every other lane with an order in `order_due` has a row here, or in
-// `order_lane_checks`. A lane is `ready` if it may hold an order that may start now, so that a claim reads
-// only those. A claim that finds nothing to start in a ready lane locks it, looks again, and clears the mark or
-// deletes the row. `wake_at` is the time at which time alone makes it ready again; null if something else must happen.
-// Whoever makes an order of a lane startable writes the lane into `order_lane_checks`, in its transaction. A check without priority and
-// type is of every lane of its group.
+// A lane is the rows of `order_due` with one priority, group and type. The plain lanes (type `default`, no group)
+// have no row here, because every claim reads them. Every other lane with rows has a row here or in
+// `order_lane_checks`. A lane is `ready` if one of its orders may be startable; a claim reads only ready lanes. A
+// claim that finds nothing to start in a ready lane locks it, checks it again, and clears the mark or deletes the
+// row. `wake_at` is when the lane becomes ready by time alone; null if something else must happen first. A
+// transaction that makes an order of a lane startable writes the lane into `order_lane_checks`. A check without
+// priority and type stands for every lane of its group.
 export const lanes: Statements = (s) => [
   `CREATE TABLE ${s}.order_lanes (
       priority integer NOT NULL,
@@ -104,13 +104,12 @@ export const lanes: Statements = (s) => [
       priority integer,
       group_name text COLLATE "C" NOT NULL,
       type text COLLATE "C"
-    ) ${short}`,
-  `ALTER TABLE ${s}.order_lane_checks REPLICA IDENTITY FULL`
+    ) ${short}`
 ]
 
 // Limits of groups, and what is left of their rate. A claim locks the row of a limited group while it counts the
-// group's running orders, so no counter can be wrong. A row that is not `is_set` holds only the tokens of a group with
-// default limits.
+// group's running orders, so no counter can be wrong. A row that is not `is_set` holds only the tokens of a group
+// with default limits.
 export const groups: Statements = (s) => [
   `CREATE TABLE ${s}.order_groups (
       group_name text COLLATE "C" PRIMARY KEY,

@@ -21,7 +21,7 @@ const guards = "migrations/0001/guards.ts"
 const repositoryOnMemory = "test/infrastructure/memory/Memory.test.ts"
 const repositoryOnPostgres = "test/infrastructure/postgres/PostgresStores.test.ts"
 const concurrency = "test/infrastructure/postgres/work/Concurrency.test.ts"
-const claimFunction = `${postgres}/functions/ClaimOrders.ts`
+const claimInTurn = `${postgres}/functions/ClaimInTurn.ts`
 const enqueueParts = `${postgres}/client/EnqueueParts.ts`
 const endedAttempts = `${postgres}/functions/EndedAttempts.ts`
 const memoryKeys = `${memory}/work/OrderingKeys.ts`
@@ -327,7 +327,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a limit counted per process (SQL)",
-    file: claimFunction,
+    file: claimInTurn,
     find: '${runningOf(s, "g.group_name", maxRunningOf("g"))}',
     replace:
       "(SELECT count(*)::integer FROM ${s}.order_running r WHERE r.group_name = g.group_name AND r.worker = claimer)",
@@ -336,7 +336,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a limit counted without a lock of the group (SQL)",
-    file: claimFunction,
+    file: claimInTurn,
     find: "WHERE g.group_name = ANY (batch) FOR NO KEY UPDATE SKIP LOCKED)",
     replace: "WHERE g.group_name = ANY (batch))",
     tests: [concurrency],
@@ -344,7 +344,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a limit kept in a counter that a lost worker leaves too high (SQL)",
-    file: claimFunction,
+    file: claimInTurn,
     find: '${runningOf(s, "g.group_name", maxRunningOf("g"))}',
     replace:
       "(SELECT (count(*) FILTER (WHERE e.event = 'started') - count(*) FILTER (WHERE e.event IN ('completed', 'failed', 'retried', 'released', 'snoozed') OR (e.event = 'cancelled' AND e.worker IS NOT NULL)))::integer FROM ${s}.orders o JOIN ${s}.order_events e ON e.order_id = o.id WHERE o.group_name = g.group_name)",
@@ -379,7 +379,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "turns by the number of orders (SQL)",
-    file: claimFunction,
+    file: claimInTurn,
     find: "CONTINUE WHEN cardinality(batch) = 0;",
     replace:
       "CONTINUE WHEN cardinality(batch) = 0;\n        batch := ARRAY (SELECT b.name FROM unnest(batch) AS b (name) ORDER BY (SELECT count(*) FROM ${s}.order_due d WHERE d.priority = of_priority AND d.group_name = b.name) DESC, b.name);",

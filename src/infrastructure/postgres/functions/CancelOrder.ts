@@ -1,16 +1,17 @@
 import { ownChange } from "./OwnChange.ts"
+import { plannerSettings } from "./PlannerSettings.ts"
 
 /**
- * Cancels one order: a PENDING order becomes FAILED without a dead letter; for a PROCESSING order the request is stored
- * in its row, where settle and expire find it. Returns the order as it is then, and no row if there is no such order, if it is final, or if
- * it has another version. The lock of the order's row decides between a cancel and a claim or a settle.
+ * Cancels one order: a PENDING order becomes FAILED without a dead letter; for a PROCESSING order the request is
+ * stored in its row, where settle and expire find it. Returns the order after that; no row if it does not exist, is
+ * final, or has another version. The lock of the order's row decides between a cancel and a claim or a settle.
  */
 export const cancelOrder = {
   name: "order_platform_cancel_v1",
   create: (s: string) => `
 CREATE FUNCTION ${s}.order_platform_cancel_v1(target_id uuid, cancel_reason text, if_version integer)
 RETURNS SETOF ${s}.orders LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+${plannerSettings} AS $$
 DECLARE
   moment timestamptz := ${s}.order_platform_now();
   target ${s}.orders;

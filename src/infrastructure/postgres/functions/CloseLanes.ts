@@ -1,11 +1,12 @@
 import { allowedAt, isInForce } from "./Conditions.ts"
+import { plannerSettings } from "./PlannerSettings.ts"
 
 /**
  * The last step of a claim, in its transaction: looks again at ready lanes in which it found nothing to start. Locks
- * each lane, then judges it by a statement of its own, which sees everything that was committed before the lock; what is committed
- * later also commits a check, and a check is kept while its lane is locked. A lane without orders is deleted; one
- * that is blocked is no longer ready, and gets the time at which time alone makes it ready again, if there is one. The
- * caller has locked the rows of limited groups.
+ * each lane, then judges it by a statement of its own, which sees everything that was committed before the lock;
+ * what is committed later also commits a check, and a check is kept while its lane is locked. A lane without orders
+ * is deleted; one that is blocked is no longer ready, and gets the time at which time alone makes it ready again, if
+ * there is one. The caller has locked the rows of limited groups.
  */
 export const closeLanes = {
   name: "order_platform_close_lanes_v1",
@@ -13,7 +14,7 @@ export const closeLanes = {
 CREATE FUNCTION ${s}.order_platform_close_lanes_v1(moment timestamptz, priorities integer[], groups text[],
   default_max_running integer, default_rate float8)
 RETURNS void LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+${plannerSettings} AS $$
 DECLARE
   locked_priorities integer[];
   locked_groups text[];

@@ -1,5 +1,5 @@
-// Conditions that several functions share. `moment`, `default_max_running` and `default_rate` are parameters or variables of
-// the function.
+// Conditions that several functions share. `moment`, `default_max_running` and `default_rate` are parameters or
+// variables of the function.
 
 /** Whether the pause `p`, a row of `order_pauses`, is in force. */
 export const isInForce = (p: string) => `(${p}.resume_at IS NULL OR ${p}.resume_at > moment)`
@@ -15,8 +15,8 @@ export const maxRunningOf = (g: string) => `coalesce(${g}.max_running, default_m
 export const rateOf = (g: string) => `coalesce(${g}.rate_per_second, default_rate)`
 
 /**
- * The tokens of the row `g` at `moment`: a bucket of max(1, rate) tokens, full at first, into which `rate` tokens flow per
- * second. Each start takes one.
+ * The tokens of the row `g` at `moment`: a bucket of max(1, rate) tokens, full at first, into which `rate` tokens
+ * flow per second. Each start takes one.
  */
 export const tokensOf = (g: string) => `least(
   greatest(1, ${rateOf(g)}),
@@ -35,8 +35,8 @@ export const runningOf = (s: string, group: string, max: string) => `(
     SELECT FROM ${s}.order_running r WHERE r.group_name = ${group} AND r.group_name <> '' LIMIT ${max}) AS counted)`
 
 /**
- * When the limits of a group allow another start: `moment` or earlier (or null) if they do now, the time of the next token, and
- * infinity if as many orders run as may run.
+ * When the limits of a group allow another start: `moment` or earlier (or null) if they do now, the time of the next
+ * token, and infinity if as many orders run as may run.
  */
 export const allowedAt = (s: string, group: string) => `(
   SELECT CASE

@@ -1,20 +1,21 @@
 import { workerLost } from "../../../domain/Failure.ts"
 import { endAttempts } from "./EndedAttempts.ts"
 import { ownChange } from "./OwnChange.ts"
+import { plannerSettings } from "./PlannerSettings.ts"
 
 const isLastAttempt = "o.retry_count + 1 >= greatest(1, o.max_retries)"
 
 /**
- * Takes up to `max_orders` orders away from workers whose lease has ended, which counts as a failed attempt, and returns
- * them. The worker is refused from then on, and leaves the registry with its last order. Workers and orders that are
- * locked, by a claim, a heartbeat or a settle, are skipped.
+ * Takes up to `max_orders` orders away from workers whose lease has ended, which counts as a failed attempt, and
+ * returns them. The worker is refused from then on, and leaves the registry with its last order. Workers and orders
+ * that are locked, by a claim, a heartbeat or a settle, are skipped.
  */
 export const expireLeases = {
   name: "order_platform_expire_v1",
   create: (s: string) => `
 CREATE FUNCTION ${s}.order_platform_expire_v1(max_orders integer)
 RETURNS SETOF ${s}.orders LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+${plannerSettings} AS $$
 DECLARE
   moment timestamptz := ${s}.order_platform_now();
   lost text;

@@ -1,6 +1,8 @@
+import { plannerSettings } from "./PlannerSettings.ts"
+
 /**
- * The orders that a worker holds. A function, because a plan that was made while `orders` was small would read the whole table
- * with each heartbeat.
+ * The orders that a worker holds. A function, because a plan that was made while `orders` was small would read the
+ * whole table with each heartbeat.
  */
 export const heldOrders = {
   name: "order_platform_held_v1",
@@ -8,7 +10,7 @@ export const heldOrders = {
 CREATE FUNCTION ${s}.order_platform_held_v1(holder text)
 RETURNS TABLE (id uuid, version integer, retry_count integer, updated_at timestamptz, cancel_requested text, worker text)
 LANGUAGE plpgsql STABLE
-SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+${plannerSettings} AS $$
 BEGIN
   RETURN QUERY
   SELECT o.* FROM ${s}.order_running r CROSS JOIN LATERAL (

@@ -1,14 +1,17 @@
+import { plannerSettings } from "./PlannerSettings.ts"
+
 /**
- * Locks one order for a change, and returns it; returns nulls if there is no such order. A PENDING order is locked as a claim locks it: first
- * its row in `order_due`, then its own row, so that the two cannot wait for each other. If the order changes
- * between the two locks, or is being claimed then, the call fails with SQLSTATE 40001 and is to be repeated.
+ * Locks one order for a change, and returns it; returns nulls if there is no such order. A PENDING order is locked
+ * as a claim locks it: first its row in `order_due`, then its own row, so that the two cannot wait for each other.
+ * If the order changes between the two locks, or is being claimed then, the call fails with SQLSTATE 40001 and is to
+ * be repeated.
  */
 export const lockOrder = {
   name: "order_platform_lock_v1",
   create: (s: string) => `
 CREATE FUNCTION ${s}.order_platform_lock_v1(target_id uuid)
 RETURNS ${s}.orders LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+${plannerSettings} AS $$
 DECLARE
   before ${s}.orders;
   target ${s}.orders;

@@ -1,14 +1,16 @@
 import { isInForce } from "./Conditions.ts"
+import { plannerSettings } from "./PlannerSettings.ts"
 
 /**
- * When time alone lets a further order start; null if there is no such time. Called at the end of a claim, when every ready
- * lane was examined or the claim is full. `paused_until` is the end of the pause of everything, null if there is none.
+ * When time alone lets a further order start; null if there is no such time. Called at the end of a claim, when
+ * every ready lane was examined or the claim is full. `paused_until` is the end of the pause of everything, null if
+ * there is none.
  */
 export const nextDue = {
   name: "order_platform_next_due_v1",
   create: (s: string) => `
 CREATE FUNCTION ${s}.order_platform_next_due_v1(moment timestamptz, plain boolean, paused_until timestamptz)
-RETURNS timestamptz LANGUAGE plpgsql STABLE SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+RETURNS timestamptz LANGUAGE plpgsql STABLE ${plannerSettings} AS $$
 DECLARE
   next timestamptz;
   plain_next timestamptz;

@@ -1,14 +1,16 @@
+import { plannerSettings } from "./PlannerSettings.ts"
+
 /**
- * Up to `max_groups` groups of one priority that may have an order to start, in the sequence of their names: those after the
- * group `after` (null: from the first one on), up to the group `until` (null: to the last one). The orders without a group are
- * the group ''. Reads only ready lanes of these types.
+ * Up to `max_groups` groups of one priority that may have an order to start, in the sequence of their names: those
+ * after the group `after` (null: from the first one on), up to the group `until` (null: to the last one). The orders
+ * without a group are the group ''. Reads only ready lanes of these types.
  */
 export const nextGroups = {
   name: "order_platform_next_groups_v1",
   create: (s: string) => `
 CREATE FUNCTION ${s}.order_platform_next_groups_v1(of_priority integer, types text[], plain boolean, moment timestamptz,
   after text, until text, max_groups integer)
-RETURNS text[] LANGUAGE plpgsql STABLE SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+RETURNS text[] LANGUAGE plpgsql STABLE ${plannerSettings} AS $$
 BEGIN
   RETURN ARRAY (
     SELECT DISTINCT found.group_name FROM (

@@ -1,7 +1,9 @@
+import { plannerSettings } from "./PlannerSettings.ts"
+
 /**
- * Marks the lanes as ready that a pause of this scope may have blocked, so that the next claims look at them. All of them, since a claim
- * that is about to mark a lane as blocked has locked it: the statement waits for that claim. A pause of everything blocks
- * no lane, because claims then look at none.
+ * Marks the lanes as ready that a pause of this scope may have blocked, so that the next claims look at them. All of
+ * them, since a claim that is about to mark a lane as blocked has locked it: the statement waits for that claim. A
+ * pause of everything blocks no lane, because claims then look at none.
  */
 const openLanes = (s: string) => `
   UPDATE ${s}.order_lanes l SET ready = true, wake_at = NULL
@@ -13,15 +15,15 @@ const openLanes = (s: string) => `
   WHERE l.priority = blocked.priority AND l.group_name = blocked.group_name AND l.type = blocked.type;`
 
 /**
- * Stores a pause and its entry in the audit. Claims read the pauses. Only where a pause is replaced, by one that may end
- * earlier, must the lanes be looked at again.
+ * Stores a pause and its entry in the audit. Claims read the pauses. Only where a pause is replaced, by one that may
+ * end earlier, must the lanes be looked at again.
  */
 export const pauseWorkers = {
   name: "order_platform_pause_v1",
   create: (s: string) => `
 CREATE FUNCTION ${s}.order_platform_pause_v1(of_type text, of_group text, why text, until timestamptz, operator text,
   subject text, correlation_id text)
-RETURNS void LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+RETURNS void LANGUAGE plpgsql ${plannerSettings} AS $$
 DECLARE
   moment timestamptz := ${s}.order_platform_now();
 BEGIN
@@ -41,15 +43,15 @@ END $$`
 } as const
 
 /**
- * Deletes the pause of exactly this scope, and writes the audit if it was in force. A claim that marks a lane as blocked by a pause holds a
- * lock on the pause, so the deletion waits for it; the next statement then sees the mark and removes it. After the
- * deletion no claim can lock the pause, so none marks a lane because of it.
+ * Deletes the pause of exactly this scope, and writes the audit if it was in force. A claim that marks a lane as
+ * blocked by a pause holds a lock on the pause, so the deletion waits for it; the next statement then sees the mark
+ * and removes it. After the deletion no claim can lock the pause, so none marks a lane because of it.
  */
 export const resumeWorkers = {
   name: "order_platform_resume_v1",
   create: (s: string) => `
 CREATE FUNCTION ${s}.order_platform_resume_v1(of_type text, of_group text, operator text, subject text, correlation_id text)
-RETURNS void LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+RETURNS void LANGUAGE plpgsql ${plannerSettings} AS $$
 DECLARE
   moment timestamptz := ${s}.order_platform_now();
   ended timestamptz;

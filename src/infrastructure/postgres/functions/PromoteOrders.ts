@@ -1,3 +1,5 @@
+import { plannerSettings } from "./PlannerSettings.ts"
+
 /** The maximum number of the oldest and of the newest checks of each kind that one claim handles. */
 const mostOld = 200
 const mostNew = 100
@@ -6,8 +8,8 @@ const mostNew = 100
 const mostWoken = 500
 
 /**
- * Locks the oldest and the newest checks, and returns their row ids. The newest too, so that an order does not wait behind the
- * checks of thousands of orders that were submitted at once, maybe of another group.
+ * Locks the oldest and the newest checks, and returns their row ids. The newest too, so that an order does not wait
+ * behind the checks of thousands of orders that were submitted at once, maybe of another group.
  */
 const someChecks = (s: string, table: string) => `ARRAY (
     SELECT c.ctid FROM ${s}.${table} c ORDER BY c.number LIMIT ${mostOld} FOR UPDATE SKIP LOCKED
@@ -17,16 +19,17 @@ const someChecks = (s: string, table: string) => `ARRAY (
 
 /**
  * The first step of a claim, in its transaction. Gives each checked ordering key without a head its next order,
- * marks checked lanes as ready, and lanes whose time has come. Each step is a statement of its own, so that it sees everything
- * that was committed with the checks it has taken. A lane that another claim has locked keeps its check, because
- * that claim may have looked at the lane before the check was committed. Returns whether anything is left to do.
+ * marks checked lanes as ready, and lanes whose time has come. Each step is a statement of its own, so that it sees
+ * everything that was committed with the checks it has taken. A lane that another claim has locked keeps its check,
+ * because that claim may have looked at the lane before the check was committed. Returns whether anything is left to
+ * do.
  */
 export const promoteOrders = {
   name: "order_platform_promote_v1",
   create: (s: string) => `
 CREATE FUNCTION ${s}.order_platform_promote_v1(moment timestamptz)
 RETURNS boolean LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+${plannerSettings} AS $$
 DECLARE
   types text[];
   keys text[];
@@ -42,7 +45,6 @@ BEGIN
   FROM (SELECT DISTINCT taken.type, taken.ordering_key FROM taken) t;
 
   IF types IS NOT NULL THEN
-    left_over := EXISTS (SELECT FROM ${s}.order_key_checks c);
     -- The row of a locked order in order_key_waiting does not change.
     WITH next AS MATERIALIZED (
       SELECT o.*, w.row FROM unnest(types, keys) AS k (type, ordering_key)

@@ -1,15 +1,16 @@
 import { ownChange } from "./OwnChange.ts"
+import { plannerSettings } from "./PlannerSettings.ts"
 
 /**
- * Makes one PENDING order that waits for its time due now, and writes the audit. Returns the order, and no row if nothing was changed. An order that waits
- * behind another of its key keeps waiting there.
+ * Makes one PENDING order that waits for its time due now, and writes the audit. Returns the order, and no row if
+ * nothing was changed. An order that waits behind another of its key keeps waiting there.
  */
 export const runOrder = {
   name: "order_platform_run_v1",
   create: (s: string) => `
 CREATE FUNCTION ${s}.order_platform_run_v1(target_id uuid, operator text, correlation_id text)
 RETURNS SETOF ${s}.orders LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+${plannerSettings} AS $$
 DECLARE
   moment timestamptz := ${s}.order_platform_now();
   target ${s}.orders;

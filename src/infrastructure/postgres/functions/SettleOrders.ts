@@ -1,15 +1,15 @@
 import { endAttempts } from "./EndedAttempts.ts"
 import { ownChange } from "./OwnChange.ts"
+import { plannerSettings } from "./PlannerSettings.ts"
 
 const isCancel = `(outcome.event = 'cancelled' OR (o.cancel_requested IS NOT NULL AND outcome.event <> 'completed'))`
 
 /**
- * Writes the outcomes of attempts, and returns one result for each outcome, in the sequence of the outcomes.
- * Each outcome is fenced by the version with which its attempt started. If a cancel was requested, which is a column of the
- * order, every outcome but `completed` becomes a cancel; the column is read from the locked row, so a request that was
- * answered before the outcome is stored is never missed. It is a function so that it can have
- * planner settings: each outcome must find its order by the primary key, even if the planner's statistics are
- * from an empty table. The updated rows are returned with their outcome, so that no second join is needed.
+ * Writes the outcomes of attempts, and returns one result for each outcome, in the sequence of the outcomes. Each
+ * outcome is fenced by the version with which its attempt started. If a cancel was requested, which is a column of
+ * the order, every outcome but `completed` becomes a cancel; the column is read from the locked row, so a request
+ * that was answered before the outcome is stored is never missed. The updated rows are returned with their outcome,
+ * so that no second join is needed.
  */
 export const settleOrders = {
   name: "order_platform_settle_v1",
@@ -17,7 +17,7 @@ export const settleOrders = {
 CREATE FUNCTION ${s}.order_platform_settle_v1(ids uuid[], versions integer[], attempts integer[], workers text[],
   events text[], delays_ms float8[], reasons text[], reason_codes text[], details text[])
 RETURNS SETOF text LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+${plannerSettings} AS $$
 DECLARE
   moment timestamptz := ${s}.order_platform_now();
 BEGIN

