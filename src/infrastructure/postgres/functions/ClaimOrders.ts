@@ -9,6 +9,10 @@ const columns = `id uuid, created_at timestamptz, updated_at timestamptz, due_at
   type text, ordering_key text, group_name text, worker text, cancel_requested text, failure_reason text, reason_code text,
   correlation_id text, metadata jsonb, payload jsonb`
 
+/** Locks the worker's row, unless it is expired. */
+const holdWorker = (s: string) =>
+  `SELECT w.lease_until INTO held_until FROM ${s}.order_workers w WHERE w.id = claimer AND NOT w.is_expired FOR KEY SHARE;`
+
 /**
  * Starts up to `max_orders` orders that may run, for one worker, and writes their events. Returns the orders, and
  * last a row with what else the claim found out, as JSON: `refused` (the worker was expired), `chosen` (ids in the
@@ -71,19 +75,20 @@ DECLARE
 BEGIN
   -- Locks the worker's row, so that its orders cannot expire meanwhile. Usually the heartbeat has just extended the lease; an
   -- update by each claim would make a long chain of row versions while a long transaction prevents cleanup.
-  SELECT w.lease_until INTO held_until FROM ${s}.order_workers w WHERE w.id = claimer AND NOT w.is_expired FOR KEY SHARE;
-  IF FOUND THEN
-    IF held_until < moment + lease / 2 THEN
-      UPDATE ${s}.order_workers w SET lease_until = moment + lease, seen_at = moment WHERE w.id = claimer;
-    END IF;
-  ELSE
+  ${holdWorker(s)}
+  IF NOT FOUND THEN
     INSERT INTO ${s}.order_workers (id, lease_until, started_at, seen_at) VALUES (claimer, moment + lease, moment, moment)
     ON CONFLICT (id) DO NOTHING;
+    -- The first heartbeat may register the worker at the same moment, so only a row that is there and expired refuses it.
+    ${holdWorker(s)}
     IF NOT FOUND THEN
       info := jsonb_build_object('refused', true);
       RETURN NEXT;
       RETURN;
     END IF;
+  END IF;
+  IF held_until < moment + lease / 2 THEN
+    UPDATE ${s}.order_workers w SET lease_until = moment + lease, seen_at = moment WHERE w.id = claimer;
   END IF;
 
   SELECT

@@ -68,7 +68,7 @@ describe("SQL functions", () => {
       order_platform_next_groups_v1: "137cc03d53c1efd8",
       order_platform_close_lanes_v1: "252d75ef76c545a1",
       order_platform_next_due_v1: "587b030f264d2260",
-      order_platform_claim_v1: "35176a8a2c7daff6",
+      order_platform_claim_v1: "50c4d3769d9cb059",
       order_platform_settle_v1: "00f76b01ad0199f1",
       order_platform_expire_v1: "964255c982c6b6df",
       order_platform_held_v1: "b313278aacb3695f",

@@ -282,3 +282,17 @@ describe("a cancel and a settle at the same time on PostgreSQL", () => {
     }).pipe(Effect.scoped, Effect.provide(stores))
   )
 })
+
+describe("workers and concurrent transactions on PostgreSQL", () => {
+  it.live("a claim that waits for the first heartbeat of its worker is not refused", () =>
+    Effect.gen(function* () {
+      const { intake, work } = yield* allStores
+      yield* intake.submit([named("order")])
+      const renewing = yield* inOpenTransaction(work.renew("new", lease))
+      const claiming = yield* Effect.forkScoped(claimNames({ worker: "new" }))
+      yield* waitsForLock(claiming)
+      yield* renewing.commit
+      assert.deepStrictEqual(yield* Fiber.join(claiming), ["order"])
+    }).pipe(Effect.scoped, Effect.provide(stores))
+  )
+})
