@@ -79,10 +79,10 @@ const cancelRules: ReadonlyArray<Rule> = [
        OR EXISTS (SELECT FROM dead_letters d WHERE d.order_id = c.order_id))`
   ],
   [
-    "cancels answered 409 of orders that were not final",
+    "cancels answered 409 of orders that were not final, or were cancelled",
     `SELECT c.order_id, c.sent, c.answered FROM chaos_cancels c WHERE c.status = 409 AND NOT EXISTS (
        SELECT FROM order_events e LEFT JOIN order_events n ON n.order_id = e.order_id AND n.version = e.version + 1
-       WHERE e.order_id = c.order_id AND e.to_status IN ('PROCESSED', 'FAILED') AND e.at <= c.answered
+       WHERE e.order_id = c.order_id AND e.to_status IN ('PROCESSED', 'FAILED') AND e.event <> 'cancelled' AND e.at <= c.answered
          AND (n.at IS NULL OR n.at >= c.sent))`
   ],
   [

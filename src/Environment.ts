@@ -163,7 +163,7 @@ export const settings = {
     maxPending: setting(
       wholeNumber(1, 100_000_000),
       1_000_000,
-      "limit of due PENDING orders; above it, new orders are answered 503 with Retry-After"
+      "limit of PENDING orders that are due or wait behind another of their ordering key; above it, new orders are answered 503 with Retry-After"
     ),
     maxScheduled: setting(
       wholeNumber(1, 1_000_000_000),

@@ -35,7 +35,7 @@ export const cancelEndpoint = HttpApiEndpoint.post("cancel", "/orders/:id/cancel
     OpenApi.annotations({
       summary: "Cancel an order",
       description:
-        "A PENDING order is FAILED at once, with `discardedAt` set, and never enters the dead letter queue. The attempt of a PROCESSING order is interrupted: unless it completes first, the order ends in the same way. After the 202 the order is never retried and never a dead letter. May be repeated; 409 if the order is PROCESSED or FAILED. The body is optional.",
+        "A PENDING order is FAILED at once, with `discardedAt` set, and never enters the dead letter queue. The attempt of a PROCESSING order is interrupted: unless it completes first, the order ends in the same way. After the 202 the order is never retried and never a dead letter. May be repeated. 409 if the order is PROCESSED, or FAILED without a cancel. The body is optional.",
       transform: withOptionalBody
     })
   )

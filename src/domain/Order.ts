@@ -100,6 +100,10 @@ export const attemptOf = (order: Pick<Order, "retryCount">): number => order.ret
  */
 export const isLastAttempt = (order: Order): boolean => attemptOf(order) >= Math.max(1, order.maxRetries)
 
+/** Whether the order became FAILED by a cancel. */
+export const isCancelled = (order: Order): boolean =>
+  order.status === "FAILED" && order.reasonCode === "CANCELLED"
+
 /** Whether the order may be started at this time. */
 export const isDue = (order: PendingOrder, at: DateTime.Utc): boolean =>
   DateTime.isLessThanOrEqualTo(order.dueAt, at)

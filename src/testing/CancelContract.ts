@@ -163,17 +163,27 @@ export const cancelContract: StoreContract = (name, layer, setStoreClock) => {
       })
     )
 
-    it.effect("a final order cannot be cancelled", () =>
+    it.effect("a cancel of an order that was cancelled succeeds and changes nothing", () =>
       Effect.gen(function* () {
         const stores = yield* fresh
-        const [done, cancelled] = [newOrder({ priority: 1 }), newOrder()]
-        yield* stores.intake.submit([done, cancelled])
+        const order = newOrder()
+        yield* stores.intake.submit([order])
+        const cancelled = yield* stores.control.cancel(order.id, { reason })
+        assert.deepStrictEqual(yield* stores.control.cancel(order.id, { reason: "again" }), cancelled)
+        assert.deepStrictEqual(yield* stores.reads.find(order.id), cancelled)
+        assert.strictEqual((yield* stores.reads.timeline(order.id)).length, 2)
+      })
+    )
+
+    it.effect("an order that is PROCESSED or in the dead letter queue cannot be cancelled", () =>
+      Effect.gen(function* () {
+        const stores = yield* fresh
+        const done = newOrder()
+        yield* stores.intake.submit([done])
         yield* settle([yield* claimOne()], completed)
-        yield* stores.control.cancel(cancelled.id, { reason })
         const dead = yield* failedOrder
         for (const [id, status] of [
           [done.id, "PROCESSED"],
-          [cancelled.id, "FAILED"],
           [dead, "FAILED"]
         ] as const) {
           const before = yield* stores.reads.find(id)

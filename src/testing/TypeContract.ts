@@ -75,9 +75,10 @@ export const typeContract: StoreContract = (name, layer, setStoreClock) => {
       })
     )
 
-    it.effect("the types of due orders that no worker takes are listed by name", () =>
+    it.effect("the types of orders that no worker takes are listed by name, unless all their orders are scheduled", () =>
       Effect.gen(function* () {
         const stores = yield* fresh
+        const notBefore = DateTime.add(yield* DateTime.now, { hours: 1 })
         const report = {
           host: "h",
           version: "1",
@@ -90,7 +91,12 @@ export const typeContract: StoreContract = (name, layer, setStoreClock) => {
           named("c", { type: "c" }),
           named("b", { type: "b", group: "g" }),
           named("a", { type: "a", orderingKey: "k" }),
-          named("default")
+          named("default"),
+          ...["scheduled", "c"].flatMap((type) => [
+            named(`${type} later`, { type, notBefore }),
+            named(`${type} of a group later`, { type, group: "g", notBefore }),
+            named(`${type} of a key later`, { type, orderingKey: "k", notBefore })
+          ])
         ])
         assert.deepStrictEqual(yield* stores.control.typesWithoutWorker, ["a", "b", "c", "default"])
         yield* stores.work.renew("some", lease, { ...report, types: ["b", "x"] })

@@ -232,7 +232,7 @@ const cases: ReadonlyArray<Case> = [
   {
     what: "a 409 for an order that still ran, and a 404",
     finds: {
-      "cancels answered 409 of orders that were not final": 1,
+      "cancels answered 409 of orders that were not final, or were cancelled": 1,
       "cancels of an accepted order answered 404": 1
     },
     orders: [{ history: whole(10, 60) }],

@@ -23,7 +23,8 @@ export class ControlStore extends Context.Service<
     /**
      * PENDING → FAILED without a dead letter. For an order that is PROCESSING, stores the request: from then on the
      * order is never retried and never gets a dead letter; it is cancelled unless its attempt completes. A second
-     * request changes nothing. Fails with `OrderStateConflict` if the order is final. Returns the order as it is now.
+     * cancel of the same order succeeds and changes nothing. Fails with `OrderStateConflict` if the order became final
+     * without a cancel. Returns the order as it is now.
      */
     readonly cancel: (
       id: OrderId,

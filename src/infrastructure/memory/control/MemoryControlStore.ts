@@ -1,7 +1,7 @@
 import { DateTime, Effect, Layer } from "effect"
 import { ControlStore } from "../../../application/ports/ControlStore.ts"
 import { unnamedOperator } from "../../../domain/Audit.ts"
-import { isDue, type Order } from "../../../domain/Order.ts"
+import { isCancelled, isDue, type Order } from "../../../domain/Order.ts"
 import { OrderNotFound, OrderStateConflict, OrderVersionMismatch } from "../../../domain/OrderErrors.ts"
 import type { OrderId } from "../../../domain/OrderId.ts"
 import { cancel, hasten } from "../../../domain/OrderTransitions.ts"
@@ -42,7 +42,9 @@ const cancelOrder = (
             )
           )
         default:
-          return conflict(order, `The order is ${order.status} and cannot be cancelled.`)
+          return isCancelled(order)
+            ? Effect.succeed(copyOf(order))
+            : conflict(order, `The order is ${order.status} and cannot be cancelled.`)
       }
     })
   )

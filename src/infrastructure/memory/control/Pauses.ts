@@ -25,6 +25,7 @@ export const makePauses = () => {
     /** Replaces the pause of the same scope, and keeps its `since` if it is still in force. */
     set: (pause: Pause) => {
       const before = pauses.get(nameOf(pause))
+      for (const [name, other] of pauses) if (!isInForce(other, pause.since)) pauses.delete(name)
       const since = before !== undefined && isInForce(before, pause.since) ? before.since : pause.since
       pauses.set(nameOf(pause), { ...pause, since })
     },

@@ -2,6 +2,7 @@ import { DateTime, Effect, Layer } from "effect"
 import { SqlError } from "effect/sql"
 import { ControlStore } from "../../../application/ports/ControlStore.ts"
 import { unnamedOperator } from "../../../domain/Audit.ts"
+import { isCancelled } from "../../../domain/Order.ts"
 import { OrderStateConflict, OrderVersionMismatch } from "../../../domain/OrderErrors.ts"
 import { toOrder } from "../client/OrderRow.ts"
 import { repeatAfterTrouble } from "../client/RepeatStatements.ts"
@@ -46,6 +47,7 @@ export const layer = Layer.effect(
             const order = yield* find(id)
             if (ifVersion !== null && order.version !== ifVersion)
               return yield* new OrderVersionMismatch({ orderId: id })
+            if (isCancelled(order)) return order
             return yield* new OrderStateConflict({
               orderId: id,
               orderStatus: order.status,

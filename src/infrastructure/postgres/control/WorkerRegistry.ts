@@ -5,6 +5,7 @@ import { tablesOf } from "../client/Tables.ts"
 
 const maxWorkers = 1000
 const maxTypes = 100
+const maxLanes = 100
 
 /** While no worker claims, checks are not turned into lanes; some of them are read as they are. */
 const maxChecks = 1000
@@ -46,11 +47,13 @@ export const listWorkers = (sql: SqlClient.SqlClient, schema: string) => {
 }
 
 /**
- * The types of due orders that no registered worker takes. Types are found by skipping from one to the next in the index of ready
- * lanes. Lanes of such a type stay ready, because no claim looks at them.
+ * The types of due orders that no registered worker takes. Their lanes stay ready, because no claim reads them, and their
+ * checks may wait for the first claim. The types of ready lanes are found by skipping from one to the next in the index;
+ * of each type, up to `maxLanes` lanes of a priority are searched for a due order.
  */
 export const listTypesWithoutWorker = (sql: SqlClient.SqlClient, schema: string) => {
-  const { now, orderDue, orderKeyChecks, orderLaneChecks, orderLanes, orderWorkers } = tablesOf(sql, schema)
+  const { now, orderDue, orderKeyChecks, orderKeyWaiting, orderLaneChecks, orderLanes, orders, orderWorkers } =
+    tablesOf(sql, schema)
   return Effect.map(
     sql<{ readonly type: string }>`
     WITH RECURSIVE present (priority, type) AS (
@@ -62,22 +65,30 @@ export const listTypesWithoutWorker = (sql: SqlClient.SqlClient, schema: string)
         SELECT l.type FROM ${orderLanes} l WHERE l.ready AND l.priority = p.priority AND l.type > p.type
         ORDER BY l.type LIMIT 1)
       FROM present p WHERE p.type IS NOT NULL
+    ), lane (priority, group_name, type) AS (
+      SELECT l.priority, l.group_name, l.type FROM present p CROSS JOIN LATERAL (
+        SELECT * FROM ${orderLanes} l WHERE l.ready AND l.priority = p.priority AND l.type = p.type
+        ORDER BY l.group_name LIMIT ${maxLanes}
+      ) l
+      UNION ALL
+      (SELECT priority, group_name, type FROM ${orderLaneChecks} WHERE type IS NOT NULL LIMIT ${maxChecks})
+      UNION ALL
+      SELECT each.priority, '', 'default' FROM generate_series(0, 9) AS each (priority)
+    ), due (type) AS (
+      SELECT lane.type FROM lane WHERE (
+        SELECT true FROM ${orderDue} d WHERE d.priority = lane.priority AND d.group_name = lane.group_name
+          AND d.type = lane.type AND d.due_at <= ${now} LIMIT 1)
+      UNION ALL
+      SELECT k.type FROM (SELECT type, ordering_key FROM ${orderKeyChecks} LIMIT ${maxChecks}) k CROSS JOIN LATERAL (
+        SELECT w.order_id FROM ${orderKeyWaiting} w WHERE w.type = k.type AND w.ordering_key = k.ordering_key
+        ORDER BY w.place LIMIT 1
+      ) w JOIN ${orders} o ON o.id = w.order_id AND o.due_at <= ${now}
     )
-    SELECT DISTINCT waiting.type FROM (
-      SELECT type FROM present WHERE type IS NOT NULL
-      UNION ALL
-      (SELECT type FROM ${orderLaneChecks} WHERE type IS NOT NULL LIMIT ${maxChecks})
-      UNION ALL
-      (SELECT type FROM ${orderKeyChecks} LIMIT ${maxChecks})
-      UNION ALL
-      SELECT 'default' FROM generate_series(0, 9) AS each (priority) WHERE EXISTS (
-        SELECT FROM ${orderDue} d
-        WHERE d.priority = each.priority AND d.group_name = '' AND d.type = 'default' AND d.due_at <= ${now})
-    ) waiting
+    SELECT DISTINCT due.type FROM due
     WHERE NOT EXISTS (
       SELECT FROM ${orderWorkers} w
-      WHERE w.lease_until > ${now} AND NOT w.is_expired AND (w.types IS NULL OR waiting.type = ANY (w.types)))
-    ORDER BY waiting.type LIMIT ${maxTypes}`,
+      WHERE w.lease_until > ${now} AND NOT w.is_expired AND (w.types IS NULL OR due.type = ANY (w.types)))
+    ORDER BY due.type LIMIT ${maxTypes}`,
     (rows) => rows.map(({ type }) => type)
   )
 }

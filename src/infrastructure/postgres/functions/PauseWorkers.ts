@@ -15,8 +15,8 @@ const openLanes = (s: string) => `
   WHERE l.priority = blocked.priority AND l.group_name = blocked.group_name AND l.type = blocked.type;`
 
 /**
- * Stores a pause and its entry in the audit. Claims read the pauses. Only where a pause is replaced, by one that may
- * end earlier, must the lanes be looked at again.
+ * Stores a pause and its entry in the audit, and deletes pauses that have ended. Claims read the pauses. Only where
+ * a pause is replaced, by one that may end earlier, must the lanes be looked at again.
  */
 export const pauseWorkers = {
   name: "order_platform_pause_v1",
@@ -27,6 +27,7 @@ RETURNS void LANGUAGE plpgsql ${plannerSettings} AS $$
 DECLARE
   moment timestamptz := ${s}.order_platform_now();
 BEGIN
+  DELETE FROM ${s}.order_pauses p WHERE p.resume_at <= moment AND (p.type <> of_type OR p.group_name <> of_group);
   UPDATE ${s}.order_pauses p SET reason = why, operator = order_platform_pause_v1.operator, resume_at = until,
     since = CASE WHEN p.resume_at <= moment THEN moment ELSE p.since END
   WHERE p.type = of_type AND p.group_name = of_group;

@@ -75,7 +75,7 @@ describe("SQL functions", () => {
       order_platform_lock_v1: "06ea9bbf315ed047",
       order_platform_cancel_v1: "19b20c763d5e532e",
       order_platform_run_v1: "0389a511475df269",
-      order_platform_pause_v1: "d621ec98f4dc6b63",
+      order_platform_pause_v1: "ac966f634628faad",
       order_platform_resume_v1: "ea30dfe066d14ea3"
     })
   })
