@@ -6,7 +6,7 @@ import { tablesOf } from "../client/Tables.ts"
 const maxWorkers = 1000
 const maxTypes = 100
 
-/** While no worker claims, checks are not turned into lanes; some of them are read as they are. */
+/** Checks become lanes only when a worker claims, so up to this many checks of each kind are read too. */
 const maxChecks = 1000
 
 interface WorkerRow {
@@ -46,8 +46,8 @@ export const listWorkers = (sql: SqlClient.SqlClient, schema: string) => {
 }
 
 /**
- * The types of due orders that no registered worker takes. Types are found by skipping from one to the next in the index of ready
- * lanes. Lanes of such a type stay ready, because no claim looks at them.
+ * The types of due orders that no registered worker takes. Types are found by skipping from one to the next in the
+ * index of ready lanes. Lanes of such a type stay ready, because no claim examines them.
  */
 export const listTypesWithoutWorker = (sql: SqlClient.SqlClient, schema: string) => {
   const { now, orderDue, orderKeyChecks, orderLaneChecks, orderLanes, orderWorkers } = tablesOf(sql, schema)
