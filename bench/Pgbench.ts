@@ -76,8 +76,8 @@ export const limit = async (
     try {
       await product.prepare(database, 0, directory)
       const options = ["-n", "-M", "prepared", "-c", `${clients}`, "-j", "1", "-T", `${seconds}`, "-f", file]
-      // A plan made for the empty table would scan the whole table during the entire run. The check of changes by hand is
-      // not for statements that keep the tables of work, as these do.
+      // A plan made for the empty table would scan the whole table during the entire run. The check for changes by hand
+      // is switched off, because these statements update the side tables themselves.
       const env = { PGOPTIONS: "-c enable_seqscan=off -c order_platform.own_change=on" }
       const command = [pgbench, ...options, database]
       const output = await run({ command, env, directory }, seconds * 1000 + 30_000)

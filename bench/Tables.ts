@@ -35,7 +35,7 @@ const one = async <Row extends object>(
 export const now = async (sql: Sql): Promise<string> =>
   (await one<{ now: string }>(sql, "SELECT clock_timestamp()::text AS now")).now
 
-/** How a contender's tables say what is done. */
+/** The SQL that reads the progress of a contender from its tables. */
 interface Progress {
   /** SQL: whether no order waits or runs. */
   readonly isDone: string

@@ -17,7 +17,7 @@ export interface Accepted {
   readonly call: number
   readonly item: number
   readonly kills: boolean
-  /** Due after this time, if it was submitted for later. */
+  /** The `notBefore` of the submit; null if it had none. */
   readonly notBefore: number | null
 }
 
@@ -38,11 +38,11 @@ export interface Paused {
   readonly answeredAt: number
   /** From then on it may have ended: the first resume was sent, or its `resumeAt` was reached. */
   readonly mayEndAt: number
-  /** From then on it has ended for sure. */
+  /** From then on it has certainly ended. */
   readonly endedAt: number
 }
 
-/** What the clients were answered: the only source of what was promised to them. */
+/** The answers that the clients got: the only record of what the platform promised them. */
 export interface ClientLog {
   readonly accepted: Array<Accepted>
   /** Reprocess calls answered 202. */
@@ -54,7 +54,7 @@ export interface ClientLog {
   readonly limits: Array<LimitsSet>
   readonly pauses: Array<Paused>
   readonly statuses: Map<string, number>
-  /** Answers that no client has to expect. */
+  /** Answers that no client should get. */
   readonly wrong: Array<string>
   /** 503 answers without Retry-After. */
   withoutRetryAfter: number
@@ -111,10 +111,10 @@ const request = (url: string, agent: http.Agent, method: string, body: object | 
     sending.end(body === undefined ? undefined : JSON.stringify(body))
   })
 
-// What a client has to expect: a pause, a resume and limits of a group are answered 200.
+// The expected answers. A pause, a resume and limits of a group are answered 200.
 const expected = new Set([200, 202, 503, 409, 404])
 
-/** The part of a path that says which endpoint it is, for the count of answers. */
+/** The part of a path that identifies the endpoint, for the count of answers. */
 const endpointOf = (path: string) =>
   path
     .replace(/\?.*/, "")

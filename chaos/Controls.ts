@@ -11,8 +11,8 @@ export interface Controls {
 }
 
 /**
- * A call that was not answered, or answered 503, may still take effect when a held connection is healed, until then at
- * the latest. Nothing that it could undo is changed before.
+ * A call that was not answered, or answered 503, may still take effect when a held connection is released, at most this
+ * much later. Until then nothing is changed that the call could undo.
  */
 const lateEffectMs = 20_000
 
@@ -42,7 +42,7 @@ const persist = async (
 
 const forever = () => true
 
-/** Sets the limits of all groups that get some, and logs them. */
+/** Sets the limits of all groups that have limits of their own, and logs them. */
 export const setAllLimits = async (client: Client, seed: string): Promise<void> => {
   await Promise.all(limitsOfGroups(seed).map((limits) => setLimits(client, limits, forever)))
 }
@@ -54,7 +54,7 @@ const setLimits = async (client: Client, limits: Limits, running: () => boolean)
     ...(ratePerSecond !== null && { ratePerSecond })
   }
   const set = await persist(client, "PUT", `/groups/${encodeURIComponent(group)}`, body, running)
-  // Without an answer they may be in force or not, from the first try on.
+  // The limits may be in force from the first try on, even if it was not answered.
   client.log.limits.push({
     ...limits,
     sentAt: set?.firstSentAt ?? Date.now(),
@@ -86,7 +86,7 @@ const scopeOf = (random: Random) => {
   return draw < 0.8 ? { group: groupOf(random) } : { type, group: groupOf(random) }
 }
 
-/** One pause of a scope for a few seconds; it ends by a resume, and some before by themselves. */
+/** Pauses a scope for a few seconds, until a resume or an earlier `resumeAt`. */
 const pauseOnce = async (client: Client, random: Random, running: () => boolean) => {
   const scope = scopeOf(random)
   const forMs = random.between(2000, 6000)
@@ -118,7 +118,7 @@ const pauseOnce = async (client: Client, random: Random, running: () => boolean)
   await wait(inDoubt ? lateEffectMs : random.between(1000, 6000), running)
 }
 
-/** Ends every pause, also one that took effect late, and waits until there is none. */
+/** Ends every pause, including pauses that took effect late, and waits until there is none. */
 export const endAllPauses = async (client: Client): Promise<void> => {
   const deadline = Date.now() + 60_000
   for (let clean = 0; clean < 2 && Date.now() < deadline;) {
@@ -141,8 +141,8 @@ export const endAllPauses = async (client: Client): Promise<void> => {
 const cancelsPerSecond = 8
 
 /**
- * Cancels orders: some that run, some just after their submit, some later. Not those that kill their workers, which must show that
- * they are given up.
+ * Cancels orders: some while they run, some just after their submit, some later. Orders that kill their workers are not
+ * cancelled, because the run must show that the platform gives them up.
  */
 const cancelOrders = async (client: Client, random: Random, running: () => boolean) => {
   const { accepted, cancels } = client.log
@@ -176,7 +176,7 @@ const cancelOrders = async (client: Client, random: Random, running: () => boole
   }
 }
 
-/** Runs some orders that wait for their time. */
+/** Runs some orders that are not due yet. */
 const runOrders = async (client: Client, random: Random, running: () => boolean) => {
   while (running()) {
     await sleep(random.between(100, 900))

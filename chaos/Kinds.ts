@@ -18,7 +18,7 @@ const groups = Array.from({ length: 50 }, (_, n) => `group-${String(n).padStart(
 
 /** Groups without limits of their own have this default, `order.groups.maxRunning`. */
 export const defaultMaxRunning = 8
-/** How many groups get limits of their own. */
+/** The number of groups with limits of their own. */
 const withLimits = 40
 
 export interface Limits {
@@ -48,7 +48,7 @@ export interface Kind {
 
 const keyOf = (random: Random): { readonly type?: string; readonly orderingKey: string } => {
   const n = random.next() < 0.5 ? random.between(0, hotKeys - 1) : random.between(0, keys - 1)
-  // A tenth under another type: the same text is then another key.
+  // A tenth get another type, in which the same text is a different key.
   const type = types[(n + (random.next() < 0.1 ? 1 : 0)) % types.length]
   return { ...(type !== undefined && type !== "default" && { type }), orderingKey: `key ${n}` }
 }

@@ -32,15 +32,16 @@ const notBeforeOf = (random: Random) => {
   return draw < 0.05 ? random.between(5000, 20_000) : draw < 0.3 ? random.between(0, 2000) : null
 }
 
-/** `item`: its place in a bulk, where most orders have ordering keys; null if it is alone. */
+/** `item`: its place in a bulk, where most orders have ordering keys; null if it is submitted alone. */
 const planOrder = (random: Random, kills: boolean, item: number | null): Planned => {
   const outcome = outcomeOf(random.next())
-  // Some attempts last long enough for a cancel to meet them.
+  // Some attempts run long enough to be cancelled.
   const workMs = random.next() < 0.05 ? { workMs: random.between(200, 800) } : {}
   return {
     order: {
       ...(item !== null && random.next() < 0.9 ? randomKeyedKind(random) : randomKind(random)),
-      // The orders of a bulk have one correlation id. In lists the metadata tells the orders that kill.
+      // The orders of a bulk have one correlation id, so `item` tells them apart. In lists, `kills` marks the
+      // orders that kill their workers.
       ...((item !== null || kills) && {
         metadata: { ...(item !== null && { item: String(item) }), ...(kills && { kills: "true" }) }
       }),
@@ -127,7 +128,7 @@ export const startLoad = (client: Client, seed: string, rate: number): Load => {
     while (running) {
       const elapsed = (Date.now() - began) / 1000
       while (sent < elapsed * rate) {
-        // Every hundredth call is a bulk with ordering keys; its items have places in their sequence.
+        // Every hundredth call is a bulk with ordering keys; its items get their places in the sequence of the bulk.
         const size = random.next() < 0.01 ? random.between(2, 20) : 1
         sent += size
         // By number, not by time, so that the seed alone decides which orders kill.

@@ -73,9 +73,9 @@ const starts = `
   SELECT extract(epoch FROM e.at)::float8 * 1000 AS at, o.priority
   FROM order_events e JOIN orders o ON o.id = e.order_id WHERE e.event = 'started'`
 
-// A worker that starts orders of higher priority need not start this one; one that starts none, or orders of lower
-// priority, must. That is not so for an order that waits for its group, for a slot of its type or for the end of a pause:
-// those are not judged here. An expired order stays the head of its key.
+// A worker that starts orders of higher priority need not start this one. A worker that starts none, or orders of lower
+// priority, must start it, unless the order waits for its group, for a slot of its type or for the end of a pause. Such
+// orders are not judged here. An expired order stays the head of its key.
 const expirations = `
   WITH lost AS (
     SELECT x.order_id, x.worker, o.priority, extract(epoch FROM s.at)::float8 * 1000 AS started,
@@ -103,7 +103,7 @@ const expirations = `
 
 const time = (ms: number) => (Number.isFinite(ms) ? new Date(ms).toISOString() : "infinity")
 
-/** Copies what the clients were answered into tables. */
+/** Copies the answers that the clients got into tables. */
 const storeEvidence = async (sql: Sql, { log }: Evidence): Promise<void> => {
   const store = async (table: string, columns: string, rows: ReadonlyArray<object>) => {
     await sql.query(`CREATE TABLE ${table} (${columns})`)
@@ -234,7 +234,7 @@ const judgeExpirations = async (
   const overtaken = expired.filter(({ is_free, overtaken }) => is_free && overtaken > 0)
   const longest = new Map<string, { all: number; counted: number; example: string }>()
   for (const { again, expired: at, idle_from, idle_to, is_free, order_id, started, worker } of expired) {
-    // One that waits for its group, its type or the end of a pause must have expired in time, no more.
+    // An order that waits for its group, its type or the end of a pause only has to have expired in time.
     const restart = is_free ? again : null
     const crash = crashes.findLast((c) => c.pid === pidOf(worker) && c.at >= started - 1000 && c.at <= at)
     if (crash === undefined) continue

@@ -1,15 +1,15 @@
 import type { Rule } from "./OracleRules.ts"
 import { attempts, overlapsWithinKeys, runningByGroup, startsAboveRate } from "./Records.ts"
 
-// What holds by the kind of an order (ordering key, group, type), and what cancel, run and pause promise.
+// The rules for ordering keys, groups and types, and for cancel, run and pause.
 
-/** How late a pause or a new limit may be followed. */
+/** The time within which a pause or a new limit must take effect. */
 const followedWithin = "interval '2 seconds'"
 
 /**
- * The lives of the orders with a key: one from the submit, one from each reprocess. Each has its place in the key, drawn
- * between `lo` and `hi`: between the sending and the 202 of the submit, or between the statement of the reprocess and its
- * 202 or next event. `final_at` is when it stopped to hold others back.
+ * The lives of the orders with a key: one from the submit, one from each reprocess. Each has its place in the key,
+ * drawn between `lo` and `hi`: between the sending and the 202 of the submit, or between the statement of the reprocess
+ * and its 202 or next event. From `final_at` on it no longer holds others back.
  */
 export const lives = `
   CREATE TABLE chaos_lives AS
@@ -31,8 +31,8 @@ export const lives = `
   ) f
   WHERE h.event IN ('created', 'reprocessed')`
 
-// Only pairs whose places are known to be in this sequence: the first one's was drawn before the second one's, or both were
-// items of one bulk. An order whose submit was not answered, or answered later, is no part of a pair.
+// Only pairs of orders whose sequence is certain: the place of the first was drawn before that of the second, or both
+// were items of one bulk. An order whose submit was not answered, or answered too late to be sure, is in no pair.
 const inversions = `
   SELECT s.order_id, s.at AS started, b.type, b.ordering_key, earlier.order_id AS earlier, earlier.final_at
   FROM chaos_history s
@@ -45,7 +45,7 @@ const inversions = `
   ) earlier
   WHERE s.event = 'started'`
 
-// A limit may still hold until the next one was answered, plus the time in which it must be followed.
+// A limit may still hold until the next one was answered, plus the time within which that one must take effect.
 const aboveMaxRunning = (within: string) => `
   SELECT r.group_name, r.order_id, r.at, r.running, l.max_running FROM (${runningByGroup()}) r
   CROSS JOIN LATERAL (
@@ -112,7 +112,7 @@ const cancelRules: ReadonlyArray<Rule> = [
   ]
 ]
 
-/** What holds by the kind of an order, and what cancel, run and pause promise. */
+/** The rules for ordering keys, groups and types, and for cancel, run and pause. */
 export const kindRules: ReadonlyArray<Rule> = [
   ["overlaps within an ordering key", overlapsWithinKeys()],
   ["inversions within an ordering key", inversions],
@@ -129,7 +129,7 @@ export const kindRules: ReadonlyArray<Rule> = [
   ...cancelRules
 ]
 
-/** Figures without a limit, which say how much the rules above had to judge. */
+/** Figures without a limit, which show how many cases the rules above had to judge. */
 export const kindFigures: ReadonlyArray<Rule> = [
   ["orders with an ordering key", "SELECT FROM orders WHERE ordering_key <> ''"],
   [

@@ -1,9 +1,9 @@
 import { headsThatDiffer, sideTablesThatDiffer } from "./Records.ts"
 
-/** A violation and the cases of it: one row each. */
+/** The name of a violation, and the SQL that selects its cases, one row each. */
 export type Rule = readonly [what: string, select: string]
 
-/** What holds for orders of every kind. */
+/** The rules for orders of every kind. */
 export const rules: ReadonlyArray<Rule> = [
   [
     "orders answered 202 but lost",
@@ -68,7 +68,7 @@ export const rules: ReadonlyArray<Rule> = [
   ],
   [
     "attempts that differ from the failures before them plus one",
-    // For an outcome "failures" includes its own, because it belongs to the attempt before the failure.
+    // For a failed outcome, "failures" already includes that failure, which came after the attempt began.
     `SELECT order_id, version, event, attempt, failures FROM chaos_history
      WHERE attempt <> failures + CASE WHEN event IN ('retried', 'failed', 'expired') THEN 0 ELSE 1 END`
   ],

@@ -1,5 +1,5 @@
-// What the database's record says about ordering keys, groups and pauses: SQL over orders and order_events alone, for
-// the oracle of chaos and for tests. `s` is what precedes a table's name: nothing, or a schema and a dot.
+// SQL that checks ordering keys, groups and side tables by the stored orders and events, for the chaos oracle and for
+// tests. `s` is the prefix of each table's name: empty, or a schema and a dot.
 //
 // An attempt runs from the time of its `started` event to the time of the event that ends it. Times have whole
 // milliseconds: at the same time, ends come before starts.
@@ -34,8 +34,9 @@ export const runningByGroup = (s = ""): string => `
   ) counted WHERE step = 1`
 
 /**
- * By group, how many starts it made more than a bucket of max(1, rate) tokens allows that is full before the first start:
- * the highest value, over all its periods, of starts - rate * seconds - max(1, rate). `rates` selects group_name and rate.
+ * By group, the number of starts above what a bucket of max(1, rate) tokens allows, if it is full before the first
+ * start: the highest value of starts - rate * seconds - max(1, rate) over all periods. `rates` selects group_name and
+ * rate.
  */
 export const startsAboveRate = (rates: string, s = ""): string => `
   SELECT group_name, rate, max(above)::float8 AS above FROM (
@@ -50,9 +51,9 @@ export const startsAboveRate = (rates: string, s = ""): string => `
   ) every GROUP BY group_name, rate`
 
 /**
- * Orders that do not stand in the side tables that their status asks for, each with what is wrong: PENDING in exactly one of
- * order_due and order_key_waiting, PROCESSING in order_running, final ones in order_final; nothing else in them; and no
- * final order as the head of its key.
+ * Orders that are not in exactly the side tables that their status requires, each with the tables in which it is:
+ * PENDING in exactly one of order_due and order_key_waiting, PROCESSING in order_running, final orders in order_final,
+ * and no row without an order.
  */
 export const sideTablesThatDiffer = (s = ""): string => `
   WITH places AS (
@@ -68,7 +69,10 @@ export const sideTablesThatDiffer = (s = ""): string => `
   FULL JOIN stands p ON p.order_id = o.id
   WHERE o.id IS NULL OR p.order_id IS NULL OR p.times <> 1 OR p.status <> o.status`
 
-/** Keys whose head is final or unknown, or belongs to another key; and PENDING or PROCESSING orders that run past their key. */
+/**
+ * Keys whose head is final or unknown, or belongs to another key; and orders that are in order_due or order_running
+ * although they are not the head of their key.
+ */
 export const headsThatDiffer = (s = ""): string => `
   SELECT h.order_id, h.type, h.ordering_key, o.status FROM ${s}order_key_heads h LEFT JOIN ${s}orders o ON o.id = h.order_id
   WHERE o.status IS NULL OR o.status IN ('PROCESSED', 'FAILED') OR (o.type, o.ordering_key) <> (h.type, h.ordering_key)

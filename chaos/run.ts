@@ -205,13 +205,15 @@ const withDirectory = async (
   return broken.length === 0
 }
 
-/** What looks at the tables found while the load ran. */
+/** The results of the checks of the tables during the load. */
 interface Looks {
   taken: number
   readonly different: Array<string>
 }
 
-/** Each transition changes the side tables in its own transaction, so one snapshot must never see them differ. */
+/**
+ * Each transition changes the side tables in its own transaction, so they must agree with the orders in every snapshot.
+ */
 const lookAtSideTables = async (sql: Sql, looks: Looks): Promise<void> => {
   const rows = await sql.query<object>(sideTablesThatDiffer())
   looks.taken++

@@ -44,7 +44,7 @@ const logLevel = wordFor({
   fatal: "Fatal"
 })
 
-/** What may be set for all order types, and for each. */
+/** The settings that can be given for all order types and for single ones. */
 const perType = {
   maxRetries: wholeNumber(0, 100),
   retryDelayMs: wholeNumber(0, TIMER_MAX_MS),
@@ -206,7 +206,7 @@ export const listSettings = [...settingsByKey(settings)]
   .filter(([, { kind }]) => kind.list === true)
   .map(([key]) => key)
 
-/** The keys of the settings that the settings file may give as sections under names of the operator's choice. */
+/** The keys of the settings that may be sections in the settings file, under names that the operator chooses. */
 export const sectionSettings = [...settingsByKey(settings)]
   .filter(([, { kind }]) => kind.sections === true)
   .map(([key]) => key)

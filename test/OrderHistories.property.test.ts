@@ -65,8 +65,8 @@ const countOrder = (order: Order, events: ReadonlyArray<OrderEvent>) => {
 }
 
 /**
- * What is wrong in the tables beside `orders`, as sentences: each order stands in exactly one of them, with the columns of the
- * order; only the head of a key may run; no order is in a lane that claims do not know.
+ * The errors in the tables beside `orders`, as sentences. Each order must be in exactly one of them, with its own
+ * columns; only the head of a key may be due or running; claims must know every lane that has an order.
  */
 const brokenSideTables = (sql: SqlClient.SqlClient, schema: string) => {
   const table = (name: string) => sql(`${schema}.${name}`)
@@ -152,7 +152,7 @@ const readTables = Effect.gen(function* () {
   }
 })
 
-/** Where two values differ first, and the parts there. */
+/** The path at which two values first differ, and both values there. */
 const differenceOf = (postgres: unknown, memory: unknown, path = ""): string => {
   const isObject = (each: unknown): each is object => typeof each === "object" && each !== null
   if (isObject(postgres) && isObject(memory))
@@ -171,8 +171,8 @@ const assertSame = (what: string, postgres: unknown, memory: unknown, n: number,
 }
 
 /**
- * The next due time is a hint. PostgreSQL may give an earlier one, but never a later one, and none that has passed: a worker
- * would sleep too long, or claim in a busy loop.
+ * The next due time is a hint. PostgreSQL may give an earlier time than the memory store, but never a later one,
+ * because a worker would sleep too long, and never one that has passed, because it would claim in a busy loop.
  */
 const assertHint = (postgres: unknown, memory: Claimed, step: string) => {
   if (!(postgres instanceof Claimed) || !memory.isWhole) return

@@ -58,7 +58,7 @@ const Claim = Schema.TaggedStruct("Claim", {
   types: Schema.NullOr(Schema.Literals(["a", "default b", ""])),
   maxOfType: Schema.NullOr(Schema.Literals(["a", "default b"]))
 })
-/** A claim of everything, after the question why each order waits. */
+/** A claim of everything, preceded by reading why each order waits. */
 const ClaimAll = Schema.TaggedStruct("ClaimAll", { worker: Worker, lease: Lease })
 const Fail = Schema.TaggedStruct("Fail", {
   ...Attempt,
@@ -147,8 +147,8 @@ const Command = Schema.Union([
 export type Command = typeof Command.Type
 
 /**
- * The limits of groups that have none, which are the same in all processes; then a submit of some orders, then up to 40
- * commands, legal and illegal.
+ * The default limits of groups, which are the same in all processes; a submit of some orders; and up to 40 commands,
+ * legal and illegal.
  */
 export const History = Schema.Struct({
   defaults: Schema.Literals(["none", "none", "one running", "one a second"]),
@@ -184,7 +184,7 @@ export interface Past {
   lastSettle: ReadonlyArray<Settlement>
   readonly turns: Map<string, Turns>
   readonly leaseEnds: Map<string, DateTime.Utc>
-  /** When the last claim expects the next order to become startable. */
+  /** When the next order can start, according to the last claim. */
   nextDue: DateTime.Utc | null
 }
 export const nothingYet = ({ defaults }: typeof History.Type): Past => ({
@@ -332,13 +332,13 @@ const reasonsOf = ({ reads }: AllStores, { defaultLimits, record }: Past) =>
     ({ id }) => Effect.map(reads.whyWaiting(id, { limit: 2, defaultLimits }), (why) => [id, why] as const)
   )
 
-/** What a claim answers. `nextDueIn` is compared apart from the rest, because it is a hint. */
+/** The result of a claim. `nextDueIn` is compared apart from the rest, because it is a hint. */
 export interface ClaimAnswer {
   readonly claim: Omit<Claim, "nextDueIn">
   readonly nextDueIn: Duration.Duration | null
-  /** Whether the claim looked at every order. */
+  /** Whether the claim examined every order. */
   readonly isWhole: boolean
-  /** Why each PENDING order waited before the claim; asked only before a claim of everything. */
+  /** Why each PENDING order waited before the claim; read only before a claim of everything. */
   readonly reasons: ReadonlyArray<readonly [OrderId, WhyWaiting | null]>
 }
 export class Claimed extends Data.Class<ClaimAnswer> {}
@@ -350,7 +350,7 @@ const claimOn = Effect.fnUntraced(function* (
 ) {
   const request = requestOf(command, past)
   const isAll = command._tag === "ClaimAll"
-  // So that a worker is known to take every type.
+  // So that the registry has a worker that takes every type.
   if (isAll) yield* stores.work.renew(request.worker, request.lease, report)
   const reasons = isAll ? yield* reasonsOf(stores, past) : []
   const { nextDueIn, ...claim } = yield* stores.work.claim(request)
@@ -359,7 +359,7 @@ const claimOn = Effect.fnUntraced(function* (
   return new Claimed({ claim, nextDueIn, isWhole, reasons })
 })
 
-/** Remembers what later commands refer to. */
+/** Keeps what later commands refer to. */
 export const remember = (command: Command, answer: unknown, past: Past, now: DateTime.Utc) => {
   if (!("worker" in command) || answer === "WorkerExpired") return
   if (command._tag === "Deregister") return
@@ -543,9 +543,9 @@ const startsFirst = (a: PendingOrder, b: PendingOrder) =>
   b.priority - a.priority || DateTime.Order(a.dueAt, b.dueAt) || (a.id < b.id ? -1 : 1)
 
 /**
- * What is wrong with a claim of everything, compared with the reasons given before it and the reasons given after it for
- * the orders that still wait; null if nothing is. Exactly the orders that waited only for a free slot start. In a group with
- * limits these are its first ones, and for the others a limit is then the reason.
+ * How a claim of everything contradicts the reasons read before it, or those read after it for the orders that still
+ * wait; null if it does not. Exactly the orders that waited only for a free slot must start. If some of a group do not,
+ * they must come after those that start, and their reason must now be a limit of the group.
  */
 export const contradictionOf = (
   before: Record,

@@ -42,11 +42,13 @@ export interface Verb {
   readonly port: PortMember
   readonly memory: string
   readonly postgres: string
-  /** The verb in whose file its statement stands; absent: its own. */
+  /** The verb whose file contains its statement; absent if it has a file of its own. */
   readonly shares?: string
   /** The SQL function that the statement calls. */
   readonly sqlFunction: SqlFunction | null
-  /** The events of its transition. Settle and expire also write `cancelled`, for an order whose cancel was requested. */
+  /**
+   * The events of its transition. Settle and expire also write `cancelled`, for an order whose cancel was requested.
+   */
   readonly events: ReadonlyArray<OrderEventName>
 }
 
@@ -214,8 +216,8 @@ export const verbs = {
 const code = (names: ReadonlyArray<string>) => names.map((name) => `\`${name}\``).join(", ")
 
 /**
- * The verbs as the Markdown table between the `verbs` markers of ARCHITECTURE.md. `calls` has the method and path of each
- * endpoint.
+ * The verbs as the Markdown table between the `verbs` markers of ARCHITECTURE.md. `calls` has the method and path of
+ * each endpoint.
  */
 export const verbTable = (calls: ReadonlyMap<string, string>): string =>
   [

@@ -66,8 +66,8 @@ type ControlError = OrdersUnavailable | Schema.SchemaError
 type DeadLetterError = ReadError | OrderNotInDeadLetterQueue
 
 /**
- * All operations on orders. HTTP routes and embedding apps call only this interface. `T` has the decoded payload of each
- * order type under its name, for example `{ invoice: Invoice; email: Email }`.
+ * All operations on orders. HTTP routes and embedding apps call only this interface. `T` has the decoded payload of
+ * each order type under its name, for example `{ invoice: Invoice; email: Email }`.
  */
 export interface OrderPlatform<in out T> {
   /**
@@ -141,22 +141,24 @@ export interface OrderPlatform<in out T> {
     options?: { readonly reason?: string; readonly ifVersion?: number; readonly operator?: Operator }
   ) => Effect.Effect<Order, DeadLetterError | OrderVersionMismatch>
   /**
-   * Cancels an order that is not final. A PENDING order is FAILED at once. A running order is cancelled unless its
-   * attempt completes, and its attempt is interrupted. Either way the order is never retried and never a dead letter.
-   * Fails with `OrderStateConflict` if the order is final. The reason is cleaned like that of `discard`.
+   * Cancels an order that is not final. A PENDING order is FAILED at once. The attempt of a running order is
+   * interrupted, and the order is cancelled unless the attempt completes. In both cases the order is not retried and
+   * does not become a dead letter. Fails with `OrderStateConflict` if the order is final. The reason is cleaned like
+   * that of `discard`.
    */
   readonly cancel: (
     id: OrderId,
     options?: { readonly reason?: string; readonly ifVersion?: number }
   ) => Effect.Effect<Order, ReadError | OrderStateConflict | OrderVersionMismatch>
   /**
-   * Makes an order that waits for its time due now; it passes no other order of its ordering key. Fails with
-   * `OrderStateConflict` if the order is already due or not PENDING.
+   * Makes a PENDING order that is not due yet due now. It still waits behind earlier orders of its ordering key. Fails
+   * with `OrderStateConflict` if the order is not PENDING or already due.
    */
   readonly run: (id: OrderId, operator?: Operator) => Effect.Effect<Order, ReadError | OrderStateConflict>
   /**
-   * Lets no order of a scope start, in any process, until `resume` or `resumeAt`. Running attempts are not affected. A
-   * pause of the same scope is replaced. Fails with `SchemaError` if no order can have the type or group.
+   * Keeps the orders of a scope from starting, in every process, until `resume` is called or `resumeAt` is reached.
+   * Running attempts are not affected. A pause replaces an earlier one of the same scope. Fails with `SchemaError` if
+   * no order can have the type or group.
    */
   readonly pause: (request: PauseRequest, operator?: Operator) => Effect.Effect<void, ControlError>
   /** Ends the pause of exactly this scope; does nothing if there is none. */
@@ -168,8 +170,8 @@ export interface OrderPlatform<in out T> {
   /** The types of due orders that no worker takes, by name; at most 100. */
   readonly typesWithoutWorker: Effect.Effect<ReadonlyArray<string>, OrdersUnavailable>
   /**
-   * Sets the limits of a group, in every process, instead of those set before. Fails with `SchemaError` if the name or a
-   * limit is invalid.
+   * Sets the limits of a group in every process, and replaces those set before. Fails with `SchemaError` if the name or
+   * a limit is invalid.
    */
   readonly setGroupLimits: (
     group: string,
@@ -183,7 +185,7 @@ export interface OrderPlatform<in out T> {
   ) => Effect.Effect<void, GroupNotFound | OrdersUnavailable>
   /** A page of the groups for which limits were set, by name. */
   readonly groups: (page: Page<string>) => Effect.Effect<Listing<Group, string>, OrdersUnavailable>
-  /** A page of what operators did, newest first. */
+  /** A page of the audit, newest entry first. */
   readonly audit: (page: Page<number>) => Effect.Effect<Listing<AuditEntry, number>, OrdersUnavailable>
   /** The number of waiting and of running orders. */
   readonly backlog: Effect.Effect<Backlog, OrdersUnavailable>
@@ -197,7 +199,7 @@ export interface OrderPlatform<in out T> {
 const service = <T>(types: OrderTypes<T>): Context.Service<OrderPlatform<T>, OrderPlatform<T>> =>
   Context.Service<OrderPlatform<T>>(`order-platform/application/OrderPlatform/${types.key}`)
 
-/** The calls that cancel orders and steer which orders may start. */
+/** The calls that cancel orders and control which orders may start. */
 const controlCalls = (context: Context.Context<ControlStore | WakeUp>) => {
   const store = Context.get(context, ControlStore)
   return {

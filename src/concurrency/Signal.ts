@@ -3,14 +3,14 @@ import { Effect } from "effect"
 /** Wakes the fibers that wait for it. A signal that is sent while no fiber waits is kept for the next one. */
 export interface Signal {
   readonly send: () => void
-  /** Forgets a signal that was kept. */
+  /** Discards a signal that was kept. */
   readonly clear: () => void
   readonly await: Effect.Effect<void>
 }
 
 /**
- * A signal that reaches every waiting fiber. `Queue.sliding(1)` would be the plain form, but each of its messages reaches
- * one fiber only; `PubSub.sliding(1)` reaches all, but each fiber would need a subscription and its scope.
+ * A signal that reaches every waiting fiber. `Queue.sliding(1)` would be the plain form, but each of its messages
+ * reaches one fiber only; `PubSub.sliding(1)` reaches all, but each fiber would need a subscription and its scope.
  */
 export const makeSignal = (): Signal => {
   let isKept = false

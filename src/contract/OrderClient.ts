@@ -12,8 +12,8 @@ export interface OrderClientOptions {
 }
 
 /**
- * A client for orders of these types, made from the same contract as the server: a method for each endpoint, which
- * returns the decoded response and fails with the error that the handler failed with.
+ * A client for orders of these types, made from the same contract as the server. It has a method for each endpoint,
+ * which returns the decoded response or fails with the error of the handler.
  */
 const make = <T>(types: OrderTypes<T>, { baseUrl, key }: OrderClientOptions) =>
   HttpApiClient.make(makeOrderApi(types), {

@@ -31,7 +31,7 @@ const Metadata = Schema.Record(
     })
   )
 
-// What a submission may give besides its type and payload.
+// The optional fields of a submission.
 const options = {
   orderingKey: Schema.optionalKey(
     OrderingKey.annotate({
@@ -92,7 +92,7 @@ export const submitOrderOfType = <T>(types: OrderTypes<T>, type: AnyOrderType): 
   return body as SubmitOrderBody<T>
 }
 
-/** A body of a type that is none of these types: decoding it always fails, with all its issues. */
+/** A body whose type is none of these types. Decoding it always fails, and reports all its issues. */
 export const submitOrderOfNoType = ({ members }: OrderTypes<unknown>) =>
   Schema.Struct({
     type: Schema.Literals(members.map(({ name }) => name)),

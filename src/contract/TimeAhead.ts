@@ -3,7 +3,7 @@ import { IsoTime } from "./IsoTime.ts"
 
 const maxYearsAhead = 10
 
-/** An ISO 8601 time with its zone for which `issueOf` returns null and not a message. */
+/** An ISO 8601 time with a zone. `issueOf` returns what is wrong with a time, or null. */
 const checkedTime = (issueOf: (time: DateTime.Utc, now: DateTime.Utc) => string | null) =>
   IsoTime.pipe(
     Schema.decodeTo(
@@ -25,7 +25,7 @@ const tooFar = (time: DateTime.Utc, now: DateTime.Utc) =>
     ? `Expected a time at most ${maxYearsAhead} years ahead`
     : null
 
-/** A time at most ten years ahead. The past is allowed and means now. */
+/** A time at most ten years ahead. A time in the past is allowed and means now. */
 export const NotBefore = checkedTime(tooFar)
 
 /** A time in the future, at most ten years ahead. */

@@ -41,7 +41,7 @@ export const WorkerProcessView = Schema.Struct({
   draining: Schema.Boolean.annotate({ description: "Whether it is stopping and takes no further orders." })
 }).annotate({ identifier: "WorkerProcess" })
 
-/** The answer of `GET /worker`, and of a pause and a resume. */
+/** The response of `GET /worker`, and of a pause and a resume. */
 export const WorkersView = Schema.Struct({
   paused: Schema.Boolean.annotate({ description: "Whether no order at all is started." }),
   pauses: Schema.Array(PauseView).annotate({ description: "The pauses in force, oldest first." }),

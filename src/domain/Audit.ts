@@ -1,6 +1,6 @@
 import type { DateTime } from "effect"
 
-/** Who asked for a change, for the audit. */
+/** Who asked for a change, as recorded in the audit. */
 export interface Operator {
   /** The name of the caller's key; null if the server has no keys, or for an embedding app that gives no name. */
   readonly by: string | null
@@ -10,13 +10,13 @@ export interface Operator {
 /** The operator of a call that names none. */
 export const unnamedOperator: Operator = { by: null, correlationId: null }
 
-/** What operators do, as recorded in the audit. */
+/** The changes that the audit records. */
 export type AuditAction =
   "reprocess" | "discard" | "run" | "pause" | "resume" | "set group limits" | "delete group limits"
 
 /** One change by an operator, written in the transaction of the change. */
 export interface AuditEntry extends Operator {
-  /** Counts entries; a later entry has a higher number. */
+  /** Counts the entries: a later entry has a higher number. */
   readonly number: number
   readonly at: DateTime.Utc
   readonly action: AuditAction

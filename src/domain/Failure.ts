@@ -1,10 +1,10 @@
 import { Schema } from "effect"
 
 /**
- * Why an attempt failed, as a stable code for programs. PROCESSING_FAILED and PERMANENT: the processor reported a failure;
- * TIMEOUT: the attempt reached its time limit; WORKER_LOST: the lease ended; DEFECT: the processor threw; UNDECODABLE: the
- * stored payload does not fit the schema; CANCELLED: the order was cancelled; SIMULATED: a failure of the simulated
- * processor.
+ * Why an attempt failed, as a stable code for programs. PROCESSING_FAILED and PERMANENT: the processor reported a
+ * failure; TIMEOUT: the attempt reached its time limit; WORKER_LOST: the lease ended; DEFECT: the processor threw;
+ * UNDECODABLE: the stored payload does not fit the schema; CANCELLED: the order was cancelled; SIMULATED: a failure of
+ * the simulated processor.
  */
 export const ReasonCode = Schema.Literals([
   "PROCESSING_FAILED",

@@ -1,7 +1,7 @@
 import { Schema } from "effect"
 import { maxGroupLength } from "./Groups.ts"
 
-// What decides which orders an order waits for: its type, its ordering key and its group.
+// An order's type, ordering key and group decide which other orders it waits for.
 
 /** The name of an order type: 1 to 64 of the characters a-z 0-9 . _ - */
 export const TypeName = Schema.String.check(

@@ -50,14 +50,14 @@ export interface PendingOrder extends Stored {
   readonly dueAt: DateTime.Utc
 }
 
-/** `worker` runs an attempt and holds the order as long as the worker renews its lease. */
+/** `worker` runs an attempt, and holds the order as long as it renews its lease. */
 export interface ProcessingOrder extends Stored {
   readonly status: "PROCESSING"
   readonly dueAt: DateTime.Utc
   readonly worker: string
   /**
-   * The reason of a requested cancel; null if none was requested. A requested order is cancelled unless its attempt
-   * completes.
+   * The reason of a requested cancel; null if none was requested. An order with a requested cancel is cancelled unless
+   * its attempt completes.
    */
   readonly cancelRequested: string | null
 }

@@ -12,8 +12,8 @@ export interface PayloadOptions<P> extends OrderTypeOptions<P> {
 }
 
 /**
- * Declares the payload of an app's orders: an order type with the name `default`. Declare it once, and use this value for
- * platform, processor, worker and routes.
+ * Declares the payload of an app's orders: an order type with the name `default`. Declare it once, and use this value
+ * for platform, processor, worker and routes.
  */
 export const make = <P>(
   schema: Schema.Codec<P, Schema.JsonObject>,

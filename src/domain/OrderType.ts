@@ -5,15 +5,15 @@ import type { TypeSettings } from "./TypeSettings.ts"
 /**
  * One kind of work of an app: its name, the schema of its payload, and its settings. The payload is stored as JSON
  * together with `version`, so that an app that changes the schema can still read older orders. An order type has all
- * parts of `OrderTypes`: it is also a set of one type.
+ * members of `OrderTypes`, so it is also a set of one type.
  */
 export interface OrderType<N extends string, P> {
-  /** Only for the compiler, as in `OrderPlatform<typeof type.Payloads>`; does not exist when the program runs. */
+  /** Exists only for the compiler, as in `OrderPlatform<typeof type.Payloads>`, and not at run time. */
   readonly Payloads: { readonly [K in N]: P }
   /** A part of the service keys for this type; unique in the process. */
   readonly key: string
   readonly members: readonly [OrderType<N, P>]
-  /** Its name. Null: it stands for orders of every name. */
+  /** Its name; null if orders of every name have this type. */
   readonly names: readonly [N] | null
   readonly nameIfOmitted: N
   /** Stored with each order of this type. */
@@ -23,7 +23,7 @@ export interface OrderType<N extends string, P> {
   readonly version: number
   /** Decodes a payload that was stored with this version, or fails with the reason as a sentence. */
   readonly decode: (stored: unknown, version: number) => Result.Result<P, string>
-  /** The settings of the configuration (`SettingsOfTypes`) win over these. */
+  /** The settings of the configuration (`SettingsOfTypes`) take precedence over these. */
   readonly settings: TypeSettings
 }
 
@@ -41,10 +41,10 @@ export interface OrderTypeOptions<P> extends TypeSettings {
   readonly previous?: Readonly<Record<number, Schema.Decoder<P>>>
 }
 
-/** What decides about an order type; the rest of it follows from these parts. */
+/** The parts from which an order type is made; all its other members follow from them. */
 export type OrderTypeParts<N extends string, P> = Omit<OrderType<N, P>, "Payloads" | "key" | "members">
 
-/** Whether an order type can have this name. */
+/** Whether this is a valid name of an order type. */
 export const isTypeName = Schema.is(TypeName)
 const typeNameRule = "a name has 1 to 64 of the characters a-z 0-9 . _ -"
 
@@ -97,7 +97,7 @@ export const partsOf = <N extends string, P>(
   }
 }
 
-/** Decodes each stored version of a payload by its decoder. */
+/** Decodes a stored payload with the decoder of its version. */
 const decodeVersions = <P>(decoders: Readonly<Record<string, Schema.Decoder<P>>>) => {
   const decodeBy = new Map(
     Object.entries(decoders).map(([version, decoder]) => [version, Schema.decodeUnknownExit(decoder)])

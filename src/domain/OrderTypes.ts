@@ -6,14 +6,14 @@ import { defaultType } from "./TypeSettings.ts"
  * of each type under its name, for example `{ invoice: Invoice; email: Email }`.
  */
 export interface OrderTypes<out T> {
-  /** Only for the compiler, as in `OrderPlatform<typeof types.Payloads>`; does not exist when the program runs. */
+  /** Exists only for the compiler, as in `OrderPlatform<typeof types.Payloads>`, and not at run time. */
   readonly Payloads: T
   /** A part of the service keys for these types; unique in the process. */
   readonly key: string
   readonly members: ReadonlyArray<AnyOrderType>
-  /** The names of the types. Null: one type stands for orders of every name. */
+  /** The names of the types; null if orders of every name have the only type. */
   readonly names: ReadonlyArray<string> | null
-  /** The type of a submission that does not name one. Null: each submission must name its type. */
+  /** The type of a submission that does not name one; null if each submission must name its type. */
   readonly nameIfOmitted: string | null
 }
 
@@ -39,7 +39,7 @@ export type TypedPayload<T> = {
 }[keyof T & string]
 
 /**
- * The set of these order types. The sequence of the types means nothing. Throws an error if two of them have the same
+ * The set of these order types. The sequence of the types does not matter. Throws an error if two of them have the same
  * name.
  */
 const make = <const Members extends readonly [AnyOrderType, ...ReadonlyArray<AnyOrderType>]>(

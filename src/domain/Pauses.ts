@@ -1,6 +1,9 @@
 import { DateTime } from "effect"
 
-/** What a pause covers: all orders, one type, one group, or one group within one type. Null: every one. */
+/**
+ * What a pause covers: all orders, one type, one group, or one group within one type. Null means every type or every
+ * group.
+ */
 export interface PauseScope {
   readonly type: string | null
   readonly group: string | null

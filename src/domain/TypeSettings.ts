@@ -4,7 +4,7 @@ import type { RetryPolicy } from "./RetryPolicy.ts"
 /** The name of the type of an order that is submitted without one. */
 export const defaultType = "default"
 
-/** Settings of one order type. What is absent has the value that holds for all types. */
+/** Settings of one order type. An absent setting has the value that holds for all types. */
 export interface TypeSettings {
   /** The `maxRetries` of an order whose submission does not give it. */
   readonly maxRetries?: number
@@ -15,7 +15,7 @@ export interface TypeSettings {
   readonly concurrency?: number
 }
 
-/** The settings of types by name, from the configuration. They win over those that an `OrderType` gives. */
+/** The settings of types by name, from the configuration. They take precedence over those of the `OrderType`. */
 export const SettingsOfTypes = Context.Reference<Readonly<Record<string, TypeSettings>>>(
   "order-platform/domain/SettingsOfTypes",
   { defaultValue: () => ({}) }

@@ -3,8 +3,8 @@ import type { OrderId } from "./OrderId.ts"
 import type { Pause } from "./Pauses.ts"
 
 /**
- * Why a PENDING order does not run now: the first of these that holds, in this sequence. It is decided by the
- * conditions of the claim itself.
+ * Why a PENDING order does not run now: the first of these reasons that applies, in this sequence. The conditions are
+ * those of the claim.
  */
 export type WhyWaiting =
   /** Not due yet. */
@@ -23,7 +23,7 @@ export type WhyWaiting =
       readonly nextAt: DateTime.Utc
     }
   /**
-   * A worker with a free slot may start it. `before`: the due orders that are claimed before it, at least: those of
-   * higher priorities, and earlier ones of the same priority, type and group; counted up to a limit.
+   * A worker with a free slot may start it. At least `before` due orders come first: those of higher priorities, and
+   * the earlier ones of its own priority, type and group. The count stops at a limit.
    */
   | { readonly why: "no free slot"; readonly before: number }

@@ -27,8 +27,8 @@ export type Settings = Environment["Service"]
 const reservedConnections = 4
 
 /**
- * The settings as the values of the `Context.Reference`s that the layers of the process read. `role` is the subcommand of
- * the process, for the registry of workers.
+ * The settings as the values of the `Context.Reference`s that the layers of the process read. `role` is the subcommand
+ * of the process, for the registry of workers.
  */
 export const references = (settings: Settings, role = "worker") =>
   Layer.mergeAll(
@@ -77,7 +77,7 @@ const httpReferences = ({ auth, intake, server }: Settings) =>
     Layer.succeed(LoopbackNamesOnly, isLoopback(server.host))
   )
 
-/** What workers and API processes must agree on about types and groups. */
+/** The settings of types and groups that must be the same in workers and API processes. */
 const ordersReferences = ({ order: { groups, types } }: Settings) =>
   Layer.mergeAll(
     Layer.succeed(

@@ -91,7 +91,7 @@ export const cancelContract: StoreContract = (name, layer, setStoreClock) => {
           yield* stores.control.cancel(order.id, { reason })
           yield* settle([order], outcome)
           yield* assertCancelled(order.id, "w1", 1)
-          // As after a lost reply.
+          // The settle is repeated, as after a lost reply.
           assert.deepStrictEqual(yield* stores.work.settle([{ order, outcome }]), ["repeated"])
           assert.deepStrictEqual(yield* stores.work.settle([{ order, outcome: completed }]), ["stale"])
         })

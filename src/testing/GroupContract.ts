@@ -56,7 +56,7 @@ export const groupContract: StoreContract = (name, layer, setStoreClock) => {
         assert.deepStrictEqual([first.turns, second.turns, third.turns], [{ 0: "b" }, { 0: "a" }, { 0: "a" }])
         const none = yield* claim({ max: 0, turns: { ...third.turns, 7: null } })
         assert.deepStrictEqual(none.turns, { 0: "a", 7: null })
-        // The group served last need not exist any more, and after the last name the first group is next.
+        // The group served last may no longer exist, and after the last name the first group is next.
         assert.deepStrictEqual(yield* claimNames({ max: 1, turns: { 0: "bb" } }), ["c2"])
         assert.deepStrictEqual(yield* claimNames({ max: 1, turns: { 0: "z" } }), ["b2"])
       })
@@ -126,7 +126,7 @@ export const groupContract: StoreContract = (name, layer, setStoreClock) => {
           ({ id }) => stores.reads.find(id)
         )
         assert(one?.status === "PROCESSING" && two?.status === "PROCESSING")
-        // An attempt that ends in any way makes room for another one.
+        // An attempt makes room for another one, however it ends.
         yield* settle([one], retried(60_000))
         assert.deepStrictEqual(yield* claimNames(), ["small2"])
         yield* settle([two], completed)
@@ -200,7 +200,7 @@ export const groupContract: StoreContract = (name, layer, setStoreClock) => {
         yield* submit("slow", 3)
         const first = yield* claim()
         assert.deepStrictEqual(namesOf(first.orders), ["slow0"])
-        // A start counts whatever becomes of the attempt.
+        // A start uses up the rate even if the attempt is released.
         yield* settle(first.orders, { event: "released", detail: "stopped" })
         assert.deepStrictEqual((yield* claim()).nextDueIn, Duration.seconds(10))
         yield* advance("10 seconds")
@@ -237,7 +237,7 @@ export const groupContract: StoreContract = (name, layer, setStoreClock) => {
           )
           yield* settle(orders, completed)
           assert.sameMembers([...(yield* claimNames({ defaultLimits }))], ["none1", "rate only1"])
-          // The default rate holds for a group whose limits do not set one: `own` has started two at once.
+          // The default rate applies to a group whose limits have no rate: `own` has started two orders at once.
           yield* advance("500 millis")
           assert.sameMembers([...(yield* claimNames({ defaultLimits }))], ["own2"])
         })
@@ -307,7 +307,7 @@ export const groupContract: StoreContract = (name, layer, setStoreClock) => {
         yield* setLimits("others", { maxRunning: 5 })
         yield* stores.intake.submit([
           ...["own", "own", "own", "others", "others"].map((group) => newOrder({ group })),
-          // Those that wait behind their key are PENDING too.
+          // Orders that wait behind their key are PENDING too.
           ...["keys", "keys", "keys"].map((group) => newOrder({ group, orderingKey: "pending" })),
           newOrder()
         ])

@@ -104,7 +104,7 @@ export const keyContract: StoreContract = (name, layer, setStoreClock) => {
         yield* stores.control.cancel(cancelledWaiting, { reason: "not needed" })
         yield* settle([yield* claimOne()], completed)
         yield* settle([yield* claimOne()], failed)
-        // A claim has made it the first of its key before it is cancelled.
+        // This claim makes the order the head of its key before the cancel.
         assert.deepStrictEqual(yield* claimNames({ max: 0 }), [])
         yield* stores.control.cancel(cancelled, { reason: "not needed" })
         assert.deepStrictEqual(yield* claimNames(), ["last"])

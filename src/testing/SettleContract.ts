@@ -87,7 +87,7 @@ export const settleContract: StoreContract = (name, layer, setStoreClock) => {
         assert.deepStrictEqual(yield* stores.work.settle([{ order, outcome: retried(0) }]), ["settled"])
         assert.deepStrictEqual(yield* stores.work.settle([{ order, outcome: retried(0) }]), ["repeated"])
         assert.strictEqual((yield* stores.reads.find(order.id)).retryCount, 1)
-        // The same is true after a worker has started the order again, also the same one.
+        // The same is true after a worker, even the same one, has started the order again.
         for (const worker of ["w1", "w2"]) {
           const again = yield* claimOne(worker)
           assert.deepStrictEqual(yield* stores.work.settle([{ order, outcome: retried(0) }]), ["repeated"])

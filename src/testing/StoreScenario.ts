@@ -42,8 +42,8 @@ export const storeScenario = <R>(setStoreClock: SetStoreClock<R>) => {
   })
 
   /**
-   * Ends every pause and deletes every limit, advances the time by a day, settles everything that earlier tests left due
-   * or waiting behind such an order, and returns the stores. No worker is registered then.
+   * Ends every pause, deletes every limit, advances the time by a day, and settles all orders that earlier tests left
+   * due or waiting behind a due order. Returns the stores. No worker is registered afterwards.
    */
   const fresh = Effect.gen(function* () {
     const stores = yield* allStores

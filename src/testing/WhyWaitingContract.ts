@@ -90,7 +90,7 @@ export const whyWaitingContract: StoreContract = (name, layer, setStoreClock) =>
         assert(first !== undefined && second !== undefined && third !== undefined)
         yield* stores.intake.submit(given)
         const reasons = Effect.forEach([first, second, third], (id) => why(id))
-        // No claim has looked at the key yet.
+        // No claim has chosen the head of the key yet.
         assert.deepStrictEqual(yield* reasons, [free, behind(first), behind(first)])
         yield* claim({ max: 0 })
         assert.deepStrictEqual(yield* reasons, [free, behind(first), behind(first)])
@@ -174,7 +174,7 @@ export const whyWaitingContract: StoreContract = (name, layer, setStoreClock) =>
         const reasons = Effect.forEach(given, ({ id }) => stores.reads.whyWaiting(id, { limit: 4 }))
         const before = yield* reasons
         assert.deepStrictEqual(yield* stores.reads.whyWaiting(later.id, { limit: 4 }), { why: "not due" })
-        // Each order is started after exactly as many orders as were counted before it.
+        // As many orders are started before each order as were counted before it.
         const { orders: started } = yield* stores.work.claim({ worker: "w", lease, max: 10 })
         assert.strictEqual(started.length, 6)
         for (const [place, { id }] of started.entries())

@@ -226,7 +226,7 @@ describe("an order of a type without a processor", () => {
 
 describe("a submission", () => {
   const submitted = Effect.map(OrderPlatform.service(types), ({ submit, submitMany }) => ({
-    // A caller without a compiler.
+    // A caller without type checking.
     submit: submit as (submission: unknown) => Effect.Effect<unknown, { readonly message: string }>,
     submitMany
   }))

@@ -122,7 +122,7 @@ describe("the OpenAPI document", () => {
     Schema.decodeUnknownSync(CancelBody, strictly)(bodyOf("orders.cancel"))
     Schema.decodeUnknownSync(ResumeBody, strictly)(bodyOf("workers.resume"))
     Schema.decodeUnknownSync(GroupLimitsBody, strictly)(bodyOf("groups.set"))
-    // Its time is in the future only at the time of the example.
+    // The example's time is no longer in the future, so it is not decoded.
     const { resumeAt, ...pause } = bodyOf("workers.pause") as Record<string, unknown>
     assert.isString(resumeAt)
     Schema.decodeUnknownSync(PauseBody, strictly)(pause)

@@ -23,7 +23,7 @@ const outcomes: ReadonlyArray<Outcome> = [
   { event: "snoozed", delay: Duration.zero, detail: null }
 ]
 
-/** What a cancel was answered: the status and version of the order at that time, or null for a conflict. */
+/** The answer to a cancel: the status and version of the order at that time, or null for a conflict. */
 interface CancelAnswer {
   readonly id: OrderId
   readonly seen: { readonly status: string; readonly version: number } | null
@@ -40,7 +40,7 @@ const cancel = ({ control }: AllStores, id: OrderId) =>
     return { id, seen: null }
   }) satisfies Effect.Effect<CancelAnswer, unknown>
 
-/** Stores an outcome of each order: a third alone with writes, the others in groups, as a worker does. */
+/** Stores an outcome of each order. A completed order that is alone is stored with writes, all others without. */
 const settle = ({ work }: AllStores, orders: ReadonlyArray<ProcessingOrder>) =>
   Effect.gen(function* () {
     yield* shortly
@@ -93,7 +93,7 @@ const race = Effect.fnUntraced(function* (stores: AllStores) {
     .sort((a, b) => a.place - b.place)
     .map(({ step }) => step)
   const answers = yield* Effect.all(shuffled, { concurrency: 32 })
-  // What is left runs to its end.
+  // The remaining orders run until they are final.
   for (let left = true; left;) {
     yield* work.expire(100)
     const { orders } = yield* work.claim({ worker: "last", lease, max: 100 })
@@ -142,7 +142,7 @@ describe("1,000 cancels that race settles, claims and expirations on PostgreSQL"
           tally.set(`409, ${last}`, (tally.get(`409, ${last}`) ?? 0) + 1)
           continue
         }
-        // By versions, not by time: what came after the cancel.
+        // The events after the cancel, by version and not by time.
         const after = order.events.slice(seen.version)
         const expected = seen.status === "FAILED" ? [[]] : [["completed"], ["cancelled"]]
         assert.deepInclude(expected, after, about)

@@ -6,7 +6,7 @@ import { connect, type Sql } from "../../chaos/Sql.ts"
 import { run } from "../processes/OrderPlatformProcess.ts"
 import { ownServer } from "./OwnServer.ts"
 
-// An oracle that finds nothing proves something only if it finds what is planted.
+// A run without findings proves something only if the oracle finds planted violations.
 
 const began = Date.parse("2026-01-01T00:00:00Z")
 
@@ -33,7 +33,7 @@ const idOf = (n: number) => `00000000-0000-7000-8000-${String(n).padStart(12, "0
 const quoted = (value: string | null) => (value === null ? "NULL" : `'${value}'`)
 const timeOf = (at: number) => `to_timestamp(${(began + at) / 1000})`
 
-/** Writes an order whose end is final, with its history and the row in order_final. */
+/** Writes a final order with its history and its row in order_final. */
 const plant = async (sql: Sql, n: number, { group = "", history, key = "", type = "default" }: Planted) => {
   const id = idOf(n)
   const [last = "created", lastAt = 0] = history.at(-1) ?? []

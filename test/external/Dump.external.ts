@@ -32,7 +32,8 @@ const fillStores = Effect.gen(function* () {
   })
   yield* intake.submit([newOrder()], [{ ...key, orders: [scheduled], answer: "{}", keepFor: lease }])
   yield* work.claim({ worker: "lost", max: 1, lease })
-  // Orders of keys and groups: a head, one that waits behind it, and one for the next claim to look at; a closed lane.
+  // Orders of keys and groups: a head, one that waits behind it, and one that only the next claim examines; a closed
+  // lane.
   const keyed = () => newOrder({ type: "parcel", group: "gold", orderingKey: "a\tb" })
   yield* intake.submit([keyed(), keyed(), newOrder({ type: "parcel", group: "silver" })])
   yield* control.setGroupLimits("gold", { maxRunning: 1, ratePerSecond: null, maxPending: null })

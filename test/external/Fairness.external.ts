@@ -63,7 +63,7 @@ const measure = Effect.fnUntraced(function* (keyed: boolean) {
     `SELECT extract(epoch FROM a.started_at - o.created_at)::float8 * 1000 AS waited
      FROM (${attempts()}) a JOIN orders o ON o.id = a.order_id WHERE a.group_name <> 'A'`
   )
-  // Of the time of all slots, the part in which an attempt ran, by the database's record.
+  // The share of the slots' time in which an attempt ran, by the database's record.
   const held = Effect.fnUntraced(function* (from: number, to: number) {
     const [busy] = yield* query(
       `SELECT sum(extract(epoch FROM least(ended_at, upto) - greatest(started_at, since)))::float8 * 1000 AS ms
@@ -94,6 +94,6 @@ describe("a group with 100,000 due orders", () => {
     () => Effect.scoped(measure(false))
   )
 
-  // Each order of A must first become the head of its key, which takes the claims time at the beginning.
+  // Each order of A must first become the head of its key, which slows the first claims down.
   it.live("delays others no more if each order has its own ordering key", () => Effect.scoped(measure(true)))
 })

@@ -16,7 +16,7 @@ const rounds = 25
 const withinMs = 45 * 60_000
 const groups = 10_000
 const keys = 100_000
-/** Of the groups, those in which no order runs. */
+/** No order runs in one of this many groups. */
 const freeEvery = 10
 const batch = 100
 const lease = Duration.hours(1)
@@ -25,8 +25,8 @@ const defaultLimits: GroupLimits = { ...noLimits, maxRunning: 1 }
 const groupOf = (n: number) => `group-${String(n % groups).padStart(5, "0")}`
 
 /**
- * A million due orders in 10,000 groups and 100,000 keys: half have a key, five to a key, of which four wait behind its head.
- * The orders of a key are in one group.
+ * A million due orders in 10,000 groups and 100,000 keys: half have a key, five to a key, of which four wait behind its
+ * head. The orders of a key are in one group.
  */
 const due = (n: number): NewOrder => {
   const half = Math.floor(n / 2)
@@ -53,7 +53,7 @@ const claimerOf = ({ work }: AllStores) => {
 
 type Query = Effect.Success<ReturnType<typeof ownServer>>["query"]
 
-/** Claims until no check is left from the submits, and nothing that a claim has not looked at, as a worker soon does. */
+/** Claims until the checks of the submits are handled and a claim has examined everything, as a worker soon does. */
 const handleChecks = ({ work }: AllStores, query: Query, max: number) =>
   Effect.gen(function* () {
     const began = Date.now()
@@ -69,7 +69,7 @@ const handleChecks = ({ work }: AllStores, query: Query, max: number) =>
     console.log(`the checks of all submits were handled by ${claims} claims in ${seconds} s`)
   })
 
-/** Autovacuum would add to what is counted. */
+/** Autovacuum would add to the measured reads. */
 const quiet = (query: Query) =>
   Effect.gen(function* () {
     yield* query("ALTER SYSTEM SET autovacuum = off")
@@ -80,7 +80,9 @@ const quiet = (query: Query) =>
 /** Whether orders of this group stay free to run; in all other groups one runs. */
 const isFree = ({ group }: NewOrder) => Number(group?.slice(-5)) % freeEvery === 0
 
-/** Submits the orders of the groups that shall be full, starts one in each, and then submits those of the free groups. */
+/**
+ * Submits the orders of the groups that are to be full, starts one in each, and then submits those of the free groups.
+ */
 const submitMostlyBlocked = (stores: AllStores) =>
   Effect.gen(function* () {
     const all = Array.from({ length: dueCount }, (_, n) => n)

@@ -12,8 +12,8 @@ const count = isFullScale ? 5_000_000 : 300_000
 const slice = 100_000
 
 /**
- * Inserts final orders with their rows in order_final, without guards and history: a twentieth FAILED, one in 20,000 of the type
- * "rare", 10,000 groups, 100,000 keys; half have a group, half a key.
+ * Inserts final orders with their rows in order_final, without guards and history: a twentieth FAILED, one in 20,000 of
+ * the type "rare", 10,000 groups, 100,000 keys; half have a group, half a key.
  */
 const sliceOf = (from: number, size: number) => `
   DO $$ BEGIN

@@ -3,7 +3,7 @@ import type { NewOrder } from "../../src/domain/Order.ts"
 import { maxSubmissions } from "../../src/domain/Order.ts"
 import type { AllStores } from "../../src/testing/AllStores.ts"
 
-/** Whether tests with many orders have as many as the contract says (`npm run test:scale`), not a tenth or less. */
+/** Whether tests with many orders use the full number (`npm run test:scale`), or a tenth or less. */
 export const isFullScale = process.env["SCALE"] === "full"
 
 /** Submits `count` orders through the store, in full batches. */

@@ -9,7 +9,7 @@ import { ownServer } from "./OwnServer.ts"
 import { storesOn } from "./StoresOn.ts"
 
 const openMs = 10_000
-/** No statement of the platform may take longer while the transaction is open: far less than it stays open. */
+/** The longest time of a statement of the platform while the transaction is open; far less than it stays open. */
 const longestMs = 500
 const lease = Duration.minutes(1)
 const completed = { event: "completed" } as const
@@ -62,7 +62,7 @@ describe("a caller's transaction that stays open after the submit of an order wi
       }).pipe(Context.get(app, SqlClient.SqlClient).withTransaction, Effect.forkScoped)
       const inTransaction = yield* Deferred.await(opened)
 
-      // Meanwhile others submit, claim and settle, with the same key and without, and locks are looked at.
+      // Meanwhile others submit, claim and settle, with the same key and without, and lock waits are counted.
       const began = Date.now()
       const busy = yield* Effect.gen(function* () {
         while (Date.now() < began + openMs) {

@@ -13,7 +13,7 @@ export interface Reads {
 
 const look = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
-  // Reports what this session has counted, with the end of the statement.
+  // The session reports its statistics at the end of this statement.
   yield* sql`SELECT pg_stat_force_next_flush()`
   yield* sql`SELECT pg_stat_clear_snapshot()`
   const [database] = yield* sql<{ readonly pages: number }>`
@@ -25,8 +25,8 @@ const look = Effect.gen(function* () {
 })
 
 /**
- * Runs an effect, and returns what its session read. The client has one connection, nothing else uses the database, and autovacuum
- * is off. PostgreSQL 15 or newer.
+ * Runs an effect, and returns what its session read. The client has one connection, nothing else uses the database, and
+ * autovacuum is off. PostgreSQL 15 or newer.
  */
 export const readsOf = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
@@ -41,7 +41,7 @@ export const readsOf = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
         return key.startsWith(kind) && more > 0 ? [[key.slice(kind.length + 1), more] as const] : []
       })
     const reads: Reads = {
-      // Without what a look itself reads.
+      // Without the pages that reading the statistics takes.
       pages: Math.max(0, after.pages - idle.pages - (idle.pages - before.pages)),
       scannedRows: Object.fromEntries(grown("table")),
       indexes: grown("index").map(([name]) => name)

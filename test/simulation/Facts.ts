@@ -24,7 +24,7 @@ export interface Plan {
 export type Fact =
   | { readonly fact: "answered"; readonly id: OrderId }
   | { readonly fact: "reprocess answered"; readonly id: OrderId }
-  /** It is stored and has the last place of its ordering key: it was submitted or reprocessed. */
+  /** The order was submitted or reprocessed, and has the last place of its ordering key. */
   | { readonly fact: "placed"; readonly id: OrderId }
   /** A cancel was stored: of this version if the order is PROCESSING, else as this version. */
   | {
@@ -46,7 +46,10 @@ export type Fact =
       /** The number of facts when the worker received the reply; Infinity if it never did. */
       readonly reply: { delivered: number }
     }
-  /** The worker was told that it is not expired. A heartbeat extends its lease, a claim if less than half of it is left. */
+  /**
+   * The worker got a reply that it is not expired. A heartbeat extends its lease, a claim if less than half of it is
+   * left.
+   */
   | {
       readonly fact: "alive"
       readonly at: number

@@ -13,7 +13,7 @@ const stored = Math.floor
 /** Checks the store's calls and replies: fencing, leases, and why attempts ended without an outcome. */
 export const judgeFacts = ({ facts, idle, staleCounted }: History, report: (what: string) => void): void => {
   const held = new Map<string, Held>()
-  /** When the lease of each worker last began anew. */
+  /** When the lease of each worker was last extended. */
   const extended = new Map<string, number>()
   /** The versions of running orders whose cancel was requested. */
   const requested = new Set<string>()
@@ -67,7 +67,7 @@ export const judgeFacts = ({ facts, idle, staleCounted }: History, report: (what
             report(`${name} expired before the end of the lease`)
           if ((disturbedUntil.get(processOf(order.worker)) ?? -1) < since)
             report(`${name} expired without a disturbance`)
-          // The store cannot tell it from the worker's own outcome.
+          // The store cannot distinguish this cancel from the worker's own outcome.
           const key = `${fact.id} ${order.version}`
           if (requested.has(key)) settles.set(key, `cancelled by ${order.worker}`)
         }
@@ -80,7 +80,7 @@ export const judgeFacts = ({ facts, idle, staleCounted }: History, report: (what
         const fenced = order?.version === version && order.worker === worker
         const before = settles.get(`${id} ${version}`)
         const isRequested = requested.has(`${id} ${version}`) && event !== "completed"
-        // A requested order is cancelled by every outcome but a completion.
+        // An order with a requested cancel is cancelled by every outcome but a completion.
         const outcome = `${isRequested ? "cancelled" : event} by ${worker}`
         const expected = fenced ? "settled" : before === outcome ? "repeated" : "stale"
         if (result !== expected)

@@ -2,8 +2,8 @@ import type { OrderId } from "../../src/domain/OrderId.ts"
 import { groupLimits, type History, type Plan } from "./Facts.ts"
 
 /**
- * Checks what orders of one ordering key or group may do at the same time, by the store's record: orders of a key run one at
- * a time in the sequence of their places and none passes another, and no group exceeds its limits.
+ * Checks the orders of each ordering key and group by the store's record: the orders of a key run one at a time in the
+ * sequence of their places, and no group exceeds its limits.
  */
 export const judgeLanes = ({ facts, plans }: History, report: (what: string) => void): void => {
   const places = new Map<OrderId, number>()
@@ -30,7 +30,7 @@ export const judgeLanes = ({ facts, plans }: History, report: (what: string) => 
     if (ratePerSecond === null) return
     const times = starts.get(group) ?? []
     starts.set(group, [...times, at])
-    // Within any time, no more starts than the burst and the rate of that time.
+    // In any period, at most the burst plus the rate times the period.
     for (const [index, time] of times.entries())
       if (times.length - index + 1 > ratePerSecond + (ratePerSecond * (at - time)) / 1000 + 0.01)
         report(`${id} started too soon after ${times.length - index} others of the group ${group}`)

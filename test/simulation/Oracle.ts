@@ -187,8 +187,8 @@ const judgeEvents = ({ events, order }: Stored, plan: Plan, about: About, report
 }
 
 /**
- * An order is cancelled if and only if somebody asked for it, unless its attempt completed. Returns whether the event is a
- * cancel.
+ * An order is cancelled if and only if a cancel was requested, unless its attempt completed. Returns whether the event
+ * is a cancel.
  */
 const judgeCancel = (
   event: OrderEvent,

@@ -49,7 +49,7 @@ const call = <A, E>(
       if (name === "renew") world.disturb(process, 0)
       return yield* refused
     }
-    // A look for cancels moves no order on.
+    // A check for cancels does not advance any order.
     if (name !== "findCancelRequests") world.steps++
     world.count(`step ${name}`)
     world.note(`${process.name} ${name}`)
@@ -184,8 +184,8 @@ export const simulatedStores = (world: SimulatedWorld, process: SimulatedProcess
         world.count("cancel found", ids.length)
       ),
     deregister: (worker) => statement("deregister", stores.work.deregister(worker)),
-    // Often only one order, as if the others were locked for a while, so that their worker is refused before it has
-    // lost all.
+    // Often expires only one order, as if the others were locked for a while, so that their worker is refused while it
+    // still holds orders.
     expire: (max) =>
       Effect.suspend(() => {
         if (time.now < world.lockedUntil) return statement("expire", Effect.succeed([]))
@@ -221,7 +221,7 @@ export const simulatedStores = (world: SimulatedWorld, process: SimulatedProcess
 export const wakeUpOf = (world: SimulatedWorld, process: SimulatedProcess): WakeUp["Service"] => {
   const deliver = (count: number) => {
     process.announced += count
-    // A worker announces room, which depends on orders that it has not stored.
+    // A worker announces room, not orders that it has stored.
     const isStored = process.kind === "worker" || process.announced <= process.stored
     world.facts.push({ fact: "announced", process: process.name, isStored })
     const workers = world.living("worker")

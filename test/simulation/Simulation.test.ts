@@ -4,7 +4,10 @@ import { simulateAll } from "./Shares.ts"
 import { faultKinds } from "./SimulatedWorld.ts"
 import { simulate } from "./Simulation.ts"
 
-/** The number of histories, starting at seed 1; without the setting as many of 1,000 or 80 as fit into 10 seconds. */
+/**
+ * The number of histories, from seed 1 on. Without the setting, as many of 1000 (in whole form) or 80 as fit into 10
+ * seconds.
+ */
 const historiesAtMost = Number(process.env.SIMULATION_HISTORIES ?? (isWholeForm ? 1000 : 80))
 const secondsAtMost = process.env.SIMULATION_HISTORIES === undefined ? 10 : Infinity
 const onlySeed = process.env.SIMULATION_SEED

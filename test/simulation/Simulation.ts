@@ -140,7 +140,7 @@ const run = (number: number, traced: boolean): Verdict => {
       if (statusOf(id) === "FAILED" || seed.chance(0.15)) operate(id)
     }
     if (ids.length > 0 && world.injects("cancel")) {
-      // Mostly of a running order, whose attempt then has to be interrupted.
+      // Mostly cancels a running order, whose attempt must then be interrupted.
       const running = ids.filter((id) => statusOf(id) === "PROCESSING")
       const id = seed.pick(running.length > 0 && seed.chance(0.7) ? running : ids)
       world.injected("cancel", id)

@@ -13,7 +13,7 @@ const decode = Schema.decodeUnknownEffect(Schema.Struct({ group: GroupName, limi
 })
 
 /**
- * Sets the limits of a group in every process, instead of those set before, and wakes the workers after the commit,
+ * Sets the limits of a group in every process, and replaces those set before. Wakes the workers after the commit,
  * because a higher limit may let orders start. Fails with `SchemaError` if the name or a limit is invalid.
  */
 export const setGroupLimits = Effect.fn("SetGroupLimits")(function* (

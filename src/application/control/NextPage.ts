@@ -1,6 +1,9 @@
 import type { Listing } from "../../domain/OrderQueries.ts"
 
-/** The page of up to `limit` entries, from the entries found when one more was asked for. */
+/**
+ * The page of up to `limit` entries. One more entry than `limit` must have been read, which tells whether there is a
+ * next page.
+ */
 export const makeListing = <A, At>(
   found: ReadonlyArray<A>,
   limit: number,

@@ -6,7 +6,7 @@ import { checkScope, type Scope } from "./Scope.ts"
 
 /** What to pause, and why. */
 export interface PauseRequest extends Scope {
-  /** Shown to everyone who asks why an order waits; cleaned (`cleanReason` in domain/Failure.ts). */
+  /** Shown in explanations of why an order waits; cleaned (`cleanReason` in domain/Failure.ts). */
   readonly reason: string
   /** When the pause ends by itself; only a resume ends it if absent. */
   readonly resumeAt?: DateTime.Utc

@@ -4,7 +4,7 @@ import type { Listing, Page } from "../../domain/OrderQueries.ts"
 import { ControlStore } from "../ports/ControlStore.ts"
 import { makeListing } from "./NextPage.ts"
 
-/** A page of what operators did, newest first. */
+/** A page of the audit, newest entry first. */
 export const readAudit = Effect.fn("ReadAudit")(function* ({ after, limit }: Page<number>) {
   const store = yield* ControlStore
   const found = yield* store.audit({ limit: limit + 1, before: after })

@@ -4,7 +4,7 @@ import type { OrderId } from "../../domain/OrderId.ts"
 import { ControlStore } from "../ports/ControlStore.ts"
 import { WakeUp } from "../ports/WakeUp.ts"
 
-/** Makes an order that waits for its time due now, and announces it to the workers after the commit. */
+/** Makes a PENDING order that is not due yet due now, and announces it to the workers after the commit. */
 export const runOrder = Effect.fn("RunOrder")(function* (id: OrderId, operator?: Operator) {
   const store = yield* ControlStore
   const wakeUp = yield* WakeUp

@@ -12,7 +12,7 @@ export const MaxPending = Context.Reference<number>("order-platform/application/
 })
 
 /**
- * The limit of PENDING orders that wait for their time; beyond it no further orders with a `notBefore` in the future are
+ * The limit of PENDING orders that are not due yet; beyond it no further orders with a `notBefore` in the future are
  * accepted. Ten million by default.
  */
 export const MaxScheduled = Context.Reference<number>("order-platform/application/intake/MaxScheduled", {
@@ -101,7 +101,7 @@ export const makeBackpressure = Effect.gen(function* () {
           orders.some((order) => isScheduled(order, now)) ? tooManyScheduled : null
         )
       }),
-    /** Why this order is refused at the moment because of its group; null if it is accepted. */
+    /** The refusal of this order because of its group; null if the order is accepted. */
     refusalOfGroup: groups.refusal,
     /**
      * Records that these orders were stored, so that each limit that counts some of them is sampled soon.

@@ -6,8 +6,8 @@ import { IntakeStore } from "../ports/IntakeStore.ts"
 import { makeSampling, pauseAfterCounting } from "./Sampling.ts"
 
 /**
- * The maximum number of groups that are counted at once because they had a submit, and the maximum number of groups
- * that are refused. Of further groups no order is refused.
+ * The maximum number of groups that wait for a count after a submit, and the maximum number of refused groups. The
+ * orders of further groups are accepted.
  */
 const maxGroups = 2048
 
@@ -62,12 +62,13 @@ export const makeGroupBackpressure = Effect.gen(function* () {
     new GroupOverloaded({
       group,
       message: `The group ${group} has more than its ${maxPending} pending orders; this order was not stored.`,
-      // How fast the orders of the group are processed is not known: the time so far is the estimate of the rest.
+      // The throughput of the group is unknown, so the time that it has been above its limit is the estimate of the
+      // time left.
       retryAfterSeconds: Math.min(maxRetryAfter, Math.max(1, Math.round((now - since) / 1000)))
     })
 
   return {
-    /** Why this order is refused at the moment; null if it is accepted. */
+    /** The refusal of this order; null if the order is accepted. */
     refusal: ({ group }: NewOrder): Effect.Effect<GroupOverloaded | null> => {
       const found = group === null ? undefined : refused.get(group)
       return group === null || found === undefined

@@ -1,6 +1,6 @@
 import { Duration, Effect, Latch } from "effect"
 
-/** The pause between two counts of the due orders, and the shortest pause between two counts of other orders. */
+/** The pause between two counts of the due orders, and the minimum pause between two other counts. */
 export const samplingInterval = Duration.seconds(1)
 
 /**
@@ -13,7 +13,10 @@ const longestInterval = Duration.minutes(1)
 export const pauseAfterCounting = (took: Duration.Duration) =>
   Duration.clamp(Duration.times(took, 20), { minimum: samplingInterval, maximum: longestInterval })
 
-/** Runs `sample` in the background, at intervals: after each `sampleSoon`, and again as long as it returns true. */
+/**
+ * Runs `sample` in the background after each `sampleSoon`, and again as long as it returns true, with a pause after
+ * each run.
+ */
 export const makeSampling = Effect.fnUntraced(function* (
   sample: Effect.Effect<boolean>,
   pauseAfter: (took: Duration.Duration) => Duration.Duration

@@ -29,7 +29,7 @@ export const MaxPayloadBytes = Context.Reference<number>(
 /** An order as a caller submits it: its payload, the name of its type, and these options. */
 export type Submission<T> = TypedPayload<T> & SubmissionOptions
 
-/** What a submission may give besides type and payload. */
+/** The options of a submission besides its type and payload. */
 export interface SubmissionOptions {
   /**
    * Orders of the same type and ordering key run one at a time, in the order in which they were submitted. 1 to 200
@@ -84,8 +84,8 @@ export interface WrongSubmission {
 }
 
 /**
- * Turns submissions into new orders: an id, the defaults resolved, the payload encoded by its type and its size
- * checked. The paths of a `SchemaError` begin at the submission.
+ * Turns submissions into new orders: draws an id, resolves the defaults, encodes the payload by its type and checks its
+ * size. The paths of a `SchemaError` begin at the submission.
  */
 export const makeNewOrder = Effect.fnUntraced(function* <T>(types: OrderTypes<T>) {
   const random = yield* SecureRandom.SecureRandom

@@ -26,8 +26,8 @@ import { createSeconds } from "./IntakeMetrics.ts"
 import { makeNewOrder, type Submission } from "./Submission.ts"
 
 /**
- * Why a submit fails. `SchemaError`: the type is none of the platform, the payload cannot be encoded or is too large, or
- * the ordering key, the group or the idempotency key is invalid.
+ * Why a submit fails. `SchemaError`: the platform does not have the type, the payload cannot be encoded or is too
+ * large, or the ordering key, the group or the idempotency key is invalid.
  */
 export type SubmitError = SubmitManyError | GroupOverloaded
 
@@ -53,7 +53,7 @@ export const makeStoreOrders = Effect.gen(function* () {
       }
     ).pipe(timed(createSeconds))
 
-  /** The answer that is stored under the key; the refusal if there is none. */
+  /** The answer that is stored under the key. Fails with the refusal if there is none. */
   const answerOr = <E>(keyed: KeyedOrders, refusal: E) =>
     Effect.flatMap(
       store.findAnswer(keyed),
@@ -79,18 +79,18 @@ export const makeStoreOrders = Effect.gen(function* () {
   })
 
   return {
-    /** Stores these orders, all or none, whatever their groups. */
+    /** Stores these orders, all or none. Does not check their groups. */
     storeOrders,
     /**
-     * Stores the orders of a key, all or none and whatever their groups, if the key is free. Returns the answer that is
-     * stored under the key.
+     * Stores the orders of a key, all or none, if the key is free. Does not check their groups. Returns the answer that
+     * is stored under the key.
      */
     storeOrdersOnce,
     /** Like `storeOrders`, unless the group of the order is overloaded. */
     storeOrder: (order: NewOrder) => (order.group === null ? storeOrders([order]) : storeOrder(order)),
     /** Like `storeOrdersOnce`, unless the group of the order is overloaded. */
     storeOrderOnce,
-    /** Why this order is refused at the moment because of its group; null if it is accepted. */
+    /** The refusal of this order because of its group; null if the order is accepted. */
     refusalOfGroup
   }
 })

@@ -13,9 +13,9 @@ import type { Pause, PauseScope } from "../../domain/Pauses.ts"
 import type { RegisteredWorker } from "../../domain/Workers.ts"
 
 /**
- * Cancels orders and steers which orders may start. Every change is stored before the call returns, and the next claim
- * of any process follows it. A change by an operator is stored with its entry in the audit, in one transaction. After
- * `OrdersUnavailable` the result is unknown; every call but `run` may be repeated unchanged.
+ * Cancels orders and controls which orders may start. Every change is stored before the call returns, and applies from
+ * the next claim on, in every process. A change by an operator and its entry in the audit are stored in one
+ * transaction. After `OrdersUnavailable` the result is unknown; every call but `run` may be repeated unchanged.
  */
 export class ControlStore extends Context.Service<
   ControlStore,
@@ -32,8 +32,8 @@ export class ControlStore extends Context.Service<
     ) => Effect.Effect<Order, OrderNotFound | OrderStateConflict | OrderVersionMismatch | OrdersUnavailable>
 
     /**
-     * Makes an order that waits for its time due now. Fails with `OrderStateConflict` if it is not PENDING or already
-     * due.
+     * Makes a PENDING order that is not due yet due now. Fails with `OrderStateConflict` if it is not PENDING or
+     * already due.
      */
     readonly run: (
       id: OrderId,
@@ -52,7 +52,7 @@ export class ControlStore extends Context.Service<
     /** The pauses in force, oldest first. */
     readonly pauses: Effect.Effect<ReadonlyArray<Pause>, OrdersUnavailable>
 
-    /** Sets the limits of a group, instead of those set before. */
+    /** Sets the limits of a group, and replaces those set before. */
     readonly setGroupLimits: (
       group: string,
       limits: GroupLimits,
@@ -71,22 +71,24 @@ export class ControlStore extends Context.Service<
       readonly after: string | null
     }) => Effect.Effect<ReadonlyArray<Group>, OrdersUnavailable>
 
-    /** The workers whose lease has not ended, by the time they started; at most 1000. */
+    /** The workers whose lease has not ended, by start time; at most 1000. */
     readonly workers: Effect.Effect<ReadonlyArray<RegisteredWorker>, OrdersUnavailable>
 
     /**
-     * The types of due orders that no worker in the registry takes, by name; at most 100. A type all of whose orders wait
-     * for their time may be included.
+     * The types of due orders that no worker in the registry takes, by name; at most 100. A type of which no order is
+     * due yet may be included.
      */
     readonly typesWithoutWorker: Effect.Effect<ReadonlyArray<string>, OrdersUnavailable>
 
-    /** What operators did, newest first; up to `limit` entries with a number below `before`. */
+    /** The entries of the audit, newest first; up to `limit` entries with a number below `before`. */
     readonly audit: (page: {
       readonly limit: number
       readonly before: number | null
     }) => Effect.Effect<ReadonlyArray<AuditEntry>, OrdersUnavailable>
 
-    /** Runs the effect after the caller's transaction has committed (never if it rolls back), or now if there is none. */
+    /**
+     * Runs the effect after the caller's transaction has committed (never if it rolls back), or now if there is none.
+     */
     readonly afterCommit: (effect: Effect.Effect<void>) => Effect.Effect<void>
   }
 >()("order-platform/application/ports/ControlStore") {}

@@ -12,12 +12,11 @@ import type { OrderId } from "../../domain/OrderId.ts"
 import type { DeadLetterFilter, Listing, Page } from "../../domain/OrderQueries.ts"
 
 /**
- * The dead letter queue. An entry exists exactly while its order is FAILED and not discarded. Reprocess
- * and discard store the order, its event, the deletion of the entry and the entry of the audit in one
- * transaction, or nothing. After
- * `OrdersUnavailable` their result is unknown: a second call fails with
- * `OrderNotInDeadLetterQueue` if the first one succeeded. Entries are added by the calls of `WorkStore` that
- * end an attempt: settle (postgres/functions/SettleOrders.ts) and expire (postgres/work/ExpireLeases.ts).
+ * The dead letter queue. An entry exists exactly while its order is FAILED and not discarded. Reprocess and discard
+ * store the order, its event, the deletion of the entry and the entry of the audit in one transaction, or nothing.
+ * After `OrdersUnavailable` their result is unknown: a second call fails with `OrderNotInDeadLetterQueue` if the first
+ * one succeeded. Entries are added by the calls of `WorkStore` that end an attempt: settle
+ * (postgres/functions/SettleOrders.ts) and expire (postgres/functions/ExpireLeases.ts).
  */
 export class DeadLetterStore extends Context.Service<
   DeadLetterStore,

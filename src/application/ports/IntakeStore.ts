@@ -58,9 +58,9 @@ export class IntakeStore extends Context.Service<
     ) => Effect.Effect<{ readonly due: number; readonly drainPerSecond: number }, OrdersUnavailable>
 
     /**
-     * The number of other PENDING orders, which are not due yet, counted up to `max + 1`. If there are more than
-     * `max`, also the time until `room` of them have become due; infinity if that time is longer than an
-     * hour.
+     * The number of PENDING orders that are not due yet and do not wait behind another order of their key, counted up
+     * to `max + 1`. If there are more than `max`, also the time until `room` of them have become due; infinity if that
+     * takes longer than an hour.
      */
     readonly countScheduled: (
       max: number,
@@ -68,8 +68,8 @@ export class IntakeStore extends Context.Service<
     ) => Effect.Effect<{ readonly scheduled: number; readonly roomIn: Duration.Duration }, OrdersUnavailable>
 
     /**
-     * For each of these groups, its PENDING orders, counted up to `max + 1`, where `max` is the limit `maxPending` that
-     * was set for it, else `defaultMax`. A group without either limit is left out.
+     * For each of these groups, the number of its PENDING orders, counted up to `max + 1`. `max` is the `maxPending`
+     * that was set for the group, else `defaultMax`. A group with neither is left out.
      */
     readonly countPendingOfGroups: (
       groups: ReadonlyArray<string>,

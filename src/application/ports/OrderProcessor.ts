@@ -56,9 +56,9 @@ export class Writes extends Data.TaggedClass("Writes")<{
 export type AttemptError = RetryableFailure | PermanentFailure | Snooze
 
 /**
- * The work for one order of the type `N`, supplied by the app. It runs at least once: after a crash or a lost lease it runs
- * again with the same `effectKey`. No transaction is open while it runs. It is interrupted at the time limit
- * of the attempt, when the lease is lost, and when the drain timeout of a stopping worker has passed.
+ * The work for one order of the type `N`, supplied by the app. It runs at least once: after a crash or a lost lease it
+ * runs again with the same `effectKey`. No transaction is open while it runs. It is interrupted at the time limit of
+ * the attempt, when the lease is lost, and when the drain timeout of a stopping worker has passed.
  */
 export interface OrderProcessor<in out N extends string, in out P> {
   readonly process: (attempt: Attempt<P, N>) => Effect.Effect<void | Writes, AttemptError>

@@ -16,23 +16,25 @@ export interface Settlement {
 }
 
 /**
- * For each priority, the group that was served last, null for the orders without a group. A priority without an entry
- * begins with the first group. Groups take turns in the sequence of their names (by code point), after the group
- * with the last name again from the first. Orders without a group count as one group, the first.
+ * For each priority, the group that was served last; null means the orders without a group. The groups take turns in
+ * the sequence of their names (by code point); after the last name the first one is next. Orders without a group count
+ * as one group, which comes first. A priority without an entry begins with the first group.
  */
 export type Turns = Readonly<Record<number, string | null>>
 
 /** What a worker asks for. */
 export interface ClaimRequest {
   readonly worker: string
-  /** The lease of the worker is extended to this time from now if less than half of it is left. */
+  /** The duration of the worker's lease. The claim renews the lease if less than half of this time is left. */
   readonly lease: Duration.Duration
   readonly max: number
   /** The order types to take; absent: every type. */
   readonly types?: ReadonlyArray<string>
-  /** The maximum number of orders of these types; 0 excludes a type. A type without an entry has only the limit `max`. */
+  /**
+   * The maximum number of orders of these types; 0 excludes a type. A type without an entry has only the limit `max`.
+   */
   readonly maxOfType?: Readonly<Record<string, number>>
-  /** As returned by the last claim of this process. */
+  /** The `turns` of the last claim of this process. */
   readonly turns?: Turns
   /** The limits of groups for which none were set. */
   readonly defaultLimits?: GroupLimits
@@ -41,16 +43,16 @@ export interface ClaimRequest {
 /** The result of a claim: the started orders, and when the next claim can find more. */
 export interface Claim {
   readonly orders: ReadonlyArray<ProcessingOrder>
-  /** For the next claim of this process. */
+  /** To be passed to the next claim of this process. */
   readonly turns: Turns
   /**
-   * Whether orders that may start now can be left although fewer than `max` were started, because another claim held
-   * their group or because the claim examined its maximum: claim again soon.
+   * Whether orders that may start now can be left although fewer than `max` were started: another claim held their
+   * group, or this claim reached the limit of what it examines. Claim again soon.
    */
   readonly isIncomplete: boolean
   /**
-   * Time until time alone lets a further order start: it becomes due, its group may start another, or a pause ends.
-   * Null if there is no such time. An order that is blocked by anything else does not count.
+   * The time until a further order can start without any other event: it becomes due, the rate of its group allows the
+   * next start, or a pause ends. Null if there is no such time. Orders that wait for anything else do not count.
    */
   readonly nextDueIn: Duration.Duration | null
   /**
@@ -138,7 +140,8 @@ export class WorkStore extends Context.Service<
 
     /**
      * Expires up to `max` orders of workers whose lease has ended. Each counts as a failed attempt with the reason code
-     * `WORKER_LOST`. A worker is refused from its first expired order on, and leaves the registry with its last.
+     * `WORKER_LOST`. The store refuses a worker once one of its orders has expired, and removes it from the registry
+     * with the last one.
      */
     readonly expire: (max: number) => Effect.Effect<ReadonlyArray<Order>, OrdersUnavailable>
   }

@@ -22,7 +22,7 @@ const isPaused = Metric.gauge("order_worker_paused", {
   description: "1 while all orders are paused, else 0; a pause of a type or a group does not count"
 })
 
-/** Order types that wait in vain. */
+/** The number of types of due orders that no worker takes. */
 const typesWithoutWorkerCount = Metric.gauge("order_types_without_worker", {
   description: "Types of due orders that no worker takes"
 })

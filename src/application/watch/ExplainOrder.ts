@@ -33,7 +33,7 @@ export const explainOrder = Effect.fn("ExplainOrder")(function* (id: OrderId) {
 
 /**
  * One sentence that says that the order is running or done, or why it is not. `events` is the history of the order,
- * oldest first. `why` is null if the order is not PENDING, or was no longer PENDING when it was asked for.
+ * oldest first. `why` is null if the order is not PENDING, or was no longer PENDING when `why` was read.
  */
 export const explain = (
   order: Order,

@@ -13,10 +13,10 @@ interface Settled {
 }
 
 /**
- * Wakes claim loops if these settled outcomes let orders start that could not start before. An order with an ordering
- * key may let the next one start, an order with a group another one of its group, in any process; a released order may
- * start again in another process. An order with a new due time concerns only the claim loop of this worker, which may
- * be waiting until a later time. All other outcomes, the most frequent ones, let no order start.
+ * Wakes claim loops if these settled outcomes may let further orders start. In every process: the next order of the
+ * same ordering key after a final outcome, another order of the same group after any outcome, and the order itself
+ * after a release. Only in this process: an order with a new due time, because the claim loop may be waiting until a
+ * later time. All other outcomes, which are the most frequent, let no order start.
  */
 export const announceRoom = (settled: ReadonlyArray<Settled>, state: WorkerState): void => {
   let freed = 0
@@ -55,8 +55,8 @@ export const announceRest = (state: WorkerState): Effect.Effect<void, never, Wak
   )
 
 /**
- * Forwards announcements of all processes to the claim loop and to the fiber that looks for cancels; the claim loop alone
- * would not receive them while no slot is free. Never ends.
+ * Forwards announcements of all processes to the claim loop and to the fiber that checks for cancels. The claim loop
+ * alone would not receive them while it waits for a slot. Never ends.
  */
 export const receiveAnnouncements = ({
   claimNow,

@@ -4,15 +4,15 @@ import { WorkStore } from "../ports/WorkStore.ts"
 import { claimTimeout } from "./WorkerSettings.ts"
 import { type Attempt, interruptAttempt, type WorkerState } from "./WorkerState.ts"
 
-/** The longest time between two looks for cancels while attempts run. */
+/** The longest time between two checks for cancels while attempts run. */
 const interval = Duration.seconds(1)
 
-/** The shortest time between two looks, however many announcements arrive. */
+/** The shortest time between two checks, however many announcements arrive. */
 const pause = Duration.millis(200)
 
 /**
- * Interrupts running attempts whose cancel was requested, in whichever process. While attempts run, it looks for requests
- * once a second, and at once after an announcement. An attempt that is storing its outcome is not interrupted. Never
+ * Interrupts running attempts whose cancel was requested in any process. While attempts run, it checks for requests
+ * once a second, and soon after each announcement. An attempt that is storing its outcome is not interrupted. Never
  * ends.
  */
 export const cancelAttempts = (state: WorkerState): Effect.Effect<never, never, WorkStore> =>
@@ -31,7 +31,7 @@ const interruptRequested = Effect.fnUntraced(function* (state: WorkerState) {
   const { attempts, id, settings } = state
   const isRunning = ({ fiber, order, phase }: Attempt) =>
     fiber !== null && phase === "processing" && order.worker === id
-  // Only attempts that ran before the look: a later attempt at the same order, after a reprocess, is not cancelled.
+  // Only attempts that ran before the check: a later attempt at the same order, after a reprocess, is not cancelled.
   const running = attempts.all().filter(isRunning)
   if (running.length === 0) return
   const store = yield* WorkStore

@@ -17,10 +17,10 @@ const maxClaim = 256
 type StartAttempts = (orders: ReadonlyArray<ProcessingOrder>) => Effect.Effect<void>
 
 /**
- * The claim loop of a worker. It waits for free slots, claims at most one order that may run for each free slot, and
- * starts an attempt for each order. If it found fewer orders than free slots, it waits for the first of these: an
- * announcement, an outcome or a free slot that may let another order start (`claimNow`), the time at which time alone
- * lets the next order start, the end of the next lease, the end of the poll interval. The loop never ends. The SQL is in
+ * The claim loop of a worker. It waits for free slots, claims at most one order for each free slot, and starts an
+ * attempt for each claimed order. If it got fewer orders than free slots, it waits for the first of these: a signal
+ * that another order may start (`claimNow`), the time at which the next order can start without any other event, the
+ * end of the next lease, or the end of the poll interval. The loop never ends. The SQL is in
  * infrastructure/postgres/functions/ClaimOrders.ts.
  */
 export const claimOrders = (
@@ -103,12 +103,12 @@ const claim = (max: number, defaultLimits: GroupLimits, state: WorkerState) =>
         duration: claimTimeout(settings),
         orElse: () => Effect.fail(new OrdersUnavailable({ message: "a claim took too long" }))
       }),
-      // The worker was expired while the reply was under way, and its orders with it.
+      // If the worker has taken a new id since the claim began, these orders were lost with the old id.
       Effect.map((claimed) => (state.id === id ? claimed : { ...claimed, orders: [] }))
     )
   })
 
-// Another claim holds a group at this moment, or there is more to examine.
+// Another claim has locked a group, or this claim did not examine everything.
 const shortPause = Effect.flatMap(Random.nextBetween(5, 20), (millis) => Effect.sleep(millis))
 
 const waitForWork = Effect.fnUntraced(function* (
@@ -118,7 +118,7 @@ const waitForWork = Effect.fnUntraced(function* (
   const jitter = yield* Random.nextBetween(0.8, 1)
   const waits = [Duration.times(settings.pollInterval, jitter), nextDueIn, nextLeaseEndIn]
   const shortest = waits.filter((wait) => wait !== null).reduce((a, b) => Duration.min(a, b))
-  // A shortest wait, so that a store which returns no time to wait does not cause a busy loop.
+  // A minimum, so that a store that returns a wait of zero does not cause a busy loop.
   const least = orders.length === 0 ? 5 : 1
   yield* Effect.timeoutOption(claimNow.await, Math.max(least, Math.ceil(Duration.toMillis(shortest))))
 })

@@ -8,7 +8,7 @@ const maxExpired = 256
 
 /**
  * Expires orders of workers whose lease has ended. Every worker does this for all workers. The SQL is in
- * infrastructure/postgres/work/ExpireLeases.ts.
+ * infrastructure/postgres/functions/ExpireLeases.ts.
  */
 export const expireLeases = Effect.gen(function* () {
   const store = yield* WorkStore

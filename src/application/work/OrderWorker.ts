@@ -17,15 +17,16 @@ import { capacity } from "./WorkMetrics.ts"
 const lastSettle = Duration.seconds(2)
 
 /**
- * Processes due orders of its types while its layer is open, with a claim loop, a fiber for each attempt, a settle loop, a
- * heartbeat, and fibers that look for cancels and that receive and send announcements. When the layer closes, the worker
- * stops claiming, lets running attempts complete until the drain timeout, interrupts the others and releases their orders
- * (which does not count as a failed attempt), stores all outcomes, and leaves the registry of workers.
+ * Processes due orders of its types while its layer is open, with a claim loop, a fiber for each attempt, a settle
+ * loop, a heartbeat, and fibers that check for cancels, receive announcements and send announcements. When the layer
+ * closes, the worker stops claiming, lets running attempts complete until the drain timeout, interrupts the others and
+ * releases their orders (which does not count as a failed attempt), stores all outcomes, and leaves the registry of
+ * workers.
  */
 export class OrderWorker extends Context.Service<
   OrderWorker,
   {
-    /** The name of `WorkerSettings`, with which the ids under which the worker holds orders begin. */
+    /** The name from `WorkerSettings`. The ids under which the worker holds orders begin with it. */
     readonly name: string
     /** The number of orders that are started and not settled. */
     readonly inFlight: Effect.Effect<number>
@@ -100,7 +101,7 @@ const drain = Effect.fnUntraced(function* (state: WorkerState, { claiming, heart
   )
 })
 
-/** Releases what is left, and removes the worker from the registry. */
+/** Releases the orders that are left, and removes the worker from the registry. */
 const leave = (state: WorkerState) =>
   Effect.andThen(
     releaseUnknownOrders(state),

@@ -23,10 +23,10 @@ export const releaseOrders = Effect.fnUntraced(function* (
 })
 
 /**
- * The held orders that no claim will return any more and that have no attempt. While a claim is under way, an order
- * without an attempt may be one of its orders, unless the heartbeat before the claim has already found it. So no clock is
- * needed, and an order is found by the second heartbeat at the latest, because a claim takes at most as long as the time
- * between two heartbeats.
+ * The held orders that have no attempt and that no running claim will return. While a claim is running, an order
+ * without an attempt may be one of its orders, unless a heartbeat before the claim has already found it. This needs no
+ * clock. Such an order is found by the second heartbeat at the latest, because a claim takes at most as long as the
+ * time between two heartbeats.
  */
 export const findLostOrders = (
   held: ReadonlyArray<HeldOrder>,
@@ -42,8 +42,8 @@ export const findLostOrders = (
 }
 
 /**
- * Releases every order that this worker holds although it has no attempt for the order. May be called only while no claim
- * is running.
+ * Releases every order that this worker holds although it has no attempt for the order. May be called only while no
+ * claim is running.
  */
 export const releaseUnknownOrders = Effect.fnUntraced(
   function* (state: WorkerState) {

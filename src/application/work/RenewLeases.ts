@@ -9,10 +9,10 @@ import { aboutOrder, type Attempt, interruptAttempt, type WorkerState } from "./
 
 /**
  * The heartbeat of a worker: at its start, after each third of the lease duration, and at once when it begins to stop.
- * One statement renews the lease, stores the report, and returns the orders that the worker holds. An attempt whose order
- * is not held is interrupted, because another worker may have the order; so is one whose cancel was requested. An order
- * without an attempt belongs to a claim whose reply was lost: the order is released, which does not count as a failed
- * attempt.
+ * One statement renews the lease, stores the report, and returns the orders that the worker holds. An attempt whose
+ * order is no longer held is interrupted, because another worker may have the order. An attempt whose cancel was
+ * requested is interrupted too. An order without an attempt belongs to a claim whose reply was lost: the order is
+ * released, which does not count as a failed attempt.
  */
 export const renewLeases = (state: WorkerState): Effect.Effect<never, never, WorkStore> =>
   heartbeat(state).pipe(
@@ -34,7 +34,7 @@ const heartbeat = Effect.fnUntraced(function* (state: WorkerState) {
   const held = yield* store.renew(id, settings.lease, reportOf(state))
   yield* interruptLost(before, held)
   const lost = findLostOrders(held, state)
-  // With a time limit, so that the next heartbeat is in time for the other orders.
+  // With a time limit, so that a slow release does not delay the next heartbeat.
   yield* Effect.timeoutOption(releaseOrders(lost, state), claimTimeout(settings))
 })
 
@@ -55,7 +55,7 @@ const interruptLost = Effect.fnUntraced(function* (
   const byId = new Map(held.map((order) => [order.id, order]))
   for (const attempt of attempts) {
     const { fiber, order, phase } = attempt
-    // After the processor has ended, the order may not be held because it is settled.
+    // After the processor has ended, the order may already be settled, and a settled order is not held.
     if (fiber === null || phase !== "processing") continue
     const now = byId.get(order.id)
     if (now?.version === order.version) {

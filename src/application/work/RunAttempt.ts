@@ -80,7 +80,10 @@ const runAttempt = (
 /** The processing of an attempt. It succeeds with nothing, or with writes to be committed. */
 type Process = (order: ProcessingOrder) => Effect.Effect<void | Writes, AttemptFailure>
 
-/** Processes each order by its type. A claim returns only orders of these types; any other order is not decodable. */
+/**
+ * Processes each order by its type. A claim returns only orders of these types; an order of any other type fails as
+ * undecodable.
+ */
 const makeProcess = Effect.fnUntraced(function* <T>(types: OrderTypes<T>) {
   // Each service is there, because the signature requires all of them.
   const context = (yield* Effect.context<ProcessorsOf<T>>()) as unknown as Context.Context<AnyProcessor>
@@ -119,8 +122,8 @@ const processOrder =
     })
 
 /**
- * The reason of an interruption takes precedence over the exit of the processor, except that a cancel came too late for an
- * attempt that has completed.
+ * The reason of an interruption takes precedence over the exit of the processor. Only a cancel comes too late if the
+ * attempt has completed.
  */
 const decideNextStep = (
   attempt: Attempt,

@@ -78,8 +78,9 @@ interface SettledAttempt {
 }
 
 /**
- * Counts settled attempts, once for each outcome of a group, and logs failed, retried, cancelled and stale ones. The store
- * may have cancelled an order although its attempt had another outcome; it is counted and logged with that outcome.
+ * Counts settled attempts, once for each outcome of a group, and logs failed, retried, cancelled and stale ones. The
+ * store may have cancelled an order although its attempt had another outcome; it is counted and logged with that
+ * outcome.
  */
 export const reportSettled = Effect.fnUntraced(function* (group: ReadonlyArray<SettledAttempt>) {
   const stored = group.filter(({ result }) => result !== "stale")

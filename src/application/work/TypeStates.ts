@@ -5,7 +5,7 @@ import { finder, type OrderTypes } from "../../domain/OrderTypes.ts"
 import { SettingsOfTypes, type TypeSettings } from "../../domain/TypeSettings.ts"
 import { WorkerSettings } from "./WorkerSettings.ts"
 
-/** What a worker keeps about one order type, or about all types without settings of their own. */
+/** The state that a worker keeps for one order type, or for all types without settings of their own. */
 export interface TypeState {
   /** An attempt that takes longer is interrupted and fails with `TIMEOUT`. */
   readonly attemptTimeout: Duration.Duration
@@ -52,7 +52,7 @@ export const makeTypeStates = Effect.fnUntraced(function* (types: OrderTypes<unk
   const states = new Map<string, TypeState>()
   for (const type of new Set([...(types.names ?? []), ...configured.keys()]))
     states.set(type, yield* stateOf(type, configured.get(type) ?? {}))
-  // Without a maximum, because a claim needs the name of each type that has one.
+  // Without a maximum, because a claim must name each type that has one.
   const others: TypeState = { ...(yield* stateOf("", {})), concurrency: null }
   const limited = Array.from(states).flatMap(([type, state]) =>
     state.concurrency === null ? [] : [{ type, state, concurrency: state.concurrency }]
@@ -69,7 +69,7 @@ export const makeTypeStates = Effect.fnUntraced(function* (types: OrderTypes<unk
   return result
 })
 
-/** One list of deadlines for each distinct timeout, since all deadlines of a list are the same time away. */
+/** One list of deadlines for each distinct timeout, because all deadlines of a list have the same timeout. */
 const makeDeadlinesByTimeout = Effect.sync(() => {
   const byMillis = new Map<number, Deadlines>()
   return Effect.fnUntraced(function* (timeout: Duration.Duration) {

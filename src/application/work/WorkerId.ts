@@ -2,8 +2,8 @@ import { Effect } from "effect"
 import { interruptAttempt, type WorkerState } from "./WorkerState.ts"
 
 /**
- * After the store has refused this id of the worker: interrupts the attempts that run under it, since other workers may
- * have their orders, and continues under a new id. Does nothing if the worker has a new id already. An attempt that is
+ * Continues under a new id after the store has refused this one. Interrupts the attempts that run under the refused id,
+ * because other workers may have their orders. Does nothing if the worker already has a new id. An attempt that is
  * storing its outcome is not interrupted; the store refuses the outcome if the order was expired.
  */
 export const takeNewId = (expired: string, state: WorkerState): Effect.Effect<void> =>

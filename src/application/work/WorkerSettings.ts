@@ -4,7 +4,7 @@ import { Context, Duration } from "effect"
 export interface WorkerSettings {
   /**
    * The name under which the worker holds orders. Must be unique among all workers, past ones included: do not reuse it
-   * after a restart. If the worker loses its lease, it goes on under this name with `#2`, `#3` and so on appended.
+   * after a restart. If the worker loses its lease, it continues under this name with `#2`, `#3` and so on appended.
    */
   readonly name: string
   /** The order types that the worker takes; null, the default: every type that it has a processor for. */
@@ -23,8 +23,8 @@ export interface WorkerSettings {
    */
   readonly writeConcurrency: number
   /**
-   * How long the worker's lease lasts: without a renewal, other workers may start its orders after this time. The worker
-   * renews the lease after each third of this time.
+   * How long the worker's lease lasts: without a renewal, other workers may start its orders after this time. The
+   * worker renews the lease after each third of this time.
    */
   readonly lease: Duration.Duration
   /** An attempt that takes longer is interrupted and fails with `TIMEOUT`. */
@@ -55,8 +55,8 @@ export const WorkerSettings = Context.Reference<WorkerSettings>(
 )
 
 /**
- * The time limit of a claim and of other single calls of the store. At most four seconds, so that a dead connection does
- * not delay the next claim for long.
+ * The time limit of a claim and of other single calls of the store. At most four seconds, so that a dead connection
+ * does not delay the next claim for long.
  */
 export const claimTimeout = (settings: WorkerSettings): Duration.Duration =>
   Duration.min(Duration.times(settings.lease, 1 / 3), Duration.seconds(4))

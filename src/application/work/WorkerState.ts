@@ -16,8 +16,8 @@ import { WorkerSettings } from "./WorkerSettings.ts"
 const maxFinished = 1024
 
 /**
- * Why an attempt was interrupted: it reached its time limit, another worker may have its order, a cancel of its order was
- * requested, or this worker stops.
+ * Why an attempt was interrupted: it reached its time limit, another worker may have its order, a cancel of its order
+ * was requested, or this worker stops.
  */
 type Interruption = "timeout" | "lease lost" | "cancelled" | "worker stopped"
 
@@ -28,9 +28,9 @@ export interface Attempt {
   /** Its index in the list of attempts. */
   readonly index: number
   /**
-   * `processing`: the processor runs. `committing`: the processor's writes and the outcome are stored in one transaction. `ended`:
-   * the outcome waits for the settle loop, or the attempt was dropped. Only in `processing` does a timeout, a lost lease or
-   * a cancel interrupt the attempt.
+   * `processing`: the processor runs. `committing`: the processor's writes and the outcome are stored in one
+   * transaction. `ended`: the outcome waits for the settle loop, or the attempt was dropped. A timeout, a lost lease or
+   * a cancel interrupts the attempt only while it is `processing`.
    */
   phase: "processing" | "committing" | "ended"
   /** When its processor was started, in nanoseconds of the monotonic clock. */
@@ -71,7 +71,7 @@ export interface WorkerState {
   /** The order types that it takes; null: every type. */
   readonly types: ReadonlyArray<string> | null
   readonly typeStates: TypeStates
-  /** The group that its last claims served last, for each priority. */
+  /** For each priority, the group that was served last. */
   turns: Turns
   /**
    * A claim takes slots and releases those that it did not fill. The slot of an attempt is released when its
@@ -85,23 +85,23 @@ export interface WorkerState {
   readonly writePermits: Semaphore.Semaphore
   /** The queue from the attempts to the settle loop. Ending it ends the loop. */
   readonly finished: Queue.Queue<FinishedAttempt, Cause.Done>
-  /** Wakes the claim loop: orders may have become due, or there is room for orders that could not start before. */
+  /** Wakes the claim loop: an order may have become due, or may start that could not start before. */
   readonly claimNow: Signal
-  /** Wakes the fiber that looks for cancels. */
+  /** Wakes the fiber that checks for cancels. */
   readonly findCancelsNow: Signal
-  /** Lets the heartbeat report at once. */
+  /** Makes the heartbeat report at once. */
   readonly reportNow: Signal
   /** Wakes the fiber that announces `freed`. */
   readonly announceNow: Signal
-  /** The number of settled orders that may let orders of other workers start, and that were not announced yet. */
+  /** The number of settled orders that may let orders start in other processes, and that were not announced yet. */
   freed: number
   /** The number of claims that have begun. */
   claims: number
-  /** Whether the last claim that has begun may still return orders. */
+  /** Whether a claim is running. */
   isClaiming: boolean
   /** Whether a claim failed without a reply: the store may have started orders that have no `Attempt` here. */
   isClaimInDoubt: boolean
-  /** The orders that the last heartbeat found without an attempt, by their version, and `claims` at that time. */
+  /** The orders without an attempt that the last heartbeat found, with their versions, and `claims` at that time. */
   unknown: { readonly versions: ReadonlyMap<OrderId, number>; readonly claims: number }
   /** Whether the worker is stopping. */
   isDraining: boolean
@@ -136,7 +136,7 @@ export const makeWorkerState = Effect.fnUntraced(function* (
   }
 })
 
-/** The types that are both processed and wanted. */
+/** The types that the worker can process and is set to take. */
 const typesOf = (processed: WorkerState["types"], wanted: WorkerState["types"]): WorkerState["types"] =>
   processed === null || wanted === null
     ? (processed ?? wanted)
@@ -157,8 +157,8 @@ const makeStopwatch: Effect.Effect<Stopwatch> = Effect.gen(function* () {
 })
 
 /**
- * Releases the slot of an attempt. If the attempts of its type had reached their maximum, the claim loop may wait for
- * this although other slots are free.
+ * Releases the slot of an attempt. If its type was at its maximum, wakes the claim loop, which may be waiting for this
+ * although other slots are free.
  */
 export const releaseSlot = ({ typeState }: Attempt, { claimNow, slots }: WorkerState): void => {
   slots.release(1)

@@ -2,7 +2,9 @@ import { type Json, namesIn } from "./OpenApiParts.ts"
 
 type Schemas = Readonly<Record<string, Json>>
 
-/** Effect describes alternatives by `anyOf`; an order of one of several types fits exactly one of them. */
+/**
+ * Describes the alternatives of an order by `oneOf`, because it has exactly one type. Effect describes them by `anyOf`.
+ */
 export const withOneOfTypes = (schemas: Schemas): Schemas => {
   const { anyOf, ...order } = schemas["SubmitOrder"] ?? {}
   return anyOf === undefined ? schemas : { ...schemas, SubmitOrder: { ...order, oneOf: anyOf } }
@@ -31,7 +33,7 @@ export const exampleOrderIn = (schemas: Schemas): ExampleOrder => {
   }
 }
 
-/** The schemas that a schema refers to, or the schema itself. */
+/** The schemas that a schema refers to, or the schema itself if it refers to none. */
 const resolve = (schema: Json, schemas: Schemas): ReadonlyArray<Json> => {
   const names = namesIn(schema)
   return names.length === 0 ? [schema] : names.map((name) => schemas[name] ?? {})

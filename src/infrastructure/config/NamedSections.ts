@@ -18,8 +18,8 @@ interface NameRule {
 }
 
 /**
- * Sections of settings under names that the operator chooses. As text, and so in the environment, they are one JSON
- * object. In the file they are sections, and a name with dots is one key. Null counts as not given.
+ * Sections of settings under names that the operator chooses. As text, for example in the environment, they are one
+ * JSON object. In the file they are sections, and a name with dots is one key. Null counts as not given.
  */
 export const namedSections = <const P extends Parts>(
   names: NameRule,
@@ -89,7 +89,7 @@ const readSection = (
     })
   )
 
-// The texts of the file and the numbers of JSON mean the same.
+// A value is a text if it comes from the file, and may be a number if it comes from JSON.
 const decodeValue = (kind: Kind<unknown>, value: unknown): Option.Option<unknown> =>
   Predicate.isString(value) || Predicate.isNumber(value)
     ? Schema.decodeOption(kind.schema)(String(value))

@@ -13,9 +13,9 @@ export interface Kind<out A> {
   readonly secret: boolean
   /** Whether the file may contain the value as a list. As text, the elements are separated by commas. */
   readonly list?: boolean
-  /** Whether the file may contain the value as sections under names of the operator's choice. As text, it is JSON. */
+  /** Whether the file may contain the value as sections under names that the operator chooses. As text, it is JSON. */
   readonly sections?: boolean
-  /** What is wrong with which parts of an invalid text; none if the text as a whole is. */
+  /** The wrong parts of an invalid text; empty if the text as a whole is wrong. */
   readonly wrongParts?: (text: string) => ReadonlyArray<WrongPart>
 }
 

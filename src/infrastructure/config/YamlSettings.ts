@@ -105,7 +105,8 @@ class Reader implements YamlSettings {
     else if (texts.length > 0) this.settings.set(key, { text: texts.join(","), place })
   }
 
-  // Scalars keep their source text; a wrong place of a list or of an alias without an anchor is shown as null.
+  // A scalar keeps its source text. A list, or an alias without an anchor, becomes an empty list, which no setting
+  // allows.
   #json(node: Node | undefined): unknown {
     if (isEmpty(node)) return null
     if (isScalar(node)) return node.source ?? String(node.value)

@@ -1,4 +1,4 @@
-/** A code unit, moved so that surrogates (code points beyond U+FFFF) sort after all others. */
+/** Maps a UTF-16 code unit so that surrogates (code points beyond U+FFFF) sort after all others. */
 const rank = (unit: number) => (unit < 0xd800 ? unit : unit < 0xe000 ? unit + 0x2000 : unit - 0x800)
 
 /** Compares texts by code point, as PostgreSQL does with the collation "C"; null first. `<` compares UTF-16 units. */

@@ -96,7 +96,7 @@ const make = () => {
       put(order, orders.get(order.id)?.events ?? [])
       return order
     },
-    /** Lets the next order of each ordering key without a head run. */
+    /** Makes the first waiting order of each ordering key without a head its head. */
     promote: () => {
       for (const id of keys.promote()) {
         const order = byStatus.PENDING.get(id)

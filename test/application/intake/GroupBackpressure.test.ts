@@ -70,7 +70,7 @@ describe("The limit of pending orders of a group", () => {
       yield* submit("other")
       yield* submit()
       yield* pass("20 seconds")
-      // The longer the group has been above its limit, the later its next try.
+      // The longer the group has been above its limit, the later the next try.
       assert.strictEqual((yield* refused(submit("acme"))).retryAfterSeconds, 20)
       yield* pass("45 seconds")
       assert.strictEqual((yield* refused(submit("acme"))).retryAfterSeconds, 60)

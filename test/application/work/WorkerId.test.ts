@@ -32,7 +32,7 @@ describe("the worker in the registry", () => {
         yield* pass("10 millis")
         assert.deepStrictEqual(yield* registered, { ...report, inFlight: 0, draining: false })
         yield* store({})
-        // Claimed at the end of a lease at the latest, and reported by the next heartbeat.
+        // The order is claimed at the end of a lease at the latest, and the next heartbeat reports it.
         yield* pass("13 seconds")
         assert.deepStrictEqual(yield* registered, { ...report, inFlight: 1, draining: false })
         const stopping = yield* Effect.forkChild(stop)
@@ -52,7 +52,7 @@ describe("the worker in the registry", () => {
       const ids = yield* store({}, {}, {})
       yield* startWorker(({ attempt }) => (attempt === 1 ? hang : Effect.void), { lease })
       yield* pass("1 second")
-      // As after it was frozen beyond its lease: another worker expires its first order.
+      // As after a freeze longer than its lease: another worker expires its first order.
       yield* stores.work.renew("w1", Duration.zero)
       assert.lengthOf(yield* stores.work.expire(1), 1)
       yield* pass(heartbeat)
@@ -92,7 +92,7 @@ describe("the worker in the registry", () => {
 })
 
 describe("an order without an attempt", () => {
-  /** A claim in the name of the worker whose reply it never gets. */
+  /** A claim under the id of the worker, which never gets the reply. */
   const lostClaim = Effect.flatMap(allStores, ({ work }) => work.claim({ worker: "w1", lease, max: 1 }))
 
   it.effect("is released by the next heartbeat if no claim is under way", () =>
@@ -132,7 +132,7 @@ describe("an order without an attempt", () => {
         assert.deepStrictEqual((yield* events(lost)).slice(3), ["started", "completed"])
         for (const id of others)
           assert.deepStrictEqual(yield* events(id), ["created", "started", "completed"])
-        // A stopping worker waits for its claim.
+        // A stopping worker waits for its running claim.
         yield* Effect.forkChild(stop)
         yield* pass("3 seconds")
       }).pipe(Effect.provide(slow))

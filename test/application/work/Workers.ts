@@ -15,7 +15,7 @@ import * as Memory from "../../../src/infrastructure/memory/Memory.ts"
 import { allStores } from "../../../src/testing/AllStores.ts"
 import { newOrder } from "../../TestOrders.ts"
 
-// Workers that only announcements, due times and their own outcomes wake: they poll once an hour.
+// These workers poll once an hour, so that only announcements, due times and their own outcomes wake them.
 
 type Process = (attempt: Attempt<unknown, string>) => Effect.Effect<void | Writes, AttemptError>
 

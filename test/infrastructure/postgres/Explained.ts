@@ -13,8 +13,8 @@ interface Plan {
   readonly Plans?: ReadonlyArray<Plan>
 }
 /**
- * The tables with a sequential scan, and those whose scan stops: the first rows up to a limit, without a condition, so that
- * the number of rows does not matter.
+ * The tables with a sequential scan. `stops`: the scan reads only the first rows up to a limit, without a condition, so
+ * that the size of the table does not matter.
  */
 const scansOf = (
   plan: Plan,
@@ -40,8 +40,8 @@ export interface Explained {
   /** The indexes in its plan. */
   readonly indexes: ReadonlySet<string>
   /**
-   * The same for all that ran, including functions and triggers, by PostgreSQL's statistics. Scans that stop are recognized
-   * only in its plan.
+   * The same for everything that ran, including functions and triggers, by PostgreSQL's statistics. Scans that
+   * a limit stops are recognized only in the plan.
    */
   readonly scannedInside: ReadonlyArray<string>
 }

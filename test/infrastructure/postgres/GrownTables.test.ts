@@ -10,8 +10,8 @@ import * as Postgres from "../../../src/infrastructure/postgres/Postgres.ts"
 import { newOrder } from "../../TestOrders.ts"
 import * as TestPostgres from "../../TestPostgres.ts"
 
-// A connection keeps its plans. Those that it made while the tables were empty, and known to be empty, must still be good when the
-// tables have grown before the next ANALYZE: for up to minutes after the start of a new system.
+// A connection keeps its plans. Plans that were made while the statistics said that the tables are empty must still be
+// good after the tables have grown: until the next ANALYZE, which can be minutes after the start of a new system.
 
 /** Stores on one connection, so that every statement uses the plans of the first ones. */
 const oneConnection = Layer.suspend(() =>
@@ -30,7 +30,7 @@ const outcomes: ReadonlyArray<Outcome> = [
   { event: "retried", failure: failed, delay: Duration.zero }
 ]
 
-/** A third has no key or group, a third 500 groups, a third its own key each and 500 groups. */
+/** A third has neither key nor group, a third is in 500 groups, and a third is in 500 groups with a key each. */
 const orderOf = (n: number): NewOrder =>
   newOrder({
     priority: n % 2,
@@ -99,7 +99,8 @@ const vacuum = Effect.gen(function* () {
 layer(oneConnection, { excludeTestServices: true, timeout: "2 minutes" })("tables that grow", (it) => {
   it.effect("are not read whole by statements that were planned while they were empty", () =>
     Effect.gen(function* () {
-      // Known to be empty, and planned: more often than a statement is planned anew.
+      // The statistics say that the tables are empty. PostgreSQL may keep a plan after five executions, so each step
+      // runs eight times.
       yield* vacuum
       for (let n = 0; n < 8; n++) for (const [, step] of yield* steps) yield* step
       yield* submit(count)

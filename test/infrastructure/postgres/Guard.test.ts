@@ -13,7 +13,7 @@ import * as TestPostgres from "../../TestPostgres.ts"
 
 const lease = Duration.seconds(30)
 
-/** What is stored of an order that does not exist. */
+/** The stored rows of an order that does not exist. */
 const nothing = { orders: [], events: [], entries: [], work: [] }
 
 class RolledBack extends Data.TaggedError("RolledBack") {}
@@ -271,7 +271,7 @@ layer(TestPostgres.layer)("the database", (it) => {
             if (edge === "FAILED -> PENDING") assert.isNull(placed)
             else assertRefused(placed, `${edge} changes a column that is fixed at submit`)
             assert.deepStrictEqual(yield* all(id), before)
-            // The end of its key's turn: other orders of the test are not behind it.
+            // Cancelled, so that the orders of later tests do not wait behind it.
             if (from === "PENDING") yield* (yield* allStores).control.cancel(id, { reason: "test" })
           }
       })

@@ -38,7 +38,10 @@ const inserter = Effect.gen(function* () {
   const id = "('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid"
   let next = 1
   const slice = 100_000
-  /** Inserts orders with their first events, and returns the number of the first. In slices, so that no statement takes minutes. */
+  /**
+   * Inserts orders with their first events, and returns the number of the first order. It works in slices, so that no
+   * statement takes minutes.
+   */
   const insert = Effect.fnUntraced(function* (count: number, columns: Columns) {
     const {
       due = "NULL",
@@ -96,11 +99,11 @@ const fillTablesOfWork = (s: string): ReadonlyArray<string> => [
 ]
 
 /**
- * Inserts by SQL: orders of priority 9 that are scheduled for next year, a quarter of them in 1000 groups; a hundredth as
- * many final orders, but at least 20,000, a second apart until a day ago; as many orders that wait behind another of their
- * key; 1000 due orders of priority 4 and 1000 of priority 0; 2000 of priority 7 in 100 groups in each of which as many run
- * as may; 200 held by a worker, 100 by one whose lease has ended and 3000 by 30 others; and as many kept answers as final orders, a hundred
- * of them expired.
+ * Inserts by SQL: `scheduled` orders of priority 9 for next year, a quarter of them in 250 groups; `final` final
+ * orders, a second apart until a day ago; `final` orders of 500 keys that wait behind another one of their key; 1000
+ * due orders of priority 4 and 1000 of priority 0; 2000 due orders of priority 7 in 100 groups that are full; 200
+ * orders held by one worker, 100 by a worker whose lease has ended and 3000 by 30 others; and `final` answers stored
+ * under idempotency keys, a hundred of them expired.
  */
 const crowd = Effect.fnUntraced(function* (scheduled: number, final: number) {
   const sql = yield* SqlClient.SqlClient
@@ -157,7 +160,7 @@ const readyGroups = Effect.gen(function* () {
     SELECT DISTINCT priority, group_name, type, true FROM stored`)
 })
 
-/** Takes their head from 300 keys, so that a claim must look at them. */
+/** Removes the heads of 300 keys, so that a claim must choose new ones. */
 const keysWithoutHead = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const s = `"${yield* DatabaseSchema}"`
@@ -299,7 +302,9 @@ class Undone extends Data.TaggedError("Undone")<{
   readonly found: ReadonlyArray<Statement.Statement<unknown>>
 }> {}
 
-/** Executes what is measured, undoes it, and judges each of its statements; the indexes are those of the last one. */
+/**
+ * Executes what is measured, undoes it, and judges each of its statements; the indexes are those of the last statement.
+ */
 const measure = Effect.fnUntraced(function* ([name, effect, pages, indexes]: Measured, circumstance = "") {
   const sql = yield* SqlClient.SqlClient
   const statements = yield* sql

@@ -11,8 +11,8 @@ export interface CallWithBody {
 }
 
 /**
- * Reads the bodies of the calls that steer orders. A missing body is read as `{}`. All these endpoints share one budget
- * of memory.
+ * Reads the bodies of the calls that control orders. A missing body is read as `{}`. All these endpoints share one
+ * budget of memory.
  */
 export const makeReadBody = Effect.map(MaxBodyBytes, (maxBytes) => {
   const withinBudget = makeBodyBudget(maxBytes)

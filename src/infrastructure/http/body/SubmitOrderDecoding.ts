@@ -20,13 +20,13 @@ const isPayloadAlone = (json: unknown): json is { readonly payload: unknown } =>
   return true
 }
 
-/** The type that a body names, or means if it names none; null if that is not a text. */
+/** The type that a body names, or `nameIfOmitted` if it names none; null if the type is not a text. */
 const nameIn = (json: unknown, nameIfOmitted: string | null): string | null => {
   if (!isObject(json) || !("type" in json)) return nameIfOmitted
   return typeof json.type === "string" ? json.type : null
 }
 
-/** Decodes the body of `POST /orders` by the schema of its type, so that each issue is one of that type. */
+/** Decodes the body of `POST /orders` by the schema of its type, so that only the issues of that type are reported. */
 export const decodeWholeOrder = <T>(types: OrderTypes<T>): DecodeJson<SubmitOrder<T>> => {
   const { members, nameIfOmitted } = types
   if (members.length === 1) return decodeStrictly(submitOrderBody(types))
@@ -35,7 +35,7 @@ export const decodeWholeOrder = <T>(types: OrderTypes<T>): DecodeJson<SubmitOrde
   return (json) => {
     const name = nameIn(json, nameIfOmitted)
     const decode = name === null ? undefined : decoderOf(name)
-    // Decoding the body of an unknown type fails with all its issues.
+    // Decoding the body of an unknown type always fails, and reports all its issues.
     return decode === undefined ? Effect.flatMap(decodeNoType(json), () => Effect.fail([])) : decode(json)
   }
 }

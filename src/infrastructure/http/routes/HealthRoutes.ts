@@ -9,7 +9,9 @@ import { layerHandlers, layerInPipeline, withoutMiddleware } from "../edge/Pipel
 import { type MeasuredStore, metricsPage } from "./MetricsPage.ts"
 import { checkReady } from "./Readiness.ts"
 
-/** The handlers of the group `health`. `store` is the `OrderPlatform`, or both the `OrderReads` and the `ControlStore`. */
+/**
+ * The handlers of the group `health`. `store` is the `OrderPlatform`, or both the `OrderReads` and the `ControlStore`.
+ */
 export const healthHandlers = (
   store: MeasuredStore<OrdersUnavailable> & { readonly ping: Effect.Effect<void, OrdersUnavailable> }
 ) => ({

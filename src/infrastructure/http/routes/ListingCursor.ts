@@ -52,8 +52,8 @@ export const pageOf = (
 }
 
 /**
- * The pages of a list without filters, whose positions are encoded by the schema. A cursor has the name of the list, so
- * that it fits no other list.
+ * The pages of a list without filters, whose positions are encoded by the schema. A cursor contains the name of the
+ * list, so that it is valid for that list only.
  */
 export const makePages = <At, I>(list: string, position: Schema.Codec<At, I>) => {
   const Content = Schema.StringFromBase64Url.pipe(

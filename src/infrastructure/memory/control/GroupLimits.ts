@@ -11,7 +11,7 @@ interface Bucket {
 /** After this time without a start every rate has recovered. */
 const idleMillis = 3_600_000
 
-/** A token is whole if only rounding keeps it from one. */
+/** A token counts as whole if only rounding leaves it below one. */
 const tolerance = 1e-6
 
 /** Why a group may not start a further order now. */
@@ -23,7 +23,7 @@ export const makeGroupLimits = () => {
   const running = new Map<string, number>()
   const buckets = new Map<string, Bucket>()
 
-  /** The limits set for the group, each that is null by default. */
+  /** The limits set for the group; a limit that is null has its default. */
   const limitsOf = (group: string, defaults: GroupLimits = noLimits): GroupLimits => {
     const set = limits.get(group) ?? noLimits
     return {
@@ -64,7 +64,7 @@ export const makeGroupLimits = () => {
       if (ratePerSecond === null) return null
       const tokens = tokensOf(group, ratePerSecond, at)
       if (tokens >= 1 - tolerance) return null
-      // The factor keeps rounding from making it a millisecond later.
+      // Without the factor, rounding could make the wait a millisecond longer.
       const wait = Math.ceil((((1 - tokens) * 1000) / ratePerSecond) * 0.999999999)
       return {
         why: "group has used its rate",
@@ -72,7 +72,7 @@ export const makeGroupLimits = () => {
         nextAt: DateTime.add(at, { milliseconds: wait })
       }
     },
-    /** Forgets buckets that have been idle for an hour, of groups without limits of their own; returns their number. */
+    /** Deletes buckets that have been idle for an hour, of groups without limits of their own; returns their number. */
     deleteIdle: (max: number, at: DateTime.Utc): number => {
       const since = DateTime.toEpochMillis(at) - idleMillis
       const idle = Array.from(buckets)

@@ -29,7 +29,7 @@ export const makePauses = () => {
       const since = before !== undefined && isInForce(before, pause.since) ? before.since : pause.since
       pauses.set(nameOf(pause), { ...pause, since })
     },
-    /** Ends the pause of exactly this scope; whether it was in force. */
+    /** Ends the pause of exactly this scope, and returns whether it was in force. */
     end: (scope: PauseScope, at: DateTime.Utc): boolean => {
       const before = pauses.get(nameOf(scope))
       pauses.delete(nameOf(scope))

@@ -13,8 +13,8 @@ export const layer = Layer.effect(
   Effect.gen(function* () {
     yield* Metrics.registerAnnouncements("memory")
     yield* Effect.acquireRelease(Metric.update(Metrics.listenUp, 1), () => Metric.update(Metrics.listenUp, 0))
-    // One pending announcement is enough, because a worker that wakes up claims until no due order is left. It reaches
-    // every worker, since a cancel concerns the one that runs the order.
+    // One pending announcement is enough, because a worker that wakes up claims until no due order is left. An
+    // announcement reaches every worker, because a cancel concerns the worker that runs the order.
     const announced = makeSignal()
     return WakeUp.of({
       announce: (count) =>

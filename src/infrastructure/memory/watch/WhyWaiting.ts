@@ -5,7 +5,10 @@ import type { WhyWaiting } from "../../../domain/WhyWaiting.ts"
 import type { MemoryOrders } from "../MemoryOrders.ts"
 import { countBefore, countDueOf } from "../work/DueOrders.ts"
 
-/** The due orders of higher priorities, and the earlier ones of the same priority, type and group. */
+/**
+ * The number of due orders of higher priorities and of earlier ones of the same priority, type and group, up to
+ * `limit`.
+ */
 const countDueBefore = (
   { lanes }: MemoryOrders["Service"],
   order: PendingOrder,

@@ -6,8 +6,8 @@ import { byCodePoint } from "../ByCodePoint.ts"
 import type { MemoryOrders } from "../MemoryOrders.ts"
 import { countDueOf, firstDue, type Lane } from "./DueOrders.ts"
 
-// The specification of the claim: which orders it starts, one after the other. PostgreSQL chooses the same orders in one
-// statement; test/OrderHistories.property.test.ts compares the two.
+// The specification of the claim: which orders it starts, one after the other. PostgreSQL chooses the same orders in
+// one statement; test/OrderHistories.property.test.ts compares the two.
 
 /** Whether the request takes orders of this type, if it has taken this many already. */
 export const takesType = (
@@ -19,7 +19,9 @@ export const takesType = (
   return taken < max && (types === undefined || types.includes(type))
 }
 
-/** The lanes of one group, and the groups in the sequence of their turns: those after the one served last come first. */
+/**
+ * The lanes of each group, with the groups in the sequence of their turns: those after the one served last come first.
+ */
 const groupsInTurn = (lanes: ReadonlyArray<Lane>, served: string | null | undefined) => {
   const groups = Array.from(Map.groupBy(lanes, ({ group }) => group))
   groups.sort(([a], [b]) => byCodePoint(a, b))
@@ -63,7 +65,7 @@ export const chooseOrders = (
   const byPriority = Map.groupBy(open, ({ priority }) => priority)
   for (const priority of Array.from(byPriority.keys()).sort((a, b) => b - a)) {
     let inTurn = groupsInTurn(byPriority.get(priority) ?? [], turns[priority])
-    // One round: each group starts at most one order. A group that could start none is out for the rest of the claim.
+    // One round: each group starts at most one order. A group that could start none takes no part in further rounds.
     while (inTurn.length > 0 && started.length < request.max)
       inTurn = inTurn.filter(([group, ofGroup]) => {
         const next = started.length < request.max ? nextOf(group, ofGroup) : undefined

@@ -5,8 +5,9 @@ import { takesType } from "./ChooseOrders.ts"
 import { countDueOf, type Lane } from "./DueOrders.ts"
 
 /**
- * The time at which time alone ends all that keeps the orders of the lane from starting, apart from their due times; null
- * if something else does, undefined if nothing keeps them.
+ * When the orders of the lane may start, apart from their due times: at the end of the last pause over them, or when
+ * the rate of their group allows the next start, whichever is later. Null if they also wait for something without a
+ * known time; undefined if nothing keeps them from starting.
  */
 const opensAt = (
   { groups, pauses }: MemoryOrders["Service"],
@@ -26,8 +27,8 @@ const opensAt = (
 }
 
 /**
- * The next time at which time alone lets a further order start that the request takes; null if there is none. An order
- * that may start now does not count: the claim left it because it had started its maximum.
+ * The next time at which a further order that the request takes can start without any other event; null if there is
+ * none. An order that may start now does not count: the claim left it because it had reached its maximum.
  */
 export const nextDueAt = (
   memory: MemoryOrders["Service"],

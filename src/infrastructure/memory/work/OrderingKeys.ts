@@ -12,7 +12,7 @@ interface OrderingKey {
 /** The orders of each type and ordering key, of which only the first that is not final may run. */
 export const makeOrderingKeys = () => {
   const keys = new Map<string, OrderingKey>()
-  /** The keys without a head in which an order waits. */
+  /** The keys that have waiting orders but no head. */
   const headless = new Set<string>()
 
   const nameOf = ({ orderingKey, type }: Order) => JSON.stringify([type, orderingKey])
@@ -29,7 +29,10 @@ export const makeOrderingKeys = () => {
   return {
     /** Whether the order need not wait for another one of its key: it has no key, or a claim made it the head. */
     isFree: (order: Order) => order.orderingKey === null || keys.get(nameOf(order))?.head === order.id,
-    /** The order that this one waits for: the head of its key, or the next one that becomes it; null if there is none. */
+    /**
+     * The order that this one waits for: the head of its key, or the next head if there is none; null if it waits for
+     * none.
+     */
     ahead: (order: Order): OrderId | null => {
       const key = keys.get(nameOf(order))
       const ahead = key === undefined ? undefined : (key.head ?? firstOf(key))

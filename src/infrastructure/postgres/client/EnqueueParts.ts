@@ -2,8 +2,8 @@ import type { SqlClient } from "effect/sql"
 import { tablesOf } from "./Tables.ts"
 
 /**
- * Parts of a statement that makes orders PENDING outside of a claim: submit and reprocess. Their argument is the name of
- * a CTE with the rows of `orders`. The tables are described in migrations/0001/work.ts.
+ * Parts of a statement that makes orders PENDING outside of a claim: submit and reprocess. Their argument is the name
+ * of a CTE with the rows of `orders`. The tables are described in migrations/0001/work.ts.
  */
 export const enqueueParts = (sql: SqlClient.SqlClient, schema: string) => {
   const { orderDue, orderKeyChecks, orderKeyWaiting, orderLaneChecks } = tablesOf(sql, schema)
@@ -30,7 +30,7 @@ export const enqueueParts = (sql: SqlClient.SqlClient, schema: string) => {
       SELECT DISTINCT type, ordering_key FROM ${from(cte)} WHERE ordering_key <> ''
     )`,
 
-    /** Lanes into which an order came, except plain ones. */
+    /** Checks for the lanes that got an order, except plain lanes. */
     laneChecks: (cte: string) => sql`
     lane_checks AS (
       INSERT INTO ${orderLaneChecks} (priority, group_name, type)

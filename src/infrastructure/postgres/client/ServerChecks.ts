@@ -61,7 +61,7 @@ const faultOf = ({
     return "it is a standby and accepts no writes (pg_is_in_recovery(), SQLSTATE 25006); name the primary in database.url"
   if (read_only)
     return `transactions are read-only (SQLSTATE 25006); ALTER ROLE "${role}" or ALTER DATABASE "${database}" RESET default_transaction_read_only`
-  // Claims rely on statements that see what was committed since the transaction began.
+  // In a claim, later statements must see what was committed since its transaction began.
   if (isolation !== "read committed")
     return `default_transaction_isolation is ${isolation} and must be read committed; ALTER ROLE "${role}" or ALTER DATABASE "${database}" RESET default_transaction_isolation`
   if (replica)
@@ -99,7 +99,7 @@ export const checkRights = Effect.fnUntraced(function* (sql: SqlClient.SqlClient
   const wanted = Object.entries(neededRights).flatMap(([table, rights]) =>
     rights.map((right) => ({ table, right }))
   )
-  // The CASE keeps the planner from asking for the privileges of what is not a sequence, which is an error.
+  // Without the CASE the planner may ask for the sequence privilege of a table, which is an error.
   const missing = yield* sql<{ readonly name: string; readonly right: string; readonly role: string }>`
     SELECT c.relname AS name, w.right, current_user AS role
     FROM unnest(${wanted.map(({ table }) => table)}::text[], ${wanted.map(({ right }) => right)}::text[]) AS w ("table", "right")

@@ -12,8 +12,8 @@ interface GroupRow {
 }
 
 /**
- * Sets the limits of a group, writes the audit, and makes the group's lanes ready, so that the next claims look at them.
- * A claim that counts the running orders of the group has locked its row; this statement waits for that claim.
+ * Sets the limits of a group, writes the audit, and adds a check for the group's lanes, so that the next claim examines
+ * them. A claim locks the group's row while it counts its running orders, and this statement waits for that claim.
  */
 export const setGroupLimits = (sql: SqlClient.SqlClient, schema: string) => {
   const { now, orderAudit, orderGroups, orderLaneChecks } = tablesOf(sql, schema)
@@ -35,7 +35,7 @@ export const setGroupLimits = (sql: SqlClient.SqlClient, schema: string) => {
     SELECT ${now}, ${by}::text, 'set group limits', 'group ' || group_name, ${correlationId}::text FROM limited`
 }
 
-/** Removes the limits set for a group. The row stays, with the tokens of the group. Returns a row if there were any. */
+/** Removes the limits set for a group, but keeps its row with its tokens. Returns a row if limits were set. */
 export const deleteGroupLimits = (sql: SqlClient.SqlClient, schema: string) => {
   const { now, orderAudit, orderGroups, orderLaneChecks } = tablesOf(sql, schema)
   return (group: string, { by, correlationId }: Operator) => sql`

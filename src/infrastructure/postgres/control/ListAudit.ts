@@ -13,7 +13,7 @@ interface AuditRow {
   readonly correlation_id: string | null
 }
 
-/** What operators did, newest first. */
+/** The entries of the audit, newest first. */
 export const listAudit = (sql: SqlClient.SqlClient, schema: string) => {
   const { orderAudit } = tablesOf(sql, schema)
   return ({ before, limit }: { readonly limit: number; readonly before: number | null }) =>

@@ -7,7 +7,7 @@ const maxWorkers = 1000
 const maxTypes = 100
 const maxLanes = 100
 
-/** While no worker claims, checks are not turned into lanes; some of them are read as they are. */
+/** Checks become lanes only when a worker claims, so up to this many checks of each kind are read too. */
 const maxChecks = 1000
 
 interface WorkerRow {
@@ -47,9 +47,9 @@ export const listWorkers = (sql: SqlClient.SqlClient, schema: string) => {
 }
 
 /**
- * The types of due orders that no registered worker takes. Their lanes stay ready, because no claim reads them, and their
- * checks may wait for the first claim. The types of ready lanes are found by skipping from one to the next in the index;
- * of each type, up to `maxLanes` lanes of a priority are searched for a due order.
+ * The types of due orders that no registered worker takes. Their lanes stay ready, because no claim examines them, and
+ * their checks may wait for the first claim. The types of ready lanes are found by skipping from one to the next in the
+ * index; of each type, up to `maxLanes` lanes of a priority are searched for a due order.
  */
 export const listTypesWithoutWorker = (sql: SqlClient.SqlClient, schema: string) => {
   const { now, orderDue, orderKeyChecks, orderKeyWaiting, orderLaneChecks, orderLanes, orders, orderWorkers } =

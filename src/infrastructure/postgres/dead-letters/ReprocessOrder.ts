@@ -6,9 +6,9 @@ import { tablesOf } from "../client/Tables.ts"
 import { enqueueParts } from "../client/EnqueueParts.ts"
 
 /**
- * FAILED → PENDING: updates the order, adds the event, deletes the dead letter and writes the audit, in one
- * statement. An order with an ordering key gets a new place, after the others of its key. Returns the order, or no row if
- * nothing was changed.
+ * FAILED → PENDING: updates the order, adds the event, deletes the dead letter and writes the audit, in one statement.
+ * An order with an ordering key gets a new place, after the others of its key. Returns the order, or no row if nothing
+ * was changed.
  */
 export const reprocessOrder = (sql: SqlClient.SqlClient, schema: string) => {
   const { deadLetters, now, orderAudit, orderEvents, orderFinal, orders } = tablesOf(sql, schema)

@@ -15,8 +15,8 @@ const rateOrders = 10_000
 const horizon = Duration.hours(1)
 
 /**
- * Due orders and orders that wait behind another of their key, counted up to `max + 1`. If there are more than `max`, also
- * the recent rate at which orders became final.
+ * Due orders and orders that wait behind another of their key, counted up to `max + 1`. If there are more than `max`,
+ * also the recent rate at which orders became final.
  */
 export const countDueStatement = (sql: SqlClient.SqlClient, schema: string) => {
   const { now, orderFinal, orderKeyWaiting } = tablesOf(sql, schema)

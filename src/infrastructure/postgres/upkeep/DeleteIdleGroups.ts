@@ -2,8 +2,9 @@ import type { SqlClient } from "effect/sql"
 import { tablesOf } from "../client/Tables.ts"
 
 /**
- * Deletes the rows of groups without limits of their own that have started nothing for an hour, and returns a row for
- * each. A group with default limits gets a row again from its next claim. Rows that a claim has locked are skipped.
+ * Deletes the rows of groups that have no limits of their own and no lane, and that have started nothing for an hour.
+ * Returns a row for each. A group with default limits gets a row again from its next claim. Rows that a claim has
+ * locked are skipped.
  */
 export const deleteIdleGroups = (sql: SqlClient.SqlClient, schema: string) => {
   const { now, orderGroups, orderLanes } = tablesOf(sql, schema)

@@ -35,7 +35,7 @@ interface WhyRow {
 }
 
 /**
- * What the claim would find out about one order, in one statement. The conditions of groups are those of the claim
+ * What a claim would decide about one order, read in one statement. The conditions of groups are those of the claim
  * function (functions/Conditions.ts). No row if the order does not exist.
  */
 export const whyWaitingStatement = (sql: SqlClient.SqlClient, schema: string) => {

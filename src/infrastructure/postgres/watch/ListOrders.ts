@@ -7,8 +7,8 @@ import { tablesOf } from "../client/Tables.ts"
 import { type Found, maxExamined, pageCondition, searchEnd, toListing } from "../Listing.ts"
 
 /**
- * Up to this number of PENDING (or PROCESSING, or retried) orders are all read for a page of that status. If there are
- * more, the newest orders of every status are searched.
+ * A list of the PENDING (or PROCESSING, or retried) orders reads all of them if there are at most this many. If there
+ * are more, it searches the newest orders of every status.
  */
 export const maxOpen = 10_000
 
@@ -18,7 +18,7 @@ const columns =
   "o.worker, o.cancel_requested, o.failure_reason, o.reason_code, o.created_at, o.updated_at, o.discarded_at, o.correlation_id, " +
   "o.payload_version, o.metadata"
 
-/** Where a page is searched: rows with `created_at` and `id`, and a condition for them. */
+/** The rows in which a page is searched, which have `created_at` and an id, and a condition for them. */
 interface Source {
   readonly rows: Statement.Fragment
   /** The name of the column with the order's id. */
@@ -60,7 +60,7 @@ const makeSources = (sql: SqlClient.SqlClient, schema: string) => {
   })
 
   return {
-    /** The orders in a state that is not final, if the filter asks for one. */
+    /** The orders in a state that is not final, if the filter asks for such a state. */
     openIds: ({ retrying, status }: OrderFilter): Statement.Fragment | null => {
       if (retrying === true) return sql`SELECT order_id FROM ${orderDue} WHERE is_retry`
       if (status === "PENDING")
@@ -137,7 +137,7 @@ export const listOrders = (sql: SqlClient.SqlClient, schema: string) => {
   const list = listOrdersStatement(sql, schema)
   const { openIds, openOrders, sourceOf } = makeSources(sql, schema)
 
-  /** Other filters have smaller indexes than the states that are not final. */
+  /** A filter with one of these has a smaller index than the states that are not final. */
   const hasBetterIndex = ({ group, metadata = {}, orderingKey }: OrderFilter) =>
     group !== undefined || orderingKey !== undefined || Object.keys(metadata).length > 0
 

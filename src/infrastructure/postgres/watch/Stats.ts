@@ -74,7 +74,7 @@ const statsStatement = (sql: SqlClient.SqlClient, schema: string) => {
   const { deadLetters, now, orderDue, orderFinal, orderRunning, orders } = tablesOf(sql, schema)
   const upTo = (source: Statement.Fragment, limit: number) => counted(sql, source, limit + 1)
   const final = (status: "PROCESSED" | "FAILED") =>
-    // The order is that of the index; without it the planner may scan the table.
+    // The ORDER BY matches the index; without it the planner may scan the table.
     upTo(
       sql`SELECT FROM ${orderFinal} WHERE status = ${sql.literal(`'${status}'`)} ORDER BY final_at`,
       maxFinalCounted

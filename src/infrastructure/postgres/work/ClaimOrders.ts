@@ -15,7 +15,7 @@ import { claimOrders as claimFunction } from "../functions/ClaimOrders.ts"
 /** What the claim function returns besides the orders, in its last row. */
 interface ClaimInfo {
   readonly refused?: true
-  /** In the sequence of the choice; null: by priority, due time and id. */
+  /** The ids in the sequence in which they were chosen; null if that is by priority, due time and id. */
   readonly chosen: ReadonlyArray<OrderId> | null
   readonly turns: ReadonlyArray<string | null>
   readonly incomplete: boolean
@@ -30,7 +30,7 @@ const priorities = Array.from({ length: 10 }, (_, priority) => priority)
 const durationOf = (millis: number | null) =>
   millis === null ? null : Duration.millis(Math.max(0, Math.ceil(millis)))
 
-/** One call of the claim function. In SQL the orders without a group are the group ''. */
+/** One call of the claim function. In SQL, orders without a group have the group ''. */
 export const claimStatement = (sql: SqlClient.SqlClient, schema: string) => {
   const claim = sql.literal(`"${schema}".${claimFunction.name}`)
 

@@ -25,8 +25,8 @@ const toHeldOrder = (row: HeldRow): HeldOrder => ({
 })
 
 /**
- * Extends the lease of a worker and returns the orders that it holds, in one statement. Returns no row if the worker was
- * expired. Without a report, the last one stays.
+ * Extends the lease of a worker and returns the orders that it holds, in one statement. Returns no row if the worker
+ * was expired. Without a report, the stored one is kept.
  */
 export const renewStatement = (sql: SqlClient.SqlClient, schema: string) => {
   const { now, orderWorkers } = tablesOf(sql, schema)

@@ -114,7 +114,7 @@ layer(TestPostgres.layer, { excludeTestServices: true })("lists of fifty thousan
         { failedBefore: at(20) },
         { reasonCode: "PERMANENT", failedAfter: at(49_000) }
       ]
-      // One index search and 51 rows at any place.
+      // One index search and 51 rows, on any page.
       for (const page of [first, middle]) {
         for (const [filter, index] of orders) {
           const { indexes, pages, scanned } = yield* measured(stores.reads.list(page, filter))
@@ -212,7 +212,7 @@ layer(TestPostgres.layer, { excludeTestServices: true })("lists of fifty thousan
             newest(from)
           )
         }
-        // Among those that are left are the oldest ones, which a search from the newest on would not reach.
+        // The oldest orders are left, which a search from the newest on would not reach.
         yield* sql
           .withTransaction(
             Effect.gen(function* () {

@@ -18,8 +18,8 @@ import {
 import { eventually } from "../../../processes/OrderPlatformProcess.ts"
 import * as TestPostgres from "../../../TestPostgres.ts"
 
-// What two transactions do to each other, in every case in a sequence that the test decides: one of them stays open
-// until the other one has finished, or waits for its lock.
+// How two transactions affect each other. Each test fixes their sequence: one transaction stays open until the other
+// one has finished, or waits for its lock.
 
 const stores = Layer.suspend(() =>
   Postgres.layerStores.pipe(Layer.provideMerge(TestPostgres.ownSchema({ maxConnections: 12 })))
@@ -27,7 +27,7 @@ const stores = Layer.suspend(() =>
 const { claim, claimNames, claimOne, settle } = storeScenario(() => Effect.void)
 const reason = "ordered twice"
 
-/** A claim that reads the checks, so that the lanes of new orders exist, but has no room for an order. */
+/** A claim without room for an order: it only turns the checks of new orders into lanes. */
 const lookForOrders = Effect.map(claimNames({ worker: "full", max: 0 }), (names) =>
   assert.deepStrictEqual(names, [])
 )
