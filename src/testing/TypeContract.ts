@@ -75,38 +75,40 @@ export const typeContract: StoreContract = (name, layer, setStoreClock) => {
       })
     )
 
-    it.effect("the types of orders that no worker takes are listed by name, unless all their orders are scheduled", () =>
-      Effect.gen(function* () {
-        const stores = yield* fresh
-        const notBefore = DateTime.add(yield* DateTime.now, { hours: 1 })
-        const report = {
-          host: "h",
-          version: "1",
-          role: "worker",
-          capacity: 1,
-          inFlight: 0,
-          draining: false
-        }
-        yield* stores.intake.submit([
-          named("c", { type: "c" }),
-          named("b", { type: "b", group: "g" }),
-          named("a", { type: "a", orderingKey: "k" }),
-          named("default"),
-          ...["scheduled", "c"].flatMap((type) => [
-            named(`${type} later`, { type, notBefore }),
-            named(`${type} of a group later`, { type, group: "g", notBefore }),
-            named(`${type} of a key later`, { type, orderingKey: "k", notBefore })
+    it.effect(
+      "the types of orders that no worker takes are listed by name, unless all their orders are scheduled",
+      () =>
+        Effect.gen(function* () {
+          const stores = yield* fresh
+          const notBefore = DateTime.add(yield* DateTime.now, { hours: 1 })
+          const report = {
+            host: "h",
+            version: "1",
+            role: "worker",
+            capacity: 1,
+            inFlight: 0,
+            draining: false
+          }
+          yield* stores.intake.submit([
+            named("c", { type: "c" }),
+            named("b", { type: "b", group: "g" }),
+            named("a", { type: "a", orderingKey: "k" }),
+            named("default"),
+            ...["scheduled", "c"].flatMap((type) => [
+              named(`${type} later`, { type, notBefore }),
+              named(`${type} of a group later`, { type, group: "g", notBefore }),
+              named(`${type} of a key later`, { type, orderingKey: "k", notBefore })
+            ])
           ])
-        ])
-        assert.deepStrictEqual(yield* stores.control.typesWithoutWorker, ["a", "b", "c", "default"])
-        yield* stores.work.renew("some", lease, { ...report, types: ["b", "x"] })
-        assert.deepStrictEqual(yield* stores.control.typesWithoutWorker, ["a", "c", "default"])
-        yield* advance("20 seconds")
-        yield* stores.work.renew("all", lease, { ...report, types: null })
-        assert.deepStrictEqual(yield* stores.control.typesWithoutWorker, [])
-        yield* advance(lease)
-        assert.deepStrictEqual(yield* stores.control.typesWithoutWorker, ["a", "b", "c", "default"])
-      })
+          assert.deepStrictEqual(yield* stores.control.typesWithoutWorker, ["a", "b", "c", "default"])
+          yield* stores.work.renew("some", lease, { ...report, types: ["b", "x"] })
+          assert.deepStrictEqual(yield* stores.control.typesWithoutWorker, ["a", "c", "default"])
+          yield* advance("20 seconds")
+          yield* stores.work.renew("all", lease, { ...report, types: null })
+          assert.deepStrictEqual(yield* stores.control.typesWithoutWorker, [])
+          yield* advance(lease)
+          assert.deepStrictEqual(yield* stores.control.typesWithoutWorker, ["a", "b", "c", "default"])
+        })
     )
   })
 }

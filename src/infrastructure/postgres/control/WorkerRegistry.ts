@@ -52,8 +52,16 @@ export const listWorkers = (sql: SqlClient.SqlClient, schema: string) => {
  * index; of each type, up to `maxLanes` lanes of a priority are searched for a due order.
  */
 export const listTypesWithoutWorker = (sql: SqlClient.SqlClient, schema: string) => {
-  const { now, orderDue, orderKeyChecks, orderKeyWaiting, orderLaneChecks, orderLanes, orders, orderWorkers } =
-    tablesOf(sql, schema)
+  const {
+    now,
+    orderDue,
+    orderKeyChecks,
+    orderKeyWaiting,
+    orderLaneChecks,
+    orderLanes,
+    orders,
+    orderWorkers
+  } = tablesOf(sql, schema)
   return Effect.map(
     sql<{ readonly type: string }>`
     WITH RECURSIVE present (priority, type) AS (
