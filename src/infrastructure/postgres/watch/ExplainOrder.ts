@@ -34,6 +34,9 @@ interface WhyRow {
   readonly before: number | null
 }
 
+/** Of the due orders with a type or a group, this many of the earliest are counted if their priority is higher. */
+const maxExamined = 1001
+
 /**
  * What a claim would decide about one order, read in one statement. The conditions of groups are those of the claim
  * function (functions/Conditions.ts). No row if the order does not exist.
@@ -72,7 +75,7 @@ export const whyWaitingStatement = (sql: SqlClient.SqlClient, schema: string) =>
           UNION ALL
           SELECT FROM (
             SELECT d.priority FROM ${orderDue} d
-            WHERE (d.type <> 'default' OR d.group_name <> '') AND d.due_at <= moment ORDER BY d.due_at LIMIT ${limit}
+            WHERE (d.type <> 'default' OR d.group_name <> '') AND d.due_at <= moment ORDER BY d.due_at LIMIT ${maxExamined}
           ) AS earliest WHERE earliest.priority > mine.priority
           UNION ALL
           (SELECT FROM ${orderDue} d

@@ -87,35 +87,44 @@ describe("POST /orders/{id}/cancel", () => {
     })
   )
 
-  it.live("ends a waiting order as FAILED without a dead letter, and a final one is a 409", () =>
-    Effect.gen(function* () {
-      const { call, id, read } = yield* stored
-      isProblem(
-        yield* call(`/orders/${id}/cancel`, post(undefined, { "if-match": '"2"' })),
-        412,
-        "version-mismatch"
-      )
-      const answer = yield* call(`/orders/${id}/cancel`, post(undefined, { "if-match": '"1"' }))
-      assert.deepStrictEqual([answer.status, answer.json], [202, { orderId: id }])
-      const order = yield* read
-      assert.deepInclude(order, {
-        status: "FAILED",
-        failureReason: "Cancelled.",
-        retryCount: 0,
-        version: 2,
-        dueAt: null
+  it.live(
+    "ends a waiting order as FAILED without a dead letter, and may be repeated; a PROCESSED order is a 409",
+    () =>
+      Effect.gen(function* () {
+        const { call, id, read, stores } = yield* stored
+        isProblem(
+          yield* call(`/orders/${id}/cancel`, post(undefined, { "if-match": '"2"' })),
+          412,
+          "version-mismatch"
+        )
+        const answer = yield* call(`/orders/${id}/cancel`, post(undefined, { "if-match": '"1"' }))
+        assert.deepStrictEqual([answer.status, answer.json], [202, { orderId: id }])
+        const order = yield* read
+        assert.deepInclude(order, {
+          status: "FAILED",
+          failureReason: "Cancelled.",
+          retryCount: 0,
+          version: 2,
+          dueAt: null
+        })
+        assert.isString(order["discardedAt"])
+        assert.deepStrictEqual((yield* call("/dlq")).json, [])
+        isProblem(yield* call(`/dlq/${id}/reprocess`, post()), 409, "not-in-dlq")
+        const { events } = (yield* call(`/orders/${id}/timeline`)).json as {
+          events: ReadonlyArray<Record<string, unknown>>
+        }
+        assert.deepInclude(events[1], { event: "cancelled", reasonCode: "CANCELLED", reason: "Cancelled." })
+        const again = yield* call(`/orders/${id}/cancel`, post(JSON.stringify({ reason: "second" })))
+        assert.deepStrictEqual([again.status, again.json], [202, { orderId: id }])
+        assert.deepStrictEqual(yield* read, order)
+        const done = newOrder()
+        yield* stores.intake.submit([done])
+        const { orders } = yield* stores.work.claim({ worker: "w", lease: Duration.minutes(1), max: 1 })
+        yield* stores.work.settle(orders.map((each) => ({ order: each, outcome: { event: "completed" } })))
+        const late = yield* call(`/orders/${done.id}/cancel`, post())
+        isProblem(late, 409, "conflict")
+        assert.deepInclude(late.json, { orderId: done.id, orderStatus: "PROCESSED" })
       })
-      assert.isString(order["discardedAt"])
-      assert.deepStrictEqual((yield* call("/dlq")).json, [])
-      isProblem(yield* call(`/dlq/${id}/reprocess`, post()), 409, "not-in-dlq")
-      const { events } = (yield* call(`/orders/${id}/timeline`)).json as {
-        events: ReadonlyArray<Record<string, unknown>>
-      }
-      assert.deepInclude(events[1], { event: "cancelled", reasonCode: "CANCELLED", reason: "Cancelled." })
-      const again = yield* call(`/orders/${id}/cancel`, post())
-      isProblem(again, 409, "conflict")
-      assert.deepInclude(again.json, { orderId: id, orderStatus: "FAILED" })
-    })
   )
 
   it.live("of a running order may be repeated", () =>
