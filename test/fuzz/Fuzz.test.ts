@@ -10,7 +10,7 @@ import { type Document, type FuzzedRequest, requestsFrom } from "./FuzzedRequest
 import { nastyBytes } from "./Nasties.ts"
 
 // `npm run fuzz` sends 20,000. A failure names its seed: FUZZ_SEED=… FUZZ_REQUESTS=… sends the same ones again.
-const requests = Number(process.env["FUZZ_REQUESTS"] ?? 500)
+const requests = Number(process.env["FUZZ_REQUESTS"] ?? 200)
 const seed = Number(process.env["FUZZ_SEED"] ?? 1)
 
 const types = [

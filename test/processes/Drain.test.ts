@@ -6,6 +6,7 @@ import { DatabaseSchema } from "../../src/infrastructure/postgres/client/Databas
 import { open, readToEnd } from "../RawHttp.ts"
 import { keepAliveClient, type Seen } from "./KeepAliveClient.ts"
 import { eventually, freePort, withOwnSchema, ordersByStatus, start } from "./OrderPlatformProcess.ts"
+import { isWholeForm } from "../WholeForm.ts"
 
 const post = `POST /orders HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}`
 
@@ -133,7 +134,7 @@ describe("requests at shutdown", { concurrent: true }, () => {
       }).pipe(withOwnSchema)
   )
 
-  const restarts = 3
+  const restarts = isWholeForm ? 3 : 1
   const clients = 24
 
   it.live("clients with keep-alive connections lose no answer and store no order twice across restarts", () =>

@@ -11,6 +11,7 @@ import { promisify } from "node:util"
 import { describe } from "vitest"
 import { EmbeddedPostgres } from "../../../src/infrastructure/embedded-postgres/EmbeddedPostgres.ts"
 import { eventually } from "../../processes/OrderPlatformProcess.ts"
+import { isWholeForm } from "../../WholeForm.ts"
 
 const repository = fileURLToPath(new URL("../../..", import.meta.url))
 
@@ -139,7 +140,7 @@ describe("EmbeddedPostgres", { concurrent: true }, () => {
     })
   )
 
-  it.live("it starts when npm has run no install scripts", () =>
+  it.live.runIf(isWholeForm)("it starts when npm has run no install scripts", () =>
     Effect.gen(function* () {
       const root = yield* temporaryDirectory
       const modules = path.join(root, "node_modules")

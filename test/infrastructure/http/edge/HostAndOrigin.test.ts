@@ -6,6 +6,7 @@ import { CorsOrigins } from "../../../../src/infrastructure/http/edge/ResponseHe
 import { openPageWith, skipWithoutBrowser } from "../../../Browser.ts"
 import { raw } from "../../../RawHttp.ts"
 import { serveFake, serveMemoryWith } from "../TestServer.ts"
+import { isWholeForm } from "../../../WholeForm.ts"
 
 const keys = Layer.succeed(ApiKeys, {
   clients: [{ name: "shop", secret: Redacted.make("the-secret-of-the-shop") }],
@@ -213,7 +214,7 @@ describe("the Origin of a call that changes something", () => {
   )
 })
 
-describe("a page in a browser", { timeout: 120_000 }, () => {
+describe.runIf(isWholeForm)("a page in a browser", { timeout: 120_000 }, () => {
   // Every name below .test resolves to this machine, as an attacker's name may. Newer browsers ask the user before a
   // page may call this machine; older ones, and users who agree, are protected only by the server's checks.
   const openPage = openPageWith(
