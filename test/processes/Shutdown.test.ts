@@ -219,9 +219,11 @@ describe("a process that is stopped", { concurrent: true }, () => {
       yield* submitTogether(server, 10)
       yield* attemptsRun(server, 10)
       discard()
-      const { code, killedBy, tookMs } = yield* stop(server, "SIGTERM")
+      const stoppedAt = new Date().toISOString()
+      const { code, killedBy, stderr, tookMs } = yield* stop(server, "SIGTERM")
       assert.deepStrictEqual({ code, killedBy }, { code: 0, killedBy: null })
-      assert.isBelow(tookMs, drainTimeoutMs + graceMs)
+      const logs = `signalled at ${stoppedAt}\n${stderr}${server.stdout()}`
+      assert.isBelow(tookMs, drainTimeoutMs + graceMs, logs)
       yield* awaitOrders({ PROCESSING: 10 })
 
       yield* start(settings)
