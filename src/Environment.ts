@@ -127,6 +127,29 @@ export const settings = {
         "all it has a processor for"
       )
     },
+    breaker: {
+      enabled: setting(
+        flag,
+        true,
+        "whether a worker starts only one order of a type at a time while most attempts of that type fail"
+      ),
+      failureRate: setting(
+        numberFrom(0.01, 1),
+        0.8,
+        "share of failed attempts at which the breaker of a type opens, over the last 100 attempts within the window"
+      ),
+      minimumAttempts: setting(
+        wholeNumber(1, 10_000),
+        20,
+        "attempts within the window before which a breaker does not open"
+      ),
+      windowMs: setting(wholeNumber(100, DAY_MS), 10_000, "how far back attempts are counted"),
+      probeIntervalMs: setting(
+        wholeNumber(10, DAY_MS),
+        1000,
+        "time from the opening of a breaker to its first probe, and from a failed probe to the next"
+      )
+    },
     types: optional(
       namedSections(typeName, perType, '{"email": {"maxRetries": 5}}'),
       "settings per order type that override those of order.worker: maxRetries, retryDelayMs, retryBackoff, retryMaxDelayMs, attemptTimeoutMs, and concurrency (attempts of the type in one process); in the file, sections under the names of types; in the environment, JSON"

@@ -50,6 +50,7 @@ export { MaxPending, MaxScheduled } from "./application/intake/Backpressure.ts"
 
 // work
 export { OrderWorker } from "./application/work/OrderWorker.ts"
+export { BreakerSettings } from "./application/work/CircuitBreakers.ts"
 export { WorkerSettings } from "./application/work/WorkerSettings.ts"
 export {
   type Attempt,

@@ -71,6 +71,13 @@ describe("Environment", () => {
             drainTimeoutMs: 20_000,
             types: Option.none()
           },
+          breaker: {
+            enabled: true,
+            failureRate: 0.8,
+            minimumAttempts: 20,
+            windowMs: 10_000,
+            probeIntervalMs: 1000
+          },
           types: Option.none(),
           groups: { maxRunning: Option.none(), ratePerSecond: Option.none(), maxPending: Option.none() }
         },

@@ -322,7 +322,8 @@ const report: WorkerReport = {
   types: null,
   capacity: 10,
   inFlight: 0,
-  draining: false
+  draining: false,
+  breakers: []
 }
 
 /** Why each PENDING order waits, by id. */

@@ -46,7 +46,8 @@ export const workers: Statements = (s) => [
       types text[],
       capacity integer NOT NULL DEFAULT 0,
       in_flight integer NOT NULL DEFAULT 0,
-      draining boolean NOT NULL DEFAULT false
+      draining boolean NOT NULL DEFAULT false,
+      breakers jsonb NOT NULL DEFAULT '[]'
     ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500)`
 ]
 

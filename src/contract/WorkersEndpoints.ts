@@ -1,9 +1,9 @@
-import { Schema } from "effect"
+import { DateTime, Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { maxReasonLength } from "../domain/Failure.ts"
 import { GroupName, TypeName } from "../domain/Lane.ts"
 import { coversAll, type Pause } from "../domain/Pauses.ts"
-import type { RegisteredWorker } from "../domain/Workers.ts"
+import type { OpenBreaker, RegisteredWorker } from "../domain/Workers.ts"
 import { AcceptableAnswers, OperatorsOnly, RequestDecoding } from "./Middleware.ts"
 import { withOptionalBody } from "./openapi/OptionalBody.ts"
 import { bodyProblems, Problems, temporary } from "./Problems.ts"
@@ -23,6 +23,21 @@ export const PauseView = Schema.Struct({
 }).annotate({
   identifier: "Pause",
   description: "Orders of this type and group are not started; null: of every type or group."
+})
+
+const breaker = {
+  type: Schema.String,
+  state: Schema.Literals(["open", "half-open"]).annotate({
+    description: "open: no order of the type is started. half-open: one may be started, as a probe."
+  }),
+  since: Schema.DateTimeUtcFromString
+}
+
+/** An open circuit breaker as JSON. */
+export const BreakerView = Schema.Struct(breaker).annotate({
+  identifier: "Breaker",
+  description:
+    "Most attempts of this type failed, so a process starts one order of the type at a time, until an attempt completes."
 })
 
 /** A process that works on orders, as JSON. */
@@ -47,6 +62,10 @@ export const WorkersView = Schema.Struct({
   pauses: Schema.Array(PauseView).annotate({ description: "The pauses in force, oldest first." }),
   typesWithoutWorker: Schema.Array(Schema.String).annotate({
     description: "The types of due orders that no process takes, by name; at most 100."
+  }),
+  breakers: Schema.Array(BreakerView).annotate({
+    description:
+      "The types whose circuit breaker is open in some process, by name: `open` if it is in one of them, with the earliest `since`."
   }),
   processes: Schema.Array(WorkerProcessView).annotate({
     description: "The processes whose lease has not ended, by start; at most 1000."
@@ -112,6 +131,18 @@ export const WorkersApi = HttpApiGroup.make("workers")
     OpenApi.annotations({ title: "Workers", description: "The processes that work on orders, and pauses." })
   )
 
+const breakersOf = (processes: ReadonlyArray<RegisteredWorker>): ReadonlyArray<OpenBreaker> => {
+  const byType = Map.groupBy(
+    processes.flatMap(({ breakers }) => breakers),
+    ({ type }) => type
+  )
+  return Array.from(byType, ([type, breakers]): OpenBreaker => ({
+    type,
+    state: breakers.some(({ state }) => state === "open") ? "open" : "half-open",
+    since: breakers.map(({ since }) => since).reduce((a, b) => DateTime.min(a, b))
+  })).sort((a, b) => (a.type < b.type ? -1 : 1))
+}
+
 /** The pauses and processes as JSON. */
 export const viewWorkers = (
   pauses: ReadonlyArray<Pause>,
@@ -121,5 +152,6 @@ export const viewWorkers = (
   paused: pauses.some(coversAll),
   pauses,
   typesWithoutWorker,
+  breakers: breakersOf(processes),
   processes
 })

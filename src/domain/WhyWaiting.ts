@@ -14,6 +14,8 @@ export type WhyWaiting =
   | { readonly why: "paused"; readonly pause: Pause }
   /** No worker that is alive takes orders of this type. */
   | { readonly why: "no worker for its type" }
+  /** In every worker that takes the type its circuit breaker is open, in the first one since `since`. */
+  | { readonly why: "breaker is open"; readonly since: DateTime.Utc }
   /** The group has `maxRunning` attempts running. `running` is counted up to `maxRunning`. */
   | { readonly why: "group is full"; readonly running: number; readonly maxRunning: number }
   /** The group has used up its rate; it may start the next order at `nextAt`. */

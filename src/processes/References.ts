@@ -4,6 +4,7 @@ import { MaxPending, MaxScheduled } from "../application/intake/Backpressure.ts"
 import { IdempotencyTtl } from "../application/intake/Idempotency.ts"
 import { DefaultMaxRetries, MaxPayloadBytes } from "../application/intake/Submission.ts"
 import { Retention } from "../application/upkeep/DeleteOldOrders.ts"
+import { BreakerSettings } from "../application/work/CircuitBreakers.ts"
 import { WorkerSettings } from "../application/work/WorkerSettings.ts"
 import { apiVersion } from "../contract/OrderApi.ts"
 import { DefaultGroupLimits } from "../domain/Groups.ts"
@@ -108,13 +109,20 @@ const typeSettingsOf = (given: GivenTypeSettings): TypeSettings => ({
   }
 })
 
-const workReferences = ({ database, order: { worker } }: Settings, role: string) =>
+const workReferences = ({ database, order: { breaker, worker } }: Settings, role: string) =>
   Layer.mergeAll(
     Layer.succeed(RetryPolicy, {
       backoff: worker.retryBackoff,
       delay: Duration.millis(worker.retryDelayMs),
       maxDelay: Duration.millis(worker.retryMaxDelayMs),
       jitter: worker.retryJitter
+    }),
+    Layer.succeed(BreakerSettings, {
+      enabled: breaker.enabled,
+      failureRate: breaker.failureRate,
+      minimumAttempts: breaker.minimumAttempts,
+      window: Duration.millis(breaker.windowMs),
+      probeInterval: Duration.millis(breaker.probeIntervalMs)
     }),
     Layer.succeed(WorkerSettings, {
       name: `${hostname()}:${process.pid}:${globalThis.crypto.randomUUID().slice(0, 8)}`,

@@ -87,7 +87,8 @@ export const typeContract: StoreContract = (name, layer, setStoreClock) => {
             role: "worker",
             capacity: 1,
             inFlight: 0,
-            draining: false
+            draining: false,
+            breakers: []
           }
           yield* stores.intake.submit([
             named("c", { type: "c" }),

@@ -16,7 +16,8 @@ const report = {
   role: "worker",
   capacity: 10,
   inFlight: 0,
-  draining: false
+  draining: false,
+  breakers: []
 }
 
 /** What `whyWaiting` must do in every implementation of `OrderReads`. */
@@ -66,6 +67,14 @@ export const whyWaitingContract: StoreContract = (name, layer, setStoreClock) =>
 
           yield* stores.work.renew("w1", lease, { ...report, types: ["a", "c"] })
           const running = yield* claim({ worker: "b only", types: ["b"] })
+          const since = yield* DateTime.now
+          const breakers = [
+            { type: "c", state: "open", since: start },
+            { type: "a", state: "half-open", since }
+          ] as const
+          yield* stores.work.renew("w1", lease, { ...report, types: ["a", "c"], breakers })
+          assert.deepStrictEqual(yield* why(order.id), { why: "breaker is open", since })
+          yield* stores.work.renew("w2", lease, { ...report, types: null })
           assert.deepStrictEqual(yield* why(order.id), { why: "group is full", running: 1, maxRunning: 1 })
           yield* settle(running.orders, completed)
           assert.deepStrictEqual(yield* why(order.id), {

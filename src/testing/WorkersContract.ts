@@ -11,7 +11,8 @@ const report: WorkerReport = {
   types: ["invoice", "default"],
   capacity: 100,
   inFlight: 3,
-  draining: false
+  draining: false,
+  breakers: [{ type: "invoice", state: "open", since: DateTime.makeUnsafe("2026-11-22T08:00:00.123Z") }]
 }
 
 /** What every implementation of `WorkStore` must do with the registry of workers and their leases. */
@@ -38,11 +39,17 @@ export const workersContract: StoreContract = (name, layer, setStoreClock) => {
           [second?.id, second?.types, second?.startedAt, second?.draining],
           ["w1", null, later, false]
         )
-        yield* stores.work.renew("w2", lease, { ...report, types: null, inFlight: 0, draining: true })
+        yield* stores.work.renew("w2", lease, {
+          ...report,
+          types: null,
+          inFlight: 0,
+          draining: true,
+          breakers: []
+        })
         const [changed] = yield* stores.control.workers
         assert.deepStrictEqual(
-          [changed?.types, changed?.inFlight, changed?.draining, changed?.startedAt],
-          [null, 0, true, startedAt]
+          [changed?.types, changed?.inFlight, changed?.draining, changed?.breakers, changed?.startedAt],
+          [null, 0, true, [], startedAt]
         )
       })
     )

@@ -81,6 +81,8 @@ const waiting = (order: PendingOrder, events: ReadonlyArray<OrderEvent>, why: Wh
       return paused(why.pause)
     case "no worker for its type":
       return `no worker takes type ${order.type}`
+    case "breaker is open":
+      return `most attempts of type ${order.type} failed, so since ${DateTime.formatIso(why.since)} each worker tries one order at a time (its circuit breaker is open)`
     case "group is full":
       return `group ${group} runs its ${grouped(why.running)} of ${grouped(why.maxRunning)}`
     case "group has used its rate":

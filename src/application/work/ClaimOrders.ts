@@ -20,7 +20,7 @@ type StartAttempts = (orders: ReadonlyArray<ProcessingOrder>) => Effect.Effect<v
  * The claim loop of a worker. It waits for free slots, claims at most one order for each free slot, and starts an
  * attempt for each claimed order. If it got fewer orders than free slots, it waits for the first of these: a signal
  * that another order may start (`claimNow`), the time at which the next order can start without any other event, the
- * end of the next lease, or the end of the poll interval. The loop never ends. The SQL is in
+ * end of the next lease, the time of the next probe of a breaker, or the end of the poll interval. The loop never ends. The SQL is in
  * infrastructure/postgres/functions/ClaimOrders.ts.
  */
 export const claimOrders = (
@@ -82,8 +82,8 @@ const claimAndWait = Effect.fnUntraced(function* (
 
 const claim = (max: number, defaultLimits: GroupLimits, state: WorkerState) =>
   Effect.suspend(() => {
-    const { id, settings, turns, typeStates, types } = state
-    const maxOfType = typeStates.room()
+    const { id, settings, turns, types } = state
+    const maxOfType = roomOf(state)
     state.claims++
     state.isClaiming = true
     // This claim sees everything that the signal announced.
@@ -96,7 +96,7 @@ const claim = (max: number, defaultLimits: GroupLimits, state: WorkerState) =>
         turns,
         defaultLimits,
         ...(types !== null && { types }),
-        ...(maxOfType !== undefined && { maxOfType })
+        ...(Object.keys(maxOfType).length > 0 && { maxOfType })
       })
     ).pipe(
       Effect.timeoutOrElse({
@@ -108,15 +108,28 @@ const claim = (max: number, defaultLimits: GroupLimits, state: WorkerState) =>
     )
   })
 
+/** For each type that has a maximum of its own or an open breaker, how many more attempts may start. */
+const roomOf = ({ breakers, typeStates }: WorkerState): Readonly<Record<string, number>> => {
+  const room = { ...typeStates.room() }
+  for (const [type, max] of Object.entries(breakers.room())) room[type] = Math.min(max, room[type] ?? max)
+  return room
+}
+
 // Another claim has locked a group, or this claim did not examine everything.
 const shortPause = Effect.flatMap(Random.nextBetween(5, 20), (millis) => Effect.sleep(millis))
 
 const waitForWork = Effect.fnUntraced(function* (
   { nextDueIn, nextLeaseEndIn, orders }: Claim,
-  { claimNow, settings }: WorkerState
+  { breakers, claimNow, settings }: WorkerState
 ) {
   const jitter = yield* Random.nextBetween(0.8, 1)
-  const waits = [Duration.times(settings.pollInterval, jitter), nextDueIn, nextLeaseEndIn]
+  const probeIn = breakers.nextProbeIn()
+  const waits = [
+    Duration.times(settings.pollInterval, jitter),
+    nextDueIn,
+    nextLeaseEndIn,
+    probeIn === null ? null : Duration.millis(probeIn)
+  ]
   const shortest = waits.filter((wait) => wait !== null).reduce((a, b) => Duration.min(a, b))
   // A minimum, so that a store that returns a wait of zero does not cause a busy loop.
   const least = orders.length === 0 ? 5 : 1

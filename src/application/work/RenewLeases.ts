@@ -38,14 +38,15 @@ const heartbeat = Effect.fnUntraced(function* (state: WorkerState) {
   yield* Effect.timeoutOption(releaseOrders(lost, state), claimTimeout(settings))
 })
 
-const reportOf = ({ attempts, isDraining, settings, types }: WorkerState): WorkerReport => ({
+const reportOf = ({ attempts, breakers, isDraining, settings, types }: WorkerState): WorkerReport => ({
   host: settings.host ?? "unknown",
   version: settings.version ?? "unknown",
   role: settings.role ?? "worker",
   types,
   capacity: settings.concurrency,
   inFlight: attempts.count(),
-  draining: isDraining
+  draining: isDraining,
+  breakers: breakers.open()
 })
 
 const interruptLost = Effect.fnUntraced(function* (

@@ -4,6 +4,7 @@ import { type AnyOrderType, finder, type OrderTypes } from "../../domain/OrderTy
 import { OrderProcessor, type ProcessorsOf, type Writes } from "../ports/OrderProcessor.ts"
 import type { WorkStore } from "../ports/WorkStore.ts"
 import { type AttemptFailure, AttemptTimeout, outcomeOfFailure, Undecodable } from "./AttemptOutcome.ts"
+import { recordEnd } from "./ReportBreaker.ts"
 import { settleWithWrites } from "./SettleWithWrites.ts"
 import {
   aboutOrder,
@@ -16,12 +17,19 @@ import {
 
 /** The next step of an attempt whose processor has ended. */
 type NextStep =
-  /** The settle loop stores the outcome. */
-  | { readonly step: "settle"; readonly outcome: Outcome }
+  | LastStep
   /** The app's writes and the outcome are stored in one transaction. */
   | { readonly step: "commit"; readonly writes: Writes["writes"] }
-  /** Nothing is left to store: the outcome was stored with the writes, could not be stored, or the order is no longer held. */
-  | { readonly step: "drop" }
+
+/** How an attempt ends. */
+type LastStep =
+  /** The settle loop stores the outcome. */
+  | { readonly step: "settle"; readonly outcome: Outcome }
+  /**
+   * Nothing is left to store: the outcome was stored with the writes, could not be stored, or the order is no longer
+   * held. `outcome` is that of the writes, null if there were none.
+   */
+  | { readonly step: "drop"; readonly outcome: Outcome | null }
 
 /**
  * Makes the function that starts an attempt for each order, in separate fibers. The caller has taken a slot for each
@@ -46,7 +54,7 @@ export const makeStartAttempts = Effect.fnUntraced(function* <T>(types: OrderTyp
       const attempts = orders.map((order) => {
         const typeState = state.typeStates.of(order.type)
         typeState.running++
-        return state.attempts.add(order, typeState)
+        return state.attempts.add(order, typeState, state.breakers.start(order.type))
       })
       return Effect.andThen(
         recordInFlight(state),
@@ -72,7 +80,10 @@ const runAttempt = (
       next.step === "commit" ? commit(attempt, next.writes, state) : Effect.succeed(next)
     ),
     Effect.flatMap((next) =>
-      next.step === "settle" ? queueOutcome(attempt, next.outcome, state) : drop(attempt, state)
+      Effect.andThen(
+        recordEnd(attempt, next.outcome, state),
+        next.step === "settle" ? queueOutcome(attempt, next.outcome, state) : drop(attempt, state)
+      )
     ),
     Effect.uninterruptible
   )
@@ -138,7 +149,7 @@ const decideNextStep = (
     case "timeout":
       return settleFailure(attempt, Cause.fail(new AttemptTimeout({ limit: attemptTimeout })))
     case "lease lost":
-      return Effect.succeed({ step: "drop" })
+      return Effect.succeed({ step: "drop", outcome: null })
     case "cancelled":
       return Effect.succeed(Exit.isSuccess(exit) && exit.value === undefined ? completed : cancelled)
     case "worker stopped":
@@ -151,11 +162,11 @@ const decideNextStep = (
   }
 }
 
-const completed: NextStep = { step: "settle", outcome: { event: "completed" } }
+const completed: LastStep = { step: "settle", outcome: { event: "completed" } }
 
-const cancelled: NextStep = { step: "settle", outcome: { event: "cancelled" } }
+const cancelled: LastStep = { step: "settle", outcome: { event: "cancelled" } }
 
-const released = ({ settings }: WorkerState): NextStep => ({
+const released = ({ settings }: WorkerState): LastStep => ({
   step: "settle",
   outcome: { event: "released", detail: `worker ${settings.name} was stopped` }
 })
@@ -170,15 +181,17 @@ const settleFailure = (attempt: Attempt, cause: Cause.Cause<AttemptFailure>): Ef
 const commit = (attempt: Attempt, writes: Writes["writes"], state: WorkerState) => {
   attempt.phase = "committing"
   return settleWithWrites(attempt, writes, state).pipe(
-    Effect.map((outcome): NextStep => (outcome === null ? { step: "drop" } : { step: "settle", outcome })),
+    Effect.map((outcome): LastStep =>
+      outcome === null ? { step: "drop", outcome: { event: "completed" } } : { step: "settle", outcome }
+    ),
     Effect.interruptible,
-    Effect.catchCause((cause): Effect.Effect<NextStep> => {
+    Effect.catchCause((cause): Effect.Effect<LastStep> => {
       if (attempt.interruption === "worker stopped") return Effect.succeed(released(state))
       if (attempt.interruption === "cancelled") return Effect.succeed(cancelled)
       // Only a bug leads here, because the expected failures of the store were handled. The order is dropped, and
       // the next heartbeat releases it.
       const said = Effect.logError(`Could not store the outcome of order ${attempt.order.id}`, cause)
-      return Effect.as(aboutOrder(attempt.order)(said), { step: "drop" })
+      return Effect.as(aboutOrder(attempt.order)(said), { step: "drop", outcome: null })
     })
   )
 }

@@ -2,6 +2,7 @@ import { Context, DateTime, Effect, Metric } from "effect"
 import { counter, increment, register, secondsHistogram, withLabel } from "../../concurrency/Measure.ts"
 import { ReasonCode } from "../../domain/Failure.ts"
 import type { Order, ProcessingOrder } from "../../domain/Order.ts"
+import { defaultType } from "../../domain/TypeSettings.ts"
 
 /** Attempts settled by this process, by outcome. */
 export const attempts = counter("order_worker_attempts_total", "Attempts settled, by outcome")
@@ -43,12 +44,18 @@ export const capacity = Metric.gauge("order_worker_capacity", {
   description: "Maximum number of concurrent attempts"
 })
 
+/** Whether the circuit breaker of a type is open in this process. */
+export const breakerOpen = Metric.gauge("order_worker_breaker_open", {
+  description: "1 while the circuit breaker of the type is open in this process"
+})
+
 export const registerWorkMetrics = register(
   staleSettles,
   leasesExpired,
   processingSeconds,
   waitSeconds,
   endToEndSeconds,
+  ...withLabel(breakerOpen, "type", [defaultType]),
   ...withLabel(attempts, "outcome", ["completed", "retried", "failed", "released", "snoozed", "cancelled"]),
   ...withLabel(deadLetterEntries, "reason_code", ReasonCode.literals)
 )

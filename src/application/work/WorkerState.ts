@@ -6,6 +6,7 @@ import type { HeldOrder, Outcome, ProcessingOrder } from "../../domain/Order.ts"
 import type { OrderId } from "../../domain/OrderId.ts"
 import type { OrderTypes } from "../../domain/OrderTypes.ts"
 import type { Turns } from "../ports/WorkStore.ts"
+import { type CircuitBreakers, makeCircuitBreakers, type Probing } from "./CircuitBreakers.ts"
 import { makeTypeStates, type TypeState, type TypeStates } from "./TypeStates.ts"
 import { inFlight, processingSeconds } from "./WorkMetrics.ts"
 import { WorkerSettings } from "./WorkerSettings.ts"
@@ -25,6 +26,8 @@ type Interruption = "timeout" | "lease lost" | "cancelled" | "worker stopped"
 export interface Attempt {
   readonly order: ProcessingOrder
   readonly typeState: TypeState
+  /** Whether its breaker was open when it started. */
+  readonly probing: Probing
   /** Its index in the list of attempts. */
   readonly index: number
   /**
@@ -49,7 +52,7 @@ export interface FinishedAttempt {
 
 /** The attempts of a worker that are not settled. */
 export interface Attempts {
-  readonly add: (order: ProcessingOrder, typeState: TypeState) => Attempt
+  readonly add: (order: ProcessingOrder, typeState: TypeState, probing: Probing) => Attempt
   /** Removes this attempt. Does nothing if it was removed before, even if its index is in use again. */
   readonly remove: (attempt: Attempt) => void
   readonly count: () => number
@@ -71,6 +74,7 @@ export interface WorkerState {
   /** The order types that it takes; null: every type. */
   readonly types: ReadonlyArray<string> | null
   readonly typeStates: TypeStates
+  readonly breakers: CircuitBreakers
   /** For each priority, the group that was served last. */
   turns: Turns
   /**
@@ -117,6 +121,7 @@ export const makeWorkerState = Effect.fnUntraced(function* (
     id: settings.name,
     types: typesOf(types.names, settings.types ?? null),
     typeStates: yield* makeTypeStates(types),
+    breakers: yield* makeCircuitBreakers,
     turns: {},
     slots: makeSlots(settings.concurrency),
     attempts: makeAttempts(),
@@ -187,11 +192,12 @@ const makeAttempts = (): Attempts => {
   const freeIndexes: Array<number> = []
   const all = () => list.filter((attempt) => attempt !== null)
   return {
-    add: (order, typeState) => {
+    add: (order, typeState, probing) => {
       const index = freeIndexes.pop() ?? list.length
       const attempt: Attempt = {
         order,
         typeState,
+        probing,
         index,
         phase: "processing",
         startedAt: 0n,

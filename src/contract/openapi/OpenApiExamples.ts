@@ -89,6 +89,7 @@ const workers = {
   paused: false,
   pauses: [pause],
   typesWithoutWorker: ["invoice"],
+  breakers: [{ type: "coffee", state: "open", since: "2026-11-22T23:11:58.000Z" }],
   processes: [
     {
       id: worker,

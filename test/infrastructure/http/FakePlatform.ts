@@ -67,6 +67,7 @@ const workers: ReadonlyArray<RegisteredWorker> = [
     capacity: 100,
     inFlight: 3,
     draining: false,
+    breakers: [{ type: "coffee", state: "open", since: DateTime.makeUnsafe("2026-11-22T23:11:58.000Z") }],
     startedAt: at("2026-11-22T11:00:00.000Z"),
     seenAt: at("2026-11-22T12:00:01.000Z")
   }

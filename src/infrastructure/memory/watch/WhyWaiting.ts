@@ -1,4 +1,4 @@
-import type { DateTime } from "effect"
+import { DateTime } from "effect"
 import type { GroupLimits } from "../../../domain/Groups.ts"
 import { isDue, type Order, type PendingOrder } from "../../../domain/Order.ts"
 import type { WhyWaiting } from "../../../domain/WhyWaiting.ts"
@@ -41,6 +41,8 @@ export const whyWaiting = (
   const [pause] = pauses.over(order, at)
   if (pause !== undefined) return { why: "paused", pause }
   if (!workers.takes(order.type, at)) return { why: "no worker for its type" }
+  const [breaker] = workers.breakers(order.type, at).toSorted((a, b) => DateTime.Order(a.since, b.since))
+  if (breaker !== undefined) return { why: "breaker is open", since: breaker.since }
   return (
     groups.limitReached(order.group, defaultLimits, at) ?? {
       why: "no free slot",

@@ -1,5 +1,5 @@
 import { DateTime, Duration } from "effect"
-import type { RegisteredWorker, WorkerReport } from "../../../domain/Workers.ts"
+import type { OpenBreaker, RegisteredWorker, WorkerReport } from "../../../domain/Workers.ts"
 
 interface Registered {
   readonly worker: RegisteredWorker
@@ -16,7 +16,8 @@ const noReport: WorkerReport = {
   types: null,
   capacity: 0,
   inFlight: 0,
-  draining: false
+  draining: false,
+  breakers: []
 }
 
 const hasEnded = ({ leaseUntil }: Registered, at: DateTime.Utc) =>
@@ -32,6 +33,9 @@ export const makeWorkerRegistry = () => {
       .filter((each) => !hasEnded(each, at))
       .map(({ worker }) => worker)
 
+  const takersOf = (type: string, at: DateTime.Utc) =>
+    alive(at).filter(({ types }) => types === null || types.includes(type))
+
   /** Registers the worker, or extends its lease; returns false if it was expired. */
   const extend = (id: string, lease: Duration.Duration, at: DateTime.Utc, report?: WorkerReport): boolean => {
     const before = workers.get(id)
@@ -44,8 +48,13 @@ export const makeWorkerRegistry = () => {
   return {
     alive,
     /** Whether a worker whose lease has not ended takes orders of this type. */
-    takes: (type: string, at: DateTime.Utc): boolean =>
-      alive(at).some(({ types }) => types === null || types.includes(type)),
+    takes: (type: string, at: DateTime.Utc): boolean => takersOf(type, at).length > 0,
+    /** The breakers of this type that are open, if every such worker has one; else none. */
+    breakers: (type: string, at: DateTime.Utc): ReadonlyArray<OpenBreaker> => {
+      const found = takersOf(type, at).map(({ breakers }) => breakers.find((each) => each.type === type))
+      const open = found.filter((breaker) => breaker !== undefined)
+      return open.length === found.length ? open : []
+    },
     extend,
     /**
      * For a claim: registers the worker, or extends its lease if less than half of `lease` is left; returns false if it

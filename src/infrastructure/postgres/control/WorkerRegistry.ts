@@ -1,6 +1,6 @@
 import { DateTime, Effect } from "effect"
 import type { SqlClient } from "effect/sql"
-import type { RegisteredWorker } from "../../../domain/Workers.ts"
+import type { OpenBreaker, RegisteredWorker } from "../../../domain/Workers.ts"
 import { tablesOf } from "../client/Tables.ts"
 
 const maxWorkers = 1000
@@ -19,6 +19,7 @@ interface WorkerRow {
   readonly capacity: number
   readonly in_flight: number
   readonly draining: boolean
+  readonly breakers: ReadonlyArray<Omit<OpenBreaker, "since"> & { readonly since: string }>
   readonly started_at: Date
   readonly seen_at: Date
 }
@@ -32,6 +33,7 @@ const toWorker = (row: WorkerRow): RegisteredWorker => ({
   capacity: row.capacity,
   inFlight: row.in_flight,
   draining: row.draining,
+  breakers: row.breakers.map((breaker) => ({ ...breaker, since: DateTime.makeUnsafe(breaker.since) })),
   startedAt: DateTime.fromDateUnsafe(row.started_at),
   seenAt: DateTime.fromDateUnsafe(row.seen_at)
 })

@@ -27,6 +27,7 @@ interface WhyRow {
       })
     | null
   readonly has_worker: boolean
+  readonly breaker_since: Date | null
   readonly max_running: number | null
   readonly running: number | null
   readonly rate: number | null
@@ -61,8 +62,7 @@ export const whyWaitingStatement = (sql: SqlClient.SqlClient, schema: string) =>
       (SELECT to_jsonb(p) FROM ${orderPauses} p
        WHERE p.type IN ('', mine.type) AND p.group_name IN ('', mine.group_name) AND (p.resume_at IS NULL OR p.resume_at > moment)
        ORDER BY p.since, p.type, p.group_name LIMIT 1) AS pause,
-      EXISTS (SELECT FROM ${orderWorkers} w
-        WHERE w.lease_until > moment AND NOT w.is_expired AND (w.types IS NULL OR mine.type = ANY (w.types))) AS has_worker,
+      workers.has_worker, workers.breaker_since,
       limits.max_running, limits.running, limits.rate, limits.next_at,
       CASE WHEN status = 'PENDING' AND due_at <= moment THEN (
         SELECT count(*)::int FROM (
@@ -94,7 +94,16 @@ export const whyWaitingStatement = (sql: SqlClient.SqlClient, schema: string) =>
         SELECT ${raw(maxRunningOf("g"))} AS max_running, ${raw(rateOf("g"))} AS rate, ${raw(tokensOf("g"))} AS tokens
         FROM (SELECT 1) AS one LEFT JOIN ${orderGroups} g ON g.group_name = mine.group_name
       ) g
-    ) limits ON mine.group_name <> ''`
+    ) limits ON mine.group_name <> ''
+    CROSS JOIN LATERAL (
+      SELECT count(*) > 0 AS has_worker,
+        CASE WHEN count(*) = count(b.since) THEN min(b.since) END AS breaker_since
+      FROM ${orderWorkers} w LEFT JOIN LATERAL (
+        SELECT (each->>'since')::timestamptz AS since FROM jsonb_array_elements(w.breakers) AS each
+        WHERE each->>'type' = mine.type LIMIT 1
+      ) b ON true
+      WHERE w.lease_until > moment AND NOT w.is_expired AND (w.types IS NULL OR mine.type = ANY (w.types))
+    ) workers`
 }
 
 const pauseOf = ({ resume_at, since, ...row }: NonNullable<WhyRow["pause"]>): Pause =>
@@ -107,6 +116,8 @@ const reasonOf = (row: WhyRow): WhyWaiting | null => {
   if (row.behind !== null) return { why: "behind its key", orderId: row.behind }
   if (row.pause !== null) return { why: "paused", pause: pauseOf(row.pause) }
   if (!row.has_worker) return { why: "no worker for its type" }
+  if (row.breaker_since !== null)
+    return { why: "breaker is open", since: DateTime.fromDateUnsafe(row.breaker_since) }
   if (row.max_running !== null && row.running !== null && row.running >= row.max_running)
     return { why: "group is full", running: row.running, maxRunning: row.max_running }
   if (row.rate !== null && row.next_at !== null)

@@ -2,7 +2,7 @@ import { DateTime, Duration, Effect } from "effect"
 import type { SqlClient } from "effect/sql"
 import { WorkerExpired } from "../../../application/ports/WorkStore.ts"
 import type { HeldOrder } from "../../../domain/Order.ts"
-import type { WorkerReport } from "../../../domain/Workers.ts"
+import type { OpenBreaker, WorkerReport } from "../../../domain/Workers.ts"
 import { texts } from "../client/Columns.ts"
 import type { OrderRow } from "../client/OrderRow.ts"
 import { tablesOf } from "../client/Tables.ts"
@@ -24,6 +24,11 @@ const toHeldOrder = (row: HeldRow): HeldOrder => ({
   cancelRequested: row.cancel_requested
 })
 
+/** The columns of a worker's report. */
+const reported = ["host", "version", "role", "types", "capacity", "in_flight", "draining", "breakers"]
+
+const viewBreaker = ({ since, ...breaker }: OpenBreaker) => ({ ...breaker, since: DateTime.formatIso(since) })
+
 /**
  * Extends the lease of a worker and returns the orders that it holds, in one statement. Returns no row if the worker
  * was expired. Without a report, the stored one is kept.
@@ -33,18 +38,14 @@ export const renewStatement = (sql: SqlClient.SqlClient, schema: string) => {
   const held = sql.literal(`"${schema}".${heldOrders.name}`)
   return (worker: string, lease: Duration.Duration, report: WorkerReport | undefined) => {
     const until = sql`${now} + ${Duration.toMillis(lease)}::float8 * interval '1 millisecond'`
-    const columns = sql.literal("host, version, role, types, capacity, in_flight, draining")
+    const columns = sql.literal(reported.join(", "))
     const values =
       report === undefined
         ? null
         : sql`${report.host}::text, ${report.version}::text, ${report.role}::text,
           ${report.types === null ? null : texts(report.types)}::text[], ${report.capacity}::int, ${report.inFlight}::int,
-          ${report.draining}::boolean`
-    const excluded = sql.literal(
-      ["host", "version", "role", "types", "capacity", "in_flight", "draining"]
-        .map((column) => `, ${column} = excluded.${column}`)
-        .join("")
-    )
+          ${report.draining}::boolean, ${JSON.stringify(report.breakers.map(viewBreaker))}::jsonb`
+    const excluded = sql.literal(reported.map((column) => `, ${column} = excluded.${column}`).join(""))
     return sql<RenewedRow>`
     WITH renewed AS (
       INSERT INTO ${orderWorkers} AS w (id, lease_until, started_at, seen_at${values === null ? sql`` : sql`, ${columns}`})

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Duration, Effect, Layer, Redacted } from "effect"
+import type { OpenBreaker } from "../../../../src/domain/Workers.ts"
 import { ApiKeys } from "../../../../src/infrastructure/http/edge/Caller.ts"
 import { newOrder } from "../../../TestOrders.ts"
 import { type Answer, serveFake, serveMemory, serveMemoryWith } from "../TestServer.ts"
@@ -14,6 +15,7 @@ interface Workers {
   readonly paused: boolean
   readonly pauses: ReadonlyArray<Record<string, unknown>>
   readonly typesWithoutWorker: ReadonlyArray<string>
+  readonly breakers: ReadonlyArray<Record<string, unknown>>
   readonly processes: ReadonlyArray<Record<string, unknown>>
 }
 
@@ -47,6 +49,7 @@ describe("GET /worker", () => {
           }
         ],
         typesWithoutWorker: ["invoice"],
+        breakers: [{ type: "coffee", state: "open", since: "2026-11-22T23:11:58.000Z" }],
         processes: [
           {
             id: "w",
@@ -84,10 +87,28 @@ describe("GET /worker", () => {
         inFlight: 0,
         draining: false
       }
-      yield* stores.work.renew("w", Duration.minutes(1), report)
+      const breakers = (
+        ...all: ReadonlyArray<readonly [type: string, OpenBreaker["state"], since: string]>
+      ) => all.map(([type, state, since]) => ({ type, state, since: DateTime.makeUnsafe(since) }))
+      yield* stores.work.renew("w", Duration.minutes(1), {
+        ...report,
+        breakers: breakers(
+          ["invoice", "open", "2026-11-22T08:00:01Z"],
+          ["email", "half-open", "2026-11-22T08:00:00Z"]
+        )
+      })
       assert.deepStrictEqual(yield* types, [])
-      const [process] = workers(yield* call("/worker")).processes
-      assert.deepInclude(process, { id: "w", ...report })
+      yield* stores.work.renew("v", Duration.minutes(1), {
+        ...report,
+        breakers: breakers(["invoice", "half-open", "2026-11-22T08:00:00Z"])
+      })
+      const { breakers: open, processes } = workers(yield* call("/worker"))
+      assert.deepInclude(processes[0], { id: "w", ...report })
+      assert.notProperty(processes[0], "breakers")
+      assert.deepStrictEqual(open, [
+        { type: "email", state: "half-open", since: "2026-11-22T08:00:00.000Z" },
+        { type: "invoice", state: "open", since: "2026-11-22T08:00:00.000Z" }
+      ])
     })
   )
 })
