@@ -31,7 +31,12 @@ const worker = OrderWorker.layer(anyJsonObject).pipe(
     )
   ),
   Layer.provide(
-    Layer.succeed(WorkerSettings, { ...WorkerSettings.defaultValue(), drainTimeout: Duration.seconds(1) })
+    Layer.succeed(WorkerSettings, {
+      ...WorkerSettings.defaultValue(),
+      // The orders are stored without an announcement.
+      pollInterval: Duration.millis(50),
+      drainTimeout: Duration.seconds(1)
+    })
   ),
   Layer.provide(PostgresWakeUp.layer)
 )

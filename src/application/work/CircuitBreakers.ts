@@ -143,7 +143,7 @@ export const makeCircuitBreakers: Effect.Effect<CircuitBreakers> = Effect.gen(fu
       return { event: "probed", type }
     }
     breaker.opening = null
-    return { event: "closed", type, openFor: Duration.millis(now() - opening.openedAt) }
+    return { event: "closed", type, openFor: Duration.millis(Math.round(now() - opening.openedAt)) }
   }
 
   return {
