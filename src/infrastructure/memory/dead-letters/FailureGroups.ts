@@ -14,7 +14,8 @@ import {
 import type { Page } from "../../../domain/OrderQueries.ts"
 import type { RegisteredWorker } from "../../../domain/Workers.ts"
 
-interface StoredGroup extends Omit<FailureGroup, "sampleOrderId" | "state"> {
+/** A group as it is stored. */
+export interface StoredGroup extends Omit<FailureGroup, "sampleOrderId" | "state"> {
   readonly fixedAt: DateTime.Utc | null
   readonly fixedVersion: string | null
   readonly hasRegressed: boolean
@@ -116,11 +117,18 @@ export const makeFailureGroups = () => {
 
 /** The group as callers see it. */
 export const viewGroup = (
-  { fixedAt, fixedVersion: _, hasRegressed, ...group }: StoredGroup,
+  group: StoredGroup,
   sampleOrderId: FailureGroup["sampleOrderId"],
   at: DateTime.Utc
 ): FailureGroup => ({
-  ...group,
+  fingerprint: group.fingerprint,
+  reasonCode: group.reasonCode,
+  type: group.type,
+  message: group.message,
+  count: group.count,
+  firstSeen: group.firstSeen,
+  lastSeen: group.lastSeen,
   sampleOrderId,
-  state: stateOf({ firstSeen: group.firstSeen, fixedAt, hasRegressed }, at)
+  versions: group.versions,
+  state: stateOf(group, at)
 })
