@@ -7,6 +7,7 @@ import base from "./vitest.config.ts"
  */
 const isScale = process.env["SCALE"] === "full"
 const scale = [
+  "test/external/FailureGroups.external.ts",
   "test/external/Fairness.external.ts",
   "test/external/Flat.external.ts",
   "test/external/Lists.external.ts"

@@ -24,6 +24,7 @@ export default (schema: string) =>
       orders.orderEvents,
       orders.durability,
       orders.deadLetters,
+      orders.failureGroups,
       orders.finalOrders,
       orders.metadata,
       orders.idempotencyKeys,

@@ -7,6 +7,7 @@ export { OrderId } from "./domain/OrderId.ts"
 export { OrderStatus } from "./domain/OrderStatus.ts"
 export { OrderEvent } from "./domain/OrderEvent.ts"
 export { DeadLetter } from "./domain/DeadLetter.ts"
+export { FailureGroup, FailureGroupState } from "./domain/FailureGroup.ts"
 export { ReasonCode } from "./domain/Failure.ts"
 
 export { apiVersion, makeOrderApi } from "./contract/OrderApi.ts"

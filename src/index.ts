@@ -11,6 +11,7 @@ export { OrderId } from "./domain/OrderId.ts"
 export { OrderStatus } from "./domain/OrderStatus.ts"
 export { OrderEvent } from "./domain/OrderEvent.ts"
 export { DeadLetter } from "./domain/DeadLetter.ts"
+export { FailureGroup, type FailureGroupPosition, FailureGroupState } from "./domain/FailureGroup.ts"
 export { ReasonCode } from "./domain/Failure.ts"
 export * from "./domain/OrderErrors.ts"
 export { RetryPolicy } from "./domain/RetryPolicy.ts"
@@ -21,6 +22,7 @@ export type { WhyWaiting } from "./domain/WhyWaiting.ts"
 export type { RegisteredWorker, WorkerReport } from "./domain/Workers.ts"
 
 export {
+  type MarkFixedOptions,
   OrderPlatform,
   type PauseRequest,
   type SubmitError,

@@ -12,6 +12,8 @@ type Sources = Readonly<Record<string, string>>
 
 /** The files that import Node itself, with the reason; every other file uses Effect's platform services. */
 const nodeItself: Readonly<Record<string, string>> = {
+  "src/infrastructure/memory/dead-letters/FailureGroups.ts":
+    "the hash of a fingerprint must be computed at once, which WebCrypto cannot",
   "src/infrastructure/http/server/HttpServer.ts": "the server that listens is Node's",
   "src/infrastructure/http/server/NodeAnswers.ts": "answers malformed requests on Node's socket",
   "src/infrastructure/http/server/NodeServer.ts": "creates Node's server",

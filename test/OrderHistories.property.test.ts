@@ -25,6 +25,7 @@ import {
   type Command,
   commandsOf,
   contradictionOf,
+  failureGroupsOf,
   History,
   millisOf,
   nothingYet,
@@ -50,6 +51,7 @@ const countAnswer = (command: Command, answer: unknown) => {
   count(command._tag)
   if (typeof answer === "string") count(`${command._tag}: ${answer}`)
   if (answer === "WorkerExpired") count(answer)
+  if (command._tag === "MarkFixed" && typeof answer === "object") count("MarkFixed: fixed")
   if (answer instanceof Claimed) for (const [, why] of answer.reasons) count(`why: ${why?.why}`)
   if (Array.isArray(answer)) {
     for (const result of ["settled", "repeated", "stale"])
@@ -106,6 +108,11 @@ const brokenSideTables = (sql: SqlClient.SqlClient, schema: string) => {
           WHERE l.priority = d.priority AND l.group_name = d.group_name AND l.type = d.type)
         AND NOT EXISTS (SELECT FROM ${table("order_lane_checks")} c
           WHERE c.priority = d.priority AND c.group_name = d.group_name AND c.type = d.type)
+      UNION ALL
+      SELECT format('failure group %s counts %s of %s', g.fingerprint, g.count, d.count) FROM ${table("order_failure_groups")} g
+      LEFT JOIN (SELECT fingerprint, count(*) AS count FROM ${table("dead_letters")} GROUP BY fingerprint) d
+        ON d.fingerprint = g.fingerprint
+      WHERE g.count <> coalesce(d.count, 0)
     ) AS problems`
 }
 
@@ -198,7 +205,9 @@ const sameStep = Effect.fnUntraced(function* (
   assertSame("answers", comparable(answer), comparable(expected), n, command)
   const before = past.record
   past.record = yield* recordOf(memory, past)
-  assertSame("records", yield* readTables, { ...past.record, problems: [] }, n, command)
+  const failureGroups = yield* failureGroupsOf(postgres)
+  const tables = { ...(yield* readTables), failureGroups }
+  assertSame("records", tables, { ...past.record, problems: [] }, n, command)
   const why = yield* whyOf(memory, past)
   assertSame("reasons", yield* whyOf(postgres, past), why, n, command)
   if (expected instanceof Claimed) {
@@ -211,6 +220,7 @@ const sameStep = Effect.fnUntraced(function* (
   }
   remember(command, expected, past, now)
   countAnswer(command, expected)
+  if (past.record.failureGroups.some(({ state }) => state === "regressed")) count("regressed")
 })
 
 /** Runs one history on both stores, compares them after each step and rolls the database back. */
@@ -277,6 +287,8 @@ layer(TestPostgres.layer)("histories of orders", (it) => {
       ...conflicts.map((error) => `Cancel: ${error}`),
       ...conflicts.slice(0, 2).map((error) => `Run: ${error}`),
       "WorkerExpired",
+      "MarkFixed: fixed",
+      "regressed",
       ...whys.map((why) => `why: ${why}`)
     ]
     const endings = ["exhausted: failed", "exhausted: expired"]

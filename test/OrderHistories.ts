@@ -3,6 +3,7 @@ import type { Claim, ClaimRequest, Settlement, Turns } from "../src/application/
 import type { AllStores } from "../src/testing/AllStores.ts"
 import type { DeadLetter } from "../src/domain/DeadLetter.ts"
 import { failure } from "../src/domain/Failure.ts"
+import type { FailureGroup } from "../src/domain/FailureGroup.ts"
 import { type GroupLimits, noLimits } from "../src/domain/Groups.ts"
 import {
   type HeldOrder,
@@ -93,7 +94,11 @@ const Steer = Schema.Union([
     ratePerSecond: Schema.NullOr(Schema.Literals([0.7, 1, 3])),
     maxPending: Schema.NullOr(Schema.Literals([1, 5]))
   }),
-  Schema.Union([Schema.TaggedStruct("Resume", Scope), Schema.TaggedStruct("DeleteLimits", { group: Group })])
+  Schema.Union([Schema.TaggedStruct("Resume", Scope), Schema.TaggedStruct("DeleteLimits", { group: Group })]),
+  Schema.TaggedStruct("MarkFixed", {
+    group: upTo(3),
+    version: Schema.NullOr(Schema.Literals(["1.2.3", "2.0.0"]))
+  })
 ])
 
 // The members of a union are equally likely, so repetition and nesting set their weights.
@@ -167,6 +172,7 @@ export interface Record {
   readonly orders: ReadonlyArray<Order>
   readonly events: ReadonlyArray<readonly [OrderId, ReadonlyArray<OrderEvent>]>
   readonly deadLetters: ReadonlyArray<DeadLetter>
+  readonly failureGroups: ReadonlyArray<FailureGroup>
 }
 
 const defaultLimitsOf: Readonly<{ [D in (typeof History.Type)["defaults"]]: GroupLimits }> = {
@@ -188,7 +194,7 @@ export interface Past {
   nextDue: DateTime.Utc | null
 }
 export const nothingYet = ({ defaults }: typeof History.Type): Past => ({
-  record: { orders: [], events: [], deadLetters: [] },
+  record: { orders: [], events: [], deadLetters: [], failureGroups: [] },
   defaultLimits: defaultLimitsOf[defaults],
   submitted: new Set(),
   claims: [],
@@ -216,7 +222,8 @@ const outcomeOf = (settle: typeof Settle.Type, order: ProcessingOrder): Outcome 
     case "Interrupt":
       return { event: "cancelled" }
     case "Fail":
-      if (settle.permanent) return { event: "failed", failure: failure("PERMANENT", "broken") }
+      if (settle.permanent)
+        return { event: "failed", failure: failure("PERMANENT", `order ${order.id} is broken`) }
       return isLastAttempt(order)
         ? { event: "failed", failure: failure("PROCESSING_FAILED", "once too often") }
         : {
@@ -442,7 +449,9 @@ export const callOf = (
 const controlCallOf = (
   command: Extract<
     Command,
-    { _tag: "Cancel" | "Run" | "Pause" | "Resume" | "ResumeAny" | "SetLimits" | "DeleteLimits" }
+    {
+      _tag: "Cancel" | "Run" | "Pause" | "Resume" | "ResumeAny" | "SetLimits" | "DeleteLimits" | "MarkFixed"
+    }
   >,
   past: Past,
   now: DateTime.Utc
@@ -483,8 +492,18 @@ const controlCallOf = (
     }
     case "DeleteLimits":
       return ({ control }) => orTag(control.deleteGroupLimits(command.group))
+    case "MarkFixed": {
+      const { failureGroups } = past.record
+      const { fingerprint = "none" } = failureGroups[command.group % Math.max(1, failureGroups.length)] ?? {}
+      const version = command.version === null ? {} : { version: command.version }
+      return ({ deadLetters }) => orTag(deadLetters.markFixed(fingerprint, { ...version, operator: ann }))
+    }
   }
 }
+
+/** The failure groups that have entries. */
+export const failureGroupsOf = ({ deadLetters }: AllStores) =>
+  Effect.orDie(deadLetters.failureGroups({ limit: 1000, after: null }))
 
 /** Everything the port returns about the orders submitted so far, by id. */
 export const recordOf = Effect.fnUntraced(function* (stores: AllStores, { submitted }: Past) {
@@ -494,7 +513,7 @@ export const recordOf = Effect.fnUntraced(function* (stores: AllStores, { submit
     Effect.map(stores.reads.timeline(id), (timeline) => [id, timeline] as const)
   )
   const { entries: deadLetters } = yield* stores.deadLetters.list({ limit: 1000, after: null })
-  return { orders, events, deadLetters } satisfies Record
+  return { orders, events, deadLetters, failureGroups: yield* failureGroupsOf(stores) } satisfies Record
 }, Effect.orDie)
 
 /** Why each order waits. */

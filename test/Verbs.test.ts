@@ -30,8 +30,8 @@ HttpApi.reflect(makeOrderApi(OrderPayload.anyJsonObject), {
   }
 })
 
-/** Endpoints that change a setting and no order. */
-const settings = ["groups.set", "groups.delete"]
+/** Endpoints that change a setting or a mark, and no order. */
+const settings = ["groups.set", "groups.delete", "failureGroups.markFixed"]
 
 describe("the verbs", () => {
   it("name their endpoint, and every endpoint that changes more than a setting has a verb", () => {

@@ -92,10 +92,49 @@ export const deadLetters: Statements = (s) => [
       reason text NOT NULL,
       reason_code text NOT NULL,
       retry_count integer NOT NULL,
-      failed_at timestamptz NOT NULL
+      failed_at timestamptz NOT NULL,
+      fingerprint text COLLATE "C" NOT NULL
     )`,
   `CREATE INDEX dead_letters_newest ON ${s}.dead_letters (failed_at DESC, order_id DESC)`,
-  `CREATE INDEX dead_letters_by_code ON ${s}.dead_letters (reason_code, failed_at, order_id)`
+  `CREATE INDEX dead_letters_by_code ON ${s}.dead_letters (reason_code, failed_at, order_id)`,
+  `CREATE INDEX dead_letters_of_group ON ${s}.dead_letters (fingerprint, failed_at, order_id)`
+]
+
+// The groups of dead letters with the same type, code and normalised message. `count` is the number of dead letters of
+// the group now: the function that inserts dead letters adds to it, and this trigger subtracts, whatever statement
+// deletes them, so that retention is counted too. The group `other` of a type has no code. A transaction locks rows here
+// after rows of orders, and in the sequence of the fingerprints, so that no two wait for each other.
+export const failureGroups: Statements = (s) => [
+  `CREATE TABLE ${s}.order_failure_groups (
+      fingerprint text COLLATE "C" PRIMARY KEY,
+      type text COLLATE "C" NOT NULL,
+      reason_code text,
+      message text NOT NULL,
+      count integer NOT NULL,
+      first_seen timestamptz NOT NULL,
+      last_seen timestamptz NOT NULL,
+      versions text[] NOT NULL,
+      fixed_at timestamptz,
+      fixed_version text CHECK (fixed_version IS NULL OR fixed_at IS NOT NULL),
+      has_regressed boolean NOT NULL DEFAULT false CHECK (fixed_at IS NOT NULL OR NOT has_regressed)
+    ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500)`,
+  `CREATE INDEX order_failure_groups_largest ON ${s}.order_failure_groups ((-count), fingerprint) WHERE count > 0`,
+  `CREATE INDEX order_failure_groups_of_type ON ${s}.order_failure_groups (type) WHERE reason_code IS NOT NULL`,
+  `CREATE INDEX order_failure_groups_empty ON ${s}.order_failure_groups (last_seen) WHERE count <= 0`,
+  `CREATE FUNCTION ${s}.order_platform_count_deleted_dead_letters() RETURNS trigger LANGUAGE plpgsql
+    SET enable_seqscan = off AS $$
+    BEGIN
+      IF EXISTS (SELECT FROM deleted) THEN
+        PERFORM FROM ${s}.order_failure_groups g WHERE g.fingerprint = ANY (ARRAY (SELECT d.fingerprint FROM deleted d))
+        ORDER BY g.fingerprint FOR NO KEY UPDATE;
+        UPDATE ${s}.order_failure_groups g SET count = g.count - d.count
+        FROM (SELECT deleted.fingerprint, count(*)::integer AS count FROM deleted GROUP BY deleted.fingerprint) d
+        WHERE g.fingerprint = d.fingerprint;
+      END IF;
+      RETURN NULL;
+    END $$`,
+  `CREATE TRIGGER dead_letters_count_deleted AFTER DELETE ON ${s}.dead_letters REFERENCING OLD TABLE AS deleted
+    FOR EACH STATEMENT EXECUTE FUNCTION ${s}.order_platform_count_deleted_dead_letters()`
 ]
 
 // The final orders, by the time at which they became final, for retention and for rates; and the FAILED ones by the

@@ -2,9 +2,11 @@ import { Context, Effect, Layer, type Result, type Schema, type Scope, type Stre
 import { Digest } from "effect/crypto"
 import type { AuditEntry, Operator } from "../domain/Audit.ts"
 import type { DeadLetter } from "../domain/DeadLetter.ts"
+import type { FailureGroup, FailureGroupPosition } from "../domain/FailureGroup.ts"
 import type { Group, LimitsToSet } from "../domain/Groups.ts"
 import type { Order } from "../domain/Order.ts"
 import type {
+  FailureGroupNotFound,
   GroupNotFound,
   GroupOverloaded,
   IdempotencyMismatch,
@@ -36,6 +38,7 @@ import { resumeWorkers } from "./control/ResumeWorkers.ts"
 import { runOrder } from "./control/RunOrder.ts"
 import type { Scope as PauseScope } from "./control/Scope.ts"
 import { discardOrder } from "./dead-letters/DiscardOrder.ts"
+import { listFailureGroups, markFixed, type MarkFixedOptions } from "./dead-letters/FailureGroups.ts"
 import { findDeadLetter } from "./dead-letters/FindDeadLetter.ts"
 import { reprocessOrder } from "./dead-letters/ReprocessOrder.ts"
 import type { Idempotency, Replayable } from "./intake/Idempotency.ts"
@@ -54,11 +57,13 @@ import { type Backlog, OrderReads } from "./ports/OrderReads.ts"
 import type { Stores } from "./ports/Stores.ts"
 import { WakeUp } from "./ports/WakeUp.ts"
 import { deleteExpiredKeys } from "./upkeep/DeleteExpiredKeys.ts"
+import { deleteIdleFailureGroups } from "./upkeep/DeleteIdleFailureGroups.ts"
 import { deleteIdleGroups } from "./upkeep/DeleteIdleGroups.ts"
 import { explainOrder } from "./watch/ExplainOrder.ts"
 import { makeWatchOrder } from "./watch/WatchOrder.ts"
 
 export type { PauseRequest } from "./control/PauseWorkers.ts"
+export type { MarkFixedOptions } from "./dead-letters/FailureGroups.ts"
 export type { SubmitError, SubmitManyError } from "./intake/SubmitOrder.ts"
 
 type ReadError = OrderNotFound | OrdersUnavailable
@@ -124,6 +129,21 @@ export interface OrderPlatform<in out T> {
   readonly deadLetter: (
     id: OrderId
   ) => Effect.Effect<DeadLetter & { readonly attempts: ReadonlyArray<OrderEvent> }, DeadLetterError>
+  /**
+   * A page of the failure groups that have dead letters, the largest first. A group whose count changes between two
+   * pages may be in both or in none.
+   */
+  readonly failureGroups: (
+    page: Page<FailureGroupPosition>
+  ) => Effect.Effect<Listing<FailureGroup, FailureGroupPosition>, OrdersUnavailable>
+  /**
+   * Marks a failure group as fixed from now on. It regresses with the next dead letter from a process that was
+   * registered after the mark or, if a version is given, from one that reports this version.
+   */
+  readonly markFixed: (
+    fingerprint: string,
+    options?: MarkFixedOptions
+  ) => Effect.Effect<FailureGroup, FailureGroupNotFound | OrdersUnavailable>
   /**
    * Removes the order from the dead letter queue and makes it due again, with its number of failed attempts
    * reset to zero. `operator` is recorded in the audit.
@@ -199,6 +219,17 @@ export interface OrderPlatform<in out T> {
 const service = <T>(types: OrderTypes<T>): Context.Service<OrderPlatform<T>, OrderPlatform<T>> =>
   Context.Service<OrderPlatform<T>>(`order-platform/application/OrderPlatform/${types.key}`)
 
+/** The calls about the dead letter queue. */
+const deadLetterCalls = (context: Context.Context<DeadLetterStore | OrderReads | WakeUp>) =>
+  ({
+    deadLetters: Context.get(context, DeadLetterStore).list,
+    deadLetter: (id) => Effect.provideContext(findDeadLetter(id), context),
+    failureGroups: (page) => Effect.provideContext(listFailureGroups(page), context),
+    markFixed: (fingerprint, options) => Effect.provideContext(markFixed(fingerprint, options), context),
+    reprocess: (id, options) => Effect.provideContext(reprocessOrder(id, options), context),
+    discard: (id, options) => Effect.provideContext(discardOrder(id, options), context)
+  }) satisfies Partial<OrderPlatform<never>>
+
 /** The calls that cancel orders and control which orders may start. */
 const controlCalls = (context: Context.Context<ControlStore | WakeUp>) => {
   const store = Context.get(context, ControlStore)
@@ -229,6 +260,7 @@ const layer = <T>(types: OrderTypes<T>): Layer.Layer<OrderPlatform<T>, never, St
       const storeOrders = yield* makeStoreOrders
       yield* deleteExpiredKeys
       yield* deleteIdleGroups
+      yield* deleteIdleFailureGroups
       return {
         submit: yield* makeSubmitOrder(types, storeOrders),
         submitMany: yield* makeSubmitOrders(types, storeOrders),
@@ -237,10 +269,7 @@ const layer = <T>(types: OrderTypes<T>): Layer.Layer<OrderPlatform<T>, never, St
         explain: (id) => Effect.provideContext(explainOrder(id), context),
         watch: yield* makeWatchOrder,
         list: reads.list,
-        deadLetters: Context.get(context, DeadLetterStore).list,
-        deadLetter: (id) => Effect.provideContext(findDeadLetter(id), context),
-        reprocess: (id, options) => Effect.provideContext(reprocessOrder(id, options), context),
-        discard: (id, options) => Effect.provideContext(discardOrder(id, options), context),
+        ...deadLetterCalls(context),
         ...controlCalls(context),
         backlog: reads.backlog,
         // All callers share one read a second. A failure is cached as well, so that a failing store gets no more reads

@@ -19,10 +19,12 @@ export const AuditEntryView = Schema.Struct({
     "pause",
     "resume",
     "set group limits",
-    "delete group limits"
+    "delete group limits",
+    "mark fixed"
   ]),
   subject: Schema.String.annotate({
-    description: "What was changed: an order's id, `group NAME`, or the scope of a pause."
+    description:
+      "What was changed: an order's id, `group NAME`, the scope of a pause, or `failure group FINGERPRINT`, with the version of its fix."
   }),
   reason: Schema.NullOr(Schema.String),
   correlationId: Schema.NullOr(Schema.String)

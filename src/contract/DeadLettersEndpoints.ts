@@ -2,6 +2,7 @@ import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { DeadLetter } from "../domain/DeadLetter.ts"
 import { maxReasonLength, ReasonCode } from "../domain/Failure.ts"
+import { Fingerprint } from "../domain/FailureGroup.ts"
 import { OrderEvent } from "../domain/OrderEvent.ts"
 import { IfMatch } from "./IfMatch.ts"
 import { IsoTime } from "./IsoTime.ts"
@@ -26,6 +27,7 @@ export const DeadLetterQuery = Schema.Struct({
   reason: Schema.optionalKey(
     filterText(maxReasonLength).check(Schema.isMinLength(1, { expected: "at least 1 character" }))
   ),
+  fingerprint: Schema.optionalKey(Fingerprint),
   failedAfter: Schema.optionalKey(IsoTime),
   failedBefore: Schema.optionalKey(IsoTime),
   limit: Limit,
@@ -35,6 +37,7 @@ export const DeadLetterQuery = Schema.Struct({
 const describeQuery = describeParameters({
   limit: limitDescription,
   reason: { description: "Text that the reason contains; case-sensitive." },
+  fingerprint: { description: "The failure group, as in `GET /dlq/groups`." },
   failedAfter: { description: "Failed at this time or later." },
   failedBefore: { description: "Failed before this time." }
 })

@@ -2,6 +2,7 @@ import { HttpApi, OpenApi } from "effect/http-api"
 import type { OrderTypes } from "../domain/OrderTypes.ts"
 import { AuditApi } from "./AuditEndpoints.ts"
 import { DeadLettersApi } from "./DeadLettersEndpoints.ts"
+import { FailureGroupsApi } from "./FailureGroupsEndpoints.ts"
 import { GroupsApi } from "./GroupsEndpoints.ts"
 import { HealthApi } from "./HealthEndpoints.ts"
 import { describeEveryAnswer } from "./openapi/OpenApiDocument.ts"
@@ -15,7 +16,16 @@ export const apiVersion = "0.1.0"
 /** The HTTP contract for orders of these types: for typed clients and the OpenAPI document. */
 export const makeOrderApi = <T>(types: OrderTypes<T>) =>
   HttpApi.make("order-platform")
-    .add(makeOrdersApi(types), DeadLettersApi, WorkersApi, GroupsApi, AuditApi, StatsApi, HealthApi)
+    .add(
+      makeOrdersApi(types),
+      DeadLettersApi,
+      FailureGroupsApi,
+      WorkersApi,
+      GroupsApi,
+      AuditApi,
+      StatsApi,
+      HealthApi
+    )
     .annotate(HttpApi.ParseOptions, { errors: "all" })
     .annotateMerge(
       OpenApi.annotations({

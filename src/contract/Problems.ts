@@ -72,6 +72,12 @@ export const Problems = {
   Unauthorized: problem(Requests.Unauthorized, 401, "unauthorized", "A valid key is required"),
   Forbidden: problem(Requests.Forbidden, 403, "forbidden", "The request is not allowed"),
   OrderNotFound: problem(Orders.OrderNotFound, 404, "not-found", "There is no such order"),
+  FailureGroupNotFound: problem(
+    Orders.FailureGroupNotFound,
+    404,
+    "not-found",
+    "There is no such failure group"
+  ),
   GroupNotFound: problem(Orders.GroupNotFound, 404, "not-found", "There are no limits of this group"),
   NoSuchPath: problem(Requests.NoSuchPath, 404, "not-found", "There is no such path"),
   MethodNotAllowed: problem(

@@ -12,7 +12,14 @@ export const unnamedOperator: Operator = { by: null, correlationId: null }
 
 /** The changes that the audit records. */
 export type AuditAction =
-  "reprocess" | "discard" | "run" | "pause" | "resume" | "set group limits" | "delete group limits"
+  | "reprocess"
+  | "discard"
+  | "run"
+  | "pause"
+  | "resume"
+  | "set group limits"
+  | "delete group limits"
+  | "mark fixed"
 
 /** One change by an operator, written in the transaction of the change. */
 export interface AuditEntry extends Operator {
@@ -20,7 +27,7 @@ export interface AuditEntry extends Operator {
   readonly number: number
   readonly at: DateTime.Utc
   readonly action: AuditAction
-  /** What was changed: an order's id, `group NAME`, or the scope of a pause. */
+  /** What was changed: an order's id, `group NAME`, the scope of a pause, or `failure group FINGERPRINT`, with the version of its fix. */
   readonly subject: string
   readonly reason: string | null
 }

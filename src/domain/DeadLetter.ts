@@ -1,5 +1,6 @@
 import { type DateTime, Schema } from "effect"
 import { ReasonCode } from "./Failure.ts"
+import { Fingerprint } from "./FailureGroup.ts"
 import type { Order } from "./Order.ts"
 import { OrderId } from "./OrderId.ts"
 import type { Transition } from "./OrderTransitions.ts"
@@ -13,7 +14,8 @@ export const DeadLetter = Schema.Struct({
   reason: Schema.String,
   reasonCode: ReasonCode,
   retryCount: Schema.Int,
-  failedAt: Schema.DateTimeUtcFromString
+  failedAt: Schema.DateTimeUtcFromString,
+  fingerprint: Fingerprint.annotate({ description: "The failure group of the entry." })
 }).annotate({ identifier: "DeadLetter" })
 export interface DeadLetter {
   readonly orderId: OrderId
@@ -21,14 +23,16 @@ export interface DeadLetter {
   readonly reasonCode: ReasonCode
   readonly retryCount: number
   readonly failedAt: DateTime.Utc
+  /** The failure group of the entry. */
+  readonly fingerprint: string
 }
 
 /**
- * The dead letter that a transition adds; null unless the transition ends an attempt in FAILED. In PostgreSQL
- * the dead letter is written by the statements that end an attempt: settle
- * (postgres/functions/SettleOrders.ts) and expire (postgres/work/ExpireLeases.ts).
+ * The dead letter that a transition adds, without its failure group, which the store determines; null unless the transition ends an attempt in FAILED. In PostgreSQL
+ * the dead letter is written by the functions that end an attempt, settle and expire
+ * (postgres/functions/AddDeadLetters.ts).
  */
-export const deadLetterOf = ({ event, order }: Transition<Order>): DeadLetter | null =>
+export const deadLetterOf = ({ event, order }: Transition<Order>): Omit<DeadLetter, "fingerprint"> | null =>
   order.status === "FAILED" &&
   order.discardedAt === null &&
   event.reason !== null &&

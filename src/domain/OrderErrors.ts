@@ -63,6 +63,12 @@ export class GroupOverloaded extends Schema.TaggedError<GroupOverloaded>()("Grou
   retryAfterSeconds: Schema.Int
 }) {}
 
+/** No failure group has this fingerprint. */
+export class FailureGroupNotFound extends Schema.TaggedError<FailureGroupNotFound>()("FailureGroupNotFound", {
+  fingerprint: Schema.String,
+  message: message("No failure group has this fingerprint.")
+}) {}
+
 /** No limits were set for this group. */
 export class GroupNotFound extends Schema.TaggedError<GroupNotFound>()("GroupNotFound", {
   group: Schema.String,

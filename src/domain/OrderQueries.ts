@@ -49,6 +49,8 @@ export interface OrderFilter {
 /** The dead letters that match every condition. */
 export interface DeadLetterFilter {
   readonly reasonCode?: ReasonCode
+  /** The failure group: 16 hexadecimal digits in lower case. */
+  readonly fingerprint?: string
   /** A part of the reason; case matters. */
   readonly reason?: string
   /** At or after this time. */

@@ -28,6 +28,7 @@ export const auditContract: StoreContract = (name, layer, setStoreClock) => {
       Effect.gen(function* () {
         const { control, deadLetters, intake } = yield* fresh
         const [one, two] = [yield* failedOrder, yield* failedOrder]
+        const group = (yield* deadLetters.find(one)).fingerprint
         const later = newOrder({ notBefore: DateTime.add(yield* DateTime.now, { hours: 1 }) })
         yield* intake.submit([later])
         const before = yield* lastNumber
@@ -42,7 +43,9 @@ export const auditContract: StoreContract = (name, layer, setStoreClock) => {
           control.pause({ type: "invoice", group: "acme", ...pause }),
           control.resume({ type: "invoice", group: "acme" }, ann),
           control.setGroupLimits("acme", { ...noLimits, maxRunning: 5 }, ann),
-          control.deleteGroupLimits("acme", { by: null, correlationId: "c-2" })
+          control.deleteGroupLimits("acme", { by: null, correlationId: "c-2" }),
+          deadLetters.markFixed(group, { operator: ann, reason: "new terminal" }),
+          deadLetters.markFixed(group, { operator: ann, version: "1.2.3" })
         ]
         const start = yield* DateTime.now
         for (const change of changes) {
@@ -60,7 +63,9 @@ export const auditContract: StoreContract = (name, layer, setStoreClock) => {
           ["pause", scope, "bank down", { by: null, correlationId: null }],
           ["resume", scope, null, ann],
           ["set group limits", "group acme", null, ann],
-          ["delete group limits", "group acme", null, { by: null, correlationId: "c-2" }]
+          ["delete group limits", "group acme", null, { by: null, correlationId: "c-2" }],
+          ["mark fixed", `failure group ${group}`, "new terminal", ann],
+          ["mark fixed", `failure group ${group} in version 1.2.3`, null, ann]
         ] as const
         const entries = yield* since(before)
         assert.deepStrictEqual(
@@ -95,7 +100,8 @@ export const auditContract: StoreContract = (name, layer, setStoreClock) => {
           control.run(order.id),
           control.resume({ type: "none", group: null }),
           control.resume(scope),
-          control.deleteGroupLimits("none")
+          control.deleteGroupLimits("none"),
+          deadLetters.markFixed("0123456789abcdef")
         ]
         for (const call of calls) yield* Effect.exit(call as Effect.Effect<unknown, unknown>)
         assert.deepStrictEqual(yield* since(before), [])

@@ -74,7 +74,8 @@ export const settleContract: StoreContract = (name, layer, setStoreClock) => {
           reason: "broken",
           reasonCode: "PERMANENT",
           retryCount: 1,
-          failedAt: now
+          failedAt: now,
+          fingerprint: "e73af08fda055397"
         })
       })
     )

@@ -1,7 +1,8 @@
 import { auditContract } from "./AuditContract.ts"
 import { cancelContract } from "./CancelContract.ts"
 import { claimContract } from "./ClaimContract.ts"
-import { deadLetterStoreContract } from "./DeadLetterStoreContract.ts"
+import { deadLetterStoreContract as deadLettersContract } from "./DeadLetterStoreContract.ts"
+import { failureGroupContract } from "./FailureGroupContract.ts"
 import { groupContract } from "./GroupContract.ts"
 import { keyContract } from "./KeyContract.ts"
 import { listContract } from "./ListContract.ts"
@@ -33,6 +34,12 @@ export const workStoreContract: StoreContract = (...adapter) => {
   workersContract(...adapter)
 }
 
+/** What every `DeadLetterStore` must do. */
+export const deadLetterStoreContract: StoreContract = (...adapter) => {
+  deadLettersContract(...adapter)
+  failureGroupContract(...adapter)
+}
+
 /** What every `ControlStore` must do. */
 export const controlStoreContract: StoreContract = (...adapter) => {
   cancelContract(...adapter)
@@ -48,7 +55,7 @@ export const orderReadsContract: StoreContract = (...adapter) => {
   whyWaitingContract(...adapter)
 }
 
-export { deadLetterStoreContract, upkeepStoreContract }
+export { upkeepStoreContract }
 
 /** What the stores of every adapter must do: each adapter runs these suites unchanged. */
 export const storesContract: StoreContract = (...adapter) => {

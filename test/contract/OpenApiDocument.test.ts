@@ -10,6 +10,8 @@ import { makeOrderApi } from "../../src/contract/OrderApi.ts"
 import { OrderListing } from "../../src/contract/OrderListing.ts"
 import { AcceptedOrder } from "../../src/contract/AcceptedOrder.ts"
 import { AuditEntryView } from "../../src/contract/AuditEndpoints.ts"
+import { MarkFixedBody } from "../../src/contract/FailureGroupsEndpoints.ts"
+import { FailureGroup } from "../../src/domain/FailureGroup.ts"
 import { GroupLimitsBody, GroupView } from "../../src/contract/GroupsEndpoints.ts"
 import { CancelBody } from "../../src/contract/OrderControlEndpoints.ts"
 import { Timeline } from "../../src/contract/OrdersEndpoints.ts"
@@ -107,6 +109,8 @@ describe("the OpenAPI document", () => {
       "deadLetters.list": Schema.Array(DeadLetter),
       "deadLetters.get": DeadLetterWithAttempts,
       "deadLetters.reprocess": AcceptedOrder,
+      "failureGroups.list": Schema.Array(FailureGroup),
+      "failureGroups.markFixed": FailureGroup,
       "stats.get": StatsView
     }
     const strictly = { onExcessProperty: "error" } as const
@@ -121,6 +125,7 @@ describe("the OpenAPI document", () => {
     Schema.decodeUnknownSync(submitOrdersBody(order), strictly)(bodyOf("orders.submitMany"))
     Schema.decodeUnknownSync(CancelBody, strictly)(bodyOf("orders.cancel"))
     Schema.decodeUnknownSync(ResumeBody, strictly)(bodyOf("workers.resume"))
+    Schema.decodeUnknownSync(MarkFixedBody, strictly)(bodyOf("failureGroups.markFixed"))
     Schema.decodeUnknownSync(GroupLimitsBody, strictly)(bodyOf("groups.set"))
     // The example's time is no longer in the future, so it is not decoded.
     const { resumeAt, ...pause } = bodyOf("workers.pause") as Record<string, unknown>

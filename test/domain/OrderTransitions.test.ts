@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Duration, Schema } from "effect"
-import { type DeadLetter, deadLetterOf } from "../../src/domain/DeadLetter.ts"
+import { deadLetterOf } from "../../src/domain/DeadLetter.ts"
 import { defaultCancelReason, failure, type ReasonCode, workerLost } from "../../src/domain/Failure.ts"
 import {
   attemptOf,
@@ -494,7 +494,7 @@ describe("every history of an order", () => {
   )
 
   everyHistory("has a dead letter exactly while it is FAILED and not discarded", (transitions) => {
-    let entry: DeadLetter | null = null
+    let entry: ReturnType<typeof deadLetterOf> = null
     for (const transition of transitions) {
       entry = deadLetterOf(transition)
       const { order } = transition

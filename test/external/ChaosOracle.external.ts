@@ -60,7 +60,7 @@ const plant = async (sql: Sql, n: number, { group = "", history, key = "", type 
   )
   if (status === "FAILED" && !cancelled)
     await sql.query(
-      `INSERT INTO dead_letters (order_id, reason, reason_code, retry_count, failed_at) VALUES ('${id}', 'x', 'PERMANENT', ${retries}, ${timeOf(lastAt)})`
+      `INSERT INTO dead_letters (order_id, reason, reason_code, retry_count, failed_at, fingerprint) VALUES ('${id}', 'x', 'PERMANENT', ${retries}, ${timeOf(lastAt)}, '0')`
     )
 }
 

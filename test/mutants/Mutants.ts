@@ -23,7 +23,7 @@ const repositoryOnPostgres = "test/infrastructure/postgres/PostgresStores.test.t
 const concurrency = "test/infrastructure/postgres/work/Concurrency.test.ts"
 const claimInTurn = `${postgres}/functions/ClaimInTurn.ts`
 const enqueueParts = `${postgres}/client/EnqueueParts.ts`
-const endedAttempts = `${postgres}/functions/EndedAttempts.ts`
+const addDeadLetters = `${postgres}/functions/AddDeadLetters.ts`
 const memoryKeys = `${memory}/work/OrderingKeys.ts`
 const memoryNextDue = `${memory}/work/NextDue.ts`
 const memoryLimits = `${memory}/control/GroupLimits.ts`
@@ -110,18 +110,17 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "DLQ entry in a second transaction",
-    file: endedAttempts,
-    find: "WHERE status = 'FAILED' AND discarded_at IS NULL",
-    replace: "WHERE status = 'later'",
+    file: addDeadLetters,
+    find: "o.status = 'FAILED' AND o.discarded_at IS NULL",
+    replace: "o.status = 'later'",
     tests: [repositoryOnPostgres],
     simulation: false
   },
   {
     name: "DLQ entry forgotten when the last lease runs out (memory)",
     file: `${memory}/MemoryOrders.ts`,
-    find: "if (deadLetter === null) deadLetters.delete(order.id)",
-    replace:
-      'if (deadLetter === null || deadLetter.reasonCode === "WORKER_LOST") deadLetters.delete(order.id)',
+    find: "if (deadLetter === null) deleteDeadLetter(order.id)",
+    replace: 'if (deadLetter === null || deadLetter.reasonCode === "WORKER_LOST") deleteDeadLetter(order.id)',
     tests: [repositoryOnMemory],
     simulation: true
   },
@@ -406,9 +405,9 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: "a cancel of a running order that leaves a dead letter (SQL)",
-    file: endedAttempts,
-    find: "WHERE status = 'FAILED' AND discarded_at IS NULL",
-    replace: "WHERE status = 'FAILED'",
+    file: addDeadLetters,
+    find: "o.status = 'FAILED' AND o.discarded_at IS NULL",
+    replace: "o.status = 'FAILED'",
     tests: [repositoryOnPostgres],
     simulation: false
   },
@@ -417,7 +416,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: `${postgres}/functions/CancelOrder.ts`,
     find: "), freed_key AS (",
     replace:
-      "), dead_lettered AS (\n    INSERT INTO ${s}.dead_letters (order_id, reason, reason_code, retry_count, failed_at)\n    SELECT c.id, c.failure_reason, c.reason_code, c.retry_count, moment FROM cancelled c\n  ), freed_key AS (",
+      "), dead_lettered AS (\n    INSERT INTO ${s}.dead_letters (order_id, reason, reason_code, retry_count, failed_at, fingerprint)\n    SELECT c.id, c.failure_reason, c.reason_code, c.retry_count, moment, '0' FROM cancelled c\n  ), freed_key AS (",
     tests: [repositoryOnPostgres],
     simulation: false
   },
@@ -501,6 +500,30 @@ export const mutants: ReadonlyArray<Mutant> = [
     file: memoryNextDue,
     find: "): DateTime.Utc | null =>\n  earliest(",
     replace: "): DateTime.Utc | null =>\n  memory.keys.countWaiting() > 0 ? at : earliest(",
+    tests: [repositoryOnMemory],
+    simulation: false
+  },
+  {
+    name: "a fingerprint with an id in it",
+    file: "src/domain/FailureGroup.ts",
+    find: '.replace(uuid, "#")\n      .replace(opaque, "#")',
+    replace: "",
+    tests: [repositoryOnMemory, repositoryOnPostgres],
+    simulation: false
+  },
+  {
+    name: "a count of a failure group that misses retention (SQL)",
+    file: "migrations/0001/orders.ts",
+    find: "IF EXISTS (SELECT FROM deleted) THEN",
+    replace: "IF EXISTS (SELECT FROM deleted) AND pg_trigger_depth() = 1 THEN",
+    tests: [repositoryOnPostgres],
+    simulation: false
+  },
+  {
+    name: "a count of a failure group that misses retention (memory)",
+    file: `${memory}/MemoryOrders.ts`,
+    find: "byStatus[status].delete(id)\n      deleteDeadLetter(id)",
+    replace: "byStatus[status].delete(id)\n      deadLetters.delete(id)",
     tests: [repositoryOnMemory],
     simulation: false
   }

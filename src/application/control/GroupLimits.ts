@@ -6,7 +6,7 @@ import { GroupNotFound } from "../../domain/OrderErrors.ts"
 import type { Listing, Page } from "../../domain/OrderQueries.ts"
 import { ControlStore } from "../ports/ControlStore.ts"
 import { WakeUp } from "../ports/WakeUp.ts"
-import { makeListing } from "./NextPage.ts"
+import { makeListing } from "../../domain/NextPage.ts"
 
 const decode = Schema.decodeUnknownEffect(Schema.Struct({ group: GroupName, limits: LimitsToSet }), {
   errors: "all"

@@ -24,5 +24,11 @@ export class UpkeepStore extends Context.Service<
      * nothing for an hour, after which every rate has recovered. Returns the number of these groups.
      */
     readonly deleteIdleGroups: (max: number) => Effect.Effect<number, OrdersUnavailable>
+
+    /**
+     * Deletes up to `max` failure groups that have no entries, and to which nothing was added for 30 days, nor were they
+     * marked as fixed. Returns the number of deleted groups.
+     */
+    readonly deleteIdleFailureGroups: (max: number) => Effect.Effect<number, OrdersUnavailable>
   }
 >()("order-platform/application/ports/UpkeepStore") {}

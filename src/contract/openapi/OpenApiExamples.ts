@@ -73,7 +73,21 @@ const deadLetter = {
   reason: "card declined",
   reasonCode: "PERMANENT",
   retryCount: 1,
-  failedAt: "2026-11-22T23:10:13.165Z"
+  failedAt: "2026-11-22T23:10:13.165Z",
+  fingerprint: "592bc8cd6f0b73e3"
+}
+
+const failureGroup = {
+  fingerprint: deadLetter.fingerprint,
+  reasonCode: deadLetter.reasonCode,
+  type: "coffee",
+  message: "card declined",
+  count: 11,
+  firstSeen: "2026-11-20T07:02:44.210Z",
+  lastSeen: deadLetter.failedAt,
+  sampleOrderId: failedId,
+  versions: ["0.1.0"],
+  state: "known"
 }
 
 const pause = {
@@ -136,6 +150,8 @@ export const exampleOfRequest = (operationId: string, inSchema: ExampleOrder): o
       }
     case "workers.resume":
       return { example: { group: pause.group } }
+    case "failureGroups.markFixed":
+      return { example: { version: "0.1.1", reason: "the terminal was replaced" } }
     case "groups.set":
       return { example: limits }
     default:
@@ -160,6 +176,8 @@ export const examplesOfAnswers: Readonly<Record<string, { readonly example: unkn
   "deadLetters.list": { example: [deadLetter] },
   "deadLetters.get": { example: { ...deadLetter, attempts: [failed] } },
   "deadLetters.reprocess": { example: { orderId: failedId } },
+  "failureGroups.list": { example: [failureGroup] },
+  "failureGroups.markFixed": { example: { ...failureGroup, state: "fixed" } },
   "orders.cancel": { example: { orderId } },
   "orders.run": { example: { orderId } },
   "workers.get": { example: workers },

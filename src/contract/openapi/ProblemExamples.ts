@@ -40,6 +40,10 @@ const examples: Readonly<Record<keyof typeof Problems, ProblemExample>> = {
     "The key does not have the required role, or the request is not allowed for another reason."
   ),
   OrderNotFound: example(new Orders.OrderNotFound({ orderId }), "There is no order with this id."),
+  FailureGroupNotFound: example(
+    new Orders.FailureGroupNotFound({ fingerprint: "592bc8cd6f0b73e3" }),
+    "There is no failure group with this fingerprint."
+  ),
   GroupNotFound: example(new Orders.GroupNotFound({ group: "acme" }), "No limits are set for this group."),
   NoSuchPath: example(new Requests.NoSuchPath(), "Nothing is served at the path."),
   MethodNotAllowed: example(

@@ -9,6 +9,7 @@ import type { OrderId } from "../../domain/OrderId.ts"
 import { makeAuditLog } from "./control/AuditLog.ts"
 import { makeGroupLimits } from "./control/GroupLimits.ts"
 import { makePauses } from "./control/Pauses.ts"
+import { makeFailureGroups } from "./dead-letters/FailureGroups.ts"
 import { makeDueOrders } from "./work/DueOrders.ts"
 import { makeOrderingKeys } from "./work/OrderingKeys.ts"
 import { makeWorkerRegistry } from "./work/WorkerRegistry.ts"
@@ -37,6 +38,8 @@ const make = () => {
   const due = makeDueOrders()
   const keys = makeOrderingKeys()
   const groups = makeGroupLimits()
+  const failureGroups = makeFailureGroups()
+  const workers = makeWorkerRegistry()
 
   const put = (order: Order, events: StoredOrder["events"]) => {
     const ofStatus: Map<OrderId, Order> = byStatus[order.status]
@@ -56,13 +59,31 @@ const make = () => {
     if (order.status === "PROCESSING") groups.countRunning(order.group, 1)
   }
 
+  /** Deletes the dead letter of an order, if it has one, and counts it in its failure group. */
+  const deleteDeadLetter = (id: OrderId) => {
+    const fingerprint = deadLetters.get(id)?.fingerprint
+    if (fingerprint !== undefined) failureGroups.subtract(fingerprint)
+    deadLetters.delete(id)
+  }
+
+  /** Adds the dead letter of a transition that ended an attempt, and counts it in its failure group. */
+  const addDeadLetter = (
+    deadLetter: NonNullable<ReturnType<typeof deadLetterOf>>,
+    { event, order }: Transition<Order>
+  ) => {
+    const worker = event.worker === null ? undefined : workers.find(event.worker)
+    const fingerprint = failureGroups.add(order.type, deadLetter, worker, event.at)
+    deadLetters.set(order.id, { ...deadLetter, fingerprint })
+  }
+
   return {
     orders: orders as ReadonlyMap<OrderId, StoredOrder>,
     deadLetters: deadLetters as ReadonlyMap<OrderId, DeadLetter>,
     keys,
     groups,
     pauses: makePauses(),
-    workers: makeWorkerRegistry(),
+    workers,
+    failureGroups,
     audit: makeAuditLog(),
     /** The PENDING orders that do not wait behind another of their key, in lanes. */
     lanes: due.lanes,
@@ -87,8 +108,8 @@ const make = () => {
       put(order, [...(before?.events ?? []), event])
       enter(order)
       const deadLetter = deadLetterOf(transition)
-      if (deadLetter === null) deadLetters.delete(order.id)
-      else deadLetters.set(order.id, deadLetter)
+      if (deadLetter === null) deleteDeadLetter(order.id)
+      else addDeadLetter(deadLetter, transition)
       return order
     },
     /** Stores the request to cancel a running order, which is not a transition. */
@@ -106,7 +127,7 @@ const make = () => {
     remove: ({ id, status }: Order) => {
       orders.delete(id)
       byStatus[status].delete(id)
-      deadLetters.delete(id)
+      deleteDeadLetter(id)
     },
     find: (id: OrderId): Effect.Effect<StoredOrder, OrderNotFound> =>
       Effect.suspend(() => {

@@ -3,12 +3,14 @@ import type { Idempotency, Replayable } from "../../../src/application/intake/Id
 import type { OrderPlatform } from "../../../src/application/OrderPlatform.ts"
 import type { Submission, WrongSubmission } from "../../../src/application/intake/Submission.ts"
 import type { DeadLetter } from "../../../src/domain/DeadLetter.ts"
+import type { FailureGroup } from "../../../src/domain/FailureGroup.ts"
 import { failure } from "../../../src/domain/Failure.ts"
 import { noLimits } from "../../../src/domain/Groups.ts"
 import * as Order from "../../../src/domain/OrderTransitions.ts"
 import type { Pause } from "../../../src/domain/Pauses.ts"
 import type { RegisteredWorker } from "../../../src/domain/Workers.ts"
 import {
+  FailureGroupNotFound,
   GroupNotFound,
   OrderNotFound,
   OrderNotInDeadLetterQueue,
@@ -45,8 +47,22 @@ export const deadLetters: ReadonlyArray<DeadLetter> = [5, 4, 3, 2, 1].map((n) =>
   reason: "card declined",
   reasonCode: "PERMANENT",
   retryCount: 1,
-  failedAt: at(`2026-11-22T12:00:0${n}.000Z`)
+  failedAt: at(`2026-11-22T12:00:0${n}.000Z`),
+  fingerprint: "698a5f3c220e049f"
 }))
+
+const failureGroup: FailureGroup = {
+  fingerprint: "698a5f3c220e049f",
+  reasonCode: "PERMANENT",
+  type: "parcel",
+  message: "card declined",
+  count: 5,
+  firstSeen: at("2026-11-22T12:00:01.000Z"),
+  lastSeen: at("2026-11-22T12:00:05.000Z"),
+  sampleOrderId: idNumber(5),
+  versions: ["0.1.0"],
+  state: "new"
+}
 
 export const pause: Pause = {
   type: null,
@@ -135,6 +151,11 @@ export const fakePlatform = <T>(overrides: Partial<OrderPlatform<T>> = {}) => {
     },
     deadLetter: (id) =>
       Effect.map(entry(id), () => ({ ...deadLetters[4]!, orderId: id, attempts: [failedOrder.event] })),
+    failureGroups: () => Effect.succeed({ entries: [failureGroup], next: null }),
+    markFixed: (fingerprint) =>
+      fingerprint === failureGroup.fingerprint
+        ? Effect.succeed({ ...failureGroup, state: "fixed" })
+        : Effect.fail(new FailureGroupNotFound({ fingerprint })),
     reprocess: (id) => entry(id),
     discard: (id) => entry(id),
     cancel: known,

@@ -385,8 +385,8 @@ layer(TestPostgres.layer)("the database", (it) => {
   )
 
   const insertEntry = (id: OrderId) =>
-    `INSERT INTO dead_letters (order_id, reason, reason_code, retry_count, failed_at)
-     VALUES ('${id}', 'by hand', 'PERMANENT', 1, now())`
+    `INSERT INTO dead_letters (order_id, reason, reason_code, retry_count, failed_at, fingerprint)
+     VALUES ('${id}', 'by hand', 'PERMANENT', 1, now(), 'e73af08fda055397')`
 
   it.effect("a manual DELETE of a FAILED order's dead letter is refused at commit", () =>
     Effect.gen(function* () {

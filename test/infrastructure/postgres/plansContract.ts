@@ -86,9 +86,14 @@ const fillTablesOfWork = (s: string): ReadonlyArray<string> => [
    FROM ${s}.order_running GROUP BY worker`,
   `INSERT INTO ${s}.order_final (status, created_at, order_id, final_at)
    SELECT status, created_at, id, updated_at FROM ${s}.orders WHERE status IN ('PROCESSED', 'FAILED')`,
-  `INSERT INTO ${s}.dead_letters (order_id, reason, reason_code, retry_count, failed_at)
-   SELECT id, 'declined', CASE WHEN right(id::text, 2) = '01' THEN 'TIMEOUT' ELSE 'PERMANENT' END, 1, updated_at
+  `INSERT INTO ${s}.dead_letters (order_id, reason, reason_code, retry_count, failed_at, fingerprint)
+   SELECT id, 'declined', CASE WHEN right(id::text, 2) = '01' THEN 'TIMEOUT' ELSE 'PERMANENT' END, 1, updated_at, right(id::text, 2)
    FROM ${s}.orders WHERE status = 'FAILED'`,
+  `INSERT INTO ${s}.order_failure_groups (fingerprint, type, reason_code, message, count, first_seen, last_seen, versions)
+   SELECT fingerprint, 'default', 'PERMANENT', 'declined', count(*), min(failed_at), max(failed_at), '{}'
+   FROM ${s}.dead_letters GROUP BY fingerprint
+   UNION ALL SELECT 'empty ' || n, 'default', 'PERMANENT', 'declined', 0, now(), now() - n * interval '1 minute', '{}'
+   FROM generate_series(1, 5000) AS n`,
   // Lanes that claims have closed: of scheduled orders, and of groups that are full.
   `INSERT INTO ${s}.order_lanes (priority, group_name, type, ready, wake_at)
    SELECT priority, group_name, type, false, CASE WHEN min(due_at) > now() THEN min(due_at) END
@@ -274,6 +279,26 @@ const reads = (
       200,
       ["dead_letters_by_code"]
     ],
+    [
+      "dead letters of a group",
+      deadLetters.list(page, { fingerprint: "01" }),
+      200,
+      ["dead_letters_of_group"]
+    ],
+    [
+      "failure groups",
+      deadLetters.failureGroups(page),
+      1000,
+      ["order_failure_groups_largest", "dead_letters_of_group"]
+    ],
+    [
+      "failure groups further on",
+      deadLetters.failureGroups({ limit: 50, after: { count: 100_000, fingerprint: "01" } }),
+      1000,
+      ["order_failure_groups_largest", "dead_letters_of_group"]
+    ],
+    ["mark of a failure group", deadLetters.markFixed("01"), 100, ["dead_letters_of_group"]],
+    ["idle failure groups", upkeep.deleteIdleFailureGroups(1000), 100, ["order_failure_groups_empty"]],
     ["cancel of a waiting order", control.cancel(idOf(behind), { reason: "x" }), 200, []],
     ["run of a scheduled order", control.run(idOf(1)), 200, []],
     ["reprocess", deadLetters.reprocess(idOf(failedNumber(behind))), 300, []],

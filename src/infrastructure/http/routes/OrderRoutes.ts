@@ -12,6 +12,7 @@ import { layerHandlers, layerInPipeline, withoutMiddleware } from "../edge/Pipel
 import { auditHandlers } from "./AuditRoutes.ts"
 import { deadLetterHandlers } from "./DeadLetterRoutes.ts"
 import { makeEventStreams, ServerCloses } from "./EventStream.ts"
+import { failureGroupHandlers } from "./FailureGroupRoutes.ts"
 import { groupHandlers } from "./GroupRoutes.ts"
 import { healthHandlers } from "./HealthRoutes.ts"
 import { bindingOf, cursorOf, pageOf } from "./ListingCursor.ts"
@@ -83,6 +84,7 @@ const layer = <T>(types: OrderTypes<T>) => {
       Layer.provide([
         orderHandlers(api, types, readBody),
         deadLetterHandlers(api, platform),
+        failureGroupHandlers(api, platform, readBody),
         workerHandlers(api, platform, readBody),
         groupHandlers(api, platform, readBody),
         auditHandlers(api, platform),

@@ -2,24 +2,30 @@ import { type DateTime, Effect, Layer } from "effect"
 import { DeadLetterStore } from "../../../application/ports/DeadLetterStore.ts"
 import type { Operator } from "../../../domain/Audit.ts"
 import type { DeadLetter } from "../../../domain/DeadLetter.ts"
+import { markName } from "../../../domain/FailureGroup.ts"
 import { type FailedOrder, type Order } from "../../../domain/Order.ts"
 import { discard, reprocess, type Transition } from "../../../domain/OrderTransitions.ts"
 import {
+  FailureGroupNotFound,
   OrderNotFound,
   OrderNotInDeadLetterQueue,
   OrderVersionMismatch
 } from "../../../domain/OrderErrors.ts"
 import type { OrderId } from "../../../domain/OrderId.ts"
-import type { DeadLetterFilter } from "../../../domain/OrderQueries.ts"
+import type { DeadLetterFilter, Position } from "../../../domain/OrderQueries.ts"
 import { isWithin, pageOf } from "../Listing.ts"
 import { atNow, copyOf, MemoryOrders } from "../MemoryOrders.ts"
+import { viewGroup } from "./FailureGroups.ts"
 
 const matches =
-  ({ failedAfter, failedBefore, reason = "", reasonCode }: DeadLetterFilter) =>
+  ({ failedAfter, failedBefore, fingerprint, reason = "", reasonCode }: DeadLetterFilter) =>
   (entry: DeadLetter) =>
     (reasonCode === undefined || entry.reasonCode === reasonCode) &&
+    (fingerprint === undefined || entry.fingerprint === fingerprint) &&
     entry.reason.includes(reason) &&
     isWithin(entry.failedAt, failedAfter, failedBefore)
+
+const positionOf = ({ failedAt, orderId }: DeadLetter): Position => ({ at: failedAt, orderId })
 
 interface ChangeOptions {
   readonly ifVersion?: number
@@ -30,7 +36,13 @@ interface ChangeOptions {
 export const layer = Layer.effect(
   DeadLetterStore,
   Effect.gen(function* () {
-    const { audit, deadLetters, find, orders, store } = yield* MemoryOrders
+    const { audit, deadLetters, failureGroups, find, orders, store } = yield* MemoryOrders
+
+    /** The newest entry of the group. */
+    const sampleOf = (fingerprint: string): OrderId | null => {
+      const ofGroup = Array.from(deadLetters.values()).filter(matches({ fingerprint }))
+      return pageOf(ofGroup, positionOf, { limit: 1, after: null }).entries[0]?.orderId ?? null
+    }
 
     const change = Effect.fnUntraced(function* (
       id: OrderId,
@@ -53,13 +65,7 @@ export const layer = Layer.effect(
 
     return DeadLetterStore.of({
       list: (page, filter = {}) =>
-        Effect.sync(() =>
-          pageOf(
-            Array.from(deadLetters.values()).filter(matches(filter)),
-            ({ failedAt, orderId }) => ({ at: failedAt, orderId }),
-            page
-          )
-        ),
+        Effect.sync(() => pageOf(Array.from(deadLetters.values()).filter(matches(filter)), positionOf, page)),
       find: (id) =>
         Effect.flatMap(find(id), () => {
           const deadLetter = deadLetters.get(id)
@@ -70,6 +76,19 @@ export const layer = Layer.effect(
       reprocess: (id, options = {}) => change(id, options, "reprocess", reprocess),
       discard: (id, options = {}) =>
         change(id, options, "discard", (order, at) => discard(order, options.reason ?? null, at)),
+      failureGroups: (page) =>
+        atNow((at) =>
+          failureGroups.list(page).map((group) => viewGroup(group, sampleOf(group.fingerprint), at))
+        ),
+      markFixed: (fingerprint, { operator, reason = null, version = null } = {}) =>
+        Effect.flatten(
+          atNow((at) => {
+            const group = failureGroups.markFixed(fingerprint, version, at)
+            if (group === undefined) return Effect.fail(new FailureGroupNotFound({ fingerprint }))
+            audit.record("mark fixed", markName(fingerprint, version), reason, operator, at)
+            return Effect.succeed(viewGroup(group, sampleOf(fingerprint), at))
+          })
+        ),
       afterCommit: (effect) => effect
     })
   })

@@ -5,7 +5,7 @@ import { atNow, MemoryOrders } from "../MemoryOrders.ts"
 export const layer = Layer.effect(
   UpkeepStore,
   Effect.gen(function* () {
-    const { answers, groups, inStatus, remove } = yield* MemoryOrders
+    const { answers, failureGroups, groups, inStatus, remove } = yield* MemoryOrders
 
     return UpkeepStore.of({
       deleteOldOrders: (status, age, max) =>
@@ -25,7 +25,8 @@ export const layer = Layer.effect(
           for (const [name] of expired.slice(0, max)) answers.delete(name)
           return Math.min(max, expired.length)
         }),
-      deleteIdleGroups: (max) => atNow((at) => groups.deleteIdle(max, at))
+      deleteIdleGroups: (max) => atNow((at) => groups.deleteIdle(max, at)),
+      deleteIdleFailureGroups: (max) => atNow((at) => failureGroups.deleteIdle(max, at))
     })
   })
 )

@@ -47,6 +47,8 @@ export const makeWorkerRegistry = () => {
 
   return {
     alive,
+    /** The worker in the registry, also if its lease has ended. */
+    find: (id: string): RegisteredWorker | undefined => workers.get(id)?.worker,
     /** Whether a worker whose lease has not ended takes orders of this type. */
     takes: (type: string, at: DateTime.Utc): boolean => takersOf(type, at).length > 0,
     /** The breakers of this type that are open, if every such worker has one; else none. */

@@ -58,6 +58,7 @@ export interface DeadLetterRow {
   readonly reason_code: ReasonCode
   readonly retry_count: number
   readonly failed_at: Date
+  readonly fingerprint: string
 }
 
 /** The value of a nullable column. For the status that the row has, a check of the table forbids null. */
@@ -140,5 +141,6 @@ export const toDeadLetter = (row: DeadLetterRow): DeadLetter => ({
   reason: row.reason,
   reasonCode: row.reason_code,
   retryCount: row.retry_count,
-  failedAt: time(row.failed_at)
+  failedAt: time(row.failed_at),
+  fingerprint: row.fingerprint
 })

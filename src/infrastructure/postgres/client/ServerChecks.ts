@@ -7,6 +7,7 @@ export const neededRights: Readonly<Record<string, ReadonlyArray<string>>> = {
   orders: ["SELECT", "INSERT", "UPDATE", "DELETE"],
   order_events: ["SELECT", "INSERT", "DELETE"],
   dead_letters: ["SELECT", "INSERT", "DELETE"],
+  order_failure_groups: ["SELECT", "INSERT", "UPDATE", "DELETE"],
   order_metadata: ["SELECT", "INSERT", "DELETE"],
   order_due: ["SELECT", "INSERT", "UPDATE", "DELETE"],
   order_running: ["SELECT", "INSERT", "DELETE"],

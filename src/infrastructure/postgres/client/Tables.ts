@@ -5,6 +5,7 @@ export const tablesOf = (sql: SqlClient.SqlClient, schema: string) => ({
   orders: sql(`${schema}.orders`),
   orderEvents: sql(`${schema}.order_events`),
   deadLetters: sql(`${schema}.dead_letters`),
+  orderFailureGroups: sql(`${schema}.order_failure_groups`),
   orderDue: sql(`${schema}.order_due`),
   orderRunning: sql(`${schema}.order_running`),
   orderWorkers: sql(`${schema}.order_workers`),

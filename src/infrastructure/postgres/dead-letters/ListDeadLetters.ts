@@ -8,31 +8,36 @@ import { tablesOf } from "../client/Tables.ts"
 import { type Found, maxExamined, noEnd, pageCondition, searchEnd, toListing } from "../Listing.ts"
 
 /**
- * One page of dead letters, by a backward scan of an index. A search in the reason examines a bounded number of
- * entries.
+ * One page of dead letters, by a backward scan of an index. A search in the reason, or for a code in a failure group,
+ * examines a bounded number of entries.
  */
 export const listDeadLettersStatement = (sql: SqlClient.SqlClient, schema: string) => {
   const { deadLetters } = tablesOf(sql, schema)
 
   return (
     page: Page,
-    { failedAfter, failedBefore, reason, reasonCode }: DeadLetterFilter
+    { failedAfter, failedBefore, fingerprint, reason, reasonCode }: DeadLetterFilter
   ): Statement.Statement<Found<DeadLetterRow>> => {
+    const hasCode = reasonCode === undefined ? [] : [sql`reason_code = ${reasonCode}`]
     const where = sql.and([
-      ...(reasonCode === undefined ? [] : [sql`reason_code = ${reasonCode}`]),
+      ...(fingerprint === undefined ? hasCode : [sql`fingerprint = ${fingerprint}`]),
       pageCondition(sql, { at: "failed_at", id: "order_id" }, page, failedAfter, failedBefore)
     ])
     const newest = (limit: number) => sql`
       SELECT *, failed_at AS created_at FROM ${deadLetters} WHERE ${where}
       ORDER BY failed_at DESC, order_id DESC LIMIT ${limit}`
-    if (reason === undefined)
+    const examine = [
+      ...(fingerprint === undefined ? [] : hasCode),
+      ...(reason === undefined ? [] : [sql`strpos(reason, ${reason}::text) > 0`])
+    ]
+    if (examine.length === 0)
       return sql<
         Found<DeadLetterRow>
       >`SELECT found.*, ${sql.literal(noEnd)} FROM (${newest(page.limit + 1)}) AS found`
     const examined = Math.max(maxExamined, page.limit + 1)
     return sql<Found<DeadLetterRow>>`
       WITH candidate AS MATERIALIZED (${newest(examined)}), found AS (
-        SELECT * FROM candidate WHERE strpos(reason, ${reason}::text) > 0
+        SELECT * FROM candidate WHERE ${sql.and(examine)}
         ORDER BY failed_at DESC, order_id DESC LIMIT ${page.limit + 1}
       )
       SELECT found.*, search.end_at, search.end_id

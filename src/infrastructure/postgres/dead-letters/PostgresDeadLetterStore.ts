@@ -1,19 +1,24 @@
 import { Effect, Layer } from "effect"
 import { DeadLetterStore } from "../../../application/ports/DeadLetterStore.ts"
 import { unnamedOperator } from "../../../domain/Audit.ts"
-import { OrderNotInDeadLetterQueue, OrderVersionMismatch } from "../../../domain/OrderErrors.ts"
+import {
+  FailureGroupNotFound,
+  OrderNotInDeadLetterQueue,
+  OrderVersionMismatch
+} from "../../../domain/OrderErrors.ts"
 import type { OrderId } from "../../../domain/OrderId.ts"
 import { type OrderRow, toOrder } from "../client/OrderRow.ts"
 import { repeatAfterTrouble, repeatIdempotent } from "../client/RepeatStatements.ts"
 import { Database } from "../client/Database.ts"
 import { findOrder } from "../watch/FindOrder.ts"
 import { discardOrder } from "./DiscardOrder.ts"
+import { listFailureGroups, markFixed } from "./FailureGroups.ts"
 import { findDeadLetter, listDeadLetters } from "./ListDeadLetters.ts"
 import { reprocessOrder } from "./ReprocessOrder.ts"
 
 /**
  * Reads are retried. Reprocess and discard are not, because after a lost reply a repetition would no longer find the
- * entry.
+ * entry. A mark is not either, so that no entry of the audit is written twice.
  */
 export const layer = Layer.effect(
   DeadLetterStore,
@@ -24,6 +29,8 @@ export const layer = Layer.effect(
     const findOne = findOrder(sql, schema)
     const reprocess = reprocessOrder(sql, schema)
     const discard = discardOrder(sql, schema)
+    const failureGroups = listFailureGroups(sql, schema)
+    const mark = markFixed(sql, schema)
 
     /** The changed order; if no row was changed, the error for the condition that did not hold. */
     const changedOr = Effect.fnUntraced(function* (
@@ -47,6 +54,15 @@ export const layer = Layer.effect(
       discard: (id, { ifVersion = null, operator = unnamedOperator, reason = null } = {}) =>
         call(
           Effect.flatMap(discard(id, reason, ifVersion, operator), (rows) => changedOr(rows, id, ifVersion))
+        ),
+      failureGroups: (page) => call(repeatAfterTrouble(failureGroups(page))),
+      markFixed: (fingerprint, { operator = unnamedOperator, reason = null, version = null } = {}) =>
+        call(
+          Effect.flatMap(mark(fingerprint, version, reason, operator), ([group]) =>
+            group === undefined
+              ? Effect.fail(new FailureGroupNotFound({ fingerprint }))
+              : Effect.succeed(group)
+          )
         ),
       afterCommit: sql.afterCommit
     })

@@ -2,8 +2,7 @@ import { rowsOf } from "./RowsOf.ts"
 
 /**
  * Parts of a statement that ends attempts. `ended` names a CTE with the updated rows of `orders`, and with the
- * columns `event`, `attempt`, `lost_worker` (the worker that held the order), `detail`. Writes the history and the
- * dead letters, and moves the orders from `order_running` to `order_due` or `order_final`. For a key whose order is
+ * columns `event`, `attempt`, `lost_worker` (the worker that held the order), `detail`. Writes the history, and moves the orders from `order_running` to `order_due` or `order_final`. For a key whose order is
  * final, and for lanes that may have become ready, it writes the checks (see migrations/0001/work.ts). `moment` is a
  * variable of the function.
  */
@@ -23,9 +22,6 @@ export const endAttempts = (s: string, ended: string) => `
   ), final AS (
     INSERT INTO ${s}.order_final (status, created_at, order_id, final_at)
     SELECT status, created_at, id, moment FROM ${ended} WHERE status IN ('PROCESSED', 'FAILED')
-  ), dead_lettered AS (
-    INSERT INTO ${s}.dead_letters (order_id, reason, reason_code, retry_count, failed_at)
-    SELECT id, failure_reason, reason_code, retry_count, moment FROM ${ended} WHERE status = 'FAILED' AND discarded_at IS NULL
   ), freed_keys AS (
     DELETE FROM ${s}.order_key_heads WHERE ctid = ANY (
       ${rowsOf(

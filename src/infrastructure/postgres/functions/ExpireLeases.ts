@@ -1,4 +1,6 @@
 import { workerLost } from "../../../domain/Failure.ts"
+import { groupMessageOf } from "../../../domain/FailureGroup.ts"
+import { addDeadLetters } from "./AddDeadLetters.ts"
 import { endAttempts } from "./EndedAttempts.ts"
 import { ownChange } from "./OwnChange.ts"
 import { plannerSettings } from "./PlannerSettings.ts"
@@ -8,7 +10,8 @@ const isLastAttempt = "o.retry_count + 1 >= greatest(1, o.max_retries)"
 /**
  * Takes up to `max_orders` orders away from workers whose lease has ended, which counts as a failed attempt, and
  * returns them. The worker is refused from then on, and leaves the registry with its last order. Workers and orders
- * that are locked, by a claim, a heartbeat or a settle, are skipped.
+ * that are locked, by a claim, a heartbeat or a settle, are skipped. The dead letters of all workers are added together,
+ * so that the rows of failure groups are locked in sequence.
  */
 export const expireLeases = {
   name: "order_platform_expire_v1",
@@ -21,6 +24,9 @@ DECLARE
   lost text;
   ids uuid[];
   room integer := max_orders;
+  expired_ids uuid[] := '{}';
+  expired_workers text[] := '{}';
+  finished text[] := '{}';
 BEGIN
   FOR lost IN
     SELECT w.id FROM ${s}.order_workers w WHERE w.lease_until <= moment
@@ -57,11 +63,18 @@ BEGIN
     ), ${endAttempts(s, "ended")}
     SELECT * FROM expired;`)}
     room := room - cardinality(ids);
+    expired_ids := expired_ids || ids;
+    expired_workers := expired_workers || array_fill(lost, ARRAY[cardinality(ids)]);
     IF NOT EXISTS (SELECT FROM ${s}.order_running r WHERE r.worker = lost) THEN
-      DELETE FROM ${s}.order_workers w WHERE w.id = lost;
+      finished := finished || lost;
     ELSIF cardinality(ids) > 0 THEN
       UPDATE ${s}.order_workers w SET is_expired = true WHERE w.id = lost;
     END IF;
   END LOOP;
+  IF cardinality(expired_ids) > 0 THEN
+    PERFORM ${s}.${addDeadLetters.name}(
+      expired_ids, array_fill('${groupMessageOf(workerLost.reason)}'::text, ARRAY[cardinality(expired_ids)]), expired_workers);
+  END IF;
+  DELETE FROM ${s}.order_workers w WHERE w.id = ANY (finished);
 END $$`
 } as const

@@ -1,6 +1,7 @@
 import { Effect } from "effect"
 import type { SqlClient } from "effect/sql"
 import { texts } from "../client/Columns.ts"
+import { addDeadLetters } from "./AddDeadLetters.ts"
 import { cancelOrder } from "./CancelOrder.ts"
 import { claimOrders } from "./ClaimOrders.ts"
 import { closeLanes } from "./CloseLanes.ts"
@@ -33,6 +34,7 @@ export const functions: ReadonlyArray<SqlFunction> = [
   closeLanes,
   nextDue,
   claimOrders,
+  addDeadLetters,
   settleOrders,
   expireLeases,
   heldOrders,

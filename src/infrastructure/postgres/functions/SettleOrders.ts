@@ -1,3 +1,4 @@
+import { addDeadLetters } from "./AddDeadLetters.ts"
 import { endAttempts } from "./EndedAttempts.ts"
 import { ownChange } from "./OwnChange.ts"
 import { plannerSettings } from "./PlannerSettings.ts"
@@ -9,13 +10,13 @@ const isCancel = `(outcome.event = 'cancelled' OR (o.cancel_requested IS NOT NUL
  * outcome is fenced by the version with which its attempt started. If a cancel was requested, which is a column of
  * the order, every outcome but `completed` becomes a cancel; the column is read from the locked row, so a request
  * that was answered before the outcome is stored is never missed. The updated rows are returned with their outcome,
- * so that no second join is needed.
+ * so that no second join is needed. `messages` has the normalised reason of each outcome `failed`, else null.
  */
 export const settleOrders = {
   name: "order_platform_settle_v1",
   create: (s: string) => `
 CREATE FUNCTION ${s}.order_platform_settle_v1(ids uuid[], versions integer[], attempts integer[], workers text[],
-  events text[], delays_ms float8[], reasons text[], reason_codes text[], details text[])
+  events text[], delays_ms float8[], reasons text[], reason_codes text[], details text[], messages text[])
 RETURNS SETOF text LANGUAGE plpgsql
 ${plannerSettings} AS $$
 DECLARE
@@ -58,5 +59,8 @@ BEGIN
     FROM outcome o WHERE nth NOT IN (SELECT settled.nth FROM settled)
   )
   SELECT result.name FROM result ORDER BY nth;`)}
+  IF 'failed' = ANY (events) THEN
+    PERFORM ${s}.${addDeadLetters.name}(ids, messages, workers);
+  END IF;
 END $$`
 } as const

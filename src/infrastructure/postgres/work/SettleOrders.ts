@@ -7,6 +7,7 @@ import {
   type SettleResult,
   WritesRefused
 } from "../../../application/ports/WorkStore.ts"
+import { groupMessageOf } from "../../../domain/FailureGroup.ts"
 import { attemptOf } from "../../../domain/Order.ts"
 import { integers, milliseconds, texts, uuids } from "../client/Columns.ts"
 import { repeatAfterTrouble, runInTransaction } from "../client/RepeatStatements.ts"
@@ -31,7 +32,8 @@ export const settleOrders = (sql: SqlClient.SqlClient, schema: string) => {
       ${milliseconds(settlements.map(({ outcome }) => ("delay" in outcome ? Duration.toMillis(outcome.delay) : null)))}::float8[],
       ${texts(settlements.map(({ outcome }) => ("failure" in outcome ? outcome.failure.reason : null)))}::text[],
       ${texts(settlements.map(({ outcome }) => ("failure" in outcome ? outcome.failure.reasonCode : null)))}::text[],
-      ${texts(settlements.map(({ outcome }) => ("detail" in outcome ? outcome.detail : null)))}::text[]
+      ${texts(settlements.map(({ outcome }) => ("detail" in outcome ? outcome.detail : null)))}::text[],
+      ${texts(settlements.map(({ outcome }) => (outcome.event === "failed" ? groupMessageOf(outcome.failure.reason) : null)))}::text[]
     ) AS result`
 }
 

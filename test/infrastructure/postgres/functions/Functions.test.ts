@@ -69,8 +69,9 @@ describe("SQL functions", () => {
       order_platform_close_lanes_v1: "252d75ef76c545a1",
       order_platform_next_due_v1: "587b030f264d2260",
       order_platform_claim_v1: "50c4d3769d9cb059",
-      order_platform_settle_v1: "00f76b01ad0199f1",
-      order_platform_expire_v1: "964255c982c6b6df",
+      order_platform_add_dead_letters_v1: "a4563017374130b9",
+      order_platform_settle_v1: "9da1a7e894c8284f",
+      order_platform_expire_v1: "56c493612d0c8673",
       order_platform_held_v1: "b313278aacb3695f",
       order_platform_lock_v1: "06ea9bbf315ed047",
       order_platform_cancel_v1: "19b20c763d5e532e",
@@ -99,7 +100,7 @@ describe("SQL functions", () => {
         const before = yield* oids
         assert.lengthOf(before, functions.length)
         yield* drop(
-          "order_platform_settle_v1(uuid[], integer[], integer[], text[], text[], float8[], text[], text[], text[])"
+          "order_platform_settle_v1(uuid[], integer[], integer[], text[], text[], float8[], text[], text[], text[], text[])"
         )
         assert.deepStrictEqual(
           (yield* missingFunctions(sql, schema)).map(({ name }) => name),

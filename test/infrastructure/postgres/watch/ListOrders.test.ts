@@ -48,9 +48,10 @@ const fiftyThousand = Effect.gen(function* () {
     INSERT INTO ${s}.order_final (status, created_at, order_id, final_at)
     SELECT status, created_at, id, updated_at FROM ${s}.orders WHERE status IN ('PROCESSED', 'FAILED')`)
   yield* sql.unsafe(`
-    INSERT INTO ${s}.dead_letters (order_id, reason, reason_code, retry_count, failed_at)
+    INSERT INTO ${s}.dead_letters (order_id, reason, reason_code, retry_count, failed_at, fingerprint)
     SELECT id, CASE WHEN created_at < '${DateTime.formatIso(at(10))}' THEN 'very rare' ELSE 'card declined' END,
-      CASE WHEN created_at < '${DateTime.formatIso(at(9))}' THEN 'TIMEOUT' ELSE 'PERMANENT' END, 1, updated_at
+      CASE WHEN created_at < '${DateTime.formatIso(at(9))}' THEN 'TIMEOUT' ELSE 'PERMANENT' END, 1, updated_at,
+      CASE WHEN created_at < '${DateTime.formatIso(at(9))}' THEN 'rare' ELSE 'often' END
     FROM ${s}.orders WHERE status = 'FAILED'`)
   for (const table of [
     "orders",
@@ -112,6 +113,10 @@ layer(TestPostgres.layer, { excludeTestServices: true })("lists of fifty thousan
         { reasonCode: "TIMEOUT" },
         { reasonCode: "DEFECT" },
         { failedBefore: at(20) },
+        { fingerprint: "often" },
+        { fingerprint: "rare" },
+        { fingerprint: "none" },
+        { fingerprint: "often", failedAfter: at(49_000) },
         { reasonCode: "PERMANENT", failedAfter: at(49_000) }
       ]
       // One index search and 51 rows, on any page.
@@ -160,6 +165,11 @@ layer(TestPostgres.layer, { excludeTestServices: true })("lists of fifty thousan
         const reason = yield* measured(stores.deadLetters.list(first, { reason: "very rare" }))
         assert.deepStrictEqual(reason.scanned, [])
         assert.isBelow(reason.pages, maxExamined)
+        const ofGroup = yield* measured(
+          stores.deadLetters.list(first, { fingerprint: "often", reasonCode: "TIMEOUT" })
+        )
+        assert.deepStrictEqual(ofGroup.scanned, [])
+        assert.isBelow(ofGroup.pages, maxExamined)
 
         const follow = Effect.fnUntraced(function* (filter: OrderFilter) {
           const found: Array<OrderId> = []

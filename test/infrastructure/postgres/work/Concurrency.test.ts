@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Layer } from "effect"
+import { Deferred, Duration, Effect, Exit, Fiber, Layer } from "effect"
 import { SqlClient } from "effect/sql"
+import { failure } from "../../../../src/domain/Failure.ts"
+import { maxGroupsOfType } from "../../../../src/domain/FailureGroup.ts"
 import { noLimits } from "../../../../src/domain/Groups.ts"
 import type { Outcome } from "../../../../src/domain/Order.ts"
 import { DatabaseSchema } from "../../../../src/infrastructure/postgres/client/DatabaseSchema.ts"
@@ -293,6 +295,105 @@ describe("workers and concurrent transactions on PostgreSQL", () => {
       yield* waitsForLock(claiming)
       yield* renewing.commit
       assert.deepStrictEqual(yield* Fiber.join(claiming), ["order"])
+    }).pipe(Effect.scoped, Effect.provide(stores))
+  )
+})
+
+describe("failure groups and concurrent transactions on PostgreSQL", () => {
+  const failedWith = (text: string): Outcome => ({
+    event: "failed",
+    failure: failure("PROCESSING_FAILED", text)
+  })
+  /** Submits and starts an order for each reason; the returned effect settles them together. */
+  const failing = Effect.fnUntraced(function* (reasons: ReadonlyArray<string>) {
+    const { intake, work } = yield* allStores
+    yield* intake.submit(reasons.map(() => named("failing")))
+    const { orders } = yield* claim({ max: reasons.length })
+    assert.strictEqual(orders.length, reasons.length)
+    return work.settle(orders.map((order, n) => ({ order, outcome: failedWith(reasons[n] ?? "") })))
+  })
+  const groups = Effect.flatMap(allStores, ({ deadLetters }) =>
+    deadLetters.failureGroups({ limit: 2000, after: null })
+  )
+  /** Whether another transaction has locked the row of the group. */
+  const isLocked = Effect.fnUntraced(function* (fingerprint: string) {
+    const sql = yield* SqlClient.SqlClient
+    const schema = yield* DatabaseSchema
+    const free =
+      yield* sql`SELECT FROM ${sql(`${schema}.order_failure_groups`)} WHERE fingerprint = ${fingerprint} FOR UPDATE SKIP LOCKED`
+    return free.length === 0
+  })
+  /** Two groups, each with an entry: the reasons and fingerprints, the lower fingerprint first. */
+  const twoGroups = Effect.gen(function* () {
+    yield* Effect.flatten(failing(["a", "b"]))
+    const [low, high] = [...(yield* groups)].sort((a, b) => (a.fingerprint < b.fingerprint ? -1 : 1))
+    assert(low !== undefined && high !== undefined)
+    return { low, high }
+  })
+
+  it.live("a settle waits for a group before it locks groups of higher fingerprints", () =>
+    Effect.gen(function* () {
+      const { deadLetters } = yield* allStores
+      const { high, low } = yield* twoGroups
+      const settling = yield* failing([high.message, low.message])
+      const mark = yield* inOpenTransaction(deadLetters.markFixed(low.fingerprint))
+      const fiber = yield* Effect.forkScoped(settling)
+      yield* waitsForLock(fiber)
+      assert.isFalse(yield* isLocked(high.fingerprint))
+      yield* mark.commit
+      assert.deepStrictEqual(yield* Fiber.join(fiber), ["settled", "settled"])
+      assert.deepStrictEqual(
+        (yield* groups).map(({ count }) => count),
+        [2, 2]
+      )
+    }).pipe(Effect.scoped, Effect.provide(stores))
+  )
+
+  it.live("retention waits for a group before it locks groups of higher fingerprints", () =>
+    Effect.gen(function* () {
+      const { deadLetters, upkeep } = yield* allStores
+      const { high, low } = yield* twoGroups
+      const mark = yield* inOpenTransaction(deadLetters.markFixed(low.fingerprint))
+      yield* Effect.sleep("5 millis")
+      const fiber = yield* Effect.forkScoped(upkeep.deleteOldOrders("FAILED", Duration.zero, 10))
+      yield* waitsForLock(fiber)
+      assert.isFalse(yield* isLocked(high.fingerprint))
+      yield* mark.commit
+      assert.strictEqual(yield* Fiber.join(fiber), 2)
+      assert.deepStrictEqual(yield* groups, [])
+    }).pipe(Effect.scoped, Effect.provide(stores))
+  )
+
+  it.live("of settles at the same time that add groups, none exceeds the maximum of a type", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const schema = yield* DatabaseSchema
+      yield* sql`
+        INSERT INTO ${sql(`${schema}.order_failure_groups`)} (fingerprint, type, reason_code, message, count, first_seen, last_seen, versions)
+        SELECT n::text, 'default', 'PERMANENT', n::text, 1, now(), now(), '{}' FROM generate_series(1, ${maxGroupsOfType - 1}) AS n`
+      const [one, two] = [yield* failing(["a", "a"]), yield* failing(["b", "c"])]
+      const first = yield* inOpenTransaction(one)
+      const fiber = yield* Effect.forkScoped(two)
+      yield* waitsForLock(fiber)
+      yield* first.commit
+      yield* Fiber.join(fiber)
+      const found = (yield* groups).map(({ count, message }) => [message, count])
+      assert.strictEqual(found.length, maxGroupsOfType + 1)
+      assert.sameDeepMembers(found.slice(0, 2), [
+        ["a", 2],
+        ["other", 2]
+      ])
+    }).pipe(Effect.scoped, Effect.provide(stores))
+  )
+
+  it.live("a settle that adds no group does not wait for one that does", () =>
+    Effect.gen(function* () {
+      const { low } = yield* twoGroups
+      const known = yield* failing([low.message])
+      const adding = yield* inOpenTransaction(yield* failing(["new"]))
+      assert.deepStrictEqual(yield* known, ["settled"])
+      yield* adding.commit
+      assert.strictEqual((yield* groups).length, 3)
     }).pipe(Effect.scoped, Effect.provide(stores))
   )
 })

@@ -1,4 +1,4 @@
-import type { Listing } from "../../domain/OrderQueries.ts"
+import type { Listing } from "./OrderQueries.ts"
 
 /**
  * The page of up to `limit` entries. One more entry than `limit` must have been read, which tells whether there is a
