@@ -190,6 +190,13 @@ const assertHint = (postgres: unknown, memory: Claimed, step: string) => {
   assert.isAtMost(Duration.toMillis(hint), Duration.toMillis(exact), step)
 }
 
+/** Makes the deferred guards check now, as at a commit: there is none, because each history is rolled back. */
+const checkGuards = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`SET CONSTRAINTS ALL IMMEDIATE`
+  yield* sql`SET CONSTRAINTS ALL DEFERRED`
+})
+
 /** Runs one command on both stores, and compares answers, records and the reasons why orders wait. */
 const sameStep = Effect.fnUntraced(function* (
   command: Exclude<Command, { readonly _tag: "Advance" }>,
@@ -200,6 +207,7 @@ const sameStep = Effect.fnUntraced(function* (
   const now = yield* DateTime.now
   const call = callOf(command, past, now)
   const [expected, answer] = [yield* call(memory), yield* call(postgres)]
+  yield* checkGuards
   if (expected instanceof Claimed) assertHint(answer, expected, `step ${n}, ${JSON.stringify(command)}`)
   const comparable = (each: unknown) => (each instanceof Claimed ? { ...each, nextDueIn: null } : each)
   assertSame("answers", comparable(answer), comparable(expected), n, command)
@@ -225,12 +233,9 @@ const sameStep = Effect.fnUntraced(function* (
 
 /** Runs one history on both stores, compares them after each step and rolls the database back. */
 const sameOnBoth = Effect.fnUntraced(function* (history: typeof History.Type) {
-  const sql = yield* SqlClient.SqlClient
   const postgres = yield* allStores
   const memory = yield* Effect.provide(allStores, Layer.fresh(Memory.layerStores))
   const past = nothingYet(history)
-  // Deferred guards check after every statement, since there is no commit.
-  yield* sql`SET CONSTRAINTS ALL IMMEDIATE`
   yield* TestClock.setTime(0)
   yield* TestPostgres.setDatabaseClock(yield* DateTime.now)
   for (const [n, command] of commandsOf(history).entries()) {

@@ -16,7 +16,8 @@ const report: WorkerReport = {
   types: null,
   capacity: 100,
   inFlight: 0,
-  draining: false
+  draining: false,
+  breakers: []
 }
 
 const failedWith = (reason: string, reasonCode: ReasonCode = "PROCESSING_FAILED"): Outcome => ({

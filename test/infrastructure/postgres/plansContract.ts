@@ -90,9 +90,9 @@ const fillTablesOfWork = (s: string): ReadonlyArray<string> => [
    SELECT id, 'declined', CASE WHEN right(id::text, 2) = '01' THEN 'TIMEOUT' ELSE 'PERMANENT' END, 1, updated_at, right(id::text, 2)
    FROM ${s}.orders WHERE status = 'FAILED'`,
   `INSERT INTO ${s}.order_failure_groups (fingerprint, type, reason_code, message, count, first_seen, last_seen, versions)
-   SELECT fingerprint, 'default', 'PERMANENT', 'declined', count(*), min(failed_at), max(failed_at), '{}'
+   SELECT fingerprint, 'default', 'PERMANENT', 'declined', count(*), min(failed_at), max(failed_at), '{}'::text[]
    FROM ${s}.dead_letters GROUP BY fingerprint
-   UNION ALL SELECT 'empty ' || n, 'default', 'PERMANENT', 'declined', 0, now(), now() - n * interval '1 minute', '{}'
+   UNION ALL SELECT 'empty ' || n, 'default', 'PERMANENT', 'declined', 0, now(), now() - n * interval '1 minute', '{}'::text[]
    FROM generate_series(1, 5000) AS n`,
   // Lanes that claims have closed: of scheduled orders, and of groups that are full.
   `INSERT INTO ${s}.order_lanes (priority, group_name, type, ready, wake_at)
