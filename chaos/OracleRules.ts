@@ -92,6 +92,12 @@ export const rules: ReadonlyArray<Rule> = [
        SELECT FROM orders o WHERE o.id = d.order_id AND o.status = 'FAILED' AND o.discarded_at IS NULL)`
   ],
   [
+    "failure groups whose count is not the number of their entries",
+    `SELECT coalesce(g.fingerprint, d.fingerprint) AS fingerprint, g.count, d.entries FROM order_failure_groups g
+     FULL JOIN (SELECT fingerprint, count(*)::int AS entries FROM dead_letters GROUP BY fingerprint) d USING (fingerprint)
+     WHERE coalesce(g.count, 0) <> coalesce(d.entries, 0)`
+  ],
+  [
     "transactional writes missing",
     `SELECT o.id AS order_id FROM orders o WHERE o.status = 'PROCESSED' AND o.payload @> '{"writes": true}'
        AND NOT EXISTS (SELECT FROM chaos_ledger l WHERE l.order_id = o.id)`

@@ -58,10 +58,15 @@ const plant = async (sql: Sql, n: number, { group = "", history, key = "", type 
   await sql.query(
     `INSERT INTO order_final (status, created_at, order_id, final_at) VALUES ('${status}', ${timeOf(0)}, '${id}', ${timeOf(lastAt)})`
   )
-  if (status === "FAILED" && !cancelled)
+  if (status === "FAILED" && !cancelled) {
     await sql.query(
       `INSERT INTO dead_letters (order_id, reason, reason_code, retry_count, failed_at, fingerprint) VALUES ('${id}', 'x', 'PERMANENT', ${retries}, ${timeOf(lastAt)}, '0')`
     )
+    await sql.query(
+      `INSERT INTO order_failure_groups AS g (fingerprint, type, reason_code, message, count, first_seen, last_seen, versions)
+       VALUES ('0', 'default', 'PERMANENT', 'x', 1, now(), now(), '{}') ON CONFLICT (fingerprint) DO UPDATE SET count = g.count + 1`
+    )
+  }
 }
 
 const whole = (from: number, to: number) =>
@@ -145,7 +150,13 @@ const cases: ReadonlyArray<Case> = [
       accepted: [accepted(1, 0, 2), accepted(2, 3, 4)],
       limits: [limit(1, null)],
       pauses: [pause],
-      cancels: [called(8, 202, 40, 51), called(9, 202, 20, 30), called(9, 409, 61, 62), called(1, 0, 1, 2)],
+      cancels: [
+        called(8, 202, 40, 51),
+        called(9, 202, 20, 30),
+        called(9, 202, 61, 62),
+        called(1, 409, 21, 22),
+        called(1, 0, 1, 2)
+      ],
       runs: [called(9, 202, 4, 6)]
     }
   },
@@ -230,13 +241,23 @@ const cases: ReadonlyArray<Case> = [
     log: { cancels: [called(1, 202, 20, 30)] }
   },
   {
-    what: "a 409 for an order that still ran, and a 404",
+    what: "a 409 for an order that still ran and for one that was cancelled, and a 404",
     finds: {
-      "cancels answered 409 of orders that were not final, or were cancelled": 1,
+      "cancels answered 409 of orders that were not final, or were cancelled": 2,
       "cancels of an accepted order answered 404": 1
     },
-    orders: [{ history: whole(10, 60) }],
-    log: { cancels: [called(1, 409, 20, 30), called(1, 404, 20, 30)] }
+    orders: [
+      { history: whole(10, 60) },
+      {
+        history: [
+          ["created", 0],
+          ["cancelled waiting", 10]
+        ]
+      }
+    ],
+    log: {
+      cancels: [called(1, 409, 20, 30), called(1, 404, 20, 30), called(2, 202, 5, 11), called(2, 409, 20, 30)]
+    }
   },
   {
     what: "a cancel by nobody",
@@ -269,6 +290,16 @@ const cases: ReadonlyArray<Case> = [
         `INSERT INTO order_running (worker, order_id, type, group_name) VALUES ('w', '${idOf(1)}', 'default', '')`
       )
     }
+  },
+  {
+    what: "a failure group that counts an entry too many",
+    finds: { "failure groups whose count is not the number of their entries": 1 },
+    orders: [{ history: whole(10, 20) }],
+    more: (sql) =>
+      sql.query(
+        `INSERT INTO order_failure_groups (fingerprint, type, reason_code, message, count, first_seen, last_seen, versions)
+         VALUES ('1', 'default', 'PERMANENT', 'x', 1, now(), now(), '{}')`
+      )
   }
 ]
 

@@ -88,10 +88,10 @@ const healthy = withCopy((directory) =>
 if (healthy !== null) throw new Error(`A test fails without any mutant: ${healthy}`)
 
 let survivors = 0
-const only = process.argv[2]
+const only = process.argv[2] === undefined ? undefined : new RegExp(process.argv[2])
 console.log("| mutant | killed by | simulation |\n| --- | --- | --- |")
 for (const mutant of mutants) {
-  if (only !== undefined && !mutant.name.includes(only)) continue
+  if (only?.test(mutant.name) === false) continue
   const [test, simulated] = withCopy((directory) => {
     mutate(directory, mutant)
     return [

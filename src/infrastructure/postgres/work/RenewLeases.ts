@@ -80,10 +80,17 @@ export const findCancelRequests = (sql: SqlClient.SqlClient, schema: string) => 
     )
 }
 
-/** Removes a worker that holds no orders. */
+/**
+ * Removes a worker that holds no orders. Waits for a claim of this worker that still runs, then looks with a new
+ * snapshot: the orders of a worker that is not registered would never expire.
+ */
 export const deregister = (sql: SqlClient.SqlClient, schema: string) => {
   const { orderRunning, orderWorkers } = tablesOf(sql, schema)
-  return (worker: string) => sql`
+  return (worker: string) =>
+    sql`SELECT FROM ${orderWorkers} w WHERE w.id = ${worker} FOR UPDATE`.pipe(
+      Effect.andThen(sql`
     DELETE FROM ${orderWorkers} w WHERE w.id = ${worker}
-      AND NOT EXISTS (SELECT FROM ${orderRunning} r WHERE r.worker = w.id)`
+      AND NOT EXISTS (SELECT FROM ${orderRunning} r WHERE r.worker = w.id)`),
+      sql.withTransaction
+    )
 }

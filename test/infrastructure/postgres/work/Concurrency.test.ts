@@ -297,6 +297,23 @@ describe("workers and concurrent transactions on PostgreSQL", () => {
       assert.deepStrictEqual(yield* Fiber.join(claiming), ["order"])
     }).pipe(Effect.scoped, Effect.provide(stores))
   )
+
+  it.live("a worker whose claim is not committed yet is not removed, so that its orders expire", () =>
+    Effect.gen(function* () {
+      const { control, intake, work } = yield* allStores
+      yield* work.renew("leaving", lease)
+      yield* intake.submit([named("order")])
+      const claiming = yield* inOpenTransaction(claimNames({ worker: "leaving" }))
+      const leaving = yield* Effect.forkScoped(work.deregister("leaving"))
+      yield* waitsForLock(leaving)
+      yield* claiming.commit
+      yield* Fiber.join(leaving)
+      assert.include(
+        (yield* control.workers).map(({ id }) => id),
+        "leaving"
+      )
+    }).pipe(Effect.scoped, Effect.provide(stores))
+  )
 })
 
 describe("failure groups and concurrent transactions on PostgreSQL", () => {
