@@ -31,6 +31,7 @@ interface Entry {
   readonly reasonCode: string
   readonly retryCount: number
   readonly failedAt: string
+  readonly fingerprint: string
 }
 
 const deadLetters = (server: Serving) =>
@@ -61,9 +62,11 @@ describe("a process whose orders fail", { concurrent: true }, () => {
             reason: "simulated failure of attempt 3",
             reasonCode: "SIMULATED",
             retryCount: 3,
-            failedAt: history.at(-1)?.at ?? ""
+            failedAt: history.at(-1)?.at ?? "",
+            fingerprint: entries[0]?.fingerprint ?? ""
           }
         ])
+        assert.match(entries[0]?.fingerprint ?? "", /^[0-9a-f]{16}$/)
         assert.deepStrictEqual(
           history.map(({ event }) => event),
           ["created", ...threeAttempts]

@@ -21,6 +21,15 @@ import { OrderId } from "../../../src/domain/OrderId.ts"
 export const at = (text: string) => DateTime.makeUnsafe(text)
 export const idNumber = (n: number) => OrderId.make(`00000000-0000-7000-8000-${String(n).padStart(12, "0")}`)
 
+const fingerprint = "698a5f3c220e049f"
+
+/** The path of an operation with its parameter filled in, so that the fake platform has what it names. */
+export const pathOf = (template: string) =>
+  template.replace(
+    /\{\w+\}/,
+    template.endsWith("/fixed") ? fingerprint : idNumber(template.endsWith("/run") ? 2 : 1)
+  )
+
 export const pendingOrder = Order.submit(
   {
     id: idNumber(1),
@@ -48,11 +57,11 @@ export const deadLetters: ReadonlyArray<DeadLetter> = [5, 4, 3, 2, 1].map((n) =>
   reasonCode: "PERMANENT",
   retryCount: 1,
   failedAt: at(`2026-11-22T12:00:0${n}.000Z`),
-  fingerprint: "698a5f3c220e049f"
+  fingerprint
 }))
 
 const failureGroup: FailureGroup = {
-  fingerprint: "698a5f3c220e049f",
+  fingerprint,
   reasonCode: "PERMANENT",
   type: "parcel",
   message: "card declined",

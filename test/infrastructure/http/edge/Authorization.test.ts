@@ -5,7 +5,7 @@ import { ApiKeys } from "../../../../src/infrastructure/http/edge/Caller.ts"
 import { HealthRoutes } from "../../../../src/infrastructure/http/routes/HealthRoutes.ts"
 import { BoundAddress, OrderHttpServer } from "../../../../src/infrastructure/http/server/HttpServer.ts"
 import * as Memory from "../../../../src/infrastructure/memory/Memory.ts"
-import { idNumber } from "../FakePlatform.ts"
+import { idNumber, pathOf } from "../FakePlatform.ts"
 import { type Answer, serveFake } from "../TestServer.ts"
 
 const shop = "the-secret-of-the-shop"
@@ -36,7 +36,7 @@ const routesOf = (spec: OpenApi.OpenAPISpec): ReadonlyArray<Route> =>
       ([method, { security }]) => ({
         method: method.toUpperCase(),
         // Order 1 is final, so it cannot be run.
-        path: path.replaceAll(/\{\w+\}/g, idNumber(path.endsWith("/run") ? 2 : 1)),
+        path: pathOf(path),
         schemes: security.flatMap((requirement) => Object.keys(requirement))
       })
     )

@@ -9,7 +9,7 @@ import * as OrderPayload from "../../../../src/domain/OrderPayload.ts"
 import { OrderHttpServer } from "../../../../src/infrastructure/http/server/HttpServer.ts"
 import { OrderRoutes } from "../../../../src/infrastructure/http/routes/OrderRoutes.ts"
 import { makeOrderApi } from "../../../../src/contract/OrderApi.ts"
-import { deadLetters, failedOrder, fakePlatform, idNumber } from "../FakePlatform.ts"
+import { deadLetters, failedOrder, fakePlatform, idNumber, pathOf } from "../FakePlatform.ts"
 import { type Answer, serveFake, serveMemory } from "../TestServer.ts"
 
 const id = idNumber(1)
@@ -103,7 +103,8 @@ describe("dead letters", () => {
         reason: "card declined",
         reasonCode: "PERMANENT",
         retryCount: 1,
-        failedAt: "2026-11-22T12:00:05.000Z"
+        failedAt: "2026-11-22T12:00:05.000Z",
+        fingerprint: "698a5f3c220e049f"
       })
     })
   )
@@ -404,6 +405,7 @@ describe("the server", () => {
         "delete /groups/{group}",
         "get /audit",
         "get /dlq",
+        "get /dlq/groups",
         "get /dlq/{orderId}",
         "get /groups",
         "get /health/live",
@@ -415,6 +417,7 @@ describe("the server", () => {
         "get /orders/{id}/timeline",
         "get /stats",
         "get /worker",
+        "post /dlq/groups/{fingerprint}/fixed",
         "post /dlq/{orderId}/reprocess",
         "post /orders",
         "post /orders/bulk",
@@ -433,7 +436,7 @@ describe("the server", () => {
         const [method = "", path = ""] = operation.split(" ")
         const required = bodies[operation]
         const body = required === undefined ? {} : { body: new TextEncoder().encode(required) }
-        const { status } = yield* call(path.replace(/\{\w+\}/, idNumber(path.endsWith("/run") ? 2 : 1)), {
+        const { status } = yield* call(pathOf(path), {
           method: method.toUpperCase(),
           ...body
         })
