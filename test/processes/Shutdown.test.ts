@@ -210,7 +210,12 @@ describe("a process that is stopped", { concurrent: true }, () => {
     Effect.gen(function* () {
       const drainTimeoutMs = 300
       const { discard, url } = yield* proxy
-      const settings = { ORDER_WORKER_LEASE_MS: 1000, ORDER_WORKER_DRAIN_TIMEOUT_MS: drainTimeoutMs }
+      const settings = {
+        ORDER_WORKER_LEASE_MS: 1000,
+        ORDER_WORKER_DRAIN_TIMEOUT_MS: drainTimeoutMs,
+        // Without it, the exit also writes the compile cache of the tests, which may take seconds on a busy machine.
+        NODE_DISABLE_COMPILE_CACHE: "1"
+      }
       const server = yield* start({
         ...settings,
         DATABASE_URL: url,
