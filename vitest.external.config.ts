@@ -19,7 +19,7 @@ export default defineConfig({
   test: {
     ...base.test,
     maxWorkers: 2,
-    include: isScale ? scale : ["test/external/**/*.external.ts"],
+    include: isScale ? [...scale, "test/external/Breaker.external.ts"] : ["test/external/**/*.external.ts"],
     exclude: isScale ? [] : scale
   }
 })
