@@ -19,7 +19,7 @@ const sliceOf = (from: number, size: number) => `
     INSERT INTO dead_letters (order_id, reason, reason_code, retry_count, failed_at, fingerprint)
     SELECT (lpad(to_hex(n), 12, '0') || '70008000' || lpad(to_hex(n), 12, '0'))::uuid, 'order ' || n || ' is broken',
       'PERMANENT', 1, now() - interval '1 second' * (${count} - n),
-      lpad(to_hex(least(n * 7919 % ${groups}, n * 104729 % ${groups})), 16, '0')
+      lpad(to_hex(CASE WHEN n % 3 = 0 THEN 0 ELSE n % ${groups} END), 16, '0')
     FROM generate_series(${from}, ${from + size - 1}) AS n;
   END $$`
 
