@@ -26,7 +26,7 @@ SELECT id, 1, 'created', 'PENDING', created_at, 1 FROM stored;
 `
 
 const claimAndSettle = `
-SELECT coalesce(array_agg((claimed).id) FILTER (WHERE info IS NULL)::text, '{}') AS ids
+SELECT coalesce(array_agg(id) FILTER (WHERE info IS NULL)::text, '{}') AS ids
 FROM order_platform_claim_v1('bench', interval '30 seconds', ${batch}, NULL, NULL, NULL, NULL, NULL, NULL) \\gset
 WITH settled AS (
   UPDATE orders AS o SET status = 'PROCESSED', version = o.version + 1, due_at = NULL, worker = NULL, updated_at = order_platform_now()
