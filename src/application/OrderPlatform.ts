@@ -55,10 +55,9 @@ import { ControlStore } from "./ports/ControlStore.ts"
 import { DeadLetterStore } from "./ports/DeadLetterStore.ts"
 import { type Backlog, OrderReads } from "./ports/OrderReads.ts"
 import type { Stores } from "./ports/Stores.ts"
+import { UpkeepStore } from "./ports/UpkeepStore.ts"
 import { WakeUp } from "./ports/WakeUp.ts"
-import { deleteExpiredKeys } from "./upkeep/DeleteExpiredKeys.ts"
-import { deleteIdleFailureGroups } from "./upkeep/DeleteIdleFailureGroups.ts"
-import { deleteIdleGroups } from "./upkeep/DeleteIdleGroups.ts"
+import { deleteHourly } from "./upkeep/DeleteHourly.ts"
 import { explainOrder } from "./watch/ExplainOrder.ts"
 import { makeWatchOrder } from "./watch/WatchOrder.ts"
 
@@ -258,9 +257,10 @@ const layer = <T>(types: OrderTypes<T>): Layer.Layer<OrderPlatform<T>, never, St
       const reads = yield* OrderReads
       const context = yield* Effect.context<ControlStore | DeadLetterStore | OrderReads | WakeUp>()
       const storeOrders = yield* makeStoreOrders
-      yield* deleteExpiredKeys
-      yield* deleteIdleGroups
-      yield* deleteIdleFailureGroups
+      const upkeep = yield* UpkeepStore
+      yield* deleteHourly(upkeep.deleteExpiredKeys)
+      yield* deleteHourly(upkeep.deleteIdleGroups)
+      yield* deleteHourly(upkeep.deleteIdleFailureGroups)
       return {
         submit: yield* makeSubmitOrder(types, storeOrders),
         submitMany: yield* makeSubmitOrders(types, storeOrders),

@@ -27,7 +27,10 @@ export interface AuditEntry extends Operator {
   readonly number: number
   readonly at: DateTime.Utc
   readonly action: AuditAction
-  /** What was changed: an order's id, `group NAME`, the scope of a pause, or `failure group FINGERPRINT`, with the version of its fix. */
+  /**
+   * What was changed: an order's id, `group NAME`, the scope of a pause, or `failure group FINGERPRINT` with the version
+   * of its fix.
+   */
   readonly subject: string
   readonly reason: string | null
 }

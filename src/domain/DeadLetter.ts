@@ -28,9 +28,9 @@ export interface DeadLetter {
 }
 
 /**
- * The dead letter that a transition adds, without its failure group, which the store determines; null unless the transition ends an attempt in FAILED. In PostgreSQL
- * the dead letter is written by the functions that end an attempt, settle and expire
- * (postgres/functions/AddDeadLetters.ts).
+ * The dead letter that a transition adds, without its failure group, which the store determines; null unless the
+ * transition ends an attempt in FAILED. In PostgreSQL the dead letter is written by the functions that end an attempt,
+ * settle and expire (postgres/functions/AddDeadLetters.ts).
  */
 export const deadLetterOf = ({ event, order }: Transition<Order>): Omit<DeadLetter, "fingerprint"> | null =>
   order.status === "FAILED" &&

@@ -3,10 +3,9 @@ import type { Operator } from "../../domain/Audit.ts"
 import { type Group, LimitsToSet } from "../../domain/Groups.ts"
 import { GroupName } from "../../domain/Lane.ts"
 import { GroupNotFound } from "../../domain/OrderErrors.ts"
-import type { Listing, Page } from "../../domain/OrderQueries.ts"
+import { type Listing, makeListing, type Page } from "../../domain/OrderQueries.ts"
 import { ControlStore } from "../ports/ControlStore.ts"
 import { WakeUp } from "../ports/WakeUp.ts"
-import { makeListing } from "../../domain/NextPage.ts"
 
 const decode = Schema.decodeUnknownEffect(Schema.Struct({ group: GroupName, limits: LimitsToSet }), {
   errors: "all"

@@ -1,8 +1,7 @@
 import { Effect } from "effect"
 import type { AuditEntry } from "../../domain/Audit.ts"
-import type { Listing, Page } from "../../domain/OrderQueries.ts"
+import { type Listing, makeListing, type Page } from "../../domain/OrderQueries.ts"
 import { ControlStore } from "../ports/ControlStore.ts"
-import { makeListing } from "../../domain/NextPage.ts"
 
 /** A page of the audit, newest entry first. */
 export const readAudit = Effect.fn("ReadAudit")(function* ({ after, limit }: Page<number>) {

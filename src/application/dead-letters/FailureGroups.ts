@@ -2,8 +2,7 @@ import { Effect } from "effect"
 import type { Operator } from "../../domain/Audit.ts"
 import { cleanReason } from "../../domain/Failure.ts"
 import type { FailureGroup, FailureGroupPosition } from "../../domain/FailureGroup.ts"
-import { makeListing } from "../../domain/NextPage.ts"
-import type { Listing, Page } from "../../domain/OrderQueries.ts"
+import { type Listing, makeListing, type Page } from "../../domain/OrderQueries.ts"
 import { DeadLetterStore } from "../ports/DeadLetterStore.ts"
 
 /** A page of the failure groups that have dead letters, the largest first. */

@@ -20,8 +20,8 @@ type StartAttempts = (orders: ReadonlyArray<ProcessingOrder>) => Effect.Effect<v
  * The claim loop of a worker. It waits for free slots, claims at most one order for each free slot, and starts an
  * attempt for each claimed order. If it got fewer orders than free slots, it waits for the first of these: a signal
  * that another order may start (`claimNow`), the time at which the next order can start without any other event, the
- * end of the next lease, the time of the next probe of a breaker, or the end of the poll interval. The loop never ends. The SQL is in
- * infrastructure/postgres/functions/ClaimOrders.ts.
+ * end of the next lease, the time of the next probe of a breaker, or the end of the poll interval. The loop never ends.
+ * The SQL is in infrastructure/postgres/functions/ClaimOrders.ts.
  */
 export const claimOrders = (
   state: WorkerState,

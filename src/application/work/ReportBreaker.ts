@@ -8,7 +8,7 @@ import type { Attempt, WorkerState } from "./WorkerState.ts"
  * Tells the breaker of its type how an attempt ended; `outcome` is null if that is not known. If the breaker opened or
  * closed, logs it, sets the metric and makes the heartbeat report it at once.
  */
-export const recordEnd = (
+export const reportEnd = (
   { order: { type }, probing }: Attempt,
   outcome: Outcome | null,
   { breakers, claimNow, reportNow }: WorkerState

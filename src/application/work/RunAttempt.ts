@@ -4,7 +4,7 @@ import { type AnyOrderType, finder, type OrderTypes } from "../../domain/OrderTy
 import { OrderProcessor, type ProcessorsOf, type Writes } from "../ports/OrderProcessor.ts"
 import type { WorkStore } from "../ports/WorkStore.ts"
 import { type AttemptFailure, AttemptTimeout, outcomeOfFailure, Undecodable } from "./AttemptOutcome.ts"
-import { recordEnd } from "./ReportBreaker.ts"
+import { reportEnd } from "./ReportBreaker.ts"
 import { settleWithWrites } from "./SettleWithWrites.ts"
 import {
   aboutOrder,
@@ -81,7 +81,7 @@ const runAttempt = (
     ),
     Effect.flatMap((next) =>
       Effect.andThen(
-        recordEnd(attempt, next.outcome, state),
+        reportEnd(attempt, next.outcome, state),
         next.step === "settle" ? queueOutcome(attempt, next.outcome, state) : drop(attempt, state)
       )
     ),

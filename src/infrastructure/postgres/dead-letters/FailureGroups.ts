@@ -78,8 +78,8 @@ export const listFailureGroups = (sql: SqlClient.SqlClient, schema: string) => {
 }
 
 /**
- * Marks a group as fixed and writes the audit, in one statement. Waits for settles that add entries to the group. Returns
- * the group; nothing if there is none.
+ * Marks a group as fixed and writes the audit, in one statement. Waits for settles that add entries to the group.
+ * Returns the group; nothing if there is none.
  */
 export const markFixed = (sql: SqlClient.SqlClient, schema: string) => {
   const { now, orderAudit, orderFailureGroups } = tablesOf(sql, schema)

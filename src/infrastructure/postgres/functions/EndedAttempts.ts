@@ -2,9 +2,10 @@ import { rowsOf } from "./RowsOf.ts"
 
 /**
  * Parts of a statement that ends attempts. `ended` names a CTE with the updated rows of `orders`, and with the
- * columns `event`, `attempt`, `lost_worker` (the worker that held the order), `detail`. Writes the history, and moves the orders from `order_running` to `order_due` or `order_final`. For a key whose order is
- * final, and for lanes that may have become ready, it writes the checks (see migrations/0001/work.ts). `moment` is a
- * variable of the function.
+ * columns `event`, `attempt`, `lost_worker` (the worker that held the order), `detail`. Writes the history, and moves
+ * the orders from `order_running` to `order_due` or `order_final`. For a key whose order is final, and for lanes that
+ * may have become ready, it writes the checks (see migrations/0001/work.ts). `moment` is a variable of the function.
+ * The caller adds the dead letters (AddDeadLetters.ts).
  */
 export const endAttempts = (s: string, ended: string) => `
   history AS (
