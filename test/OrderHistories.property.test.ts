@@ -228,7 +228,6 @@ const sameStep = Effect.fnUntraced(function* (
   }
   remember(command, expected, past, now)
   countAnswer(command, expected)
-  if (past.record.failureGroups.some(({ state }) => state === "regressed")) count("regressed")
 })
 
 /** Runs one history on both stores, compares them after each step and rolls the database back. */
@@ -293,7 +292,6 @@ layer(TestPostgres.layer)("histories of orders", (it) => {
       ...conflicts.slice(0, 2).map((error) => `Run: ${error}`),
       "WorkerExpired",
       "MarkFixed: fixed",
-      "regressed",
       ...whys.map((why) => `why: ${why}`)
     ]
     const endings = ["exhausted: failed", "exhausted: expired"]
