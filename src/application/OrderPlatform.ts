@@ -162,8 +162,8 @@ export interface OrderPlatform<in out T> {
   /**
    * Cancels an order that is not final. A PENDING order is FAILED at once. The attempt of a running order is
    * interrupted, and the order is cancelled unless the attempt completes. In both cases the order is not retried and
-   * does not become a dead letter. Fails with `OrderStateConflict` if the order is final. The reason is cleaned like
-   * that of `discard`.
+   * does not become a dead letter. A second cancel changes nothing. Fails with `OrderStateConflict` if the order became
+   * final without a cancel. The reason is cleaned like that of `discard`.
    */
   readonly cancel: (
     id: OrderId,

@@ -25,16 +25,14 @@ export const PauseView = Schema.Struct({
   description: "Orders of this type and group are not started; null: of every type or group."
 })
 
-const breaker = {
+/** An open circuit breaker as JSON. */
+export const BreakerView = Schema.Struct({
   type: Schema.String,
   state: Schema.Literals(["open", "half-open"]).annotate({
     description: "open: no order of the type is started. half-open: one may be started, as a probe."
   }),
   since: Schema.DateTimeUtcFromString
-}
-
-/** An open circuit breaker as JSON. */
-export const BreakerView = Schema.Struct(breaker).annotate({
+}).annotate({
   identifier: "Breaker",
   description:
     "Most attempts of this type failed, so a process starts one order of the type at a time, until an attempt completes."

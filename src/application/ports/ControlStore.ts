@@ -75,8 +75,8 @@ export class ControlStore extends Context.Service<
     readonly workers: Effect.Effect<ReadonlyArray<RegisteredWorker>, OrdersUnavailable>
 
     /**
-     * The types of due orders that no worker in the registry takes, by name; at most 100. A type of which no order is
-     * due yet may be included.
+     * The types of due orders that no worker in the registry takes, by name; at most 100. The search is bounded, so a
+     * type may be missing while thousands of lanes or keys wait for a worker.
      */
     readonly typesWithoutWorker: Effect.Effect<ReadonlyArray<string>, OrdersUnavailable>
 
